@@ -1,0 +1,102 @@
+//! The one source of time and of fresh ids.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use uuid::Uuid;
+
+use crate::order::OrderId;
+
+/// A moment: milliseconds since 1970 in UTC; RFC 3339 on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+pub struct Timestamp(pub i64);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(de::Error::custom)?;
+        Ok(Self(time.as_millisecond()))
+    }
+}
+
+/// Time and fresh ids, injected so that a simulation can own them.
+pub trait Clock: Send + Sync {
+    /// The time now. It MAY jump, in either direction; nothing is ordered by it.
+    fn now(&self) -> Timestamp;
+    /// A UUID that was never drawn before, version 7 where the clock is real.
+    fn new_id(&self) -> Uuid;
+
+    /// A fresh order id, to be made once per purchase intent.
+    fn new_order_id(&self) -> OrderId {
+        OrderId(self.new_id())
+    }
+}
+
+/// The machine's clock and random source.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn new_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+/// A clock that stands still until told, and counts its ids: the same run gives the same trace.
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    now_ms: AtomicI64,
+    ids: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock showing `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self { now_ms: AtomicI64::new(now.0), ids: AtomicU64::new(0) }
+    }
+
+    /// Sets the time, forwards or back.
+    pub fn set(&self, now: Timestamp) {
+        self.now_ms.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now_ms.load(Ordering::SeqCst))
+    }
+
+    fn new_id(&self) -> Uuid {
+        let count = self.ids.fetch_add(1, Ordering::SeqCst);
+        let millis = u64::try_from(self.now().0).unwrap_or_default();
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&count.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}

@@ -1,0 +1,114 @@
+//! Following the ledger: how an order server's copy stays true, and how it rebuilds itself.
+
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+use crate::{
+    catalog::{CatalogService, ENTRIES_MAX},
+    error::{Error, Result},
+    ledger::Seq,
+    order::{Order, OrderId},
+    orders::OrderReader,
+    store::OrderCopy,
+};
+
+/// A copy that follows a catalogue's ledger on a task of its own, until it is dropped.
+pub struct Follower {
+    copy: Arc<dyn OrderCopy>,
+    followed: watch::Receiver<Seq>,
+    caught_up: watch::Receiver<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// How long one long poll waits for the next entry.
+const POLL: Duration = Duration::from_secs(20);
+/// The first and the longest pause after a failure.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+impl Follower {
+    /// Starts to follow from where the copy stands.
+    ///
+    /// # Errors
+    /// The copy cannot be read.
+    pub async fn start(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>) -> Result<Self> {
+        let (_, seq) = copy.followed().await?;
+        let (send_followed, followed) = watch::channel(seq);
+        let (send_caught_up, caught_up) = watch::channel(false);
+        let follow = follow(catalog, Arc::clone(&copy), send_followed, send_caught_up);
+        let task = tokio::spawn(follow);
+        Ok(Self { copy, followed, caught_up, task })
+    }
+
+    /// How far the copy is.
+    #[must_use]
+    pub fn followed(&self) -> watch::Receiver<Seq> {
+        self.followed.clone()
+    }
+
+    /// Whether the last poll reached the ledger's head: false from the start, and after any failure.
+    #[must_use]
+    pub fn caught_up(&self) -> watch::Receiver<bool> {
+        self.caught_up.clone()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn follow(
+    catalog: Arc<dyn CatalogService>,
+    copy: Arc<dyn OrderCopy>,
+    followed: watch::Sender<Seq>,
+    caught_up: watch::Sender<bool>,
+) {
+    let mut pause = PAUSE.0;
+    loop {
+        let (after, wait) = (*followed.borrow(), *caught_up.borrow());
+        match step(catalog.as_ref(), copy.as_ref(), after, wait).await {
+            Ok((seq, head)) => {
+                pause = PAUSE.0;
+                followed.send_replace(seq);
+                caught_up.send_replace(seq >= head);
+                metrics::gauge!("bookstore_copy_lag_entries").set(head.0.saturating_sub(seq.0) as f64);
+            }
+            Err(error) => {
+                if caught_up.send_replace(false) || pause == PAUSE.1 {
+                    tracing::warn!(%error, "cannot follow the ledger, trying again");
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+    }
+}
+
+/// Takes the next stretch over. Answers how far the copy is then, and how far the ledger.
+async fn step(catalog: &dyn CatalogService, copy: &dyn OrderCopy, after: Seq, wait: bool) -> Result<(Seq, Seq)> {
+    let wait = if wait { POLL } else { Duration::ZERO };
+    let page = catalog.entries(after, ENTRIES_MAX, wait).await?;
+    if page.head < after {
+        return Err(Error::unavailable(format!(
+            "the ledger ends at {}, before this copy's {after}: it was restored from an older backup, or is another one",
+            page.head
+        )));
+    }
+    let Some(last) = page.entries.last() else { return Ok((after, page.head)) };
+    let seq = last.seq;
+    copy.append(page.ledger, page.entries).await?;
+    Ok((seq, page.head))
+}
+
+#[async_trait]
+impl OrderReader for Follower {
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        self.copy.order(id).await
+    }
+
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        self.copy.orders(before, limit).await
+    }
+}

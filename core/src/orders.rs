@@ -1,0 +1,130 @@
+//! Orders: buying, cancelling and reading.
+
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+use crate::{
+    catalog::CatalogService,
+    error::{Error, Result},
+    ledger::Seq,
+    order::{Lines, Order, OrderId, Receipt},
+    page::{OrderPage, OrderQuery},
+};
+
+/// Buying, cancelling and reading orders.
+///
+/// Every call ends in one of three ways, see [`Error`]. A purchase or a cancellation whose outcome is unknown may be
+/// sent again with the same id, to the same server or another one.
+#[async_trait]
+pub trait OrderService: Send + Sync {
+    /// Buys all lines or none, once per id; durable before it answers.
+    ///
+    /// The buyer makes the id once per purchase intent and keeps it until there is an answer. The same id with the same
+    /// lines MUST answer with the same order, `replayed`.
+    ///
+    /// # Errors
+    /// As [`CatalogService::reserve`].
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt>;
+
+    /// Cancels an order and puts its copies back into stock, once; durable before it answers.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOrder`].
+    async fn cancel(&self, id: OrderId) -> Result<Receipt>;
+
+    /// Reads an order. It MUST find every order that was acknowledged before the call, by any server.
+    /// A cancellation through another order server shows as soon as this one's copy has followed.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOrder`].
+    async fn order(&self, id: OrderId) -> Result<Order>;
+
+    /// The orders, newest first, a page at a time, as far as this server has followed the ledger.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a query outside its limits.
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage>;
+}
+
+/// Where an order service reads: the ledger itself, or a copy that follows it.
+#[async_trait]
+pub trait OrderReader: Send + Sync {
+    /// An order, if it is known here.
+    async fn order(&self, id: OrderId) -> Result<Option<Order>>;
+    /// Up to `limit` orders sold before `before`, newest first.
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
+}
+
+/// When a purchase through an order server with a copy is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// Durable in the catalog's ledger.
+    #[default]
+    Ledger,
+    /// Durable in the ledger and in this order server's copy: on two machines.
+    Copied {
+        /// How long to wait for the copy; then the outcome is unknown (the ledger has the order, the copy will).
+        wait: Duration,
+    },
+}
+
+/// The order service over a catalogue.
+pub struct Orders {
+    catalog: Arc<dyn CatalogService>,
+    reader: Arc<dyn OrderReader>,
+    copied: Option<(watch::Receiver<Seq>, Duration)>,
+}
+
+impl Orders {
+    /// Orders read from `reader`: the catalogue itself in one process, a followed copy on a machine of its own.
+    #[must_use]
+    pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
+        Self { catalog, reader, copied: None }
+    }
+
+    /// Acknowledges as `ack` says; `followed` is how far the copy is.
+    #[must_use]
+    pub fn acknowledge(mut self, ack: Ack, followed: watch::Receiver<Seq>) -> Self {
+        self.copied = match ack {
+            Ack::Ledger => None,
+            Ack::Copied { wait } => Some((followed, wait)),
+        };
+        self
+    }
+
+    async fn wait_until_copied(&self, receipt: Receipt) -> Result<Receipt> {
+        if let Some((followed, wait)) = &self.copied {
+            let mut followed = followed.clone();
+            let copied = followed.wait_for(|seq| *seq >= receipt.order.seq);
+            if !matches!(tokio::time::timeout(*wait, copied).await, Ok(Ok(_))) {
+                return Err(Error::unknown("the order is in the ledger, but not yet in this server's copy"));
+            }
+        }
+        Ok(receipt)
+    }
+}
+
+#[async_trait]
+impl OrderService for Orders {
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
+        let receipt = self.catalog.reserve(id, lines).await?;
+        self.wait_until_copied(receipt).await
+    }
+
+    async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        self.catalog.release(id).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order> {
+        match self.reader.order(id).await? {
+            Some(order) => Ok(order),
+            None => self.catalog.find_order(id).await,
+        }
+    }
+
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        let (size, before) = query.check()?;
+        Ok(OrderPage::cut(self.reader.orders(before, size + 1).await?, size))
+    }
+}
