@@ -5,10 +5,13 @@
 //! transports expose both without changing a line of what is here.
 
 
+pub mod audit;
 pub mod batch;
 pub mod book;
 pub mod catalog;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod decide;
 pub mod error;
 pub mod follow;

@@ -75,15 +75,25 @@ pub trait LedgerStore: Send + 'static {
     /// Whether it was appended is unknown; the store is used again only after [`LedgerStore::recover`].
     fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError>;
 
-    /// What makes appended batches durable, for a thread of its own. Asked for again after every [`LedgerStore::recover`].
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError>;
+    /// Called once, at the end, if the store did not fail. What was appended is safe without it.
+    ///
+    /// # Errors
+    /// For the log only.
+    fn close(&mut self, _state: &State) -> Result<(), StoreError> {
+        Ok(())
+    }
 
-    /// Housekeeping, called when nothing waits. Its failure loses nothing.
-    fn idle(&mut self, _state: &State) {}
+    /// What makes appended batches durable, for a thread of its own. Asked for again after every [`LedgerStore::recover`].
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError>;
 }
 
 /// Makes everything appended before the call durable.
 pub trait Flush: Send {
+    /// Returns when everything is durable.
+    ///
     /// # Errors
     /// Whether it is durable is unknown.
     fn flush(&mut self) -> Result<(), StoreError>;
@@ -105,6 +115,18 @@ pub trait LedgerReader: Send + Sync {
     fn id(&self) -> LedgerId;
 
     /// The books that match, after `query.after`, sorted by position; up to `query.size + 1`, so that the caller sees whether there are more.
+    ///
+    /// A book matches if its topic is `query.topic` (ASCII case aside) and if each of `query.words` begins some
+    /// [term](crate::page::terms) of its title, author or subjects; each word may do so in another field.
+    /// `Some` and empty words match nothing. A store MAY set diacritics aside.
+    ///
+    /// The order is ascending by [`SortKey`](crate::page::SortKey), then by id:
+    /// - [`Relevance`](crate::page::Sort::Relevance) without words: by id alone. With words: a book that has them all in its title comes before
+    ///   one that has them all in its author and nowhere else, and that one before one that has them all in its subjects and
+    ///   nowhere else; the order between other books is the store's own, but it MUST be the same for every page.
+    /// - [`Title`](crate::page::Sort::Title): by the bytes of the title in ASCII lower case.
+    /// - [`Price`](crate::page::Sort::Price): by the price after the last appended entry, cheapest first.
+    /// - [`Newest`](crate::page::Sort::Newest): by year, latest first; books without one come last.
     async fn find_books(&self, query: CheckedQuery) -> Result<Vec<Found>>;
 
     /// What a book says of itself.

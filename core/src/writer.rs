@@ -235,9 +235,11 @@ impl<S: LedgerStore> Desk<S> {
         }
     }
 
-    fn idle(&mut self) {
-        if let Some(state) = &self.state {
-            self.store.idle(state);
+    fn close(&mut self) {
+        if let Some(state) = &self.state
+            && let Err(error) = self.store.close(state)
+        {
+            tracing::warn!(%error, "the store was not closed cleanly; the next start takes longer");
         }
     }
 
@@ -246,7 +248,7 @@ impl<S: LedgerStore> Desk<S> {
         loop {
             let calls = waiting.gather(self.limits.batch_max).await;
             if calls.is_empty() {
-                return;
+                return self.close();
             }
             if failed_at.is_some_and(|at| at.elapsed() >= self.limits.recover_after)
                 && let Some(recovered) = self.recover()
@@ -267,9 +269,6 @@ impl<S: LedgerStore> Desk<S> {
             }
             if self.state.is_none() && failed_at.is_none() {
                 failed_at = Some(tokio::time::Instant::now());
-            }
-            if waiting.is_empty() {
-                self.idle();
             }
         }
     }
@@ -296,16 +295,18 @@ impl<S: LedgerStore> Desk<S> {
         loop {
             let calls = waiting.gather_blocking(self.limits.batch_max);
             if calls.is_empty() {
-                return;
+                drain(to_sync);
+                if failed.load(Ordering::Acquire) {
+                    self.state = None;
+                }
+                return self.close();
             }
             if failed.load(Ordering::Acquire) {
                 self.state = None;
             }
             if self.state.is_none() && failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after {
                 // Nothing may be on its way to the disk while the store says what is in it.
-                let (drained, wait) = mpsc::sync_channel(0);
-                let _ = to_sync.send(ToSync::Drain(drained));
-                let _ = wait.recv();
+                drain(to_sync);
                 match self.recover() {
                     Some(sync) => {
                         failed.store(false, Ordering::Release);
@@ -318,11 +319,15 @@ impl<S: LedgerStore> Desk<S> {
             if let Some(appended) = self.append(calls) {
                 let _ = to_sync.send(ToSync::Batch(appended));
             }
-            if waiting.is_empty() {
-                self.idle();
-            }
         }
     }
+}
+
+/// Returns when nothing is on its way to the disk.
+fn drain(to_sync: &mpsc::SyncSender<ToSync>) {
+    let (drained, wait) = mpsc::sync_channel(0);
+    let _ = to_sync.send(ToSync::Drain(drained));
+    let _ = wait.recv();
 }
 
 enum ToSync {

@@ -1,0 +1,499 @@
+//! The command line as it is typed. What it means is checked in [`crate::config`].
+
+use bookstore_core::{BookId, OrderId, Sort};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles, builder::styling::AnsiColor};
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused, or a check failed (out of stock, no such book, a broken line, a broken promise)
+  2  wrong usage or configuration; nothing was started
+  3  outcome unknown: it may have happened; run it again with the same --order-id
+  4  not executed: no server could be reached or it was too busy; safe to run again
+
+Every flag is also an environment variable: --admin-token-file is BOOKSTORE_ADMIN_TOKEN_FILE, and so on.";
+
+/// A bookstore that never oversells, never loses an order and never doubles one.
+///
+/// Without a command it runs the whole shop in this process: http://127.0.0.1:8080, data in ./bookstore.db,
+/// with a sample catalogue if there are no books yet.
+#[derive(Debug, Parser)]
+#[command(name = "bookstore", version, styles = STYLES, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(after_help = "Exit codes, and environment variables: see --help. Examples: see bookstore COMMAND --help.")]
+pub(crate) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// What to log to stderr, as a tracing filter: warn, info, bookstore_core=debug, …
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
+    pub(crate) log: Option<String>,
+}
+
+/// What the executable can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole shop in one process (the default)
+    #[command(after_help = "\
+Examples:
+  bookstore monolith
+  bookstore monolith --listen 127.0.0.1:9000 --store sqlite:/var/lib/bookstore/shop.db
+  bookstore monolith --admin-token-file admin.token --no-sample")]
+    Monolith(MonolithArgs),
+    /// Run a catalog server: it owns the books and the ledger
+    #[command(after_help = "\
+Examples:
+  bookstore catalog
+  bookstore catalog --listen 127.0.0.1:8081 --store sqlite:catalog.db")]
+    Catalog(CatalogArgs),
+    /// Read an order; or, with --catalog, run an order server
+    #[command(
+        override_usage = "bookstore order ORDER_ID [--server URL] [--json]\n       \
+                          bookstore order --catalog URL [--listen ADDR] [--store URL] [OPTIONS]",
+        after_help = "\
+Examples:
+  bookstore order 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
+  bookstore order --catalog http://127.0.0.1:8081 --store sqlite:orders.db
+  bookstore order --catalog http://127.0.0.1:8081 --listen 127.0.0.1:8083 --store sqlite:orders-2.db --ack copied"
+    )]
+    Order(OrderArgs),
+    /// Run a frontend: web pages and the public interface
+    #[command(after_help = "\
+Examples:
+  bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082
+  bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
+    Frontend(FrontendArgs),
+    /// List the books of a file: .csv, .jsonl or .jsonl.gz
+    #[command(after_help = "\
+CSV has a header line with some of: title author topic isbn (or isbn13) year subjects price_cents stock
+(subjects are separated by semicolons). JSON lines have the same names; subjects is a list. title and topic
+must be there. A book that is listed already is left as it is, so an import that was cut off is simply run again.
+
+A missing price or stock is derived from the book's identity (its ISBN, or else title, author and year), always
+the same: with h = the 64-bit FNV-1a hash of it, price_cents = 499 + 100 * (h mod 60), stock = 1 + (h >> 32) mod 40.
+
+Examples:
+  bookstore import books.jsonl.gz
+  bookstore import books.csv --store sqlite:shop.db --on-error skip
+  bookstore import books.csv --server http://127.0.0.1:8080 --admin-token-file admin.token")]
+    Import(ImportArgs),
+    /// Find books by words, topic, or both
+    #[command(after_help = "\
+Examples:
+  bookstore search history music
+  bookstore search --topic 'distributed systems' --sort price
+  bookstore search garden --json | jq '.books[].title'")]
+    Search(SearchArgs),
+    /// List the topics
+    #[command(after_help = "Example:\n  bookstore topics")]
+    Topics(ShopArgs),
+    /// Show one book
+    #[command(after_help = "Example:\n  bookstore info 1")]
+    Info(InfoArgs),
+    /// Buy copies of a book, once
+    #[command(after_help = "\
+The order id makes a purchase happen once, however often it is sent. It is made up here unless you give one; if the
+outcome stays unknown, the command to run again is printed.
+
+Examples:
+  bookstore buy 3
+  bookstore buy 3 --quantity 2
+  bookstore buy 3 --order-id 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Buy(BuyArgs),
+    /// Cancel an order; its copies go back into stock
+    #[command(after_help = "Example:\n  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Cancel(CancelArgs),
+    /// List the orders, newest first (admin)
+    #[command(after_help = "Example:\n  bookstore orders --admin-token-file admin.token")]
+    Orders(OrdersArgs),
+    /// Add copies of a book, or take some away (admin)
+    #[command(after_help = "\
+Examples:
+  bookstore restock 3 50 --admin-token-file admin.token
+  bookstore restock 3 -2 --admin-token-file admin.token")]
+    Restock(RestockArgs),
+    /// Set a book's price (admin)
+    #[command(after_help = "Example:\n  bookstore price 3 1999 --admin-token-file admin.token")]
+    Price(PriceArgs),
+    /// List one new book (admin)
+    #[command(after_help = "\
+Example:
+  bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' --price 2999 --stock 10 \\
+                --admin-token-file admin.token")]
+    Add(AddArgs),
+    /// Prove from the ledger that nothing was oversold, lost or doubled
+    #[command(after_help = "\
+Reads only, and may run beside a server. Exits with 1 if any promise is broken.
+
+Examples:
+  bookstore audit --store sqlite:bookstore.db
+  bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db")]
+    Audit(AuditArgs),
+    /// Write a consistent copy of a store to a new file
+    #[command(after_help = "\
+May run beside a server. An existing file is never overwritten.
+
+Example:
+  bookstore backup shop-2026-08-01.db --store sqlite:bookstore.db")]
+    Backup(BackupArgs),
+}
+
+/// What every server takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct ServeArgs {
+    /// File with the token that admin requests must carry; without one, admin is off
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to listen, or to reach other servers, in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Seconds that running requests get to finish after SIGTERM or SIGINT
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) drain: u64,
+}
+
+/// The token between servers.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct InternalArgs {
+    /// File with the token that the servers of one shop show each other; the same for all of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_token_file: Option<PathBuf>,
+}
+
+/// `bookstore monolith`
+#[derive(Debug, Args)]
+pub(crate) struct MonolithArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// Where the data is: sqlite:PATH, or memory: to forget it at the end
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// Leave an empty store empty
+    #[arg(long)]
+    pub(crate) no_sample: bool,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+/// `bookstore catalog`
+#[derive(Debug, Args)]
+pub(crate) struct CatalogArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    pub(crate) listen: String,
+    /// Where the data is: sqlite:PATH, or memory: to forget it at the end
+    #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
+    pub(crate) store: String,
+    /// Leave an empty store empty
+    #[arg(long)]
+    pub(crate) no_sample: bool,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) internal: InternalArgs,
+}
+
+/// `bookstore order`: a reading client, or a server.
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// Read this order
+    #[arg(value_name = "ORDER_ID", help_heading = "Read an order")]
+    pub(crate) id: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+    /// Serve orders of this catalog server; several addresses of the same one are tried in turn
+    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Run an order server")]
+    pub(crate) catalog: Vec<String>,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8082", help_heading = "Run an order server")]
+    pub(crate) listen: String,
+    /// Where this server's own copy of the orders is: sqlite:PATH, or memory:
+    #[arg(long, value_name = "URL", default_value = "sqlite:orders.db", help_heading = "Run an order server")]
+    pub(crate) store: String,
+    /// When a purchase is acknowledged
+    #[arg(long, value_enum, default_value_t = AckArg::Ledger, help_heading = "Run an order server")]
+    pub(crate) ack: AckArg,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) internal: InternalArgs,
+}
+
+/// `--ack`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AckArg {
+    /// As soon as it is durable in the catalog's ledger
+    Ledger,
+    /// When it is also durable in this server's own copy: on two machines
+    Copied,
+}
+
+/// `bookstore frontend`
+#[derive(Debug, Args)]
+pub(crate) struct FrontendArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// The catalog server; several addresses of the same one are tried in turn
+    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    pub(crate) catalog: Vec<String>,
+    /// The order servers
+    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    pub(crate) order: Vec<String>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) internal: InternalArgs,
+}
+
+/// What every command that talks to a shop takes.
+#[derive(Debug, Args)]
+pub(crate) struct ShopArgs {
+    /// The shop; several frontends of the same shop are tried in turn
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
+    pub(crate) server: Vec<String>,
+    /// Print what the server answers, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds to keep trying
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) timeout: u64,
+}
+
+/// What every admin command takes.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+    /// File with the shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+}
+
+/// `bookstore import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The books: .csv, .jsonl or .jsonl.gz
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// List them in this store, which no server may have open [default: sqlite:bookstore.db]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// List them in this running shop (admin)
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(crate) server: Vec<String>,
+    /// File with the running shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// What a broken line does
+    #[arg(long, value_enum, default_value_t = OnError::Stop)]
+    pub(crate) on_error: OnError,
+    /// Print the counts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `--on-error`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    /// Check the whole file first; if any line is broken, list nothing
+    Stop,
+    /// List the good lines, name and count the broken ones, and exit with 1 if there were any
+    Skip,
+}
+
+/// `bookstore search`
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Words in title, author or subjects
+    #[arg(value_name = "WORDS")]
+    pub(crate) words: Vec<String>,
+    /// Only books of this topic
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// Which books come first
+    #[arg(long, value_enum, default_value_t = SortArg::Relevance)]
+    pub(crate) sort: SortArg,
+    /// Books a page, 1 to 100 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) page_size: Option<u32>,
+    /// Where the page before ended, as it said itself
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `--sort`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortArg {
+    /// Best match first
+    Relevance,
+    /// By title
+    Title,
+    /// Cheapest first
+    Price,
+    /// Newest first
+    Newest,
+}
+
+impl From<SortArg> for Sort {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Relevance => Self::Relevance,
+            SortArg::Title => Self::Title,
+            SortArg::Price => Self::Price,
+            SortArg::Newest => Self::Newest,
+        }
+    }
+}
+
+/// `bookstore info`
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore buy`
+#[derive(Debug, Args)]
+pub(crate) struct BuyArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// How many copies
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
+    pub(crate) quantity: u32,
+    /// The order's id, a UUID: the same id never buys twice
+    #[arg(long, value_name = "UUID")]
+    pub(crate) order_id: Option<OrderId>,
+    /// Buy only if a copy still costs this, in cents
+    #[arg(long, value_name = "CENTS")]
+    pub(crate) price: Option<u64>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore cancel`
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The order's id
+    #[arg(value_name = "ORDER_ID")]
+    pub(crate) id: OrderId,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore orders`
+#[derive(Debug, Args)]
+pub(crate) struct OrdersArgs {
+    /// Orders a page, 1 to 100 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) page_size: Option<u32>,
+    /// Where the page before ended, as it said itself
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore restock`
+#[derive(Debug, Args)]
+pub(crate) struct RestockArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// Copies to add; negative to take away
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    pub(crate) delta: i64,
+    /// A UUID that makes this restock happen once, however often it is sent
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore price`
+#[derive(Debug, Args)]
+pub(crate) struct PriceArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// The new price, in cents
+    #[arg(value_name = "CENTS")]
+    pub(crate) cents: u64,
+    /// Change it only if the book is still at this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) if_version: Option<u64>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore add`
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Its title
+    #[arg(long)]
+    pub(crate) title: String,
+    /// Its author
+    #[arg(long, default_value = "")]
+    pub(crate) author: String,
+    /// Its topic
+    #[arg(long)]
+    pub(crate) topic: String,
+    /// Its ISBN, 10 or 13 digits
+    #[arg(long)]
+    pub(crate) isbn: Option<String>,
+    /// Year of publication
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) year: Option<i32>,
+    /// A subject; may be given several times
+    #[arg(long = "subject", value_name = "SUBJECT")]
+    pub(crate) subjects: Vec<String>,
+    /// What a copy costs, in cents
+    #[arg(long, value_name = "CENTS")]
+    pub(crate) price: u64,
+    /// Copies to begin with
+    #[arg(long, value_name = "N")]
+    pub(crate) stock: u32,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore audit`
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The store with the ledger
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// An order server's copy of it; may be given several times
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(crate) copy: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `bookstore backup`
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file to make
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store to copy
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+}

@@ -1,0 +1,99 @@
+//! An order server's copy of a ledger's sales and returns.
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use uuid::Uuid;
+
+use super::{
+    Lock, SqliteOptions, StoreError,
+    reader::Pool,
+    rows::{self, to_i64},
+    schema,
+};
+use crate::{
+    error::{Error, Result},
+    ledger::{Entry, Kind, LedgerId, Seq},
+    order::{Order, OrderId},
+    store::OrderCopy,
+    writer::Execution,
+};
+
+/// A copy in a SQLite file.
+pub struct SqliteCopy {
+    writer: Arc<Mutex<Connection>>,
+    readers: Pool,
+    execution: Execution,
+    _lock: Lock,
+}
+
+impl SqliteCopy {
+    /// Opens the copy in the file `path`, or makes it.
+    ///
+    /// # Errors
+    /// Another process writes to it, it is not a copy of ours, it is damaged, newer, or cannot be written.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let lock = Lock::take(path)?;
+        let connection = schema::open(path, schema::Role::Copy, Uuid::nil())?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let readers = Pool::open(path, options)?;
+        Ok(Self { writer: Arc::new(Mutex::new(connection)), readers, execution: options.execution, _lock: lock })
+    }
+}
+
+#[async_trait]
+impl OrderCopy for SqliteCopy {
+    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
+        self.readers.read(|connection| Ok((schema::ledger_id(connection)?, rows::applied(connection)?))).await
+    }
+
+    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()> {
+        let writer = Arc::clone(&self.writer);
+        let work = move || append(&mut writer.lock().expect("nobody panics with it"), ledger, &entries);
+        match self.execution {
+            Execution::Task => work(),
+            Execution::Threads => {
+                let done = tokio::task::spawn_blocking(work).await;
+                done.unwrap_or_else(|_| Err(Error::unknown("the copy's writer did not finish")))
+            }
+        }
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        self.readers.read(move |connection| rows::order(connection, id, EVERYTHING)).await
+    }
+
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        self.readers.read(move |connection| rows::orders(connection, before, EVERYTHING, limit)).await
+    }
+}
+
+/// All that a copy holds is durable: it is committed with `synchronous=FULL`.
+const EVERYTHING: Seq = Seq(i64::MAX as u64);
+
+fn append(connection: &mut Connection, ledger: LedgerId, entries: &[Entry]) -> Result<()> {
+    let transaction = connection.transaction().map_err(StoreError::from)?;
+    if let Some(followed) = schema::ledger_id(&transaction)?
+        && followed != ledger
+    {
+        return Err(Error::unavailable("this copy follows another ledger; give this order server a new store"));
+    }
+    let mut last = rows::applied(&transaction)?;
+    for entry in entries {
+        if entry.seq != last.next() {
+            let message = format!("entry {} does not follow on this copy's {last}", entry.seq);
+            return Err(Error::unavailable(message));
+        }
+        last = entry.seq;
+    }
+    let of_orders = |entry: &&Entry| matches!(entry.kind, Kind::Sale | Kind::Return);
+    let taken: Vec<Entry> = entries.iter().filter(of_orders).cloned().collect();
+    rows::insert_entries(&transaction, &taken)?;
+    let update = "UPDATE meta SET ledger = ?1, applied = ?2";
+    transaction.execute(update, (ledger.as_bytes(), to_i64(last.0))).map_err(StoreError::from)?;
+    transaction.commit().map_err(StoreError::from)?;
+    Ok(())
+}

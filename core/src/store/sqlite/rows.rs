@@ -1,0 +1,179 @@
+//! Between rows and the domain's types, and the queries that a ledger and its copies share.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, types::Type};
+use smallvec::SmallVec;
+use std::fmt::Write as _;
+
+use super::StoreError;
+use crate::{
+    book::BookId,
+    clock::Timestamp,
+    ledger::{Change, Entry, Kind, Seq},
+    money::Cents,
+    order::{Order, OrderId},
+};
+
+/// SQLite's integers are signed; ours that are stored never reach the sign.
+pub(super) fn to_i64(value: u64) -> i64 {
+    i64::try_from(value).expect("below 2^63")
+}
+
+pub(super) fn to_u64(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or_default()
+}
+
+pub(super) fn kind_number(kind: Kind) -> i64 {
+    match kind {
+        Kind::Sale => 1,
+        Kind::Return => 2,
+        Kind::Restock => 3,
+        Kind::Reprice => 4,
+        Kind::Listing => 5,
+    }
+}
+
+const SALE: i64 = 1;
+
+fn kind(number: i64) -> rusqlite::Result<Kind> {
+    Ok(match number {
+        SALE => Kind::Sale,
+        2 => Kind::Return,
+        3 => Kind::Restock,
+        4 => Kind::Reprice,
+        5 => Kind::Listing,
+        _ => return Err(rusqlite::Error::IntegralValueOutOfRange(2, number)),
+    })
+}
+
+/// Writes `[[book,delta,price_cents,stock],…]` at the end of `text`.
+pub(super) fn write_changes(text: &mut String, changes: &[Change]) {
+    let mut before = '[';
+    for Change { book, delta, price_cents, stock } in changes {
+        write!(text, "{before}[{book},{delta},{},{stock}]", price_cents.get()).expect("a String takes all");
+        before = ',';
+    }
+    text.push(']');
+}
+
+fn read_changes(text: &str) -> Option<SmallVec<[Change; 1]>> {
+    let rows: SmallVec<[(u64, i64, u64, u32); 1]> = serde_json::from_str(text).ok()?;
+    let change = |(book, delta, price, stock)| {
+        Some(Change { book: BookId(book), delta, price_cents: Cents::new(price).ok()?, stock })
+    };
+    rows.into_iter().map(change).collect()
+}
+
+/// The columns of [`entry`], in its order.
+pub(super) const ENTRY: &str = "seq, at_ms, kind, key, changes";
+
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let key: Option<[u8; 16]> = row.get(3)?;
+    let changes = read_changes(row.get_ref(4)?.as_str()?);
+    let damaged = || rusqlite::Error::InvalidColumnType(4, "changes".into(), Type::Text);
+    Ok(Entry {
+        seq: Seq(to_u64(row.get(0)?)),
+        at: Timestamp(row.get(1)?),
+        kind: kind(row.get(2)?)?,
+        key: key.map(|bytes| OrderId(uuid::Uuid::from_bytes(bytes))),
+        changes: changes.ok_or_else(damaged)?,
+    })
+}
+
+pub(super) fn head(connection: &Connection) -> Result<Seq, StoreError> {
+    let head: Option<i64> = connection.query_row("SELECT max(seq) FROM ledger", [], |row| row.get(0))?;
+    Ok(Seq(to_u64(head.unwrap_or_default())))
+}
+
+pub(super) fn applied(connection: &Connection) -> Result<Seq, StoreError> {
+    Ok(Seq(to_u64(connection.query_row("SELECT applied FROM meta", [], |row| row.get(0))?)))
+}
+
+/// The entries under one key up to `head`: a sale and its return, or a keyed amend.
+pub(super) fn entries_of(connection: &Connection, key: OrderId, head: Seq) -> Result<Vec<Entry>, StoreError> {
+    let sql = select_entries("WHERE key = ?1 AND seq <= ?2 ORDER BY seq");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map((key.0.as_bytes(), to_i64(head.0)), entry)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn select_entries(rest: &str) -> String {
+    format!("SELECT {ENTRY} FROM ledger {rest}")
+}
+
+/// The order that a key's entries make, if they are a sale's.
+pub(super) fn fold_order(entries: &[Entry]) -> Option<Order> {
+    let (sale, later) = entries.split_first()?;
+    let order = sale.order()?;
+    Some(match later.iter().find(|entry| entry.kind == Kind::Return) {
+        Some(back) => order.cancelled(back.at),
+        None => order,
+    })
+}
+
+pub(super) fn order(connection: &Connection, id: OrderId, head: Seq) -> Result<Option<Order>, StoreError> {
+    Ok(fold_order(&entries_of(connection, id, head)?))
+}
+
+/// Up to `limit` orders sold before `before` and not after `head`, newest first, as of `head`.
+pub(super) fn orders(
+    connection: &Connection,
+    before: Option<Seq>,
+    head: Seq,
+    limit: usize,
+) -> Result<Vec<Order>, StoreError> {
+    let first = before.map_or(head, |before| head.min(Seq(before.0.saturating_sub(1))));
+    let sql = select_entries("WHERE kind = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let sales = statement.query_map((SALE, to_i64(first.0), to_i64(limit as u64)), entry)?;
+    let mut back = connection.prepare_cached("SELECT at_ms FROM ledger WHERE key = ?1 AND kind = 2 AND seq <= ?2")?;
+    let mut found = Vec::new();
+    for sale in sales {
+        let Some(order) = sale?.order() else { continue };
+        let returned: Option<i64> =
+            back.query_row((order.id.0.as_bytes(), to_i64(head.0)), |row| row.get(0)).optional()?;
+        found.push(match returned {
+            Some(at) => order.cancelled(Timestamp(at)),
+            None => order,
+        });
+    }
+    Ok(found)
+}
+
+/// The statements that insert entries: many rows at a time, because a row's share of a statement is then small.
+pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+    const ROWS: usize = 64;
+    let mut text = String::new();
+    let mut chunks = entries.chunks_exact(ROWS);
+    for chunk in &mut chunks {
+        insert_rows(connection, chunk, &mut text)?;
+    }
+    for one in chunks.remainder() {
+        insert_rows(connection, std::slice::from_ref(one), &mut text)?;
+    }
+    Ok(())
+}
+
+fn insert_rows(connection: &Connection, entries: &[Entry], text: &mut String) -> Result<(), StoreError> {
+    const COLUMNS: usize = 5;
+    const ONE: &str = "INSERT INTO ledger VALUES (?,?,?,?,?)";
+    let many: String;
+    let sql = if entries.len() == 1 {
+        ONE
+    } else {
+        many = format!("{ONE}{}", ",(?,?,?,?,?)".repeat(entries.len() - 1));
+        &many
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    for (row, entry) in entries.iter().enumerate() {
+        let at = row * COLUMNS;
+        text.clear();
+        write_changes(text, &entry.changes);
+        statement.raw_bind_parameter(at + 1, to_i64(entry.seq.0))?;
+        statement.raw_bind_parameter(at + 2, entry.at.0)?;
+        statement.raw_bind_parameter(at + 3, kind_number(entry.kind))?;
+        statement.raw_bind_parameter(at + 4, entry.key.as_ref().map(|key| key.0.as_bytes().as_slice()))?;
+        statement.raw_bind_parameter(at + 5, text.as_str())?;
+    }
+    statement.raw_execute()?;
+    Ok(())
+}

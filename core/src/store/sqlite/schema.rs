@@ -1,0 +1,165 @@
+//! The tables, and the checks that a file is one of ours.
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use std::path::Path;
+use uuid::Uuid;
+
+use super::{StoreError, configure, unusable};
+use crate::ledger::LedgerId;
+
+/// The schema that this program writes; a file with a higher one is refused.
+pub(super) const VERSION: i64 = 1;
+/// `BOOK` in ASCII, in the header of every file of ours.
+const APPLICATION_ID: i64 = 0x424F_4F4B;
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Ledger,
+    Copy,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+// `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
+// `stock` is a checkpoint, true as of entry `meta.applied`: the ledger's tail is replayed on top of it.
+// `book.price_cents` is always current, for sorting; the books' texts never change.
+const TABLES: &str = "
+    CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        role TEXT NOT NULL CHECK (role IN ('ledger', 'copy')),
+        ledger BLOB,
+        applied INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE ledger (
+        seq INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 5),
+        key BLOB,
+        changes TEXT NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX ledger_key ON ledger (key, kind) WHERE key IS NOT NULL;
+";
+
+const CATALOGUE_TABLES: &str = "
+    CREATE TABLE book (
+        id INTEGER PRIMARY KEY,
+        identity TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL COLLATE NOCASE,
+        author TEXT NOT NULL,
+        topic TEXT NOT NULL COLLATE NOCASE,
+        isbn TEXT,
+        year INTEGER,
+        subjects TEXT NOT NULL,
+        price_cents INTEGER NOT NULL CHECK (price_cents >= 0)
+    ) STRICT;
+    CREATE INDEX book_topic ON book (topic, id);
+    CREATE INDEX book_title ON book (title, id);
+    CREATE INDEX book_price ON book (price_cents, id);
+    CREATE INDEX book_newest ON book (ifnull(-year, 10000), id);
+    CREATE TABLE stock (
+        book INTEGER PRIMARY KEY,
+        stock INTEGER NOT NULL CHECK (stock >= 0),
+        price_cents INTEGER NOT NULL CHECK (price_cents >= 0),
+        version INTEGER NOT NULL
+    ) STRICT;
+    CREATE VIRTUAL TABLE book_fts USING fts5 (
+        title, author, subjects,
+        content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    );
+";
+
+/// Opens a file for writing, makes the tables if it is new, and checks that it is what `role` says.
+///
+/// `new_id` names a ledger that is made here.
+pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connection, StoreError> {
+    let mut connection =
+        Connection::open(path).map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    configure(&connection)?;
+    if is_empty(&connection).map_err(|error| named(path, error))? {
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        create(&mut connection, role, new_id)?;
+    }
+    check(&connection, path, role)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(unusable(path, "its file system does not support SQLite's WAL mode"));
+    }
+    Ok(connection)
+}
+
+/// Opens a file of ours for reading only, beside whoever writes it.
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    configure(&connection)?;
+    check_header(&connection, path)?;
+    Ok(connection)
+}
+
+fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?)
+}
+
+fn create(connection: &mut Connection, role: Role, new_id: LedgerId) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.execute_batch(TABLES)?;
+    // A copy learns its ledger's id from the first entries it takes in.
+    let ledger = match role {
+        Role::Ledger => {
+            transaction.execute_batch(CATALOGUE_TABLES)?;
+            Some(*new_id.as_bytes())
+        }
+        Role::Copy => None,
+    };
+    transaction.execute("INSERT INTO meta VALUES (1, ?1, ?2, 0)", (role.name(), ledger))?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("application_id").map_err(|error| named(path, error.into()))? != APPLICATION_ID {
+        return Err(unusable(path, "it is a SQLite file, but not a bookstore's; give another path"));
+    }
+    let found = pragma("user_version")?;
+    if found > VERSION {
+        return Err(StoreError::TooNew { path: path.display().to_string(), found, known: VERSION });
+    }
+    Ok(())
+}
+
+fn check(connection: &Connection, path: &Path, role: Role) -> Result<(), StoreError> {
+    check_header(connection, path)?;
+    let found: Option<String> =
+        connection.query_row("SELECT role FROM meta", [], |row| row.get(0)).optional().map_err(StoreError::from)?;
+    match found {
+        Some(found) if found == role.name() => Ok(()),
+        Some(found) => Err(unusable(path, &format!("it holds a {found}, not a {}", role.name()))),
+        None => Err(unusable(path, "it is damaged: it does not say what it holds")),
+    }
+}
+
+pub(super) fn ledger_id(connection: &Connection) -> Result<Option<LedgerId>, StoreError> {
+    let id: Option<[u8; 16]> = connection.query_row("SELECT ledger FROM meta", [], |row| row.get(0))?;
+    Ok(id.map(Uuid::from_bytes))
+}
+
+/// Says which file an error is about.
+fn named(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unusable(why) => unusable(path, &why),
+        StoreError::Failed(why) => StoreError::Failed(format!("{}: {why}", path.display())),
+        other => other,
+    }
+}
