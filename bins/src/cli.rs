@@ -30,7 +30,7 @@ Every flag is also an environment variable: --admin-token-file is BOOKSTORE_ADMI
 pub(crate) struct Cli {
     /// What to do
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub(crate) command: Command,
 
     /// What to log to stderr, as a tracing filter: warn, info, bookstore_core=debug, …
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
@@ -51,7 +51,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   bookstore catalog
-  bookstore catalog --listen 127.0.0.1:8081 --store sqlite:catalog.db")]
+  bookstore catalog --listen 127.0.0.1:8081 --store sqlite:catalog.db --sample")]
     Catalog(CatalogArgs),
     /// Read an order; or, with --catalog, run an order server
     #[command(
@@ -178,7 +178,7 @@ pub(crate) struct MonolithArgs {
     /// Where the data is: sqlite:PATH, or memory: to forget it at the end
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
-    /// Leave an empty store empty
+    /// Leave an empty store empty, without the sample catalogue
     #[arg(long)]
     pub(crate) no_sample: bool,
     #[command(flatten)]
@@ -194,9 +194,9 @@ pub(crate) struct CatalogArgs {
     /// Where the data is: sqlite:PATH, or memory: to forget it at the end
     #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
     pub(crate) store: String,
-    /// Leave an empty store empty
+    /// List the sample catalogue if the store has never had a book
     #[arg(long)]
-    pub(crate) no_sample: bool,
+    pub(crate) sample: bool,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
     #[command(flatten)]
@@ -266,7 +266,7 @@ pub(crate) struct ShopArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Seconds to keep trying
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub(crate) timeout: u64,
 }
 
@@ -278,6 +278,9 @@ pub(crate) struct AdminArgs {
     /// File with the shop's admin token
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to send the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// `bookstore import`
@@ -295,6 +298,9 @@ pub(crate) struct ImportArgs {
     /// File with the running shop's admin token
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to send the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// What a broken line does
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
     pub(crate) on_error: OnError,
@@ -438,6 +444,9 @@ pub(crate) struct PriceArgs {
     /// Change it only if the book is still at this version
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<u64>,
+    /// A UUID that makes this change happen once, however often it is sent
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
 }

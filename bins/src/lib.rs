@@ -1,3 +1,303 @@
-//! placeholder
+//! A bookstore that never oversells, never loses an order and never doubles one: embedded, or over the network.
+//!
+//! [`Bookstore::open`] runs the shop inside your program, over a file; [`Bookstore::connect`] uses one that runs
+//! somewhere else. What you hold is the same type, and so is every answer.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bookstore::{Bookstore, sample};
+//!
+//! let shop = Bookstore::open("memory:").await?; // or "sqlite:shop.db"
+//! shop.add_all(sample::books()).await?;
+//!
+//! let page = shop.search_topic("distributed systems").await?;
+//! let order = shop.buy(page.books[0].id, 2).await?;
+//! assert_eq!(shop.info(page.books[0].id).await?.stock, page.books[0].stock - 2);
+//!
+//! shop.cancel(order.id).await?;
+//! assert_eq!(shop.info(page.books[0].id).await?.stock, page.books[0].stock);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`deploy`] runs whole servers inside your program, [`import`] reads books from files.
+
+pub mod deploy;
 pub mod import;
+mod patience;
 pub mod sample;
+
+use bookstore_core::{
+    Amend, Book, BookId, BookPage, CatalogService, Cents, Clock, Error, Executed, Line, Lines, Listed, NewBook, Order,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, SystemClock, Topic, store::StoreError,
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+use patience::{Effect, patiently};
+
+pub use bookstore_core as core;
+pub use bookstore_transport_http::token::AccessToken;
+
+/// Why a shop cannot be opened or reached at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The URL is not one.
+    #[error("{0}")]
+    Url(String),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A shop, wherever it is. Clones are the same shop.
+///
+/// Every call ends in one of three ways, see [`Error`]: an answer, *not executed*, or *unknown*. A call that has an
+/// order id or a key, and every one of these that changes something has, is sent again under the same id
+/// until there is an answer or [patience](Bookstore::with_patience) has run out.
+#[derive(Clone)]
+pub struct Bookstore {
+    catalog: Arc<dyn CatalogService>,
+    orders: Arc<dyn OrderService>,
+    clock: Arc<dyn Clock>,
+    patience: Duration,
+}
+
+impl fmt::Debug for Bookstore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bookstore").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+impl Bookstore {
+    /// How long a call is tried, unless asked otherwise.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A shop made of any two services.
+    #[must_use]
+    pub fn new(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> Self {
+        Self { catalog, orders, clock: Arc::new(SystemClock), patience: Self::PATIENCE }
+    }
+
+    /// Opens a shop in this process, over the store at `sqlite:PATH`, which is made if there is none, or `memory:`.
+    ///
+    /// # Errors
+    /// The URL is not one, or the store cannot be used: another process has it open, it is damaged, …
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let store: deploy::StoreUrl = url.parse()?;
+        let (catalog, orders) = deploy::embedded(store).await?;
+        Ok(Self::new(catalog, orders))
+    }
+
+    /// A shop that runs elsewhere: `http://host:port` of its frontend, or of several, separated by commas.
+    ///
+    /// Nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// A URL is not one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect(urls: &str) -> Result<Self, OpenError> {
+        deploy::remote_shop(urls, None)
+    }
+
+    /// As [`Bookstore::connect`], with the token that the shop's admin requests must carry.
+    ///
+    /// # Errors
+    /// A URL is not one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect_admin(urls: &str, token: AccessToken) -> Result<Self, OpenError> {
+        deploy::remote_shop(urls, Some(token))
+    }
+
+    /// The servers behind a shop, without a frontend in between: the catalog's and the order servers' URLs, each separated
+    /// by commas, and the token that they show each other, if they do.
+    ///
+    /// # Errors
+    /// A URL is not one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect_servers(catalog: &str, orders: &str, token: Option<AccessToken>) -> Result<Self, OpenError> {
+        let (catalog, orders) = deploy::remote_servers(catalog, orders, token)?;
+        Ok(Self::new(catalog, orders))
+    }
+
+    /// Tries calls for this long.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Takes its ids from this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The catalogue itself, with everything it can do.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<dyn CatalogService> {
+        &self.catalog
+    }
+
+    /// The order service itself.
+    #[must_use]
+    pub fn order_service(&self) -> &Arc<dyn OrderService> {
+        &self.orders
+    }
+
+    /// The first page of the books with these words in title, author or subjects.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for too long a text.
+    pub async fn search(&self, words: &str) -> Result<BookPage> {
+        self.find(Query::words(words)).await
+    }
+
+    /// The first page of the books of a topic.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for too long a topic.
+    pub async fn search_topic(&self, topic: &str) -> Result<BookPage> {
+        self.find(Query::topic(topic)).await
+    }
+
+    /// A page of the books that a query finds.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a query outside its limits.
+    pub async fn find(&self, query: Query) -> Result<BookPage> {
+        self.read(|| self.catalog.search(query.clone())).await
+    }
+
+    /// Every topic with its number of books.
+    ///
+    /// # Errors
+    /// Not executed only.
+    pub async fn topics(&self) -> Result<Vec<Topic>> {
+        self.read(|| self.catalog.topics()).await
+    }
+
+    /// One book as it stands.
+    ///
+    /// # Errors
+    /// [`Error::UnknownBook`].
+    pub async fn info(&self, book: BookId) -> Result<Book> {
+        self.read(|| self.catalog.info(book)).await
+    }
+
+    /// A fresh order id: one per purchase intent.
+    #[must_use]
+    pub fn new_order_id(&self) -> OrderId {
+        self.clock.new_order_id()
+    }
+
+    /// Buys `quantity` copies of a book, under a fresh order id.
+    ///
+    /// To survive a crash of your own program between buying and knowing it, make the id first, keep it, and use
+    /// [`Bookstore::purchase`].
+    ///
+    /// # Errors
+    /// As [`Bookstore::purchase`]; if the outcome is unknown, the message names the order id.
+    pub async fn buy(&self, book: BookId, quantity: u32) -> Result<Order> {
+        let id = self.new_order_id();
+        match self.purchase(id, [Line::new(book, quantity)]).await {
+            Ok(receipt) => Ok(receipt.order),
+            Err(error) if error.executed() == Executed::Unknown => {
+                Err(Error::unknown(format!("it may exist as order {id}; {error}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Buys all lines or none, once per order id: the same id with the same lines gives the same order.
+    ///
+    /// # Errors
+    /// [`Error::OutOfStock`], [`Error::UnknownBook`], [`Error::PriceChanged`], [`Error::OrderIdReused`] and
+    /// [`Error::Invalid`]: nothing was bought. [`Error::Unknown`]: call it again with the same id.
+    pub async fn purchase(&self, id: OrderId, lines: impl IntoIterator<Item = Line>) -> Result<Receipt> {
+        let lines = Lines::new(lines)?;
+        self.once(|| self.orders.purchase(id, lines.clone())).await
+    }
+
+    /// Cancels an order, once; its copies go back into stock.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOrder`].
+    pub async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        self.once(|| self.orders.cancel(id)).await
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOrder`].
+    pub async fn order(&self, id: OrderId) -> Result<Order> {
+        self.read(|| self.orders.order(id)).await
+    }
+
+    /// A page of the orders, newest first. Needs the admin token if the shop runs elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a query outside its limits; [`Error::Unauthorized`].
+    pub async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        self.read(|| self.orders.orders(query.clone())).await
+    }
+
+    /// Adds copies of a book, or takes some away. Needs the admin token if the shop runs elsewhere, as all that follow do.
+    ///
+    /// # Errors
+    /// As [`CatalogService::amend`]; [`Error::Unauthorized`].
+    pub async fn restock(&self, book: BookId, delta: i64) -> Result<Book> {
+        self.amend(book, Amend::StockDelta { delta }, self.new_order_id()).await
+    }
+
+    /// Sets a book's price.
+    ///
+    /// # Errors
+    /// As [`CatalogService::amend`]; [`Error::Unauthorized`].
+    pub async fn set_price(&self, book: BookId, price_cents: Cents) -> Result<Book> {
+        let change = Amend::Set { price_cents: Some(price_cents), stock: None, version: None };
+        self.amend(book, change, self.new_order_id()).await
+    }
+
+    /// Changes a book's price or stock, once per key.
+    ///
+    /// # Errors
+    /// As [`CatalogService::amend`]; [`Error::Unauthorized`].
+    pub async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
+        self.once(|| self.catalog.amend(book, change, Some(key))).await
+    }
+
+    /// Lists a book; one that is listed already is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the bad field; [`Error::Unauthorized`].
+    pub async fn add(&self, book: NewBook) -> Result<Listed> {
+        let listed = self.add_all(vec![book]).await?;
+        listed.into_iter().next().ok_or_else(|| Error::unknown("the catalogue did not say the book's number"))
+    }
+
+    /// Lists up to [`LIST_MAX`](bookstore_core::catalog::LIST_MAX) books, and says their numbers in the same order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if any of them is bad: then none is listed; [`Error::Unauthorized`].
+    pub async fn add_all(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+        self.once(|| self.catalog.list(books.clone())).await
+    }
+
+    async fn read<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
+        patiently(Effect::None, self.clock.as_ref(), self.patience, call).await
+    }
+
+    async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
+        patiently(Effect::Once, self.clock.as_ref(), self.patience, call).await
+    }
+}

@@ -1,1 +1,27 @@
-fn main() {}
+//! The bookstore: one executable for every deployment.
+
+mod cli;
+mod commands;
+mod config;
+
+use std::{io::IsTerminal as _, process::ExitCode};
+
+fn main() -> ExitCode {
+    let cli = match config::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match config::log_filter(&cli) {
+        Ok(filter) => {
+            let to_terminal = std::io::stderr().is_terminal();
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).init();
+        }
+        Err(wrong) => return commands::Failure::from(wrong).report(),
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return commands::Failure::Failed(format!("cannot start: {error}")).report(),
+    };
+    let ended = runtime.block_on(commands::run(cli.command));
+    ended.unwrap_or_else(commands::Failure::report)
+}

@@ -102,6 +102,12 @@ impl Levels {
         usize::try_from(book.0).ok().and_then(|at| self.0.get(at).copied().flatten())
     }
 
+    /// Every book's level, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (BookId, Level)> {
+        let numbered = self.0.iter().zip(0..);
+        numbered.filter_map(|(level, id)| level.map(|level| (BookId(id), level)))
+    }
+
     /// Sets one book's level.
     pub fn set(&mut self, book: BookId, level: Level) {
         let at = usize::try_from(book.0).expect("book ids are dense from 1, so they fit memory");

@@ -81,6 +81,10 @@ async fn follow(
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
+                // A failed append may have happened all the same: the copy itself says where to go on.
+                if let Ok((_, seq)) = copy.followed().await {
+                    followed.send_replace(seq);
+                }
             }
         }
     }

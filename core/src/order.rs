@@ -27,7 +27,10 @@ impl OrderId {
     /// [`Error::Malformed`] if the key is empty, longer than [`OrderId::KEY_MAX`] or has control characters.
     pub fn from_key(key: &str) -> Result<Self, Error> {
         if key.is_empty() || key.chars().count() > Self::KEY_MAX || key.contains(|c: char| c.is_control()) {
-            return Err(Error::malformed(format!("an idempotency key has 1 to {} printable characters", Self::KEY_MAX)));
+            return Err(Error::malformed(format!(
+                "an idempotency key has 1 to {} printable characters",
+                Self::KEY_MAX
+            )));
         }
         Ok(key.parse().unwrap_or_else(|_| Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()))))
     }
@@ -81,18 +84,15 @@ impl Lines {
     /// Checks the lines, sorts them and sums those of the same book.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no lines, more than [`Lines::MAX`], a quantity outside 1..=[`Lines::QUANTITY_MAX`],
-    /// or two prices for the same book.
+    /// [`Error::Invalid`] for no lines, more than [`Lines::MAX`], a quantity outside 1..=[`Lines::QUANTITY_MAX`] (also
+    /// of one book in sum), or two prices for the same book.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
         let mut checked: SmallVec<[Line; 1]> = SmallVec::new();
         for line in lines {
             if checked.len() == Self::MAX {
                 return Err(Error::invalid("lines", format!("an order has at most {} lines", Self::MAX)));
             }
-            if !(1..=Self::QUANTITY_MAX).contains(&line.quantity) {
-                let message = format!("must be from 1 to {}, not {}", Self::QUANTITY_MAX, line.quantity);
-                return Err(Error::invalid("quantity", message));
-            }
+            check_quantity(line.quantity)?;
             checked.push(line);
         }
         if checked.is_empty() {
@@ -106,7 +106,7 @@ impl Lines {
                     if last.price_cents != line.price_cents {
                         return Err(Error::invalid("price_cents", "two lines of one book must agree on its price"));
                     }
-                    last.quantity += line.quantity;
+                    last.quantity = check_quantity(last.quantity + line.quantity)?;
                 }
                 _ => summed.push(line),
             }
@@ -126,6 +126,13 @@ impl Lines {
     pub fn iter(&self) -> std::slice::Iter<'_, Line> {
         self.0.iter()
     }
+}
+
+fn check_quantity(quantity: u32) -> Result<u32, Error> {
+    if (1..=Lines::QUANTITY_MAX).contains(&quantity) {
+        return Ok(quantity);
+    }
+    Err(Error::invalid("quantity", format!("must be from 1 to {}, not {quantity}", Lines::QUANTITY_MAX)))
 }
 
 impl<'a> IntoIterator for &'a Lines {

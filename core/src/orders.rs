@@ -1,14 +1,18 @@
 //! Orders: buying, cancelling and reading.
 
 use async_trait::async_trait;
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 use crate::{
     catalog::CatalogService,
     error::{Error, Result},
     ledger::Seq,
-    order::{Lines, Order, OrderId, Receipt},
+    order::{Lines, Order, OrderId, Receipt, Status},
     page::{OrderPage, OrderQuery},
 };
 
@@ -74,13 +78,18 @@ pub struct Orders {
     catalog: Arc<dyn CatalogService>,
     reader: Arc<dyn OrderReader>,
     copied: Option<(watch::Receiver<Seq>, Duration)>,
+    /// Orders that were found cancelled here, newest last: the copy may still show them as placed.
+    cancelled: Mutex<VecDeque<Order>>,
 }
+
+/// Cancelled orders that one server remembers: more than pass through it while its copy follows.
+const CANCELLED_MAX: usize = 1024;
 
 impl Orders {
     /// Orders read from `reader`: the catalogue itself in one process, a followed copy on a machine of its own.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
-        Self { catalog, reader, copied: None }
+        Self { catalog, reader, copied: None, cancelled: Mutex::default() }
     }
 
     /// Acknowledges as `ack` says; `followed` is how far the copy is.
@@ -91,6 +100,25 @@ impl Orders {
             Ack::Copied { wait } => Some((followed, wait)),
         };
         self
+    }
+
+    fn remember(&self, receipt: &Receipt) {
+        if receipt.order.status == Status::Cancelled {
+            let mut cancelled = self.cancelled.lock().expect("nobody panics with it");
+            if cancelled.len() == CANCELLED_MAX {
+                cancelled.pop_front();
+            }
+            cancelled.push_back(receipt.order.clone());
+        }
+    }
+
+    /// An order as the reader shows it, or newer.
+    fn newest(&self, order: Order) -> Order {
+        if order.status == Status::Cancelled {
+            return order;
+        }
+        let cancelled = self.cancelled.lock().expect("nobody panics with it");
+        cancelled.iter().rev().find(|cancelled| cancelled.id == order.id).cloned().unwrap_or(order)
     }
 
     async fn wait_until_copied(&self, receipt: Receipt) -> Result<Receipt> {
@@ -109,16 +137,19 @@ impl Orders {
 impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         let receipt = self.catalog.reserve(id, lines).await?;
+        self.remember(&receipt);
         self.wait_until_copied(receipt).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        self.catalog.release(id).await
+        let receipt = self.catalog.release(id).await?;
+        self.remember(&receipt);
+        Ok(receipt)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {
         match self.reader.order(id).await? {
-            Some(order) => Ok(order),
+            Some(order) => Ok(self.newest(order)),
             None => self.catalog.find_order(id).await,
         }
     }

@@ -1,3 +1,16 @@
 //! The bookstore over HTTP: servers for the catalog, the orders and the public frontend, and clients that implement the same traits.
 
+mod balance;
+pub mod catalog;
+mod claim;
+pub mod client;
+mod coalesce;
+mod guard;
+mod health;
+pub mod internal;
+pub mod orders;
+mod retry;
+pub mod server;
+mod stall;
+pub mod token;
 pub mod wire;

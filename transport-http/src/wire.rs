@@ -2,11 +2,13 @@
 
 use axum::{
     Json,
+    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{Error, Executed};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// The media type of an error body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -96,11 +98,89 @@ impl IntoResponse for Refused {
     }
 }
 
+/// A problem that is not a service's: only HTTP knows such paths, methods and sizes.
+#[must_use]
+pub fn transport_problem(status: StatusCode, detail: &str, executed: Executed) -> Response {
+    let (code, title) = match status {
+        StatusCode::FORBIDDEN => ("forbidden", "Forbidden"),
+        StatusCode::NOT_FOUND => ("not-found", "Not found"),
+        StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "Method not allowed"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Body too large"),
+        StatusCode::URI_TOO_LONG => ("uri-too-long", "URI too long"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "Unsupported content type"),
+        _ => ("internal", "Internal error"),
+    };
+    let problem = json!({
+        "type": format!("/problems/{code}"),
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        "executed": executed,
+        "code": code,
+    });
+    let mut response = (status, Json(problem)).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    response
+}
+
+/// The longest text of a router's or an extractor's refusal that is shown, in bytes.
+const REFUSAL_MAX: usize = 4 << 10;
+
+/// Gives an error that a router or an extractor made, bare or in plain text, the shape of all others.
+///
+/// Its headers (`Allow`, …) stay. No handler has run for such an answer, so nothing was executed, unless the
+/// status is a server's failure.
+pub(crate) async fn normalise(response: Response) -> Response {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || !is_bare(&response) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, REFUSAL_MAX).await.unwrap_or_default();
+    let text = match (String::from_utf8_lossy(&text), status) {
+        (text, _) if !text.is_empty() => text.into_owned(),
+        (_, StatusCode::NOT_FOUND) => "there is nothing under this path".into(),
+        (_, StatusCode::METHOD_NOT_ALLOWED) => "the Allow header lists this path's methods".into(),
+        _ => status.to_string(),
+    };
+    let executed = if status.is_client_error() { Executed::No } else { Executed::Unknown };
+    let shaped = match status {
+        StatusCode::BAD_REQUEST => Refused(Error::malformed(text)).into_response(),
+        StatusCode::UNPROCESSABLE_ENTITY => Refused(Error::invalid("body", text)).into_response(),
+        _ => transport_problem(status, &text, executed),
+    };
+    let (shaped, body) = shaped.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(shaped.headers);
+    Response::from_parts(parts, body)
+}
+
+/// Whether nobody has given this answer a shape yet.
+fn is_bare(response: &Response<Body>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_none_or(|value| value.as_bytes().starts_with(b"text/plain"))
+}
+
+/// A problem whose `code` this program does not know: a transport's, or a newer server's.
+#[derive(Deserialize)]
+struct ForeignProblem {
+    executed: Executed,
+    #[serde(default)]
+    detail: String,
+}
+
 /// The error in a body that is a problem, or else what a stranger's answer with this status means for the caller.
 #[must_use]
 pub fn read_problem(status: StatusCode, body: &[u8]) -> Error {
     if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
         return problem.error;
+    }
+    if let Ok(ForeignProblem { executed, detail }) = serde_json::from_slice(body) {
+        return match executed {
+            Executed::No if status.is_client_error() => Error::malformed(detail),
+            Executed::No => Error::unavailable(detail),
+            Executed::Unknown => Error::unknown(detail),
+        };
     }
     let message = format!("the server answered {status} without saying why");
     match status {

@@ -297,7 +297,8 @@ fn sorted_sql(key: &str, from: &str, conditions: &[String], order: &str, limit: 
 fn ranked_sql(from: &str, conditions: &[String], after: Option<(String, String)>, limit: &str) -> String {
     let filter = filter(conditions);
     let after = after.map_or_else(String::new, |(rank, id)| format!("WHERE (rank, id) > ({rank}, {id})"));
-    let matches = format!("SELECT book.id AS id, bm25(book_fts, 10.0, 5.0, 1.0) AS rank FROM {from} {filter}");
+    // Weights so far apart that no difference in length lets an author outrank a title, or a subject an author.
+    let matches = format!("SELECT book.id AS id, bm25(book_fts, 1e10, 1e5, 1.0) AS rank FROM {from} {filter}");
     let page = format!("SELECT id, rank FROM ({matches}) {after} ORDER BY rank, id LIMIT {limit}");
     format!(
         "SELECT page.id, page.rank, {COLUMNS} FROM ({page}) AS page JOIN book ON book.id = page.id \

@@ -155,7 +155,8 @@ pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Resu
 
 fn insert_rows(connection: &Connection, entries: &[Entry], text: &mut String) -> Result<(), StoreError> {
     const COLUMNS: usize = 5;
-    const ONE: &str = "INSERT INTO ledger VALUES (?,?,?,?,?)";
+    // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
+    const ONE: &str = "INSERT OR ROLLBACK INTO ledger VALUES (?,?,?,?,?)";
     let many: String;
     let sql = if entries.len() == 1 {
         ONE

@@ -1,53 +1,52 @@
-//! The web pages. Every function answers with a whole page, or with the [`Rejection`] that becomes an error page.
+//! The web pages: rendered on the server, complete without JavaScript.
+//!
+//! The router decides between HTML and JSON, reads ids and bodies, and calls these for HTML. Pages read their own
+//! parameters from the URI, and forgive those that they do not know.
 
-use axum::{Router, response::Html};
-use bookstore_core::{BookId, OrderId, Query};
-use bytes::Bytes;
+mod admin;
+mod assets;
+mod book;
+mod form;
+mod home;
+mod notice;
+mod order;
+mod purchase;
+mod refused;
+mod search;
+mod text;
+
+use askama::Template;
+use axum::{
+    Router,
+    http::StatusCode,
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::get,
+};
 use std::sync::Arc;
 
-use super::{Answer, Rejection, Shop};
+use super::{Answer, Shop};
 
-/// What only browsers ask for: the home page `/`, `/assets/{file}`, …
+pub(super) use book::info;
+pub(super) use home::topics;
+pub(super) use order::{cancel, order};
+pub(super) use purchase::{buy, purchase};
+pub(super) use refused::refused;
+pub(super) use search::search;
+
+/// The paths that have pages only.
 pub(super) fn routes() -> Router<Arc<Shop>> {
-    Router::new()
+    Router::new().route("/", get(home::home)).route("/assets/{name}", get(assets::get)).merge(admin::routes())
 }
 
-/// `GET /search` and `GET /search/{topic}`.
-pub(super) async fn search(_shop: &Shop, _query: Query) -> Answer {
-    Err(Rejection::NoSuchPath)
+fn page(status: StatusCode, template: &impl Template) -> Answer {
+    Ok((status, Html(rendered(template))).into_response())
 }
 
-/// `GET /topics`.
-pub(super) async fn topics(_shop: &Shop) -> Answer {
-    Err(Rejection::NoSuchPath)
+fn rendered(template: &impl Template) -> String {
+    template.render().expect("a template writes into a String, which takes everything")
 }
 
-/// `GET /info/{id}`.
-pub(super) async fn info(_shop: &Shop, _book: BookId) -> Answer {
-    Err(Rejection::NoSuchPath)
-}
-
-/// `GET /purchase/{id}`: the page with the buy button, and a fresh order id in its form.
-pub(super) async fn purchase(_shop: &Shop, _book: BookId) -> Answer {
-    Err(Rejection::NoSuchPath)
-}
-
-/// `POST /purchase/{id}` with an `application/x-www-form-urlencoded` body, at most 64 KiB.
-pub(super) async fn buy(_shop: &Shop, _book: BookId, _form: Bytes) -> Answer {
-    Err(Rejection::NoSuchPath)
-}
-
-/// `GET /orders/{id}`.
-pub(super) async fn order(_shop: &Shop, _order: OrderId) -> Answer {
-    Err(Rejection::NoSuchPath)
-}
-
-/// `POST /orders/{id}/cancel` with an `application/x-www-form-urlencoded` body.
-pub(super) async fn cancel(_shop: &Shop, _order: OrderId, _form: Bytes) -> Answer {
-    Err(Rejection::NoSuchPath)
-}
-
-/// The page for a refusal. Its status and headers are set by the caller.
-pub(super) fn refused(rejection: &Rejection) -> Html<String> {
-    Html(format!("<!doctype html><title>{}</title>", rejection.title()))
+/// Sends the browser on with a GET, so that a reload does not post again.
+fn see_other(url: &str) -> Response {
+    Redirect::to(url).into_response()
 }

@@ -1,0 +1,251 @@
+//! `bookstore audit`: replays the ledger beside a running server, and holds copies against it.
+
+use bookstore_core::{
+    Entry, Kind, Seq,
+    audit::{Audit, Summary},
+    decide,
+    store::{
+        StoreError,
+        sqlite::{Snapshot, Summary as StoreSummary},
+    },
+};
+use serde::Serialize;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+};
+
+use super::{
+    Failure, REFUSED,
+    output::{Card, counted, grouped, print, print_json},
+};
+use crate::{cli::AuditArgs, config};
+
+/// The most findings that are named; more are counted.
+const NAMED_MAX: usize = 100;
+
+/// What an audit found, as `--json` prints it.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    ok: bool,
+    store: String,
+    ledger: Option<String>,
+    entries: u64,
+    books: u64,
+    orders: u64,
+    cancelled: u64,
+    copies_sold: u64,
+    copies: Vec<CopyReport>,
+    findings_total: u64,
+    findings: Vec<String>,
+}
+
+/// How one order server's copy stands.
+#[derive(Debug, Serialize)]
+struct CopyReport {
+    store: String,
+    followed: Seq,
+    behind: u64,
+    orders: u64,
+}
+
+/// Runs it.
+pub(super) fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
+    let (ledger, copies) = config::audited(&args.store, &args.copy)?;
+    let report = audit(&ledger, &copies)?;
+    if args.json {
+        print_json(&report);
+    } else {
+        print(&report.shown());
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { REFUSED })
+}
+
+fn audit(ledger: &Path, copies: &[PathBuf]) -> Result<Report, StoreError> {
+    let mut report = Report { store: format!("sqlite:{}", ledger.display()), ..Report::default() };
+    let mut snapshot = Snapshot::open(ledger)?;
+    // A copy is looked at before its ledger: then whatever it holds must be in there.
+    let mut copies = copies.iter().map(|path| CopyAudit::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut audit = Audit::new();
+    let mut tail = Vec::new();
+    let (store, mut levels) = snapshot.read(|summary, entry| {
+        must_be(ledger, summary, Role::Ledger)?;
+        if let Err(finding) = audit.take(&entry) {
+            report.finding(finding);
+        }
+        for copy in &mut copies {
+            copy.hold_against(summary, &entry, &mut report);
+        }
+        if entry.seq > summary.applied {
+            tail.push(entry);
+        }
+        Ok::<(), StoreError>(())
+    })?;
+    must_be(ledger, &store, Role::Ledger)?;
+    // The stock table is a checkpoint: the entries since then are replayed on top, as the store itself does.
+    tail.iter().for_each(|entry| decide::apply(&mut levels, entry));
+    let (summary, findings) = audit.finish(levels.iter());
+    findings.into_iter().for_each(|finding| report.finding(finding));
+    for copy in copies {
+        copy.finish(&store, &mut report)?;
+    }
+    report.sum_up(&store, &summary);
+    Ok(report)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Ledger,
+    Copy,
+}
+
+fn must_be(path: &Path, summary: &StoreSummary, role: Role) -> Result<(), StoreError> {
+    let path = path.display();
+    match (role, summary.is_copy) {
+        (Role::Ledger, false) | (Role::Copy, true) => Ok(()),
+        (Role::Ledger, true) => Err(StoreError::Unusable(format!("{path} is an order server's copy; give it as --copy"))),
+        (Role::Copy, false) => Err(StoreError::Unusable(format!("{path} is a ledger, not an order server's copy of one"))),
+    }
+}
+
+/// One copy, read by a thread of its own while the ledger goes by.
+struct CopyAudit {
+    store: String,
+    summary: StoreSummary,
+    entries: mpsc::Receiver<(StoreSummary, Entry)>,
+    next: Option<Entry>,
+    thread: thread::JoinHandle<Result<StoreSummary, StoreError>>,
+    orders: u64,
+}
+
+impl CopyAudit {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut snapshot = Snapshot::open(path)?;
+        let (send, entries) = mpsc::sync_channel(1024);
+        let path = path.to_path_buf();
+        let store = format!("sqlite:{}", path.display());
+        let mut thread = thread::spawn(move || {
+            let (summary, _) = snapshot.read(|summary, entry| {
+                must_be(&path, summary, Role::Copy)?;
+                // If nobody listens any more, the ledger could not be read, which is said there.
+                let _ = send.send((*summary, entry));
+                Ok::<(), StoreError>(())
+            })?;
+            must_be(&path, &summary, Role::Copy)?;
+            Ok(summary)
+        });
+        // With the first entry, or the end, the snapshot is taken.
+        let (summary, next) = match entries.recv() {
+            Ok((summary, entry)) => (summary, Some(entry)),
+            Err(_) => {
+                let summary = joined(thread)?;
+                thread = thread::spawn(move || Ok(summary));
+                (summary, None)
+            }
+        };
+        Ok(Self { store, summary, entries, next, thread, orders: 0 })
+    }
+
+    fn is_of(&self, ledger: &StoreSummary) -> bool {
+        self.summary.ledger.is_none_or(|id| Some(id) == ledger.ledger)
+    }
+
+    fn advance(&mut self) {
+        self.next = self.entries.recv().ok().map(|(_, entry)| entry);
+    }
+
+    fn hold_against(&mut self, ledger: &StoreSummary, entry: &Entry, report: &mut Report) {
+        if !self.is_of(ledger) {
+            return;
+        }
+        let copied = matches!(entry.kind, Kind::Sale | Kind::Return) && entry.seq <= self.summary.head;
+        while let Some(own) = self.next.as_ref().filter(|own| own.seq <= entry.seq) {
+            if own.seq < entry.seq || !copied {
+                report.finding(format!("{} has an entry {} that is not in the ledger", self.store, own.seq));
+            } else if own != entry {
+                report.finding(format!("{} has another entry {} than the ledger", self.store, own.seq));
+            }
+            let met = own.seq == entry.seq;
+            self.orders += u64::from(own.kind == Kind::Sale);
+            self.advance();
+            if met {
+                return;
+            }
+        }
+        if copied {
+            report.finding(format!("{} lacks entry {}", self.store, entry.seq));
+        }
+    }
+
+    fn finish(mut self, ledger: &StoreSummary, report: &mut Report) -> Result<(), StoreError> {
+        if !self.is_of(ledger) {
+            report.finding(format!("{} is a copy of another ledger", self.store));
+        }
+        while self.is_of(ledger) && self.next.is_some() {
+            report.finding(format!("{} goes on after the ledger's end", self.store));
+            self.advance();
+        }
+        drop(self.entries);
+        joined(self.thread)?;
+        let behind = ledger.head.0.saturating_sub(self.summary.head.0);
+        let (followed, orders) = (self.summary.head, self.orders);
+        report.copies.push(CopyReport { store: self.store, followed, behind, orders });
+        Ok(())
+    }
+}
+
+fn joined(thread: thread::JoinHandle<Result<StoreSummary, StoreError>>) -> Result<StoreSummary, StoreError> {
+    thread.join().unwrap_or_else(|_| Err(StoreError::Failed("the reader of a copy panicked".into())))
+}
+
+impl Report {
+    fn finding(&mut self, finding: impl ToString) {
+        self.findings_total += 1;
+        if self.findings.len() < NAMED_MAX {
+            self.findings.push(finding.to_string());
+        }
+    }
+
+    fn sum_up(&mut self, store: &StoreSummary, summary: &Summary) {
+        if store.head != summary.head {
+            self.finding(format!("the ledger ends at entry {}, but its head is {}", summary.head, store.head));
+        }
+        self.ledger = store.ledger.map(|id| id.to_string());
+        self.entries = summary.head.0;
+        self.books = summary.books;
+        self.orders = summary.sales;
+        self.cancelled = summary.returns;
+        self.copies_sold = summary.copies_sold;
+        self.ok = self.findings_total == 0;
+    }
+
+    fn shown(&self) -> String {
+        let mut card = Card::new(&format!("Audit of {}", self.store));
+        card.line("Ledger", self.ledger.as_deref().unwrap_or("without an id"));
+        card.line("Entries", grouped(self.entries));
+        card.line("Books", grouped(self.books));
+        card.line("Orders", format!("{}, of which {} cancelled", grouped(self.orders), grouped(self.cancelled)));
+        card.line("Copies", format!("{} sold and not returned", grouped(self.copies_sold)));
+        for copy in &self.copies {
+            let lag = match copy.behind {
+                0 => "up to date".to_owned(),
+                behind => format!("{} entries behind", grouped(behind)),
+            };
+            card.line("Followed", format!("by {}: {} orders, {lag}", copy.store, grouped(copy.orders)));
+        }
+        let mut text = card.text;
+        if self.ok {
+            text.push_str("\nEvery promise is kept: nothing oversold, nothing lost, nothing doubled.\n");
+            return text;
+        }
+        text.push_str(&format!("\n{} broken:\n", counted(self.findings_total, "promise is", "promises are")));
+        self.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
+        let unnamed = self.findings_total - self.findings.len() as u64;
+        if unnamed > 0 {
+            text.push_str(&format!("  … and {} more\n", grouped(unnamed)));
+        }
+        text
+    }
+}

@@ -1,0 +1,254 @@
+//! What people see: tables and cards; and what programs see: the wire's JSON.
+
+use bookstore_core::{Book, Order, Topic};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Writes to stdout. Whoever reads may stop reading (`| head`): then the process ends quietly.
+pub(crate) fn print(text: &str) {
+    let written = writeln!(io::stdout().lock(), "{}", text.trim_end());
+    if let Err(error) = written {
+        std::process::exit(i32::from(error.kind() != io::ErrorKind::BrokenPipe));
+    }
+}
+
+/// Writes JSON to stdout, on one line unless it is a terminal.
+pub(crate) fn print_json(value: &impl Serialize) {
+    let text = if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    // The domain's own types have string keys only: this cannot fail.
+    print(&text.unwrap_or_default());
+}
+
+/// The columns of the terminal; `None` if stdout is not one, and nothing need be cut.
+fn width() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    size.map(|(width, _)| usize::from(width.0))
+}
+
+/// Rows under a header; the columns from `numbers` on are set to the right.
+struct Columns {
+    header: &'static [&'static str],
+    /// Columns with numbers.
+    right: &'static [usize],
+    /// Columns with text, and their share of what room there is, in percent.
+    elastic: &'static [(usize, usize)],
+}
+
+fn table(columns: &Columns, mut rows: Vec<Vec<String>>) -> String {
+    if let Some(width) = width() {
+        fit(columns, &mut rows, width);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(columns.header);
+    table.add_rows(rows);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if columns.right.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// Cuts the texts so that a row fits one line of the terminal.
+fn fit(columns: &Columns, rows: &mut [Vec<String>], width: usize) {
+    let longest = |at: usize, rows: &[Vec<String>]| {
+        let cells = rows.iter().map(|row| row[at].chars().count());
+        cells.chain([columns.header[at].len()]).max().unwrap_or(0)
+    };
+    let fixed = (0..columns.header.len()).filter(|at| columns.elastic.iter().all(|(elastic, _)| elastic != at));
+    let fixed: usize = fixed.map(|at| longest(at, rows) + 2).sum();
+    let mut room = width.saturating_sub(fixed + 2 * columns.elastic.len());
+    let mut share = 100;
+    for (at, percent) in columns.elastic {
+        let most = (room * percent / share).max(8);
+        let used = longest(*at, rows).min(most);
+        for row in rows.iter_mut() {
+            row[*at] = shortened(&row[*at], most);
+        }
+        room = room.saturating_sub(used);
+        share -= percent;
+    }
+}
+
+/// `text` in at most `most` characters, with an ellipsis if something is missing.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}
+
+/// Books, one a line.
+pub(crate) fn books(books: &[Book]) -> String {
+    const COLUMNS: Columns = Columns {
+        header: &["ID", "TITLE", "AUTHOR", "YEAR", "TOPIC", "PRICE", "STOCK"],
+        right: &[0, 3, 5, 6],
+        elastic: &[(2, 22), (4, 22), (1, 56)],
+    };
+    let rows = books.iter().map(|book| {
+        vec![
+            book.id.to_string(),
+            book.text.title.clone(),
+            or_dash(&book.text.author),
+            book.text.year.map_or_else(dash, |year| year.to_string()),
+            book.text.topic.clone(),
+            book.price_cents.to_string(),
+            if book.stock == 0 { "sold out".into() } else { book.stock.to_string() },
+        ]
+    });
+    table(&COLUMNS, rows.collect())
+}
+
+/// One book, one line for each thing that is known of it.
+pub(crate) fn book(book: &Book) -> String {
+    let text = &book.text;
+    let mut card = Card::new(&text.title);
+    card.line("Book", book.id);
+    card.line("Author", or_dash(&text.author));
+    card.line("Topic", &text.topic);
+    if !text.subjects.is_empty() {
+        card.line("Subjects", text.subjects.join("; "));
+    }
+    if let Some(year) = text.year {
+        card.line("Year", year);
+    }
+    if let Some(isbn) = &text.isbn {
+        card.line("ISBN", isbn);
+    }
+    card.line("Price", book.price_cents);
+    card.line("In stock", if book.stock == 0 { "none, sold out".into() } else { book.stock.to_string() });
+    card.line("Version", book.version);
+    card.text
+}
+
+/// Topics, one a line.
+pub(crate) fn topics(topics: &[Topic]) -> String {
+    const COLUMNS: Columns = Columns { header: &["BOOKS", "TOPIC"], right: &[0], elastic: &[(1, 100)] };
+    table(&COLUMNS, topics.iter().map(|topic| vec![topic.books.to_string(), topic.topic.clone()]).collect())
+}
+
+/// Orders, one a line.
+pub(crate) fn orders(orders: &[Order]) -> String {
+    const COLUMNS: Columns = Columns {
+        header: &["ORDER", "PLACED", "STATUS", "COPIES", "TOTAL", "BOOKS"],
+        right: &[3, 4],
+        elastic: &[(5, 100)],
+    };
+    let rows = orders.iter().map(|order| {
+        let books: Vec<String> =
+            order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.book)).collect();
+        vec![
+            order.id.to_string(),
+            order.placed_at.to_string(),
+            order.status.to_string(),
+            order.lines.iter().map(|line| u64::from(line.quantity)).sum::<u64>().to_string(),
+            order.total_cents.to_string(),
+            books.join(", "),
+        ]
+    });
+    table(&COLUMNS, rows.collect())
+}
+
+/// One order with its lines.
+pub(crate) fn order(order: &Order) -> String {
+    const COLUMNS: Columns =
+        Columns { header: &["BOOK", "COPIES", "PRICE", "SUM"], right: &[0, 1, 2, 3], elastic: &[] };
+    let mut card = Card::new(&format!("Order {}", order.id));
+    card.line("Status", order.status);
+    card.line("Placed", order.placed_at);
+    if let Some(at) = order.cancelled_at {
+        card.line("Cancelled", at);
+    }
+    card.line("Total", order.total_cents);
+    let rows = order.lines.iter().map(|line| {
+        let sum = line.unit_price_cents.times(line.quantity).unwrap_or(bookstore_core::Cents::MAX);
+        let cells = [line.book.to_string(), line.quantity.to_string(), line.unit_price_cents.to_string(), sum.to_string()];
+        cells.to_vec()
+    });
+    format!("{}\n{}", card.text, indented(&table(&COLUMNS, rows.collect())))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// A title, and under it names with values.
+pub(crate) struct Card {
+    pub(crate) text: String,
+}
+
+impl Card {
+    pub(crate) fn new(title: &str) -> Self {
+        Self { text: format!("{title}\n") }
+    }
+
+    pub(crate) fn line(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.text.push_str(&format!("  {name:<10} {value}\n"));
+    }
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { dash() } else { text.to_owned() }
+}
+
+/// A number with its thousands apart: `60,638`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 book`, `2 books`: a number and the word that goes with it.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+/// A word as a shell reads it back.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_command_survives_the_shell() {
+        assert_eq!(quoted("http://127.0.0.1:8080"), "http://127.0.0.1:8080");
+        assert_eq!(quoted("it's 5 o'clock"), r"'it'\''s 5 o'\''clock'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn numbers_and_texts_are_cut_to_be_read() {
+        assert_eq!([0, 999, 1000, 60638, 1234567].map(grouped).join(" "), "0 999 1,000 60,638 1,234,567");
+        assert_eq!(shortened("Ünïcödé title", 8), "Ünïcödé…");
+        assert_eq!(shortened("short", 5), "short");
+    }
+
+    #[test]
+    fn rows_fit_the_terminal() {
+        let columns = Columns { header: &["ID", "TITLE", "TOPIC"], right: &[0], elastic: &[(2, 30), (1, 70)] };
+        let mut rows = vec![vec!["12".into(), "t".repeat(200), "x".repeat(200)], vec!["3".into(), "a".into(), "b".into()]];
+        fit(&columns, &mut rows, 60);
+        let width: usize = rows[0].iter().map(|cell| cell.chars().count() + 2).sum();
+        assert!((50..=60).contains(&width), "{width}");
+        assert_eq!(rows[1], ["3", "a", "b"]);
+    }
+}

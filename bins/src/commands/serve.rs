@@ -1,0 +1,149 @@
+//! Running a server until it is told to stop.
+
+use bookstore::deploy::{self, Metrics, Server, Serving};
+use std::{future::Future, io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::{Failure, output::print};
+use crate::{
+    cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs},
+    config,
+};
+
+/// `bookstore monolith`
+pub(super) async fn monolith(args: &MonolithArgs) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, mut server } = config::monolith(args)?;
+    measure(&mut server.serving)?;
+    run("bookstore", listen, async { Ok(deploy::monolith(server).await?) }).await
+}
+
+/// `bookstore catalog`
+pub(super) async fn catalog(args: &CatalogArgs) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, mut server } = config::catalog(args)?;
+    measure(&mut server.serving)?;
+    run("catalog", listen, async { Ok(deploy::catalog_server(server).await?) }).await
+}
+
+/// `bookstore order --catalog …`
+pub(super) async fn order(args: &OrderArgs) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, mut server } = config::order(args)?;
+    measure(&mut server.serving)?;
+    run("order", listen, async { Ok(deploy::order_server(server).await?) }).await
+}
+
+/// `bookstore frontend`
+pub(super) async fn frontend(args: &FrontendArgs) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, mut server } = config::frontend(args)?;
+    measure(&mut server.serving)?;
+    run("frontend", listen, async { Ok(deploy::frontend_server(server)?) }).await
+}
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Takes the port, makes the server ready, and only then lets connections in.
+async fn run(role: &str, listen: SocketAddr, ready: impl Future<Output = Result<Server, Failure>>) -> Result<ExitCode, Failure> {
+    let taken = |error: io::Error| Failure::Failed(port_trouble(listen, &error));
+    let socket = bind(listen).map_err(taken)?;
+    let stop = stop_signal().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
+    let mut stop = Box::pin(stop);
+    let server = tokio::select! {
+        server = ready => server?,
+        () = &mut stop => return Ok(ExitCode::SUCCESS),
+    };
+    let listener = socket.listen(BACKLOG).map_err(taken)?;
+    print(&format!("{role} listening on http://{}", bound(&listener, listen)));
+    let stop = async {
+        stop.await;
+        tracing::info!("stopping: letting running requests end");
+        tokio::spawn(exit_at_second_signal());
+    };
+    server.run(listener, stop).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bind(listen: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else a restart right after a stop would be refused while old connections fade away.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    Ok(socket)
+}
+
+fn bound(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+fn port_trouble(listen: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{listen} is in use by another program; stop that one, or listen elsewhere, for example --listen {}:0 for \
+             any free port",
+            shown_ip(listen)
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("not allowed to listen on {listen}: ports below 1024 need privileges; choose a higher one with --listen")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{} is not an address of this machine; choose another with --listen", listen.ip())
+        }
+        _ => format!("cannot listen on {listen}: {error}"),
+    }
+}
+
+fn shown_ip(listen: SocketAddr) -> String {
+    if listen.is_ipv6() { format!("[{}]", listen.ip()) } else { listen.ip().to_string() }
+}
+
+/// Resolves at SIGTERM or SIGINT; they are caught from the call on.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
+}
+
+/// Who asks twice does not want to wait.
+async fn exit_at_second_signal() {
+    if let Ok(stop) = stop_signal() {
+        stop.await;
+        std::process::exit(1);
+    }
+}
+
+/// Where durations fall, in seconds.
+const DURATION_BUCKETS: [f64; 14] = [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.0, 10.0];
+/// Where numbers of calls and commands fall.
+const COUNT_BUCKETS: [f64; 7] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
+/// How often what was measured is put into its buckets, so that it does not pile up when nobody reads it.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Collects this process's metrics from now on.
+fn measure(serving: &mut Serving) -> Result<(), Failure> {
+    use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+    let failed = |error| Failure::Failed(format!("cannot collect metrics: {error}"));
+    let builder = PrometheusBuilder::new()
+        .set_buckets(&COUNT_BUCKETS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS));
+    let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(failed)?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    serving.metrics = Some(Metrics(Arc::new(move || handle.render())));
+    Ok(())
+}

@@ -1,0 +1,367 @@
+//! Every deployment, and the one place that names a store and a transport.
+//!
+//! A [`Server`] is what a role becomes once its store is open. Whoever runs it binds the listener and says when to stop,
+//! so a test or another program can do what the executable does.
+
+use axum::Router;
+use bookstore_core::{
+    BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Error, OrderReader, OrderService, Orders,
+    SystemClock,
+    follow::Follower,
+    orders::Ack,
+    store::{
+        OrderCopy, StoreError,
+        memory::{self, MemoryCopy},
+        sqlite::{self, SqliteCopy, SqliteOptions},
+    },
+};
+use bookstore_transport_http::{
+    catalog::{self, RemoteCatalog},
+    client::{Client, ClientOptions},
+    frontend::{self, RemoteShop, Shop},
+    internal::InternalOptions,
+    orders::{self, RemoteOrders},
+    server::{self, Health, MetricsText, Readiness, ReadyCheck, ServerLimits},
+    token::AccessToken,
+};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{Bookstore, OpenError, sample};
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `sqlite:PATH`: a file, made if there is none.
+    Sqlite(PathBuf),
+    /// `memory:`: gone when the process ends.
+    Memory,
+}
+
+impl FromStr for StoreUrl {
+    type Err = OpenError;
+
+    fn from_str(url: &str) -> Result<Self, OpenError> {
+        let bad = |why: String| Err(OpenError::Url(why));
+        match url.split_once(':') {
+            Some(("sqlite", "" | "//")) => bad("the path is missing; try sqlite:bookstore.db".into()),
+            Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
+            Some(("memory", "" | "//")) => Ok(Self::Memory),
+            Some(("postgres" | "postgresql", _)) => {
+                bad("PostgreSQL is not supported in this build; use sqlite:PATH".into())
+            }
+            _ => bad(format!("{url:?} is not a store's URL; use sqlite:PATH, for example sqlite:bookstore.db, or memory:")),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Memory => f.write_str("memory:"),
+        }
+    }
+}
+
+/// What every server takes.
+#[derive(Clone, Debug, Default)]
+pub struct Serving {
+    /// What admin requests must show; without it, admin is off.
+    pub admin_token: Option<AccessToken>,
+    /// Limits of the server, and how long it lets requests end.
+    pub limits: ServerLimits,
+    /// Answers `/metrics`, if there is to be one.
+    pub metrics: Option<Metrics>,
+}
+
+/// The text behind `/metrics`.
+#[derive(Clone)]
+pub struct Metrics(pub MetricsText);
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics(…)")
+    }
+}
+
+/// The whole shop in one process.
+#[derive(Clone, Debug)]
+pub struct Monolith {
+    /// Where the ledger is.
+    pub store: StoreUrl,
+    /// Whether an empty store gets the [sample catalogue](sample).
+    pub sample: bool,
+    /// How it is served.
+    pub serving: Serving,
+}
+
+/// A catalog server.
+#[derive(Clone, Debug)]
+pub struct CatalogServer {
+    /// Where the ledger is.
+    pub store: StoreUrl,
+    /// Whether an empty store gets the [sample catalogue](sample).
+    pub sample: bool,
+    /// What the shop's other servers must show.
+    pub server_token: Option<AccessToken>,
+    /// How it is served.
+    pub serving: Serving,
+}
+
+/// An order server.
+#[derive(Clone, Debug)]
+pub struct OrderServer {
+    /// Where its own copy of the orders is.
+    pub store: StoreUrl,
+    /// Addresses of the catalog server.
+    pub catalog: Vec<String>,
+    /// When a purchase is acknowledged.
+    pub ack: Ack,
+    /// What the shop's servers show each other.
+    pub server_token: Option<AccessToken>,
+    /// How it is served.
+    pub serving: Serving,
+}
+
+/// A frontend.
+#[derive(Clone, Debug)]
+pub struct FrontendServer {
+    /// Addresses of the catalog server.
+    pub catalog: Vec<String>,
+    /// Addresses of the order servers.
+    pub orders: Vec<String>,
+    /// What the shop's servers show each other.
+    pub server_token: Option<AccessToken>,
+    /// How it is served.
+    pub serving: Serving,
+}
+
+/// A server that is ready to run.
+pub struct Server {
+    router: Router,
+    limits: ServerLimits,
+    tasks: Vec<Task>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Serves until `shutdown`, lets what is running end, and returns.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        server::serve(server::tcp(listener), self.router, self.limits, shutdown).await;
+        drop(self.tasks);
+    }
+}
+
+/// A task that ends with its owner.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Makes a monolith ready.
+///
+/// # Errors
+/// The store cannot be used.
+pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
+    let catalog = ledger(config.store).await?;
+    fill(catalog.as_ref(), config.sample).await?;
+    let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
+    let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
+    Ok(public(shop, &config.serving, always_ready(), Vec::new()))
+}
+
+/// Makes a catalog server ready.
+///
+/// # Errors
+/// The store cannot be used.
+pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError> {
+    let catalog = ledger(config.store).await?;
+    fill(catalog.as_ref(), config.sample).await?;
+    let options = internal(config.server_token, &config.serving, always_ready());
+    Ok(Server { router: catalog::router(catalog, options), limits: config.serving.limits, tasks: Vec::new() })
+}
+
+/// Makes an order server ready, whose copy follows the catalog's ledger from now on.
+///
+/// # Errors
+/// The store cannot be used, or an address is not one.
+pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
+    let catalog: Arc<dyn CatalogService> =
+        Arc::new(RemoteCatalog::new(client(&config.catalog, config.server_token.clone(), ClientOptions::default())?));
+    let copy = copy(config.store).await?;
+    let follower = Follower::start(Arc::clone(&catalog), copy).await;
+    let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
+    let (ready, task) = ready_once_caught_up(follower.caught_up());
+    let reader: Arc<dyn OrderReader> = follower.clone();
+    let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
+    let options = internal(config.server_token, &config.serving, ready);
+    let router = orders::router(Arc::new(orders), options);
+    Ok(Server { router, limits: config.serving.limits, tasks: vec![task] })
+}
+
+/// Makes a frontend ready.
+///
+/// # Errors
+/// An address is not one.
+pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
+    let client = |urls: &[String]| client(urls, config.server_token.clone(), ClientOptions::default());
+    let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(&config.catalog)?));
+    let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(client(&config.orders)?));
+    let (ready, task) = ready_while_reachable(Arc::clone(&catalog), Arc::clone(&orders));
+    let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
+    Ok(public(shop, &config.serving, ready, vec![task]))
+}
+
+/// The services of a shop in this process.
+pub(crate) async fn embedded(store: StoreUrl) -> Result<(Arc<dyn CatalogService>, Arc<dyn OrderService>), StoreError> {
+    let catalog = ledger(store).await?;
+    let orders = Orders::new(catalog.clone(), catalog.clone());
+    Ok((catalog, Arc::new(orders)))
+}
+
+/// How long one attempt at a public server may take: longer than that server itself waits for those behind it.
+const PUBLIC_ATTEMPT: Duration = Duration::from_secs(6);
+
+/// A shop behind its public interface.
+pub(crate) fn remote_shop(urls: &str, admin: Option<AccessToken>) -> Result<Bookstore, OpenError> {
+    let patient =
+        ClientOptions { deadline: Bookstore::PATIENCE, attempt_timeout: PUBLIC_ATTEMPT, ..ClientOptions::default() };
+    let shop = Arc::new(RemoteShop::new(client(&listed(urls), admin, patient)?));
+    Ok(Bookstore::new(shop.clone(), shop))
+}
+
+/// The services behind a shop.
+pub(crate) fn remote_servers(
+    catalog: &str,
+    orders: &str,
+    token: Option<AccessToken>,
+) -> Result<(Arc<dyn CatalogService>, Arc<dyn OrderService>), OpenError> {
+    let catalog = client(&listed(catalog), token.clone(), ClientOptions::default())?;
+    let orders = client(&listed(orders), token, ClientOptions::default())?;
+    Ok((Arc::new(RemoteCatalog::new(catalog)), Arc::new(RemoteOrders::new(orders))))
+}
+
+fn listed(urls: &str) -> Vec<String> {
+    urls.split(',').map(|url| url.trim().to_owned()).collect()
+}
+
+fn client(urls: &[String], token: Option<AccessToken>, options: ClientOptions) -> Result<Client, OpenError> {
+    Client::http(urls, ClientOptions { token, ..options }).map_err(|error| OpenError::Url(error.to_string()))
+}
+
+/// Opens a ledger away from the tasks: it may wait for the disk, or for another process to end.
+async fn ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> {
+    let open = move || {
+        let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
+        match store {
+            StoreUrl::Sqlite(path) => {
+                let (store, reader) = sqlite::open(&path, clock.as_ref(), SqliteOptions::default())?;
+                Catalog::start(store, reader, clock, options)
+            }
+            StoreUrl::Memory => {
+                let (store, reader) = memory::open(clock.as_ref());
+                Catalog::start(store, reader, clock, options)
+            }
+        }
+    };
+    Ok(Arc::new(blocking(open).await?))
+}
+
+async fn copy(store: StoreUrl) -> Result<Arc<dyn OrderCopy>, StoreError> {
+    match store {
+        StoreUrl::Sqlite(path) => {
+            let copy = blocking(move || SqliteCopy::open(&path, SqliteOptions::default())).await?;
+            Ok(Arc::new(copy))
+        }
+        StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(StoreError::Failed("opening the store panicked".into())))
+}
+
+/// Lists the sample books in a store that never had one.
+async fn fill(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
+    if !sample || catalog.head().0 > 0 {
+        return Ok(());
+    }
+    let listed = catalog.list(sample::books()).await;
+    let listed = listed.map_err(|error| StoreError::Failed(format!("cannot list the sample books: {error}")))?;
+    tracing::info!(books = listed.len(), "the store was empty: listed the sample catalogue");
+    Ok(())
+}
+
+fn public(shop: Shop, serving: &Serving, ready: ReadyCheck, tasks: Vec<Task>) -> Server {
+    let router = frontend::router(shop).merge(server::health_routes(health(serving, ready)));
+    Server { router, limits: serving.limits.clone(), tasks }
+}
+
+fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {
+    InternalOptions { token, health: health(serving, ready) }
+}
+
+fn health(serving: &Serving, ready: ReadyCheck) -> Health {
+    Health { ready, metrics: serving.metrics.clone().map(|Metrics(text)| text) }
+}
+
+/// A server that holds the ledger itself has recovered it before it listens.
+fn always_ready() -> ReadyCheck {
+    Arc::new(|| Readiness::Ready)
+}
+
+/// Ready from the moment when the copy has caught up for the first time: later it reads on, even if the catalog is away.
+fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (ReadyCheck, Task) {
+    let (send, ready) = watch::channel(false);
+    let task = tokio::spawn(async move {
+        if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() {
+            send.send_replace(true);
+        }
+    });
+    let check = move || match *ready.borrow() {
+        true => Readiness::Ready,
+        false => Readiness::NotReady("this server's copy has not caught up with the ledger yet".into()),
+    };
+    (Arc::new(check), Task(task))
+}
+
+/// How often a frontend asks whether the servers behind it are there.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Ready while the catalog and an order server answer.
+fn ready_while_reachable(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> (ReadyCheck, Task) {
+    let (send, ready) = watch::channel(Readiness::NotReady("the servers behind this one were not asked yet".into()));
+    let task = tokio::spawn(async move {
+        loop {
+            send.send_replace(reachable(catalog.as_ref(), orders.as_ref()).await);
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    });
+    (Arc::new(move || ready.borrow().clone()), Task(task))
+}
+
+/// Asks for what nobody has: whoever says so is there, and so is what it asks itself.
+async fn reachable(catalog: &dyn CatalogService, orders: &dyn OrderService) -> Readiness {
+    let (book, order) = tokio::join!(catalog.info(BookId(0)), orders.order(SystemClock.new_order_id()));
+    match (book, order) {
+        (Err(error), _) if !matches!(error, Error::UnknownBook { .. }) => {
+            Readiness::NotReady(format!("the catalog server: {error}"))
+        }
+        (_, Err(error)) if !matches!(error, Error::UnknownOrder { .. }) => {
+            Readiness::NotReady(format!("the order servers: {error}"))
+        }
+        _ => Readiness::Ready,
+    }
+}

@@ -1,0 +1,136 @@
+use super::{
+    Deployment,
+    fixture::{assert_invalid, cents, id, lines},
+};
+use crate::{
+    book::{Amend, BookId, NewBook},
+    error::Error,
+    ledger::Seq,
+};
+
+const fn delta(delta: i64) -> Amend {
+    Amend::StockDelta { delta }
+}
+
+fn set(price: Option<u64>, stock: Option<u32>, version: Option<Seq>) -> Amend {
+    Amend::Set { price_cents: price.map(cents), stock, version }
+}
+
+pub(super) async fn adds_and_takes_copies(d: Deployment) {
+    let book = d.shelve(5).await;
+    for (change, stock) in [(7, 12), (-2, 10), (-10, 0), (1, 1)] {
+        let before = d.info(book).await;
+        let amended = d.restock(book, change).await.expect("a good delta");
+        assert_eq!((amended.stock, amended.price_cents), (stock, before.price_cents));
+        assert_eq!((amended.version, &amended.text), (d.head().await, &before.text));
+        assert!(amended.version > before.version);
+        assert_eq!(d.info(book).await, amended);
+    }
+}
+
+pub(super) async fn never_goes_below_zero(d: Deployment) {
+    let book = d.shelve(5).await;
+    for change in [-6, -1_000_000_000_000, i64::MIN] {
+        assert_eq!(d.restock(book, change).await, Err(Error::OutOfStock { book, available: 5 }));
+    }
+    assert_eq!((d.stock(book).await, d.head().await), (5, Seq(1)));
+}
+
+pub(super) async fn has_a_limit_of_copies(d: Deployment) {
+    let book = d.shelve(5).await;
+    for change in [i64::from(NewBook::STOCK_MAX) - 4, i64::from(u32::MAX), i64::MAX] {
+        assert_invalid(d.restock(book, change).await, "stock_delta");
+    }
+    let version = Some(d.info(book).await.version);
+    assert_invalid(d.catalog.amend(book, set(None, Some(NewBook::STOCK_MAX + 1), version), None).await, "stock");
+    assert_eq!(d.head().await, Seq(1));
+    let full = d.restock(book, i64::from(NewBook::STOCK_MAX) - 5).await.expect("up to the limit");
+    assert_eq!(full.stock, NewBook::STOCK_MAX);
+}
+
+pub(super) async fn with_a_key_happens_once(d: Deployment) {
+    let book = d.shelve(5).await;
+    let key = id();
+    let amended = d.catalog.amend(book, delta(3), Some(key)).await.expect("a restock");
+    assert_eq!((amended.stock, amended.version, d.head().await), (8, Seq(2), Seq(2)));
+    d.buy(book, 1).await.expect("there are eight");
+    let again = d.catalog.amend(book, delta(3), Some(key)).await.expect("a replay");
+    assert_eq!((again.stock, again.version), (7, Seq(3)), "the book as it stands then");
+    assert_eq!(d.head().await, Seq(3));
+    // A refusal leaves no trace, so the key may still be used.
+    let key = id();
+    let refused = d.catalog.amend(book, delta(-8), Some(key)).await;
+    assert_eq!(refused, Err(Error::OutOfStock { book, available: 7 }));
+    d.restock(book, 1).await.expect("a restock");
+    assert_eq!(d.catalog.amend(book, delta(-8), Some(key)).await.map(|book| book.stock), Ok(0));
+    // Absolute values too: the version was right when it happened.
+    let (key, version) = (id(), d.info(book).await.version);
+    let once = d.catalog.amend(book, set(Some(5), Some(9), Some(version)), Some(key)).await.expect("set");
+    let twice = d.catalog.amend(book, set(Some(5), Some(9), Some(version)), Some(key)).await;
+    assert_eq!(twice, Ok(once));
+}
+
+pub(super) async fn keys_are_not_shared(d: Deployment) {
+    let books = d.shelve_many(2, 5).await;
+    let (order, key) = (id(), id());
+    d.orders.purchase(order, lines(&[(books[0], 1)])).await.expect("there are five");
+    d.catalog.amend(books[0], delta(1), Some(key)).await.expect("a restock");
+    let head = d.head().await;
+    let reused = |order| Error::OrderIdReused { order };
+    assert_eq!(d.catalog.amend(books[0], delta(1), Some(order)).await, Err(reused(order)));
+    assert_eq!(d.catalog.amend(books[1], delta(1), Some(key)).await, Err(reused(key)));
+    assert_eq!(d.orders.purchase(key, lines(&[(books[0], 1)])).await, Err(reused(key)));
+    assert_eq!(d.orders.cancel(key).await, Err(Error::UnknownOrder { order: key }));
+    assert_eq!(d.orders.order(key).await, Err(Error::UnknownOrder { order: key }));
+    assert_eq!(d.catalog.find_order(key).await, Err(Error::UnknownOrder { order: key }));
+    assert_eq!(d.head().await, head);
+}
+
+pub(super) async fn sets_with_the_version_seen(d: Deployment) {
+    let book = d.shelve(5).await;
+    let seen = d.info(book).await.version;
+    let stock = d.catalog.amend(book, set(None, Some(0), Some(seen)), None).await.expect("set");
+    assert_eq!((stock.stock, stock.price_cents), (0, cents(1000)));
+    let both = d.catalog.amend(book, set(Some(700), Some(9), Some(stock.version)), None).await.expect("set");
+    assert_eq!((both.stock, both.price_cents), (9, cents(700)));
+    let price = d.catalog.amend(book, set(Some(800), None, Some(both.version)), None).await.expect("set");
+    assert_eq!((price.stock, price.price_cents), (9, cents(800)));
+    assert_eq!(d.info(book).await, price);
+    // Whatever moves the book makes an older version stale: a change of price, and a sale.
+    d.buy(book, 1).await.expect("there are nine");
+    let mismatch = Error::VersionMismatch { book, version: d.info(book).await.version };
+    for stale in [seen, price.version, Seq(0), Seq(u64::MAX >> 1)] {
+        for change in
+            [set(None, Some(9), Some(stale)), set(Some(1), None, Some(stale)), set(Some(1), Some(1), Some(stale))]
+        {
+            assert_eq!(d.catalog.amend(book, change, None).await.as_ref(), Err(&mismatch));
+        }
+    }
+    assert_eq!((d.stock(book).await, d.info(book).await.price_cents), (8, cents(800)));
+}
+
+pub(super) async fn needs_a_version_for_stock(d: Deployment) {
+    let book = d.shelve(5).await;
+    for change in [set(None, Some(7), None), set(Some(700), Some(7), None)] {
+        assert_eq!(d.catalog.amend(book, change, None).await, Err(Error::VersionRequired));
+    }
+    assert_eq!((d.stock(book).await, d.head().await), (5, Seq(1)));
+}
+
+pub(super) async fn sets_a_price_without_a_version(d: Deployment) {
+    let book = d.shelve(5).await;
+    let amended = d.catalog.amend(book, set(Some(0), None, None), None).await.expect("set");
+    assert_eq!((amended.price_cents, amended.stock, amended.version), (cents(0), 5, Seq(2)));
+    let free = d.buy(book, 1).await.expect("there are five").order;
+    assert_eq!(free.total_cents, cents(0));
+}
+
+pub(super) async fn refuses_unknown_books(d: Deployment) {
+    d.shelve(5).await;
+    for book in [BookId(0), BookId(2), BookId(i64::MAX as u64)] {
+        for change in [delta(1), set(Some(1), None, None), set(None, Some(1), Some(Seq(1)))] {
+            assert_eq!(d.catalog.amend(book, change, Some(id())).await, Err(Error::UnknownBook { book }));
+        }
+    }
+    assert_eq!(d.head().await, Seq(1));
+}

@@ -1,0 +1,74 @@
+use super::{
+    Deployment,
+    fixture::{assert_replayed, cents, id, lines},
+};
+use crate::{
+    book::Amend,
+    error::Error,
+    ledger::{Kind, Seq},
+    order::{Order, Status},
+};
+
+pub(super) async fn puts_copies_back(d: Deployment) {
+    let books = d.shelve_many(2, 5).await;
+    let bought = d.orders.purchase(id(), lines(&[(books[0], 2), (books[1], 5)])).await.expect("there are five").order;
+    let receipt = d.orders.cancel(bought.id).await.expect("an order can be cancelled");
+    d.assert_first(&receipt);
+    let Order { status, cancelled_at, .. } = receipt.order;
+    assert_eq!((status, cancelled_at.is_some()), (Status::Cancelled, true));
+    assert_eq!(receipt.order, Order { status, cancelled_at, ..bought.clone() }, "nothing else about it changes");
+    assert_eq!((d.stock(books[0]).await, d.stock(books[1]).await), (5, 5));
+    assert_eq!(d.info(books[1]).await.version, d.head().await);
+    assert_eq!(d.orders.order(bought.id).await.as_ref(), Ok(&receipt.order));
+    assert_eq!(d.catalog.find_order(bought.id).await, Ok(receipt.order));
+    d.buy(books[1], 5).await.expect("the copies can be bought again");
+}
+
+pub(super) async fn twice_is_once(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = d.buy(book, 2).await.expect("there are five").order.id;
+    let first = d.orders.cancel(order).await.expect("cancelled");
+    let head = d.head().await;
+    let again = d.orders.cancel(order).await.expect("cancelled already");
+    assert_replayed(&again);
+    assert_eq!(again.order, first.order);
+    assert_eq!(d.catalog.release(order).await, Ok(again));
+    assert_eq!((d.stock(book).await, d.head().await), (5, head));
+}
+
+pub(super) async fn refuses_unknown_orders(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = id();
+    assert_eq!(d.orders.cancel(order).await, Err(Error::UnknownOrder { order }));
+    assert_eq!(d.catalog.release(order).await, Err(Error::UnknownOrder { order }));
+    assert_eq!(d.head().await, Seq(1));
+    let bought = d.orders.purchase(order, lines(&[(book, 1)])).await.expect("a refused cancellation leaves no trace");
+    assert_eq!(bought.order.status, Status::Placed);
+}
+
+pub(super) async fn shows_in_later_replays_of_the_purchase(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = d.buy(book, 2).await.expect("there are five").order.id;
+    let cancelled = d.orders.cancel(order).await.expect("cancelled").order;
+    let replay = d.orders.purchase(order, lines(&[(book, 2)])).await.expect("a replay");
+    assert_replayed(&replay);
+    assert_eq!(replay.order, cancelled, "the order as it is now");
+    let other = d.orders.purchase(order, lines(&[(book, 1)])).await;
+    assert_eq!(other, Err(Error::OrderIdReused { order }), "a cancelled order's id stays used");
+    assert_eq!(d.stock(book).await, 5);
+}
+
+pub(super) async fn returns_at_the_price_of_the_sale(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = d.buy(book, 2).await.expect("there are five").order;
+    let price = Amend::Set { price_cents: Some(cents(1)), stock: None, version: None };
+    d.catalog.amend(book, price, None).await.expect("a price can be set");
+    let cancelled = d.orders.cancel(order.id).await.expect("cancelled").order;
+    assert_eq!((cancelled.total_cents, &cancelled.lines), (order.total_cents, &order.lines));
+    let info = d.info(book).await;
+    assert_eq!((info.price_cents, info.stock), (cents(1), 5), "today's price stays");
+    let (_, entries) = d.entries(order.seq.next()).await;
+    let back = &entries[0];
+    assert_eq!((back.kind, back.key, back.changes[0].delta), (Kind::Return, Some(order.id), 2));
+    assert_eq!((back.changes[0].price_cents, back.changes[0].stock), (cents(1000), 5));
+}

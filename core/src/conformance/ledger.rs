@@ -1,0 +1,138 @@
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+use super::{
+    Deployment,
+    fixture::{cents, id, lines},
+};
+use crate::{
+    book::{Amend, BookId},
+    error::Error,
+    ledger::{Change, Entry, Kind, Seq},
+    order::Status,
+};
+
+pub(super) async fn is_dense_and_ordered(d: Deployment) {
+    let books = d.shelve_many(3, 100).await;
+    let mut bought = Vec::new();
+    for n in 0..20 {
+        bought.push(d.buy(books[n % 3], 1).await.expect("there are enough").order);
+    }
+    d.buy(books[0], 1000).await.expect_err("there are fewer");
+    let (head, entries) = d.entries(Seq(0)).await;
+    assert_eq!(head, Seq(23), "a refusal is no entry");
+    assert!(entries.iter().map(|entry| entry.seq.0).eq(1..=23));
+    let sales = entries.iter().filter_map(Entry::order).collect::<Vec<_>>();
+    assert_eq!(sales, bought, "in the order of the commits");
+    let first = d.catalog.entries(Seq(0), 1, Duration::ZERO).await.expect("the ledger can be read");
+    let again = d.catalog.entries(Seq(22), 1, Duration::ZERO).await.expect("the ledger can be read");
+    assert_eq!(first.ledger, again.ledger, "one ledger has one id");
+}
+
+pub(super) async fn records_each_kind(d: Deployment) {
+    let books = d.shelve_many(2, 5).await;
+    let (order, key) = (id(), id());
+    d.orders.purchase(order, lines(&[(books[1], 2), (books[0], 1)])).await.expect("there are five");
+    d.orders.cancel(order).await.expect("cancelled");
+    d.catalog.amend(books[0], Amend::StockDelta { delta: -4 }, Some(key)).await.expect("a restock");
+    let version = Some(d.info(books[1]).await.version);
+    let both = Amend::Set { price_cents: Some(cents(7)), stock: Some(8), version };
+    d.catalog.amend(books[1], both, None).await.expect("set");
+    let version = Some(d.info(books[1]).await.version);
+    let stock = Amend::Set { price_cents: None, stock: Some(9), version };
+    d.catalog.amend(books[1], stock, None).await.expect("set");
+    let change =
+        |book: usize, delta, price, stock| Change { book: books[book], delta, price_cents: cents(price), stock };
+    let expected: [(Kind, Option<_>, &[Change]); 7] = [
+        (Kind::Listing, None, &[change(0, 5, 1000, 5)]),
+        (Kind::Listing, None, &[change(1, 5, 1000, 5)]),
+        (Kind::Sale, Some(order), &[change(0, -1, 1000, 4), change(1, -2, 1000, 3)]),
+        (Kind::Return, Some(order), &[change(0, 1, 1000, 5), change(1, 2, 1000, 5)]),
+        (Kind::Restock, Some(key), &[change(0, -4, 1000, 1)]),
+        (Kind::Reprice, None, &[change(1, 3, 7, 8)]),
+        (Kind::Restock, None, &[change(1, 1, 7, 9)]),
+    ];
+    let (_, entries) = d.entries(Seq(0)).await;
+    assert_eq!(entries.len(), expected.len());
+    for (entry, (kind, key, changes)) in entries.iter().zip(expected) {
+        assert_eq!((entry.kind, entry.key, &entry.changes[..]), (kind, key, changes), "entry {}", entry.seq);
+    }
+}
+
+pub(super) async fn limits_a_stretch(d: Deployment) {
+    d.shelve_many(1000, 1).await;
+    d.shelve_many(5, 1).await;
+    let read = async |after, limit| {
+        let page = d.catalog.entries(Seq(after), limit, Duration::ZERO).await.expect("the ledger can be read");
+        assert_eq!(page.head, Seq(1005));
+        (page.entries.first().map_or(0, |entry| entry.seq.0), page.entries.len())
+    };
+    assert_eq!(read(0, 7).await, (1, 7));
+    assert_eq!(read(7, 7).await, (8, 7));
+    assert_eq!(read(1000, 7).await, (1001, 5));
+    assert_eq!(read(0, 1000).await, (1, 1000));
+    assert_eq!(read(0, usize::MAX).await, (1, 1000), "a stretch has at most a thousand entries");
+    assert_eq!(read(1005, 7).await, (0, 0));
+    assert_eq!(read(2000, 7).await, (0, 0), "after the head there is nothing");
+    assert_eq!(read(i64::MAX as u64, 7).await, (0, 0));
+}
+
+pub(super) async fn wakes_who_waits(d: Deployment) {
+    let book = d.shelve(5).await;
+    let catalog = d.catalog.clone();
+    let started = Instant::now();
+    let waiting = tokio::spawn(async move { catalog.entries(Seq(1), 10, Duration::from_secs(20)).await });
+    // Not needed for a right answer: it only makes it likely that the call waits already.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!waiting.is_finished(), "there is nothing yet");
+    d.restock(book, 1).await.expect("a restock");
+    let page = waiting.await.expect("no panic").expect("the ledger can be read");
+    assert!(started.elapsed() < Duration::from_secs(15), "it slept through it: {:?}", started.elapsed());
+    assert_eq!(page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [Seq(2)]);
+}
+
+pub(super) async fn lets_waiting_end(d: Deployment) {
+    d.shelve(5).await;
+    let started = Instant::now();
+    let page = d.catalog.entries(Seq(1), 10, Duration::from_millis(200)).await.expect("nothing is an answer");
+    assert_eq!((page.head, page.entries.len()), (Seq(1), 0));
+    assert!(started.elapsed() >= Duration::from_millis(100), "it did not wait: {:?}", started.elapsed());
+    let page = d.catalog.entries(Seq(0), 10, Duration::from_secs(20)).await.expect("the ledger can be read");
+    assert_eq!(page.entries.len(), 1);
+    assert!(started.elapsed() < Duration::from_secs(15), "it waited for what was there");
+}
+
+pub(super) async fn sums_up_to_the_stock(d: Deployment) {
+    let books = d.shelve_many(5, 50).await;
+    for n in 0..40_u32 {
+        let (book, other) = (books[n as usize % 5], books[(n as usize + 2) % 5]);
+        let order = id();
+        d.orders.purchase(order, lines(&[(book, n % 3 + 1), (other, 1)])).await.expect("there are enough");
+        match n % 4 {
+            0 => drop(d.orders.cancel(order).await.expect("cancelled")),
+            1 => drop(d.restock(other, i64::from(n % 7) - 2).await.expect("a restock")),
+            _ => {}
+        }
+    }
+    let (_, entries) = d.entries(Seq(0)).await;
+    let mut sums = BTreeMap::<BookId, i64>::new();
+    for change in entries.iter().flat_map(|entry| &entry.changes) {
+        let sum = sums.entry(change.book).or_default();
+        *sum += change.delta;
+        assert_eq!(*sum, i64::from(change.stock));
+    }
+    for book in books {
+        assert_eq!(i64::from(d.stock(book).await), sums[&book]);
+    }
+}
+
+pub(super) async fn finds_orders(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = id();
+    assert_eq!(d.catalog.find_order(order).await, Err(Error::UnknownOrder { order }));
+    let reserved = d.catalog.reserve(order, lines(&[(book, 1)])).await.expect("there are five").order;
+    assert_eq!(d.catalog.find_order(order).await, Ok(reserved));
+    let released = d.catalog.release(order).await.expect("released").order;
+    assert_eq!(released.status, Status::Cancelled);
+    assert_eq!(d.catalog.find_order(order).await, Ok(released));
+}

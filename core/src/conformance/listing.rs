@@ -1,0 +1,127 @@
+use super::{
+    Deployment,
+    fixture::{any_book, assert_invalid, cents, titled},
+};
+use crate::{
+    book::{BookId, BookText, NewBook},
+    catalog::LIST_MAX,
+    error::Error,
+    ledger::Seq,
+};
+
+pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
+    let full = NewBook {
+        text: BookText {
+            title: "Das Buch, «das» <b>alles</b> & \"mehr\" hat: 書店 📚".into(),
+            author: "Žofie O'Brien-Ångström".into(),
+            topic: "distributed systems".into(),
+            isbn: Some("155860832X".into()),
+            year: Some(-300),
+            subjects: vec!["logs".into(), "C++, 2nd ed.".into()],
+        },
+        price_cents: cents(1999),
+        stock: 12,
+    };
+    let bare = NewBook { price_cents: cents(0), stock: 0, ..titled("Bare") };
+    let listed = d.catalog.list(vec![full.clone(), bare.clone()]).await.expect("good books can be listed");
+    assert_eq!(listed.iter().map(|listed| listed.id).collect::<Vec<_>>(), [BookId(1), BookId(2)]);
+    assert!(listed.iter().all(|listed| listed.created != d.repeats), "{listed:?}");
+    for (number, new) in (1..).zip([full, bare]) {
+        let book = d.info(BookId(number)).await;
+        assert_eq!(book.id, BookId(number));
+        assert_eq!((book.text, book.price_cents, book.stock), (new.text, new.price_cents, new.stock));
+        assert_eq!(book.version, Seq(number));
+    }
+    assert_eq!(d.list(vec![titled("Third")]).await, [BookId(3)]);
+}
+
+pub(super) async fn again_changes_nothing(d: Deployment) {
+    let books = vec![titled("One"), titled("Two")];
+    let ids = d.list(books.clone()).await;
+    let (before, head) = (d.info(ids[0]).await, d.head().await);
+    let dearer = NewBook { price_cents: cents(5), stock: 99, ..titled("One") };
+    let again = d.catalog.list(vec![books[1].clone(), dearer, titled("Three"), titled("Three")]).await.expect("listed");
+    let numbers: Vec<_> = again.iter().map(|listed| (listed.id.0, listed.created)).collect();
+    assert_eq!(numbers, [(2, false), (1, false), (3, !d.repeats), (3, false)]);
+    assert_eq!(d.info(ids[0]).await, before);
+    assert_eq!(d.head().await, head.next(), "one new book is one entry");
+}
+
+pub(super) async fn knows_a_book_by_isbn_or_else_by_title_author_and_year(d: Deployment) {
+    let with = |title: &str, author: &str, isbn: Option<&str>, year| {
+        let book = titled(title);
+        let text = BookText { author: author.into(), isbn: isbn.map(Into::into), year, ..book.text.clone() };
+        NewBook { text, ..book }
+    };
+    let books = vec![
+        with("A", "a", Some("9781558608320"), None),
+        with("B", "b", Some("9781558608320"), Some(2004)),
+        with("A", "a", None, None),
+        with("A", "a", None, Some(2004)),
+        with("A", "b", None, None),
+        with("B", "a", None, None),
+        with("A", "a", None, Some(2004)),
+    ];
+    let ids: Vec<u64> = d.list(books).await.iter().map(|id| id.0).collect();
+    assert_eq!(ids, [1, 1, 2, 3, 4, 5, 3]);
+}
+
+pub(super) async fn rejects_a_list_with_one_bad_book_as_a_whole(d: Deployment) {
+    let bad = |spoil: fn(&mut NewBook)| {
+        let mut book = titled("Bad");
+        spoil(&mut book);
+        book
+    };
+    let bad_books = [
+        ("title", bad(|book| book.text.title.clear())),
+        ("title", bad(|book| book.text.title = "x".repeat(BookText::TITLE_MAX + 1))),
+        ("title", bad(|book| book.text.title.push('\u{0}'))),
+        ("title", bad(|book| book.text.title.push('\n'))),
+        ("author", bad(|book| book.text.author = "ä".repeat(BookText::FIELD_MAX + 1))),
+        ("topic", bad(|book| book.text.topic.clear())),
+        ("topic", bad(|book| book.text.topic = "x".repeat(BookText::FIELD_MAX + 1))),
+        ("isbn", bad(|book| book.text.isbn = Some("978-1558608320".into()))),
+        ("isbn", bad(|book| book.text.isbn = Some("97815586083X0".into()))),
+        ("isbn", bad(|book| book.text.isbn = Some("X".into()))),
+        ("isbn", bad(|book| book.text.isbn = Some(String::new()))),
+        ("year", bad(|book| book.text.year = Some(10_000))),
+        ("year", bad(|book| book.text.year = Some(-3001))),
+        ("subjects", bad(|book| book.text.subjects = vec!["x".into(); BookText::SUBJECTS_MAX + 1])),
+        ("subjects", bad(|book| book.text.subjects = vec![String::new()])),
+        ("stock", bad(|book| book.stock = NewBook::STOCK_MAX + 1)),
+    ];
+    for (field, book) in bad_books {
+        assert_invalid(d.catalog.list(vec![any_book(1), book, any_book(1)]).await, field);
+    }
+    assert_invalid(d.catalog.list((0..=LIST_MAX).map(|_| any_book(1)).collect()).await, "books");
+    assert_eq!(d.head().await, Seq(0), "nothing may be listed");
+}
+
+pub(super) async fn takes_fields_at_their_limits(d: Deployment) {
+    let text = BookText {
+        title: "書".repeat(BookText::TITLE_MAX),
+        author: "é".repeat(BookText::FIELD_MAX),
+        topic: "t".repeat(BookText::FIELD_MAX),
+        isbn: Some("9781558608320".into()),
+        year: Some(9999),
+        subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
+    };
+    let new = NewBook { text, price_cents: crate::money::Cents::MAX, stock: NewBook::STOCK_MAX };
+    let id = d.list(vec![new.clone()]).await[0];
+    let book = d.info(id).await;
+    assert_eq!((book.text, book.price_cents, book.stock), (new.text, new.price_cents, new.stock));
+}
+
+pub(super) async fn takes_as_many_books_as_it_says(d: Deployment) {
+    assert_eq!(d.catalog.list(Vec::new()).await, Ok(Vec::new()));
+    let ids = d.shelve_many(LIST_MAX, 1).await;
+    assert!(ids.iter().map(|id| id.0).eq(1..=LIST_MAX as u64), "numbers are dense and in the order of the list");
+    assert_eq!(d.head().await, Seq(LIST_MAX as u64));
+}
+
+pub(super) async fn knows_no_strangers(d: Deployment) {
+    d.shelve(1).await;
+    for book in [0, 2, 1 << 32, i64::MAX as u64, u64::MAX].map(BookId) {
+        assert_eq!(d.catalog.info(book).await, Err(Error::UnknownBook { book }));
+    }
+}

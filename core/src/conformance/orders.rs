@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use super::{
+    Deployment,
+    fixture::{assert_invalid, id, lines},
+};
+use crate::{
+    error::Error,
+    order::{Order, Status},
+    page::OrderQuery,
+};
+
+/// How long an order server's copy may need to follow.
+const FOLLOW_MAX: Duration = Duration::from_secs(20);
+
+impl Deployment {
+    /// Every page of the orders, joined.
+    async fn all_orders(&self, page_size: u32) -> Vec<Order> {
+        let mut query = OrderQuery { page_size: Some(page_size), page_token: None };
+        let mut all = Vec::new();
+        loop {
+            let page = self.orders.orders(query.clone()).await.expect("orders can be read");
+            assert!(page.orders.len() <= page_size as usize);
+            let full = page.orders.len() == page_size as usize;
+            all.extend(page.orders);
+            match page.next_page_token {
+                Some(_) if !full => panic!("a page that is not the last one is full"),
+                Some(token) => query.page_token = Some(token),
+                None => return all,
+            }
+        }
+    }
+
+    /// Waits until this order server lists the orders as they are: its copy may have to follow.
+    async fn until_listed(&self, expected: &[Order]) {
+        let started = tokio::time::Instant::now();
+        loop {
+            let all = self.all_orders(100).await;
+            if all == expected {
+                return;
+            }
+            assert!(started.elapsed() < FOLLOW_MAX, "expected the orders\n{expected:?}\nbut they are\n{all:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+pub(super) async fn reads_its_own_writes(d: Deployment) {
+    let book = d.shelve(100).await;
+    for _ in 0..20 {
+        let bought = d.buy(book, 1).await.expect("there are enough").order;
+        assert_eq!(d.orders.order(bought.id).await.as_ref(), Ok(&bought));
+        let cancelled = d.orders.cancel(bought.id).await.expect("cancelled").order;
+        assert_eq!(d.orders.order(bought.id).await, Ok(cancelled), "a cancellation too, through the same server");
+    }
+    // An order bought behind this server's back is an order as well.
+    let order = id();
+    let reserved = d.catalog.reserve(order, lines(&[(book, 1)])).await.expect("there are enough").order;
+    assert_eq!(d.orders.order(order).await, Ok(reserved));
+    let order = id();
+    assert_eq!(d.orders.order(order).await, Err(Error::UnknownOrder { order }));
+}
+
+pub(super) async fn pages_newest_first(d: Deployment) {
+    let book = d.shelve(100).await;
+    d.until_listed(&[]).await;
+    let mut orders = Vec::new();
+    for n in 0..25 {
+        orders.push(d.buy(book, 1).await.expect("there are enough").order);
+        if n % 4 == 0 {
+            d.restock(book, 1).await.expect("a restock");
+        }
+    }
+    for order in orders.iter_mut().step_by(3) {
+        *order = d.orders.cancel(order.id).await.expect("cancelled").order;
+        assert_eq!(order.status, Status::Cancelled);
+    }
+    orders.reverse();
+    d.until_listed(&orders).await;
+    for page_size in [1, 5, 7, 25] {
+        assert_eq!(d.all_orders(page_size).await, orders);
+    }
+    // Orders sold meanwhile do not move the pages behind a token.
+    let first = OrderQuery { page_size: Some(10), page_token: None };
+    let token = d.orders.orders(first).await.expect("orders can be read").next_page_token;
+    d.buy(book, 1).await.expect("there are enough");
+    let next = OrderQuery { page_size: Some(10), page_token: token };
+    assert_eq!(d.orders.orders(next).await.expect("orders can be read").orders, orders[10..20]);
+}
+
+pub(super) async fn rejects_strange_pages(d: Deployment) {
+    let book = d.shelve(100).await;
+    let bought = d.buy(book, 1).await.expect("there are enough").order;
+    d.until_listed(&[bought]).await;
+    for token in ["x", "!", "AAAA", "🦀", &"A".repeat(500)] {
+        let query = OrderQuery { page_size: None, page_token: Some(token.into()) };
+        assert_invalid(d.orders.orders(query).await, "page_token");
+    }
+}

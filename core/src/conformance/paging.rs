@@ -1,0 +1,155 @@
+use std::collections::BTreeSet;
+
+use super::{
+    Deployment,
+    fixture::{assert_invalid, cents, titled},
+};
+use crate::{
+    book::{Amend, Book, BookText, NewBook},
+    page::{OrderQuery, Query, Sort},
+};
+
+const SORTS: [Sort; 4] = [Sort::Relevance, Sort::Title, Sort::Price, Sort::Newest];
+
+/// Books with many equal titles, prices and years, and some without a year.
+fn many_alike(count: u32) -> Vec<NewBook> {
+    (0..count)
+        .map(|n| {
+            let title = ["Alike", "alike", "Älike", "Zebra alike", "alike 2"][n as usize % 5];
+            let book = titled(title);
+            let year = (n % 4 > 0).then(|| 2000 + i32::try_from(n % 3).unwrap_or_default());
+            // The author tells books of one title apart, and is no part of any order.
+            let text = BookText { year, author: format!("Author {n}"), topic: "paging".into(), ..book.text };
+            NewBook { text, price_cents: cents(u64::from(n % 3) * 500), stock: n }
+        })
+        .collect()
+}
+
+impl Deployment {
+    /// Every page of a query, joined.
+    async fn read_all(&self, mut query: Query) -> Vec<Book> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.catalog.search(query.clone()).await;
+            let page = page.unwrap_or_else(|error| panic!("{query:?} must be answered, not {error:?}"));
+            let size = query.page_size.unwrap_or(Query::PAGE_DEFAULT) as usize;
+            assert!(page.books.len() <= size, "a page has at most {size} books");
+            let full = page.books.len() == size;
+            all.extend(page.books);
+            match page.next_page_token {
+                Some(_) if !full => panic!("{query:?}: a page that is not the last one is full"),
+                Some(token) => query.page_token = Some(token),
+                None => return all,
+            }
+        }
+    }
+}
+
+/// Whether `a` must not come after `b`.
+fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
+    let year = |book: &Book| std::cmp::Reverse(book.text.year.unwrap_or(i32::MIN));
+    match sort {
+        Sort::Relevance => a.id < b.id,
+        Sort::Title => (a.text.title.to_ascii_lowercase(), a.id) < (b.text.title.to_ascii_lowercase(), b.id),
+        Sort::Price => (a.price_cents, a.id) < (b.price_cents, b.id),
+        Sort::Newest => (year(a), a.id) < (year(b), b.id),
+    }
+}
+
+pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
+    d.list(many_alike(57)).await;
+    d.list(vec![titled("Stranger")]).await;
+    for sort in SORTS {
+        for (words, topic) in
+            [(None, None), (None, Some("paging")), (Some("alike"), None), (Some("ali"), Some("paging"))]
+        {
+            // Whether diacritics count is the store's business: one page says how many books there are.
+            let query = Query { words: words.map(Into::into), topic: topic.map(Into::into), sort, ..Query::default() };
+            let at_once = d.read_all(Query { page_size: Some(100), ..query.clone() }).await;
+            assert!(at_once.len() >= if words.is_some() { 45 } else { 57 }, "{query:?} found {}", at_once.len());
+            for page_size in [None, Some(1), Some(7)] {
+                let books = d.read_all(Query { page_size, ..query.clone() }).await;
+                let numbers: BTreeSet<_> = books.iter().map(|book| book.id).collect();
+                assert_eq!(numbers.len(), books.len(), "{query:?} by {page_size:?} repeats a book");
+                assert_eq!(books, at_once, "{query:?} by {page_size:?}");
+            }
+        }
+    }
+}
+
+pub(super) async fn sorts_as_asked(d: Deployment) {
+    let ids = d.list(many_alike(30)).await;
+    // A price that changed after the listing counts.
+    let price = Amend::Set { price_cents: Some(cents(250)), stock: None, version: None };
+    d.catalog.amend(ids[0], price, None).await.expect("a price can be set");
+    for sort in SORTS {
+        let books = d.read_all(Query { sort, page_size: Some(7), ..Query::default() }).await;
+        assert_eq!(books.len(), 30);
+        assert!(books.is_sorted_by(|a, b| in_order(sort, a, b)), "{sort:?}: {books:?}");
+        if sort != Sort::Relevance {
+            let found = d.read_all(Query { sort, page_size: Some(7), ..Query::words("author") }).await;
+            assert_eq!(found, books, "words choose the books, not the order by {sort:?}");
+        }
+    }
+}
+
+pub(super) async fn ends_without_an_empty_page(d: Deployment) {
+    d.list(many_alike(20)).await;
+    for size in [5, 10, 20] {
+        let mut query = Query { page_size: Some(size), sort: Sort::Title, ..Query::default() };
+        for page in 1..=20 / size {
+            let found = d.catalog.search(query.clone()).await.expect("a page");
+            assert_eq!(found.books.len(), size as usize);
+            assert_eq!(found.next_page_token.is_some(), page < 20 / size, "page {page} of {size}");
+            query.page_token = found.next_page_token;
+        }
+    }
+}
+
+pub(super) async fn pages_through_long_titles(d: Deployment) {
+    let long = |n: usize| NewBook { stock: 1, ..titled(&format!("{}{n}", "書".repeat(BookText::TITLE_MAX - 1))) };
+    d.list((0..4).map(long).collect()).await;
+    let books = d.read_all(Query { sort: Sort::Title, page_size: Some(1), ..Query::default() }).await;
+    assert_eq!(books.iter().map(|book| book.id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+pub(super) async fn rejects_strange_tokens(d: Deployment) {
+    let ids = d.list(many_alike(9)).await;
+    for _ in 0..3 {
+        d.buy(ids[8], 1).await.expect("there are eight");
+    }
+    let first = Query { page_size: Some(2), sort: Sort::Price, ..Query::default() };
+    let token = d.catalog.search(first.clone()).await.expect("a page").next_page_token.expect("there are more");
+    let with = |query: Query, token: &str| Query { page_token: Some(token.into()), ..query };
+    let mut spoiled = token.clone().into_bytes();
+    spoiled[3] ^= 1;
+    let spoiled = String::from_utf8_lossy(&spoiled).into_owned();
+    let strange = ["x", "!", "=", "%00", "AAAA", &"A".repeat(500), &format!("{token}A"), &spoiled, "🦀"];
+    for strange in strange {
+        assert_invalid(d.catalog.search(with(first.clone(), strange)).await, "page_token");
+    }
+    let others = [
+        Query { sort: Sort::Title, ..first.clone() },
+        Query { topic: Some("paging".into()), ..first.clone() },
+        Query { words: Some("alike".into()), ..first.clone() },
+    ];
+    for other in others {
+        assert_invalid(d.catalog.search(with(other, &token)).await, "page_token");
+    }
+    let more = Query { page_size: Some(100), ..first };
+    assert_eq!(d.catalog.search(with(more.clone(), &token)).await.map(|page| page.books.len()), Ok(7));
+    let of_orders = OrderQuery { page_size: None, page_token: Some(token) };
+    assert_invalid(d.orders.orders(of_orders).await, "page_token");
+}
+
+pub(super) async fn rejects_page_sizes_out_of_range(d: Deployment) {
+    d.shelve(1).await;
+    for page_size in [0, Query::PAGE_MAX + 1, u32::MAX] {
+        let query = Query { page_size: Some(page_size), ..Query::default() };
+        assert_invalid(d.catalog.search(query).await, "page_size");
+        let query = OrderQuery { page_size: Some(page_size), ..OrderQuery::default() };
+        assert_invalid(d.orders.orders(query).await, "page_size");
+    }
+    let query = Query { page_size: Some(Query::PAGE_MAX), ..Query::default() };
+    assert_eq!(d.catalog.search(query).await.map(|page| page.books.len()), Ok(1));
+}

@@ -1,0 +1,177 @@
+use super::{
+    Deployment,
+    fixture::{any_book, assert_invalid, assert_replayed, cents, id, lines},
+};
+use crate::{
+    book::{Amend, BookId, NewBook},
+    error::Error,
+    ledger::Seq,
+    money::Cents,
+    order::{Line, Lines, OrderLine, Status},
+};
+
+pub(super) async fn sells_one_line(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = id();
+    let receipt = d.orders.purchase(order, lines(&[(book, 2)])).await.expect("there are five");
+    d.assert_first(&receipt);
+    let sold = receipt.order;
+    assert_eq!((sold.id, sold.status, sold.total_cents, sold.cancelled_at), (order, Status::Placed, cents(2000), None));
+    assert_eq!(sold.lines[..], [OrderLine { book, quantity: 2, unit_price_cents: cents(1000) }]);
+    assert_eq!(sold.seq, d.head().await, "the sale is the ledger's last entry");
+    let info = d.info(book).await;
+    assert_eq!((info.stock, info.version), (3, sold.seq));
+    assert_eq!(d.orders.order(order).await.as_ref(), Ok(&sold));
+    assert_eq!(d.catalog.find_order(order).await.as_ref(), Ok(&sold));
+}
+
+pub(super) async fn sells_many_lines_sorted(d: Deployment) {
+    let books = d.shelve_many(3, 10).await;
+    let asked = lines(&[(books[2], 3), (books[0], 1), (books[1], 2)]);
+    let sold = d.orders.purchase(id(), asked).await.expect("there are ten of each").order;
+    let pairs: Vec<_> = sold.lines.iter().map(|line| (line.book, line.quantity)).collect();
+    assert_eq!(pairs, [(books[0], 1), (books[1], 2), (books[2], 3)]);
+    assert_eq!(sold.total_cents, cents(6000));
+    for (book, left) in books.into_iter().zip([9, 8, 7]) {
+        assert_eq!((d.stock(book).await, d.info(book).await.version), (left, sold.seq));
+    }
+}
+
+pub(super) async fn sums_lines_of_one_book(d: Deployment) {
+    let books = d.shelve_many(2, 5).await;
+    let twice = |quantity| lines(&[(books[0], quantity), (books[1], 1), (books[0], 3)]);
+    let short = d.orders.purchase(id(), twice(3)).await;
+    assert_eq!(short, Err(Error::OutOfStock { book: books[0], available: 5 }), "each line alone could be had");
+    let sold = d.orders.purchase(id(), twice(2)).await.expect("five are five").order;
+    assert_eq!(sold.lines.iter().map(|line| line.quantity).collect::<Vec<_>>(), [5, 1]);
+    assert_eq!((d.stock(books[0]).await, d.stock(books[1]).await), (0, 4));
+}
+
+pub(super) async fn sells_all_or_nothing(d: Deployment) {
+    let books = d.list(vec![any_book(10), any_book(1), any_book(10), any_book(0)]).await;
+    let head = d.head().await;
+    let all = lines(&[(books[0], 1), (books[2], 1), (books[1], 2), (books[3], 1)]);
+    let order = id();
+    let short = d.orders.purchase(order, all).await;
+    assert_eq!(short, Err(Error::OutOfStock { book: books[1], available: 1 }), "the first that falls short, by id");
+    for (book, stock) in books.into_iter().zip([10, 1, 10, 0]) {
+        assert_eq!(d.stock(book).await, stock);
+    }
+    assert_eq!(d.head().await, head);
+    assert_eq!(d.orders.order(order).await, Err(Error::UnknownOrder { order }));
+}
+
+pub(super) async fn refuses_unknown_books(d: Deployment) {
+    let book = d.shelve(5).await;
+    let head = d.head().await;
+    for stranger in [BookId(0), BookId(book.0 + 1), BookId(i64::MAX as u64)] {
+        let order = id();
+        let refused = d.orders.purchase(order, lines(&[(book, 1), (stranger, 1)])).await;
+        assert_eq!(refused, Err(Error::UnknownBook { book: stranger }));
+        assert_eq!(d.orders.order(order).await, Err(Error::UnknownOrder { order }));
+    }
+    assert_eq!((d.head().await, d.stock(book).await), (head, 5));
+}
+
+pub(super) async fn replays_the_same_lines(d: Deployment) {
+    let books = d.shelve_many(2, 10).await;
+    let order = id();
+    let first = d.orders.purchase(order, lines(&[(books[0], 1), (books[1], 2)])).await.expect("there are ten");
+    d.buy(books[0], 1).await.expect("there are nine");
+    // The same purchase, written differently, and at a price that is not today's.
+    let again = [Line::new(books[1], 1), Line::new(books[0], 1), Line::new(books[1], 1)];
+    let seen = [Line { price_cents: Some(cents(5)), ..again[1] }, Line::new(books[1], 2)];
+    for lines in [again.to_vec(), seen.to_vec()] {
+        let replay = d.orders.purchase(order, Lines::new(lines).expect("good lines")).await.expect("a replay");
+        assert_replayed(&replay);
+        assert_eq!(replay.order, first.order);
+    }
+    let reserved = d.catalog.reserve(order, lines(&[(books[0], 1), (books[1], 2)])).await.expect("a replay");
+    assert_eq!((reserved.replayed, reserved.order), (true, first.order));
+    assert_eq!((d.stock(books[0]).await, d.stock(books[1]).await), (8, 8));
+}
+
+pub(super) async fn refuses_other_lines_under_the_same_id(d: Deployment) {
+    let books = d.shelve_many(2, 10).await;
+    let order = id();
+    let first = d.orders.purchase(order, lines(&[(books[0], 2)])).await.expect("there are ten");
+    let head = d.head().await;
+    let others = [
+        lines(&[(books[0], 1)]),
+        lines(&[(books[0], 3)]),
+        lines(&[(books[1], 2)]),
+        lines(&[(books[0], 2), (books[1], 1)]),
+        lines(&[(BookId(999), 2)]),
+        lines(&[(books[0], 1000)]),
+    ];
+    for other in others {
+        assert_eq!(d.orders.purchase(order, other).await, Err(Error::OrderIdReused { order }));
+    }
+    assert_eq!((d.head().await, d.stock(books[0]).await, d.stock(books[1]).await), (head, 8, 10));
+    assert_eq!(d.orders.order(order).await, Ok(first.order));
+}
+
+pub(super) async fn forgets_a_refusal(d: Deployment) {
+    let book = d.shelve(1).await;
+    let order = id();
+    let refused = d.orders.purchase(order, lines(&[(book, 2)])).await;
+    assert_eq!(refused, Err(Error::OutOfStock { book, available: 1 }));
+    d.restock(book, 1).await.expect("a restock");
+    let bought = d.orders.purchase(order, lines(&[(book, 2)])).await.expect("now there are two");
+    d.assert_first(&bought);
+    let other = id();
+    assert!(d.orders.purchase(other, lines(&[(book, 1)])).await.is_err());
+    d.restock(book, 3).await.expect("a restock");
+    let bought = d.orders.purchase(other, lines(&[(book, 3)])).await.expect("other lines, as nothing was bought");
+    d.assert_first(&bought);
+    assert_eq!(d.stock(book).await, 0);
+}
+
+pub(super) async fn heeds_the_price_that_was_seen(d: Deployment) {
+    let books = d.shelve_many(2, 5).await;
+    let seen = |price| {
+        let lines = [Line::new(books[1], 1), Line { price_cents: Some(cents(price)), ..Line::new(books[0], 1) }];
+        Lines::new(lines).expect("good lines")
+    };
+    let price = Amend::Set { price_cents: Some(cents(1200)), stock: None, version: None };
+    d.catalog.amend(books[0], price, None).await.expect("a price can be set");
+    let (order, head) = (id(), d.head().await);
+    let refused = d.orders.purchase(order, seen(1000)).await;
+    assert_eq!(refused, Err(Error::PriceChanged { book: books[0], price_cents: cents(1200) }));
+    assert_eq!((d.head().await, d.stock(books[0]).await, d.stock(books[1]).await), (head, 5, 5));
+    let bought = d.orders.purchase(order, seen(1200)).await.expect("the price is right");
+    d.assert_first(&bought);
+    assert_eq!(bought.order.total_cents, cents(2200));
+    assert_eq!(bought.order.lines[0].unit_price_cents, cents(1200));
+}
+
+pub(super) async fn refuses_a_total_that_is_too_large(d: Deployment) {
+    let dear = NewBook { price_cents: Cents::MAX, ..any_book(5) };
+    let books = d.list(vec![dear, any_book(5)]).await;
+    let head = d.head().await;
+    assert_invalid(d.orders.purchase(id(), lines(&[(books[0], 2)])).await, "quantity");
+    assert_invalid(d.orders.purchase(id(), lines(&[(books[0], 1), (books[1], 1)])).await, "quantity");
+    assert_eq!((d.head().await, d.stock(books[0]).await), (head, 5));
+    let bought = d.buy(books[0], 1).await.expect("the largest amount is an amount");
+    assert_eq!(bought.order.total_cents, Cents::MAX);
+}
+
+pub(super) async fn sells_a_hundred_lines(d: Deployment) {
+    let books = d.shelve_many(Lines::MAX, 1000).await;
+    let all: Vec<_> = books.iter().rev().map(|book| (*book, Lines::QUANTITY_MAX)).collect();
+    let order = id();
+    let receipt = d.orders.purchase(order, lines(&all)).await.expect("there are a thousand of each");
+    assert_eq!(receipt.order.lines.len(), Lines::MAX);
+    assert_eq!(receipt.order.total_cents, cents(100 * 1000 * 1000));
+    assert_eq!(d.orders.order(order).await, Ok(receipt.order));
+    assert_eq!((d.stock(books[0]).await, d.stock(books[99]).await), (0, 0));
+}
+
+pub(super) async fn sells_the_last_copy(d: Deployment) {
+    let book = d.shelve(2).await;
+    assert_eq!(d.buy(book, 3).await, Err(Error::OutOfStock { book, available: 2 }));
+    d.buy(book, 1).await.expect("there are two");
+    d.buy(book, 1).await.expect("there is one");
+    assert_eq!(d.buy(book, 1).await, Err(Error::OutOfStock { book, available: 0 }));
+    assert_eq!((d.stock(book).await, d.head().await), (0, Seq(3)));
+}

@@ -1,0 +1,87 @@
+//! Every keyed call sent twice: what a retry after a lost answer does, always.
+
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    book::{Amend, Book, BookId, Listed, NewBook, Topic},
+    catalog::CatalogService,
+    error::Result,
+    ledger::{Entries, Seq},
+    order::{Lines, Order, OrderId, Receipt},
+    orders::OrderService,
+    page::{BookPage, OrderPage, OrderQuery, Query},
+};
+
+/// A service whose keyed calls (reserve, release, purchase, cancel, an amend with a key, a listing) are each sent twice;
+/// the first answer is thrown away. No promise may notice, but for `replayed` and `created`.
+#[derive(Clone, Debug)]
+pub struct Retrying<S: ?Sized>(pub Arc<S>);
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
+    async fn search(&self, query: Query) -> Result<BookPage> {
+        self.0.search(query).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        self.0.topics().await
+    }
+
+    async fn info(&self, book: BookId) -> Result<Book> {
+        self.0.info(book).await
+    }
+
+    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        let _ = self.0.reserve(order, lines.clone()).await;
+        self.0.reserve(order, lines).await
+    }
+
+    async fn release(&self, order: OrderId) -> Result<Receipt> {
+        let _ = self.0.release(order).await;
+        self.0.release(order).await
+    }
+
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+        if key.is_some() {
+            let _ = self.0.amend(book, change, key).await;
+        }
+        self.0.amend(book, change, key).await
+    }
+
+    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+        let _ = self.0.list(books.clone()).await;
+        self.0.list(books).await
+    }
+
+    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        self.0.entries(after, limit, wait).await
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Order> {
+        self.0.find_order(order).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: OrderService + ?Sized> OrderService for Retrying<S> {
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
+        let _ = self.0.purchase(id, lines.clone()).await;
+        self.0.purchase(id, lines).await
+    }
+
+    async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        let _ = self.0.cancel(id).await;
+        self.0.cancel(id).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order> {
+        self.0.order(id).await
+    }
+
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        self.0.orders(query).await
+    }
+}

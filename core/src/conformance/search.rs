@@ -1,0 +1,202 @@
+use super::{
+    Deployment,
+    fixture::{assert_invalid, cents, titled},
+};
+use crate::{
+    book::{Amend, BookId, BookText, NewBook, Topic},
+    page::Query,
+};
+
+/// A book of a topic.
+fn on(topic: &str, title: &str) -> NewBook {
+    let book = titled(title);
+    NewBook { text: BookText { topic: topic.into(), ..book.text }, ..book }
+}
+
+/// A book of these words.
+fn saying(title: &str, author: &str, subjects: &[&str]) -> NewBook {
+    let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
+    let book = titled(title);
+    NewBook { text: BookText { author: author.into(), subjects, ..book.text }, ..book }
+}
+
+impl Deployment {
+    /// The numbers of the books found, as they were sorted.
+    async fn found(&self, query: Query) -> Vec<u64> {
+        let page = self.catalog.search(query.clone()).await;
+        let page = page.unwrap_or_else(|error| panic!("{query:?} must be answered, not {error:?}"));
+        assert_eq!(page.next_page_token, None, "{query:?} fits one page");
+        page.books.iter().map(|book| book.id.0).collect()
+    }
+
+    async fn found_by_words(&self, words: &str) -> Vec<u64> {
+        let mut found = self.found(Query::words(words)).await;
+        found.sort_unstable();
+        found
+    }
+}
+
+pub(super) async fn finds_by_topic(d: Deployment) {
+    d.list(vec![on("distributed systems", "A"), on("undergraduate school", "B"), on("distributed systems", "C")]).await;
+    assert_eq!(d.found(Query::topic("distributed systems")).await, [1, 3]);
+    assert_eq!(d.found(Query::topic("  Distributed SYSTEMS ")).await, [1, 3]);
+    assert_eq!(d.found(Query::topic("undergraduate school")).await, [2]);
+    for other in ["distributed", "systems", "distributed  systems", "%", "distributed_systems", "*", "'", "\0"] {
+        assert_eq!(d.found(Query::topic(other)).await, [0; 0], "a topic matches as a whole, {other:?} does not");
+    }
+    assert_eq!(d.found(Query::topic(" ")).await, [1, 2, 3], "an empty topic is none");
+    assert_eq!(d.found(Query::default()).await, [1, 2, 3]);
+}
+
+pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
+    d.list(vec![
+        saying("RPCs for Noobs", "Grace Hopper", &["remote calls"]),
+        saying("Xen and the Art of Surviving", "Alan O'Turing", &["Xen", "x86-64"]),
+        saying("Naming", "Hopper, G.", &["post-graduate"]),
+    ])
+    .await;
+    let expected: [(&str, &[u64]); 14] = [
+        ("rpcs", &[1]),
+        ("RPC", &[1]),
+        ("n", &[1, 3]),
+        ("hopper", &[1, 3]),
+        ("grace", &[1]),
+        ("grad", &[3]),
+        ("calls", &[1]),
+        ("pcs", &[]),
+        ("ing", &[]),
+        ("x86", &[2]),
+        ("64", &[2]),
+        ("turing", &[2]),
+        ("  the \t", &[2]),
+        ("rpcsx", &[]),
+    ];
+    for (words, books) in expected {
+        assert_eq!(d.found_by_words(words).await, books, "{words:?}");
+    }
+}
+
+pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
+    d.list(vec![
+        saying("Alpha beta", "Gamma", &["delta"]),
+        saying("Alpha", "Beta", &[]),
+        saying("Beta", "Nobody", &["alphabet", "gamma rays"]),
+    ])
+    .await;
+    let expected: [(&str, &[u64]); 6] = [
+        ("alpha beta", &[1, 2, 3]),
+        ("beta alpha", &[1, 2, 3]),
+        ("alpha gamma", &[1, 3]),
+        ("alpha,gamma;delta", &[1]),
+        ("alpha alpha alp", &[1, 2, 3]),
+        ("alpha missing", &[]),
+    ];
+    for (words, books) in expected {
+        assert_eq!(d.found_by_words(words).await, books, "{words:?}");
+    }
+}
+
+pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
+    d.list(vec![on("cooking", "Impatient cook"), on("systems", "Impatient system"), on("cooking", "Patient cook")])
+        .await;
+    let query = Query { topic: Some("Cooking".into()), ..Query::words("impatient") };
+    assert_eq!(d.found(query).await, [1]);
+    let query = Query { topic: Some("nothing".into()), ..Query::words("impatient") };
+    assert_eq!(d.found(query).await, [0; 0]);
+    assert_eq!(d.found_by_words("cooking").await, [0; 0], "a topic is not searched for words");
+}
+
+pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
+    let long = "a subject of many words that go on and on";
+    d.list(vec![
+        saying("One", "Nobody", &["ledger"]),
+        saying("Two", "Ledger", &[]),
+        saying("A rather long title that has the word ledger only near its very end", "Nobody", &[long]),
+        saying("Four", "Somebody with a long name like Ledger", &[long, long]),
+        saying("Ledger", "Nobody", &[]),
+        saying("Six", "Nobody", &[long, "ledger"]),
+    ])
+    .await;
+    let found = d.found(Query::words("ledger")).await;
+    let field_of = |id: &u64| match id {
+        3 | 5 => "title",
+        2 | 4 => "author",
+        _ => "subjects",
+    };
+    let fields: Vec<_> = found.iter().map(field_of).collect();
+    assert_eq!(fields, ["title", "title", "author", "author", "subjects", "subjects"], "{found:?}");
+}
+
+pub(super) async fn survives_hostile_words(d: Deployment) {
+    d.list(vec![
+        titled("AND OR NOT near title quote"),
+        titled("Robert'); DROP TABLE book;--"),
+        titled("100 % C++ * \"q\""),
+    ])
+    .await;
+    let expected: [(&str, &[u64]); 20] = [
+        ("AND", &[1]),
+        ("OR NOT", &[1]),
+        ("quote OR missing", &[]),
+        ("NEAR(and, title)", &[1]),
+        ("title: quote", &[1]),
+        ("title:quote", &[1]),
+        ("{title author}: quote", &[1]),
+        ("-quote", &[1]),
+        ("^and", &[1]),
+        ("quo*", &[1]),
+        ("\"quote", &[1]),
+        ("quote\"", &[1]),
+        ("'quote'", &[1]),
+        ("(quote", &[1]),
+        ("quote)", &[1]),
+        ("Robert'); DROP TABLE book;--", &[2]),
+        ("100%", &[3]),
+        ("c++", &[3]),
+        ("qu\0ote", &[]),
+        ("quote\\", &[1]),
+    ];
+    for (words, books) in expected {
+        assert_eq!(d.found_by_words(words).await, books, "{words:?}");
+    }
+}
+
+pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
+    d.list(vec![titled("100 % C++ * \"q\"")]).await;
+    for words in ["%", "*", "\"", "\"\"", "''", "()", "-", "+ +", "^:{}", "\0", "…", "\u{200b}"] {
+        assert_eq!(d.found_by_words(words).await, [0; 0], "{words:?} is not a word");
+    }
+    for none in ["", "  ", "\t"] {
+        assert_eq!(d.found_by_words(none).await, [1], "{none:?} does not ask for words");
+    }
+}
+
+pub(super) async fn rejects_what_is_too_long(d: Deployment) {
+    d.list(vec![titled("Short")]).await;
+    let (long, longest) = ("é".repeat(Query::TEXT_MAX + 1), "é".repeat(Query::TEXT_MAX));
+    assert_invalid(d.catalog.search(Query::words(&long)).await, "q");
+    assert_invalid(d.catalog.search(Query::topic(&long)).await, "topic");
+    assert_eq!(d.found(Query::words(&longest)).await, [0; 0]);
+    assert_eq!(d.found(Query::words("a ".repeat(Query::TEXT_MAX / 2))).await, [1; 1], "the author begins with it");
+    assert_eq!(d.found(Query::topic(&longest)).await, [0; 0]);
+}
+
+pub(super) async fn shows_price_and_stock_as_they_are(d: Deployment) {
+    let book = d.list(vec![titled("Changing")]).await[0];
+    d.buy(book, 3).await.expect("there are ten");
+    let price = Amend::Set { price_cents: Some(cents(777)), stock: None, version: None };
+    let amended = d.catalog.amend(book, price, None).await.expect("a price can be set");
+    let page = d.catalog.search(Query::words("changing")).await.expect("found");
+    assert_eq!((amended.price_cents, amended.stock), (cents(777), 7));
+    assert_eq!(page.books, [amended]);
+    assert_eq!(page.books, [d.info(book).await]);
+}
+
+pub(super) async fn counts_topics(d: Deployment) {
+    assert_eq!(d.catalog.topics().await, Ok(Vec::new()));
+    d.list(vec![on("systems", "A"), on("cooking", "B"), on("systems", "C"), on("über alles", "D")]).await;
+    let topic = |topic: &str, books| Topic { topic: topic.into(), books };
+    assert_eq!(d.catalog.topics().await, Ok(vec![topic("cooking", 1), topic("systems", 2), topic("über alles", 1)]));
+    d.buy(BookId(2), 10).await.expect("there are ten");
+    assert_eq!(d.catalog.topics().await.map(|topics| topics.len()), Ok(3), "a sold-out book is still a book");
+}

@@ -1,0 +1,384 @@
+//! Every branch of the pure decision.
+
+use bookstore_core::{
+    Amend, BookId, BookText, Cents, Change, Entry, Error, Kind, Line, Lines, Listed, NewBook, OrderId, Receipt, Seq,
+    Status, Timestamp,
+    decide::{self, Batch, Command, Known, Level, Levels, Outcome, State},
+};
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn cents(cents: u64) -> Cents {
+    Cents::new(cents).expect("within the limit")
+}
+
+fn order(n: u128) -> OrderId {
+    OrderId(Uuid::from_u128(n))
+}
+
+fn new_book(title: &str, stock: u32, price: u64) -> NewBook {
+    let text = BookText { title: title.into(), topic: "t".into(), ..BookText::default() };
+    NewBook { text, price_cents: cents(price), stock }
+}
+
+fn lines(lines: &[(u64, u32)]) -> Lines {
+    Lines::new(lines.iter().map(|(book, quantity)| Line::new(BookId(*book), *quantity))).expect("good lines")
+}
+
+fn reserve(key: u128, wanted: &[(u64, u32)]) -> Command {
+    Command::Reserve { order: order(key), lines: lines(wanted) }
+}
+
+fn release(key: u128) -> Command {
+    Command::Release { order: order(key) }
+}
+
+fn delta(book: u64, delta: i64, key: Option<u128>) -> Command {
+    Command::Amend { book: BookId(book), change: Amend::StockDelta { delta }, key: key.map(order) }
+}
+
+fn set(book: u64, price: Option<u64>, stock: Option<u32>, version: Option<u64>) -> Command {
+    let change = Amend::Set { price_cents: price.map(cents), stock, version: version.map(Seq) };
+    Command::Amend { book: BookId(book), change, key: None }
+}
+
+fn change(book: u64, delta: i64, price: u64, stock: u32) -> Change {
+    Change { book: BookId(book), delta, price_cents: cents(price), stock }
+}
+
+/// A state with three books (ten copies at 1.00, five at 2.00, none at 3.00), and the batch of whatever comes after.
+struct Shop {
+    state: State,
+    batch: Batch,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let mut shop = Self { state: State::default(), batch: Batch::default() };
+        for (title, stock, price) in [("one", 10, 100), ("two", 5, 200), ("three", 0, 300)] {
+            shop.decide(&Command::List { book: new_book(title, stock, price) }).expect("listed");
+        }
+        shop.batch = Batch::default();
+        shop
+    }
+
+    fn decide(&mut self, command: &Command) -> Result<Outcome, Error> {
+        self.state.decide(command, NOW, &mut self.batch)
+    }
+
+    fn receipt(&mut self, command: &Command) -> Receipt {
+        match self.decide(command) {
+            Ok(Outcome::Receipt(receipt)) => receipt,
+            other => panic!("expected a receipt, not {other:?}"),
+        }
+    }
+
+    fn level(&self, book: u64) -> (u32, u64, u64) {
+        let level = self.state.levels.get(BookId(book)).expect("a listed book");
+        (level.stock, level.price_cents.get(), level.version.0)
+    }
+
+    /// Asserts that a command is refused and leaves no trace at all.
+    #[track_caller]
+    fn assert_refused(&mut self, command: &Command, error: &Error) {
+        let before = format!("{:?} {:?}", self.state.levels, (self.state.head, self.state.last_book));
+        let (known, identities, entries) =
+            (self.state.known.clone(), self.state.identities.clone(), self.batch.entries.clone());
+        assert_eq!(self.decide(command).as_ref(), Err(error), "{command:?}");
+        assert_eq!(format!("{:?} {:?}", self.state.levels, (self.state.head, self.state.last_book)), before);
+        assert_eq!((&self.state.known, &self.state.identities), (&known, &identities));
+        assert_eq!(self.batch.entries, entries);
+    }
+
+    #[track_caller]
+    fn assert_invalid(&mut self, command: &Command, field: &str) {
+        let before = self.batch.entries.len();
+        match self.decide(command) {
+            Err(Error::Invalid { field: found, .. }) if found == field => {}
+            other => panic!("expected {field} to be invalid, got {other:?}"),
+        }
+        assert_eq!(self.batch.entries.len(), before);
+    }
+}
+
+#[test]
+fn a_sale_takes_all_lines_and_makes_one_entry() {
+    let mut shop = Shop::open();
+    let receipt = shop.receipt(&reserve(7, &[(2, 5), (1, 3)]));
+    let changes = [change(1, -3, 100, 7), change(2, -5, 200, 0)];
+    let entry =
+        Entry { seq: Seq(4), at: NOW, kind: Kind::Sale, key: Some(order(7)), changes: changes.into_iter().collect() };
+    assert_eq!(shop.batch.entries, [entry.clone()]);
+    assert_eq!((shop.level(1), shop.level(2), shop.level(3)), ((7, 100, 4), (0, 200, 4), (0, 300, 3)));
+    assert!(!receipt.replayed);
+    assert_eq!(Some(&receipt.order), entry.order().as_ref());
+    assert_eq!((receipt.order.total_cents, receipt.order.seq, receipt.order.placed_at), (cents(1300), Seq(4), NOW));
+    assert_eq!((receipt.order.status, receipt.order.cancelled_at), (Status::Placed, None));
+    assert_eq!(shop.state.known[&order(7)], Known::Order(receipt.order));
+    assert_eq!(shop.state.head, Seq(4));
+    assert!(shop.batch.listed.is_empty() && shop.batch.repriced.is_empty());
+}
+
+#[test]
+fn a_sale_that_fails_in_any_line_leaves_no_trace() {
+    let mut shop = Shop::open();
+    let short = |book, available| Error::OutOfStock { book: BookId(book), available };
+    shop.assert_refused(&reserve(7, &[(1, 11)]), &short(1, 10));
+    shop.assert_refused(&reserve(7, &[(1, 10), (2, 6)]), &short(2, 5));
+    shop.assert_refused(&reserve(7, &[(2, 6), (1, 11), (3, 1)]), &short(1, 10));
+    shop.assert_refused(&reserve(7, &[(1, 1), (3, 1)]), &short(3, 0));
+    shop.assert_refused(&reserve(7, &[(1, 1), (4, 1)]), &Error::UnknownBook { book: BookId(4) });
+    shop.assert_refused(&reserve(7, &[(0, 1)]), &Error::UnknownBook { book: BookId(0) });
+    shop.assert_refused(&reserve(7, &[(u64::MAX, 1)]), &Error::UnknownBook { book: BookId(u64::MAX) });
+    // The key is as good as new.
+    assert!(!shop.receipt(&reserve(7, &[(1, 10)])).replayed);
+    assert_eq!(shop.level(1), (0, 100, 4));
+}
+
+#[test]
+fn lines_of_one_book_are_checked_in_sum() {
+    let mut shop = Shop::open();
+    shop.assert_refused(&reserve(7, &[(2, 3), (2, 3)]), &Error::OutOfStock { book: BookId(2), available: 5 });
+    let receipt = shop.receipt(&reserve(7, &[(2, 3), (2, 2)]));
+    assert_eq!(receipt.order.lines.len(), 1);
+    assert_eq!(shop.level(2), (0, 200, 4));
+}
+
+#[test]
+fn a_sale_is_replayed_for_the_same_lines_and_refused_for_others() {
+    let mut shop = Shop::open();
+    let first = shop.receipt(&reserve(7, &[(1, 2), (2, 1)]));
+    let again = shop.receipt(&reserve(7, &[(2, 1), (1, 2)]));
+    assert_eq!(again, Receipt { replayed: true, ..first });
+    assert_eq!(shop.batch.entries.len(), 1);
+    let reused = Error::OrderIdReused { order: order(7) };
+    for other in [&[(1, 2)][..], &[(1, 1), (2, 2)], &[(1, 2), (2, 1), (3, 1)], &[(9, 1)], &[(1, 1000)]] {
+        shop.assert_refused(&reserve(7, other), &reused);
+    }
+}
+
+#[test]
+fn the_price_that_was_seen_must_be_the_price() {
+    let mut shop = Shop::open();
+    let seen = |key, price| {
+        let line = Line { price_cents: Some(cents(price)), ..Line::new(BookId(1), 1) };
+        let lines = Lines::new([line, Line::new(BookId(2), 1)]).expect("good lines");
+        Command::Reserve { order: order(key), lines }
+    };
+    shop.assert_refused(&seen(7, 99), &Error::PriceChanged { book: BookId(1), price_cents: cents(100) });
+    let first = shop.receipt(&seen(7, 100));
+    // A replay is the same purchase, whatever price it remembers.
+    assert_eq!(shop.receipt(&seen(7, 99)), Receipt { replayed: true, ..first });
+}
+
+#[test]
+fn a_shelf_that_is_too_empty_is_told_before_a_price_that_changed() {
+    let mut shop = Shop::open();
+    let line = Line { price_cents: Some(cents(1)), ..Line::new(BookId(3), 1) };
+    let command = Command::Reserve { order: order(7), lines: Lines::new([line]).expect("good lines") };
+    shop.assert_refused(&command, &Error::OutOfStock { book: BookId(3), available: 0 });
+}
+
+#[test]
+fn a_total_never_overflows() {
+    let mut shop = Shop::open();
+    for price in [Cents::MAX.get(), Cents::MAX.get() / 2 + 1] {
+        shop.decide(&set(1, Some(price), None, None)).expect("a price can be set");
+        shop.assert_invalid(&reserve(7, &[(1, 2)]), "quantity");
+    }
+    shop.decide(&set(1, Some(Cents::MAX.get() - 400), None, None)).expect("a price can be set");
+    shop.assert_invalid(&reserve(7, &[(1, 1), (2, 3)]), "quantity");
+    let receipt = shop.receipt(&reserve(7, &[(1, 1), (2, 2)]));
+    assert_eq!(receipt.order.total_cents, Cents::MAX);
+}
+
+#[test]
+fn a_return_mirrors_its_sale_at_its_price() {
+    let mut shop = Shop::open();
+    let sold = shop.receipt(&reserve(7, &[(1, 3), (2, 5)])).order;
+    shop.decide(&set(1, Some(50), None, None)).expect("a price can be set");
+    let back = shop.receipt(&release(7));
+    assert_eq!(back, Receipt { order: sold.clone().cancelled(NOW), replayed: false });
+    assert_eq!((back.order.status, back.order.cancelled_at), (Status::Cancelled, Some(NOW)));
+    let entry = shop.batch.entries.last().expect("an entry");
+    assert_eq!((entry.seq, entry.kind, entry.key), (Seq(6), Kind::Return, Some(order(7))));
+    assert_eq!(entry.changes[..], [change(1, 3, 100, 10), change(2, 5, 200, 5)]);
+    assert_eq!(entry.order(), None);
+    assert_eq!((shop.level(1), shop.level(2)), ((10, 50, 6), (5, 200, 6)), "today's price stays in force");
+    assert_eq!(shop.state.known[&order(7)], Known::Order(back.order.clone()));
+    assert_eq!(shop.receipt(&release(7)), Receipt { replayed: true, ..back.clone() });
+    assert_eq!(shop.receipt(&reserve(7, &[(1, 3), (2, 5)])), Receipt { replayed: true, ..back });
+    assert_eq!(shop.batch.entries.len(), 3);
+}
+
+#[test]
+fn only_a_sale_can_be_returned() {
+    let mut shop = Shop::open();
+    shop.assert_refused(&release(7), &Error::UnknownOrder { order: order(7) });
+    shop.decide(&delta(1, 1, Some(8))).expect("a restock");
+    shop.assert_refused(&release(8), &Error::UnknownOrder { order: order(8) });
+}
+
+#[test]
+fn a_return_that_would_pass_the_limit_of_copies_is_refused_until_there_is_room() {
+    let mut shop = Shop::open();
+    shop.receipt(&reserve(7, &[(1, 3)]));
+    let room = i64::from(NewBook::STOCK_MAX) - 7;
+    shop.decide(&delta(1, room, None)).expect("up to the limit");
+    shop.assert_invalid(&release(7), "stock_delta");
+    shop.decide(&delta(1, -3, None)).expect("there are enough");
+    assert!(!shop.receipt(&release(7)).replayed);
+    assert_eq!(shop.level(1).0, NewBook::STOCK_MAX);
+}
+
+#[test]
+fn a_delta_moves_the_stock_within_its_limits() {
+    let mut shop = Shop::open();
+    let amended = shop.decide(&delta(1, 5, None));
+    let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
+    assert_eq!(amended, Ok(Outcome::Amended(BookId(1), level)));
+    assert_eq!(shop.batch.entries[0].kind, Kind::Restock);
+    assert_eq!(shop.batch.entries[0].changes[..], [change(1, 5, 100, 15)]);
+    shop.decide(&delta(1, -15, None)).expect("down to zero");
+    assert_eq!(shop.level(1), (0, 100, 5));
+    let short = Error::OutOfStock { book: BookId(2), available: 5 };
+    for too_much in [-6, i64::from(i32::MIN), -5 - i64::from(u32::MAX), i64::MIN] {
+        shop.assert_refused(&delta(2, too_much, None), &short);
+    }
+    for too_much in [i64::from(NewBook::STOCK_MAX) - 4, i64::from(u32::MAX), i64::MAX] {
+        shop.assert_invalid(&delta(2, too_much, None), "stock_delta");
+    }
+    shop.assert_refused(&delta(4, 1, None), &Error::UnknownBook { book: BookId(4) });
+    assert!(shop.batch.repriced.is_empty());
+}
+
+#[test]
+fn a_keyed_amend_happens_once_and_only_there() {
+    let mut shop = Shop::open();
+    shop.decide(&delta(1, 5, Some(7))).expect("a restock");
+    assert_eq!(shop.batch.entries[0].key, Some(order(7)));
+    assert_eq!(shop.state.known[&order(7)], Known::Amend(BookId(1)));
+    let again = shop.decide(&delta(1, 5, Some(7)));
+    let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
+    assert_eq!(again, Ok(Outcome::Amended(BookId(1), level)));
+    shop.receipt(&reserve(8, &[(1, 1)]));
+    assert_eq!(
+        shop.decide(&delta(1, 5, Some(7))),
+        Ok(Outcome::Amended(BookId(1), Level { stock: 14, version: Seq(5), ..level })),
+        "the level as it is now"
+    );
+    assert_eq!(shop.batch.entries.len(), 2);
+    let reused = |key| Error::OrderIdReused { order: order(key) };
+    shop.assert_refused(&delta(2, 5, Some(7)), &reused(7));
+    shop.assert_refused(&delta(1, 5, Some(8)), &reused(8));
+    shop.assert_refused(&reserve(7, &[(1, 1)]), &reused(7));
+    // A refused one leaves its key free.
+    shop.assert_refused(&delta(3, -1, Some(9)), &Error::OutOfStock { book: BookId(3), available: 0 });
+    shop.decide(&delta(3, 1, Some(9))).expect("a restock");
+}
+
+#[test]
+fn absolute_values_need_the_version_that_was_seen() {
+    let mut shop = Shop::open();
+    shop.assert_refused(&set(1, None, Some(3), None), &Error::VersionRequired);
+    shop.assert_refused(&set(1, Some(3), Some(3), None), &Error::VersionRequired);
+    let mismatch = Error::VersionMismatch { book: BookId(1), version: Seq(1) };
+    for version in [0, 2, u64::MAX] {
+        shop.assert_refused(&set(1, None, Some(3), Some(version)), &mismatch);
+        shop.assert_refused(&set(1, Some(3), None, Some(version)), &mismatch);
+    }
+    shop.assert_refused(&set(4, Some(3), None, None), &Error::UnknownBook { book: BookId(4) });
+    shop.assert_invalid(&set(1, None, Some(NewBook::STOCK_MAX + 1), Some(1)), "stock");
+    assert_eq!(shop.level(1), (10, 100, 1));
+}
+
+#[test]
+fn absolute_values_are_set_and_recorded() {
+    let mut shop = Shop::open();
+    let cases = [
+        (
+            set(1, None, Some(NewBook::STOCK_MAX), Some(1)),
+            Kind::Restock,
+            change(1, 999_999_990, 100, NewBook::STOCK_MAX),
+        ),
+        (set(1, Some(0), None, None), Kind::Reprice, change(1, 0, 0, NewBook::STOCK_MAX)),
+        (set(1, Some(70), None, Some(5)), Kind::Reprice, change(1, 0, 70, NewBook::STOCK_MAX)),
+        (set(1, Some(80), Some(0), Some(6)), Kind::Reprice, change(1, -1_000_000_000, 80, 0)),
+    ];
+    for (seq, (command, kind, change)) in (4..).zip(cases) {
+        let level = Level { stock: change.stock, price_cents: change.price_cents, version: Seq(seq) };
+        assert_eq!(shop.decide(&command), Ok(Outcome::Amended(BookId(1), level)), "{command:?}");
+        let entry = shop.batch.entries.last().expect("an entry");
+        assert_eq!((entry.kind, &entry.changes[..]), (kind, &[change][..]));
+        assert_eq!(shop.batch.repriced.contains(&BookId(1)), seq > 4, "only a new price is a new price");
+        assert_eq!(shop.state.levels.get(BookId(1)), Some(level));
+    }
+}
+
+#[test]
+fn a_book_is_listed_once() {
+    let mut shop = Shop::open();
+    let four = new_book("four", 4, 400);
+    let listed = |id, created| Ok(Outcome::Listed(Listed { id: BookId(id), created }));
+    assert_eq!(shop.decide(&Command::List { book: four.clone() }), listed(4, true));
+    let dearer = new_book("four", 9, 900);
+    assert_eq!(shop.decide(&Command::List { book: dearer }), listed(4, false));
+    assert_eq!(shop.decide(&Command::List { book: new_book("two", 1, 1) }), listed(2, false));
+    assert_eq!(shop.batch.listed, [(BookId(4), four)]);
+    assert_eq!(shop.batch.entries.len(), 1);
+    let entry = &shop.batch.entries[0];
+    assert_eq!((entry.seq, entry.kind, entry.key), (Seq(4), Kind::Listing, None));
+    assert_eq!(entry.changes[..], [change(4, 4, 400, 4)]);
+    assert_eq!((shop.level(4), shop.state.last_book), ((4, 400, 4), 4));
+}
+
+#[test]
+fn a_book_can_be_bought_in_the_batch_that_lists_it() {
+    let mut shop = Shop::open();
+    shop.decide(&Command::List { book: new_book("four", 1, 400) }).expect("listed");
+    assert_eq!(shop.receipt(&reserve(7, &[(4, 1)])).order.total_cents, cents(400));
+    shop.assert_refused(&reserve(8, &[(4, 1)]), &Error::OutOfStock { book: BookId(4), available: 0 });
+}
+
+#[test]
+fn a_replay_of_the_entries_gives_the_same_levels() {
+    let mut shop = Shop::open();
+    let mut levels = shop.state.levels.clone();
+    let commands = [
+        reserve(7, &[(1, 3), (2, 1)]),
+        set(1, Some(1), None, None),
+        release(7),
+        delta(3, 9, None),
+        set(2, Some(5), Some(6), Some(6)),
+        Command::List { book: new_book("four", 1, 400) },
+        reserve(8, &[(1, 1), (4, 1)]),
+    ];
+    for command in &commands {
+        shop.decide(command).expect("all good");
+    }
+    shop.batch.entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
+    assert_eq!(levels.iter().collect::<Vec<_>>(), shop.state.levels.iter().collect::<Vec<_>>());
+    assert_eq!(levels.iter().count(), 4);
+}
+
+#[test]
+fn levels_know_only_what_was_set() {
+    let mut levels = Levels::default();
+    let level = Level { stock: 1, price_cents: cents(1), version: Seq(1) };
+    levels.set(BookId(5), level);
+    for stranger in [0, 4, 6, u64::MAX] {
+        assert_eq!(levels.get(BookId(stranger)), None);
+    }
+    assert_eq!(levels.get(BookId(5)), Some(level));
+    assert_eq!(levels.iter().collect::<Vec<_>>(), [(BookId(5), level)]);
+}
+
+#[test]
+fn a_command_names_the_key_that_must_be_known() {
+    assert_eq!(reserve(7, &[(1, 1)]).key(), Some(order(7)));
+    assert_eq!(release(7).key(), Some(order(7)));
+    assert_eq!(delta(1, 1, Some(7)).key(), Some(order(7)));
+    assert_eq!(delta(1, 1, None).key(), None);
+    assert_eq!(Command::List { book: new_book("a", 1, 1) }.key(), None);
+}

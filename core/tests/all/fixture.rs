@@ -1,0 +1,43 @@
+//! What the tests share.
+
+use bookstore_core::{
+    Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
+    conformance::Deployment,
+    follow::Follower,
+    orders::Ack,
+    store::{LedgerReader, LedgerStore, OrderCopy},
+};
+use std::sync::Arc;
+
+/// A monolith over a store.
+pub(crate) fn monolith(
+    store: impl LedgerStore,
+    reader: Arc<dyn LedgerReader>,
+    options: CatalogOptions,
+) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
+    let catalog = Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used");
+    let catalog = Arc::new(catalog);
+    let orders = Orders::new(catalog.clone(), catalog.clone());
+    (catalog, Arc::new(orders))
+}
+
+/// A monolith over a store, as the conformance suite takes it.
+pub(crate) fn deployment(
+    store: impl LedgerStore,
+    reader: Arc<dyn LedgerReader>,
+    options: CatalogOptions,
+) -> Deployment {
+    let (catalog, orders) = monolith(store, reader, options);
+    Deployment::new(catalog, orders)
+}
+
+/// A catalogue, and an order server beside it that reads from a copy of its own.
+pub(crate) async fn with_copy(
+    catalog: Arc<dyn CatalogService>,
+    copy: Arc<dyn OrderCopy>,
+    ack: Ack,
+) -> Arc<dyn OrderService> {
+    let follower = Follower::start(Arc::clone(&catalog), copy).await.expect("a copy can be read");
+    let followed = follower.followed();
+    Arc::new(Orders::new(catalog, Arc::new(follower)).acknowledge(ack, followed))
+}

@@ -1,0 +1,6 @@
+//! All of this crate's integration tests, in one binary: it links once.
+
+mod audit;
+mod conformance;
+mod decide;
+mod fixture;

@@ -1,0 +1,61 @@
+// Everything works without this file. It keeps stock and prices fresh, adds up, and spares a second press.
+"use strict";
+
+const money = (cents) => "$" + (cents / 100).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+// Says the same as stock() and stock_class() of the server's pages.
+function showStock(element, stock) {
+  const low = stock <= 5;
+  element.className = "stock " + (stock === 0 ? "out" : low ? "low" : "in");
+  element.textContent = stock === 0 ? "Sold out" : low ? `Only ${stock} left` : `${stock.toLocaleString("en")} in stock`;
+}
+
+function showChange(event) {
+  let change;
+  try {
+    change = JSON.parse(event.data);
+  } catch {
+    return;
+  }
+  document.querySelectorAll(`[data-stock="${Number(change.book)}"]`).forEach((element) => showStock(element, change.stock));
+  document.querySelectorAll(`[data-price="${Number(change.book)}"]`).forEach((element) => {
+    element.textContent = money(change.price_cents);
+  });
+}
+
+// A hidden page gives its connection back: browsers have few for one server.
+let events = null;
+function listen() {
+  const wanted = !document.hidden && document.querySelector("[data-stock]") !== null;
+  if (wanted && events === null) {
+    events = new EventSource("/events");
+    events.addEventListener("stock", showChange);
+  } else if (!wanted && events !== null) {
+    events.close();
+    events = null;
+  }
+}
+document.addEventListener("visibilitychange", listen);
+addEventListener("pagehide", () => { events?.close(); events = null; });
+
+// One press is enough; but whoever comes back to the page may press again.
+document.addEventListener("submit", (event) => {
+  if (event.target.method === "post") {
+    setTimeout(() => event.target.querySelectorAll("button").forEach((button) => { button.disabled = true; }));
+  }
+});
+addEventListener("pageshow", () => {
+  document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
+  listen();
+});
+
+document.querySelectorAll("output[data-each]").forEach((output) => {
+  const quantity = document.getElementById(output.htmlFor[0]);
+  const add = () => {
+    const copies = Number(quantity.value);
+    output.hidden = !(Number.isInteger(copies) && copies >= 1);
+    output.textContent = "Total " + money(copies * Number(output.dataset.each));
+  };
+  quantity.addEventListener("input", add);
+  add();
+});

@@ -1,0 +1,84 @@
+//! What every request passes and every response carries.
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower::ServiceBuilder;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tracing::Instrument;
+
+use super::{Rejection, Wants, pages};
+
+/// Nothing from elsewhere, no inline code, no frames.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Adds what is the same for every path: fallbacks, the check against forged requests, security headers.
+pub(super) fn wrap(router: Router) -> Router {
+    const FORGED: &str = "this request comes from a page of another site";
+    let same_site = CsrfLayer::new()
+        .with_rejection_response(|_: ProtectionError| Rejection::Forbidden(FORGED).into_response());
+    router
+        .fallback(|| async { Rejection::NoSuchPath })
+        .method_not_allowed_fallback(|| async { Rejection::MethodNotAllowed(None) })
+        .layer(ServiceBuilder::new().layer(middleware::from_fn(edge)).layer(same_site))
+}
+
+async fn edge(request: Request, next: Next) -> Response {
+    let wants = Wants::of(request.headers());
+    let secret = is_secret(request.uri().path());
+    let mut response = match traced(&request) {
+        Some(span) => next.run(request).instrument(span).await,
+        None => next.run(request).await,
+    };
+    if wants == Wants::Html
+        && let Some(rejection) = response.extensions_mut().remove::<Rejection>()
+    {
+        response = as_page(&rejection, response);
+    }
+    protect(response.headers_mut(), secret);
+    response
+}
+
+/// A span for a request that brings an id, so that what is logged about it can be found again.
+fn traced(request: &Request) -> Option<tracing::Span> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let id = text("traceparent").or_else(|| text("x-request-id"))?;
+    let id = id.get(..REQUEST_ID_MAX).unwrap_or(id);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    Some(tracing::info_span!("request", id, method = %request.method(), route))
+}
+
+/// Bytes of a caller's request id that are worth logging.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Whether the path itself opens an order, or what is under it is the shop's own business.
+fn is_secret(path: &str) -> bool {
+    ["/orders", "/entries", "/books", "/admin"].iter().any(|secret| path.starts_with(secret))
+}
+
+/// The same refusal as a page; status and headers stay.
+fn as_page(rejection: &Rejection, problem: Response) -> Response {
+    let page = pages::refused(rejection).into_response();
+    let (mut parts, _) = problem.into_parts();
+    let (page, body) = page.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(page.headers);
+    Response::from_parts(parts, body)
+}
+
+fn protect(headers: &mut HeaderMap, secret: bool) {
+    const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
+    let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static(referrer));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
+    headers.entry(header::VARY).or_insert(HeaderValue::from_static("accept"));
+}

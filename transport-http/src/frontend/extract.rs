@@ -1,0 +1,198 @@
+//! What handlers take out of a request. Every refusal is a [`Rejection`], so axum's own plain texts never show.
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{FromRequest, FromRequestParts, Path, RawPathParams, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use bookstore_core::{Error, OrderId};
+use bytes::Bytes;
+use http_body_util::LengthLimitError;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use std::{borrow::Cow, error::Error as _, str::FromStr};
+
+use super::Rejection;
+
+/// The longest JSON or form body, in bytes.
+pub(super) const BODY_MAX: usize = 64 * 1024;
+/// The longest list of new books, in bytes.
+pub(super) const BOOKS_MAX: usize = 4 * 1024 * 1024;
+
+/// The one parameter of a path: an id.
+pub(super) struct InPath<T>(pub(super) T);
+
+impl<S, T> FromRequestParts<S> for InPath<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + FromStr<Err = Error> + Send,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            // The second look is for its message.
+            Err(_) => Ok(Self(raw_parameter(parts, state).await?.parse()?)),
+        }
+    }
+}
+
+/// The one parameter of a path: any text.
+pub(super) struct TextInPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for TextInPath {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        Ok(Self(raw_parameter(parts, state).await?))
+    }
+}
+
+async fn raw_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Error> {
+    let unreadable = || Error::malformed("the path is not UTF-8 once it is percent-decoded");
+    let parameters = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
+    parameters.iter().next().map(|(_, value)| value.to_owned()).ok_or_else(unreadable)
+}
+
+/// The `Idempotency-Key` header as an order id.
+pub(super) struct Key(pub(super) Option<OrderId>);
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
+        let Some(value) = only(&parts.headers, "idempotency-key")? else { return Ok(Self(None)) };
+        let key = unquote(value).ok_or_else(|| Error::malformed("Idempotency-Key: the quoted string does not end"))?;
+        Ok(Self(Some(OrderId::from_key(&key)?)))
+    }
+}
+
+/// A header that may stand there once, as text.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Error> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::malformed(format!("{name}: give this header once")));
+    }
+    value.to_str().map(Some).map_err(|_| Error::malformed(format!("{name}: only ASCII characters")))
+}
+
+/// A structured field's string without its quotes, or a bare value as it is.
+fn unquote(value: &str) -> Option<Cow<'_, str>> {
+    let Some(quoted) = value.strip_prefix('"') else { return Some(value.into()) };
+    if let Some(plain) = quoted.strip_suffix('"').filter(|text| !text.contains(['"', '\\'])) {
+        return Some(plain.into());
+    }
+    let mut text = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.next().is_none().then_some(text.into()),
+            '\\' => text.push(characters.next().filter(|c| matches!(c, '"' | '\\'))?),
+            other => text.push(other),
+        }
+    }
+}
+
+/// A body of at most `MAX` bytes, and what its `Content-Type` says it is.
+pub(super) struct Payload<const MAX: usize = BODY_MAX> {
+    content: Content,
+    pub(super) bytes: Bytes,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Json,
+    Form,
+    Other,
+}
+
+impl Content {
+    fn of(headers: &HeaderMap) -> Self {
+        let Some(Ok(value)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else { return Self::Other };
+        let media = value.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/json") {
+            return Self::Json;
+        }
+        if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") { Self::Form } else { Self::Other }
+    }
+}
+
+impl<S: Send + Sync, const MAX: usize> FromRequest<S> for Payload<MAX> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Rejection> {
+        let content = Content::of(request.headers());
+        let bytes = read(request.into_body(), MAX).await?;
+        Ok(Self { content, bytes })
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
+    let announced = HttpBody::size_hint(&body).lower();
+    if announced > limit as u64 {
+        return Err(Rejection::TooLarge(limit));
+    }
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
+        if error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) {
+            return Rejection::TooLarge(limit);
+        }
+        Error::malformed("the body broke off").into()
+    })
+}
+
+impl<const MAX: usize> Payload<MAX> {
+    /// Whether a browser's form sent this.
+    pub(super) fn is_form(&self) -> bool {
+        self.content == Content::Form
+    }
+
+    /// The JSON in it; `None` if there is no body at all.
+    pub(super) fn optional_json<T: DeserializeOwned>(&self) -> Result<Option<T>, Rejection> {
+        if self.bytes.is_empty() { Ok(None) } else { self.json().map(Some) }
+    }
+
+    /// The JSON in it.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
+        if self.content != Content::Json && !self.bytes.is_empty() {
+            return Err(Rejection::UnsupportedMediaType("application/json"));
+        }
+        serde_json::from_slice(&self.bytes).map_err(|error| explain::<T>(&self.bytes, &error).into())
+    }
+
+    /// Whether the first character says that this is a JSON array.
+    pub(super) fn is_array(&self) -> bool {
+        self.bytes.trim_ascii_start().first() == Some(&b'[')
+    }
+}
+
+/// Not JSON at all is malformed; JSON of another shape is an invalid value, and a second look finds where.
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Error {
+    if error.classify() != Category::Data {
+        return Error::malformed(format!("the body is not JSON: {error}"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(found) if found.path().iter().len() > 0 => {
+            Error::invalid(found.path().to_string(), found.inner().to_string())
+        }
+        _ => Error::invalid("body", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_be_quoted_or_bare() {
+        assert_eq!(unquote("abc").as_deref(), Some("abc"));
+        assert_eq!(unquote(r#""abc""#).as_deref(), Some("abc"));
+        assert_eq!(unquote(r#""a\"b\\c""#).as_deref(), Some(r#"a"b\c"#));
+        assert_eq!(unquote(r#""""#).as_deref(), Some(""));
+        for bad in [r#"""#, r#""abc"#, r#""abc"x"#, r#""a\bc""#, r#""a\"#] {
+            assert_eq!(unquote(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the catalog's and the order server's inner interfaces have in common.
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::MethodRouter,
+};
+use bookstore_core::{Error, Result};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+
+use crate::{
+    server::{Health, health_routes},
+    token::AccessToken,
+    wire::Refused,
+};
+
+/// How an inner interface is served.
+#[derive(Clone, Debug, Default)]
+pub struct InternalOptions {
+    /// What every request under `/v1/` must show; without it, whoever reaches the port is trusted.
+    pub token: Option<AccessToken>,
+    /// What the operator's routes answer from.
+    pub health: Health,
+}
+
+/// The most calls of one request.
+pub const BATCH_MAX: usize = 256;
+/// The longest body of a batch or of a list of books, in bytes: room for [`BATCH_MAX`] of the longest orders.
+pub(crate) const BIG_BODY_MAX: usize = 4 << 20;
+
+/// One call's own answer in a batch: `{"ok": …}` or `{"error": …}`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Answer<A> {
+    Ok(A),
+    Error(Told),
+}
+
+/// An error as it was told; a newer server may tell of one that this program does not know.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Told {
+    Known(Error),
+    Foreign(serde_json::Value),
+}
+
+impl<A> From<Result<A>> for Answer<A> {
+    fn from(result: Result<A>) -> Self {
+        match result {
+            Ok(answer) => Self::Ok(answer),
+            Err(error) => Self::Error(Told::Known(error)),
+        }
+    }
+}
+
+impl<A> From<Answer<A>> for Result<A> {
+    fn from(answer: Answer<A>) -> Self {
+        match answer {
+            Answer::Ok(answer) => Ok(answer),
+            Answer::Error(Told::Known(error)) => Err(error),
+            Answer::Error(Told::Foreign(_)) => Err(Error::unknown("the server told of an error that is not known here")),
+        }
+    }
+}
+
+/// Answers every call of a batch by itself, all at once.
+///
+/// This runs on the request's own task, so it is dropped when the client hangs up. That leaves nothing half done: a
+/// call is one command, and the ledger's writer executes a command wholly or, if its caller has gone before the
+/// batch was taken, not at all. Waiting for a copy comes after the commit and changes nothing. So there is
+/// nothing to detach.
+pub(crate) async fn answer_all<Q, A, F>(
+    calls: Vec<Q>,
+    answer: impl FnMut(Q) -> F,
+) -> Result<Json<Vec<Answer<A>>>, Refused>
+where
+    F: Future<Output = Result<A>>,
+{
+    if calls.len() > BATCH_MAX {
+        return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", calls.len())).into());
+    }
+    let answers = join_all(calls.into_iter().map(answer)).await;
+    Ok(Json(answers.into_iter().map(Answer::from).collect()))
+}
+
+/// A route whose body may be [`BIG_BODY_MAX`] long.
+pub(crate) fn big<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> MethodRouter<S> {
+    route.layer(DefaultBodyLimit::max(BIG_BODY_MAX))
+}
+
+/// The routes of a service behind the token, and the operator's beside them.
+pub(crate) fn finish(service: Router, options: InternalOptions) -> Router {
+    let service = match options.token {
+        Some(token) => service.route_layer(from_fn_with_state(token, check_token)),
+        None => service,
+    };
+    service.merge(health_routes(options.health))
+}
+
+async fn check_token(State(token): State<AccessToken>, request: Request, next: Next) -> Response {
+    match token.authorise(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Refused(error).into_response(),
+    }
+}

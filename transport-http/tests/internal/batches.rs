@@ -1,0 +1,62 @@
+//! Calls that wait go together.
+
+use crate::support::*;
+use bookstore_core::{CatalogService, Error, Executed};
+use bookstore_transport_http::{catalog::RemoteCatalog, client::ClientOptions};
+use futures_util::future::join_all;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn many_calls_are_few_requests_and_each_gets_its_own_answer() {
+    let shop = shop(&[300]).await;
+    let server = catalog_server(shop.clone()).await;
+    let remote = remote(&[server.url()]);
+    let ids: Vec<_> = (0..1000).map(|_| order_id()).collect();
+    let answers = join_all(ids.iter().map(|id| remote.reserve(*id, one(1, 1)))).await;
+    let sold: BTreeSet<_> =
+        ids.iter().zip(&answers).filter_map(|(id, answer)| (answer.as_ref().ok()?.order.id == *id).then_some(id)).collect();
+    assert_eq!(sold.len(), 300);
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(Error::OutOfStock { available: 0, .. })));
+    assert_eq!(refused.count(), 700);
+    assert!(server.requests() <= 20, "{} requests for 1000 calls", server.requests());
+}
+
+#[tokio::test]
+async fn an_idle_client_sends_a_single_call_at_once() {
+    let shop = shop(&[10]).await;
+    let server = catalog_server(shop.clone()).await;
+    let remote = remote(&[server.url()]);
+    for n in 1..=3 {
+        remote.reserve(order_id(), one(1, 1)).await.unwrap();
+        assert_eq!(server.requests(), n);
+    }
+}
+
+#[tokio::test]
+async fn the_queue_is_limited_and_what_never_left_was_not_executed() {
+    // The kernel takes the connection, nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = ClientOptions {
+        deadline: Duration::from_millis(300),
+        attempt_timeout: PATIENCE,
+        batches_in_flight_max: 1,
+        waiting_max: 2,
+        ..ClientOptions::default()
+    };
+    let remote = RemoteCatalog::new(client(&[format!("http://{}", silent.local_addr().unwrap())], options));
+    let first = remote.reserve(order_id(), one(1, 1));
+    let (mut accepted, _) = tokio::select! {
+        biased;
+        _ = first => panic!("nobody answers"),
+        accepted = silent.accept() => accepted.unwrap(),
+    };
+    // The call in flight was given up by its caller; the place stays taken until its request ends.
+    let answers = join_all((0..4).map(|_| remote.reserve(order_id(), one(1, 1)))).await;
+    let of = |wanted: fn(&Error) -> bool| answers.iter().filter(|answer| wanted(answer.as_ref().unwrap_err())).count();
+    assert_eq!(of(|error| matches!(error, Error::Overloaded { .. })), 2, "{answers:?}");
+    assert_eq!(of(|error| matches!(error, Error::DeadlineExpired { .. })), 2, "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().executed() == Executed::No));
+    drop(silent);
+    tokio::io::AsyncWriteExt::shutdown(&mut accepted).await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! The inner interfaces over real sockets, with the real core behind them.
+
+mod batches;
+mod failures;
+mod hang_up;
+mod limits;
+mod overload;
+mod roundtrip;
+mod support;

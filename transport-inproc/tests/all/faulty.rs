@@ -1,0 +1,165 @@
+use bookstore_core::{
+    Amend, BookId, CatalogService, Clock as _, Error, Executed, Lines, ManualClock, OrderId, OrderService, Query,
+    Receipt, Result, Seq, SystemClock,
+    conformance::{self, Deployment},
+    writer::Execution,
+};
+use bookstore_transport_inproc::{Faults, Faulty, Rates};
+use std::{future::Future, sync::Arc, time::Duration};
+
+use crate::{book, monolith};
+
+const SHORT: Duration = Duration::from_millis(5);
+
+fn one() -> Lines {
+    Lines::one(BookId(1), 1).expect("a good line")
+}
+
+/// Sends a keyed call until it is known what became of it, as a client does.
+async fn until_known<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
+    for _ in 0..1000 {
+        match call().await {
+            Err(error) if error.may_retry(true) => {}
+            known => return known,
+        }
+    }
+    panic!("a thousand tries met a fault");
+}
+
+/// Buys with retries, cancels every fifth order, and says whether the order stands.
+async fn buyer(orders: Arc<dyn OrderService>, n: u32) -> bool {
+    let id = SystemClock.new_order_id();
+    match until_known(|| orders.purchase(id, one())).await {
+        Ok(Receipt { order, .. }) => {
+            assert_eq!(order.id, id);
+            if n.is_multiple_of(5) {
+                until_known(|| orders.cancel(id)).await.expect("an order can be cancelled");
+            }
+            !n.is_multiple_of(5)
+        }
+        Err(Error::OutOfStock { .. }) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_through_a_bad_network_buy_exactly_once() {
+    let (catalog, orders) = monolith(|store| store, Execution::Threads);
+    catalog.list(vec![book(120)]).await.expect("listed");
+    // Faults on both hops: from the buyer to the order service, and from there to the catalogue.
+    let between = Arc::new(Faulty::new(Arc::clone(&catalog), Rates::all(0.1, SHORT), 1));
+    let orders: Arc<dyn OrderService> =
+        Arc::new(bookstore_core::Orders::new(between.clone(), Arc::new(NoReader(orders))));
+    let network = Arc::new(Faulty::new(orders, Rates::all(0.1, SHORT), 2));
+    let buyers = (0..200).map(|n| {
+        let orders: Arc<dyn OrderService> = network.clone();
+        tokio::spawn(buyer(orders, n))
+    });
+    let mut standing = 0;
+    for buyer in buyers.collect::<Vec<_>>() {
+        standing += u32::from(buyer.await.expect("no panic"));
+    }
+    for faults in [between.faults(), network.faults()] {
+        let Faults { calls, overloaded, requests_lost, replies_lost, duplicated, delayed } = faults;
+        let struck = [calls, overloaded, requests_lost, replies_lost, duplicated, delayed];
+        assert!(struck.iter().all(|count| *count > 0), "a run that met no fault proves nothing: {faults:?}");
+    }
+    // Duplicates may still be on their way: they change nothing, whenever they arrive.
+    let deployment = Deployment::new(Arc::clone(&catalog), network);
+    let summary = conformance::audit(&deployment).await;
+    assert_eq!(summary.copies_sold, u64::from(standing));
+    assert_eq!(catalog.info(BookId(1)).await.map(|book| book.stock), Ok(120 - standing));
+    assert!(summary.returns > 0 && summary.sales > 100, "{summary:?}");
+}
+
+/// Reads orders through an order service.
+struct NoReader(Arc<dyn OrderService>);
+
+#[async_trait::async_trait]
+impl bookstore_core::OrderReader for NoReader {
+    async fn order(&self, id: OrderId) -> Result<Option<bookstore_core::Order>> {
+        self.0.order(id).await.map(Some)
+    }
+
+    async fn orders(&self, _before: Option<Seq>, _limit: usize) -> Result<Vec<bookstore_core::Order>> {
+        Err(Error::unavailable("not read in this test"))
+    }
+}
+
+/// A shop with five copies of a book, its network, and how to look behind it.
+async fn shop(rates: Rates) -> (Arc<dyn CatalogService>, Faulty<dyn CatalogService>) {
+    let (catalog, _) = monolith(|store| store, Execution::Task);
+    catalog.list(vec![book(5)]).await.expect("listed");
+    (Arc::clone(&catalog), Faulty::new(catalog, rates, 7))
+}
+
+async fn stock(catalog: &Arc<dyn CatalogService>) -> u32 {
+    catalog.info(BookId(1)).await.expect("listed").stock
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_does_what_it_says() {
+    let id = || SystemClock.new_order_id();
+    let (behind, network) = shop(Rates { overloaded: 1.0, ..Rates::default() }).await;
+    assert!(matches!(network.reserve(id(), one()).await, Err(Error::Overloaded { .. })));
+    assert_eq!((stock(&behind).await, network.faults().overloaded), (5, 1));
+
+    let (behind, network) = shop(Rates { request_lost: 1.0, delay_max: SHORT, ..Rates::default() }).await;
+    assert_eq!(network.reserve(id(), one()).await.expect_err("lost").executed(), Executed::Unknown);
+    assert!(matches!(network.search(Query::default()).await, Err(Error::Unavailable { .. })));
+    assert_eq!((stock(&behind).await, network.faults().requests_lost), (5, 2));
+
+    let (behind, network) = shop(Rates { reply_lost: 1.0, ..Rates::default() }).await;
+    let order = id();
+    assert_eq!(network.reserve(order, one()).await.expect_err("lost").executed(), Executed::Unknown);
+    let unkeyed = network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None).await;
+    assert_eq!(unkeyed.expect_err("lost").executed(), Executed::Unknown);
+    assert_eq!((stock(&behind).await, network.faults().replies_lost), (14, 2));
+    network.set_rates(Rates::default());
+    assert_eq!(network.reserve(order, one()).await.map(|receipt| receipt.replayed), Ok(true), "healed");
+
+    let (behind, network) = shop(Rates { delayed: 1.0, delay_max: SHORT, ..Rates::default() }).await;
+    let started = tokio::time::Instant::now();
+    network.reserve(id(), one()).await.expect("late, but there");
+    assert!((Duration::ZERO..=SHORT).contains(&started.elapsed()) && !started.elapsed().is_zero());
+    assert_eq!((stock(&behind).await, network.faults().delayed), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_arrives_after_what_came_later() {
+    let (behind, network) = shop(Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() }).await;
+    let order = SystemClock.new_order_id();
+    assert_eq!(network.reserve(order, one()).await.map(|receipt| receipt.replayed), Ok(false));
+    // Cancelled behind the network's back, before the duplicate of the purchase arrives.
+    behind.release(order).await.expect("released");
+    tokio::time::sleep(SHORT * 2).await;
+    assert_eq!(stock(&behind).await, 5, "a duplicate does not buy again");
+    network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None).await.expect("a restock");
+    tokio::time::sleep(SHORT * 2).await;
+    assert_eq!((stock(&behind).await, network.faults().duplicated), (15, 1), "what has no key is never sent again");
+}
+
+/// Calls one after another through a bad network, and what came of them.
+async fn trace(seed: u64) -> (Vec<String>, Faults) {
+    let clock = ManualClock::default();
+    let (_, orders) = {
+        let (catalog, orders) = monolith(|store| store, Execution::Task);
+        catalog.list(vec![book(30)]).await.expect("listed");
+        (catalog, orders)
+    };
+    let network = Faulty::new(orders, Rates::all(0.15, SHORT), seed);
+    let mut outcomes = Vec::new();
+    let started = tokio::time::Instant::now();
+    for _ in 0..100 {
+        let outcome = network.purchase(clock.new_order_id(), one()).await;
+        outcomes.push(format!("{:?} {:?}", outcome.map(|receipt| receipt.replayed), started.elapsed()));
+    }
+    (outcomes, network.faults())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_meets_the_same_faults() {
+    let first = trace(11).await;
+    assert_eq!(trace(11).await, first);
+    assert_ne!(trace(12).await, first);
+}

@@ -1,0 +1,28 @@
+//! The in-process transport: what it bounds, what it passes on, and what its faults can and cannot break.
+
+mod faulty;
+mod in_process;
+
+use bookstore_core::{
+    BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderService, Orders, SystemClock,
+    store::{LedgerStore, memory},
+    writer::Execution,
+};
+use std::sync::Arc;
+
+/// A monolith over a ledger in memory, `wrap`ped if need be.
+fn monolith<S: LedgerStore>(
+    wrap: impl FnOnce(memory::MemoryStore) -> S,
+    execution: Execution,
+) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
+    let (store, reader) = memory::open(&SystemClock);
+    let options = CatalogOptions { execution, ..CatalogOptions::default() };
+    let catalog = Catalog::start(wrap(store), reader, Arc::new(SystemClock), options).expect("memory can be used");
+    let catalog = Arc::new(catalog);
+    (catalog.clone(), Arc::new(Orders::new(catalog.clone(), catalog)))
+}
+
+fn book(stock: u32) -> NewBook {
+    let text = BookText { title: "A book".into(), topic: "testing".into(), ..BookText::default() };
+    NewBook { text, price_cents: Cents::new(1000).expect("a small amount"), stock }
+}
