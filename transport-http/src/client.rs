@@ -43,6 +43,8 @@ pub struct ClientOptions {
     pub deadline: Duration,
     /// How long one attempt may take, likewise.
     pub attempt_timeout: Duration,
+    /// Attempts of one call after the first one.
+    pub retries_max: u32,
     /// Calls that may wait to be sent; more are refused as overloaded.
     pub waiting_max: usize,
     /// Requests full of waiting calls that may be on their way at once, for each server of the group.
@@ -60,6 +62,7 @@ impl Default for ClientOptions {
         Self {
             deadline: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(2),
+            retries_max: 10,
             waiting_max: 16_384,
             batches_in_flight_max: 2,
             answer_bytes_max: 8 << 20,
@@ -133,7 +136,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let shared = Shared {
             http,
             servers: Servers::new(bases),
-            retries: Arc::new(Retries::new(options.seed)),
+            retries: Arc::new(Retries::new(options.seed, options.retries_max)),
             authorization: options.token.as_ref().map(AccessToken::header),
             options,
         };

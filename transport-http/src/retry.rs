@@ -35,8 +35,6 @@ impl From<Error> for Failure {
     }
 }
 
-/// The most attempts after the first one.
-const RETRIES_MAX: u32 = 10;
 /// The pause before the first retry is a random part of this; before later ones, of twice as much each.
 const PAUSE: Duration = Duration::from_millis(25);
 /// The longest pause.
@@ -45,13 +43,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The retries of all calls to one group of servers.
 #[derive(Debug)]
 pub(crate) struct Retries {
+    /// The most attempts of one call after the first one.
+    retries_max: u32,
     rng: Mutex<StdRng>,
     budget: Mutex<Budget>,
 }
 
 impl Retries {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: Mutex::new(StdRng::seed_from_u64(seed)), budget: Mutex::new(Budget::new(Instant::now())) }
+    pub(crate) fn new(seed: u64, retries_max: u32) -> Self {
+        let budget = Mutex::new(Budget::new(Instant::now()));
+        Self { retries_max, rng: Mutex::new(StdRng::seed_from_u64(seed)), budget }
     }
 
     /// Attempts until there is an answer, or nothing allows another attempt.
@@ -77,7 +78,7 @@ impl Retries {
                 Err(Failure::Here(error)) => (judge(error, effect), true),
             };
             unknown |= error.executed() == Executed::Unknown;
-            let useful = !here && retries < RETRIES_MAX && error.may_retry(effect != Effect::Unkeyed);
+            let useful = !here && retries < self.retries_max && error.may_retry(effect != Effect::Unkeyed);
             let now = Instant::now();
             let pause = self.pause(retries);
             if !useful || now + pause >= deadline || !lock(&self.budget).retry(now) {
@@ -165,7 +166,7 @@ mod tests {
 
     /// Runs a script of attempts with time that passes by itself; says the result and how many were made.
     async fn run(effect: Effect, within: Duration, script: Vec<Result<u8, Failure>>) -> (Result<u8>, usize) {
-        let (retries, script) = (Retries::new(1), RefCell::new(VecDeque::from(script)));
+        let (retries, script) = (Retries::new(1, 4), RefCell::new(VecDeque::from(script)));
         let made = RefCell::new(0);
         let attempt = || {
             *made.borrow_mut() += 1;
@@ -214,7 +215,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn attempts_and_time_are_limited() {
-        assert_eq!(run(Effect::Keyed, LONG, vec![]).await.1, RETRIES_MAX as usize + 1);
+        assert_eq!(run(Effect::Keyed, LONG, vec![]).await.1, 5);
         let started = Instant::now();
         run(Effect::Keyed, Duration::from_millis(100), vec![]).await.0.unwrap_err();
         assert!(started.elapsed() <= Duration::from_millis(100));
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_seed_draws_the_same_again() {
-        let draws = |seed| (0..32).map(|_| 0).scan(Retries::new(seed), |r, _: i32| Some(r.draw(1000))).collect::<Vec<_>>();
+        let draws = |seed| (0..32).map(|_| 0).scan(Retries::new(seed, 4), |r, _: i32| Some(r.draw(1000))).collect::<Vec<_>>();
         assert_eq!(draws(7), draws(7));
         assert_ne!(draws(7), draws(8));
     }

@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// How often each fault strikes: shares of all calls, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Faults {
 pub struct Faulty<S: ?Sized> {
     service: Arc<S>,
     dice: Mutex<Dice>,
+    /// Duplicates on their way.
+    under_way: Arc<watch::Sender<usize>>,
 }
 
 struct Dice {
@@ -141,7 +144,13 @@ impl<S: ?Sized> Faulty<S> {
     #[must_use]
     pub fn new(service: Arc<S>, rates: Rates, seed: u64) -> Self {
         let dice = Dice { rng: StdRng::seed_from_u64(seed), rates, faults: Faults::default() };
-        Self { service, dice: Mutex::new(dice) }
+        Self { service, dice: Mutex::new(dice), under_way: Arc::default() }
+    }
+
+    /// Waits until every duplicate has arrived and has been executed.
+    pub async fn settled(&self) {
+        // The sender is alive: this cannot fail.
+        let _ = self.under_way.subscribe().wait_for(|under_way| *under_way == 0).await;
     }
 
     /// Changes the rates from the next call on; [`Rates::default`] heals the network.
@@ -177,11 +186,13 @@ impl<S: ?Sized> Faulty<S> {
         pause(fate.delay).await;
         let answer = call(Arc::clone(&self.service)).await;
         if let Some(delay) = fate.again {
-            let again = call(Arc::clone(&self.service));
+            let (again, under_way) = (call(Arc::clone(&self.service)), Arc::clone(&self.under_way));
+            under_way.send_modify(|count| *count += 1);
             tokio::spawn(async move {
                 pause(delay).await;
                 // Nobody waits for the answer of a duplicate.
                 drop(again.await);
+                under_way.send_modify(|count| *count -= 1);
             });
         }
         if matches!(fate.fault, Some(Fault::ReplyLost)) {

@@ -1,8 +1,8 @@
 use bookstore_core::{
-    BookId, CatalogService as _, Error, Lines, OrderId, OrderService as _, Seq, StoreError,
+    BookId, CatalogService as _, Error, Lines, OrderId, OrderService as _, Seq,
     conformance::{self, Deployment},
     decide::{Batch, Command, State},
-    store::{Flush, LedgerStore, memory::MemoryStore},
+    store::{Flush, LedgerStore, StoreError, memory::MemoryStore},
     writer::Execution,
 };
 use bookstore_transport_inproc::InProcess;
@@ -10,7 +10,7 @@ use std::{sync::Arc, sync::mpsc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{book, monolith};
+use crate::{book, catalog, monolith};
 
 fn order(n: u128) -> OrderId {
     OrderId(Uuid::from_u128(n))
@@ -23,7 +23,7 @@ fn one() -> Lines {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_every_promise() {
     conformance::run_all("in process", async |_| {
-        let (catalog, orders) = monolith(|store| store, Execution::Threads);
+        let (catalog, orders) = monolith(catalog(|store| store, Execution::Threads));
         Deployment::new(Arc::new(InProcess::new(catalog)), Arc::new(InProcess::new(orders)))
     })
     .await;
@@ -32,7 +32,7 @@ async fn keeps_every_promise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_every_promise_under_a_deadline_and_retries() {
     conformance::run_all("in process, within 60 s, each call twice", async |_| {
-        let (catalog, orders) = monolith(|store| store, Execution::Threads);
+        let (catalog, orders) = monolith(catalog(|store| store, Execution::Threads));
         let minute = Duration::from_secs(60);
         let catalog = InProcess::new(catalog).within(minute).at_most(2000);
         Deployment::new(Arc::new(catalog), Arc::new(InProcess::new(orders).within(minute))).repeated()
@@ -70,7 +70,7 @@ impl LedgerStore for Gated {
 async fn a_purchase_past_its_deadline_is_unknown_and_happens_all_the_same() {
     let (open, gate) = mpsc::channel();
     open.send(()).expect("the gate is there");
-    let (catalog, orders) = monolith(|store| Gated { store, gate }, Execution::Threads);
+    let (catalog, orders) = monolith(catalog(|store| Gated { store, gate }, Execution::Threads));
     catalog.list(vec![book(5)]).await.expect("listed");
     let hasty = InProcess::new(Arc::clone(&orders)).within(Duration::from_millis(50));
     let late = hasty.purchase(order(1), one()).await;
@@ -83,7 +83,7 @@ async fn a_purchase_past_its_deadline_is_unknown_and_happens_all_the_same() {
 
 #[tokio::test]
 async fn a_read_past_its_deadline_was_not_executed() {
-    let (catalog, _) = monolith(|store| store, Execution::Task);
+    let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
     catalog.list(vec![book(5)]).await.expect("listed");
     let at = Instant::now() + Duration::from_millis(50);
     let late = InProcess::new(Arc::clone(&catalog)).until(at).entries(Seq(1), 1, Duration::from_secs(20)).await;
@@ -96,7 +96,7 @@ async fn a_read_past_its_deadline_was_not_executed() {
 
 #[tokio::test]
 async fn a_call_whose_deadline_has_passed_does_not_begin() {
-    let (catalog, orders) = monolith(|store| store, Execution::Task);
+    let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
     catalog.list(vec![book(5)]).await.expect("listed");
     let late = InProcess::new(Arc::clone(&orders)).until(Instant::now()).purchase(order(1), one()).await;
     assert!(matches!(late, Err(Error::DeadlineExpired { .. })), "{late:?}");
@@ -107,7 +107,7 @@ async fn a_call_whose_deadline_has_passed_does_not_begin() {
 
 #[tokio::test]
 async fn too_many_calls_are_refused_until_one_has_ended() {
-    let (catalog, _) = monolith(|store| store, Execution::Task);
+    let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
     catalog.list(vec![book(5)]).await.expect("listed");
     let bounded = InProcess::new(catalog).at_most(2);
     let long_poll =

@@ -10,15 +10,16 @@ use bookstore_core::{
 };
 use std::sync::Arc;
 
-/// A monolith over a ledger in memory, `wrap`ped if need be.
-fn monolith<S: LedgerStore>(
-    wrap: impl FnOnce(memory::MemoryStore) -> S,
-    execution: Execution,
-) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
+/// A catalogue over a ledger in memory, whose store is `wrap`ped if need be.
+fn catalog<S: LedgerStore>(wrap: impl FnOnce(memory::MemoryStore) -> S, execution: Execution) -> Arc<Catalog> {
     let (store, reader) = memory::open(&SystemClock);
     let options = CatalogOptions { execution, ..CatalogOptions::default() };
-    let catalog = Catalog::start(wrap(store), reader, Arc::new(SystemClock), options).expect("memory can be used");
-    let catalog = Arc::new(catalog);
+    let catalog = Catalog::start(wrap(store), reader, Arc::new(SystemClock), options);
+    Arc::new(catalog.expect("memory can be used"))
+}
+
+/// Both services over one catalogue.
+fn monolith(catalog: Arc<Catalog>) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
     (catalog.clone(), Arc::new(Orders::new(catalog.clone(), catalog)))
 }
 

@@ -18,11 +18,12 @@ mod text;
 use askama::Template;
 use axum::{
     Router,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
-use std::sync::Arc;
+use bookstore_core::{Error, Result};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{Answer, Shop};
 
@@ -38,12 +39,24 @@ pub(super) fn routes() -> Router<Arc<Shop>> {
     Router::new().route("/", get(home::home)).route("/assets/{name}", get(assets::get)).merge(admin::routes())
 }
 
+/// How long a person waits before the page says that nobody knows yet: less than the server gives a request.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 fn page(status: StatusCode, template: &impl Template) -> Answer {
-    Ok((status, Html(rendered(template))).into_response())
+    let mut response = (status, Html(rendered(template))).into_response();
+    // Other sites learn nothing, and forms posted from here say where they come from.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(response)
 }
 
 fn rendered(template: &impl Template) -> String {
     template.render().expect("a template writes into a String, which takes everything")
+}
+
+/// What a call with a key answers in time; after that its outcome is unknown.
+async fn patiently<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Err(Error::unknown("there was no answer in time"));
+    tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(late)
 }
 
 /// Sends the browser on with a GET, so that a reload does not post again.

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, Uri};
 use bookstore_core::{BookId, Cents, Error, Order, OrderId, OrderLine, Status};
 use futures_util::{StreamExt, stream};
 
-use super::{assets, form::Fields, notice::Notice, page, see_other, text};
+use super::{assets, form::Fields, notice::Notice, page, patiently, see_other, text};
 use crate::{
     frontend::{Answer, Shop},
     wire,
@@ -44,7 +44,7 @@ pub(crate) async fn order(shop: &Shop, id: OrderId, uri: &Uri) -> Answer {
 
 /// `POST /orders/{id}/cancel` with a form.
 pub(crate) async fn cancel(shop: &Shop, id: OrderId) -> Answer {
-    match shop.orders.cancel(id).await {
+    match patiently(shop.orders.cancel(id)).await {
         // The page may be read through a copy that has not heard of it yet.
         Ok(_) => Ok(see_other(&format!("/orders/{id}?cancelled=yes"))),
         Err(error @ Error::UnknownOrder { .. }) => Err(error.into()),

@@ -8,7 +8,7 @@ use super::{
     assets,
     form::{self, Fields},
     notice::Notice,
-    page, see_other, text,
+    page, patiently, see_other, text,
 };
 use crate::{
     frontend::{Answer, Shop},
@@ -53,7 +53,7 @@ pub(crate) async fn buy(shop: &Shop, id: BookId, body: &[u8]) -> Answer {
         Ok(lines) => lines,
         Err(error) => return page.refuse(shop, error).await,
     };
-    match shop.orders.purchase(page.order_id, lines).await {
+    match patiently(shop.orders.purchase(page.order_id, lines)).await {
         Ok(receipt) => Ok(see_other(&format!("/orders/{}", receipt.order.id))),
         Err(error) => page.refuse(shop, error).await,
     }
@@ -168,6 +168,9 @@ fn too_few(available: u32) -> String {
     match available {
         0 => "Nothing was bought: the last copy is sold. If one comes back, you can press the button again.".into(),
         1 => "Nothing was bought: there is only one copy left. Please ask for fewer.".into(),
-        _ => format!("Nothing was bought: there are only {} copies left. Please ask for fewer.", text::number(&available)),
+        _ => format!(
+            "Nothing was bought: there are only {} copies left. Please ask for fewer.",
+            text::number(&available)
+        ),
     }
 }

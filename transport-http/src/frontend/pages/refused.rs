@@ -47,9 +47,7 @@ fn say_error(error: &Error) -> (&'static str, String) {
             "No order has this number. If you have just pressed “Buy”, go back and press it again: it buys only once."
                 .into(),
         ),
-        Error::Overloaded { .. } => {
-            ("The shop is very busy", "Nothing was done. Please try again in a moment.".into())
-        }
+        Error::Overloaded { .. } => ("The shop is very busy", "Nothing was done. Please try again in a moment.".into()),
         Error::Unavailable { .. } | Error::DeadlineExpired { .. } => (
             "The shop is not available",
             "Nothing was done. It may be restarting: please try again in a moment.".into(),

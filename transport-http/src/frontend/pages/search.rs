@@ -67,7 +67,9 @@ fn explain(error: &Error) -> Notice {
     match field.as_str() {
         "q" => Notice::bad(format!("This is too much to search for: the words {message}.")),
         "topic" => Notice::bad(format!("There is no such topic: its name {message}.")),
-        "page_token" => Notice::bad("This link does not lead to a page of books any more.").link("/search", "See all books"),
+        "page_token" => {
+            Notice::bad("This link does not lead to a page of books any more.").link("/search", "See all books")
+        }
         _ => Notice::bad(sentence(&error.to_string())),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
             assets,
             form::{self, Fields},
             notice::{Notice, sentence},
-            see_other, text,
+            patiently, see_other, text,
         },
     },
     wire,
@@ -79,17 +79,15 @@ fn done(id: BookId, what: &str) -> Answer {
 }
 
 /// `POST /admin/books/{id}/restock`
-pub(super) async fn restock(
-    State(shop): Shared,
-    _: SignedIn,
-    InPath(id): InPath<BookId>,
-    payload: Payload,
-) -> Answer {
+pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     let mut field = Field::again(&shop, &fields, "delta");
     let delta = form::whole(&field.typed).filter(|delta| *delta != 0);
     let changed = match delta {
-        Some(delta) => shop.catalog.amend(id, Amend::StockDelta { delta }, Some(field.key)).await.map(drop),
+        Some(delta) => {
+            let change = Amend::StockDelta { delta };
+            patiently(shop.catalog.amend(id, change, Some(field.key))).await.map(drop)
+        }
         None => Err(Error::invalid("stock_delta", "please enter a whole number other than 0, such as 10 or -2")),
     };
     let Err(error) = changed else { return done(id, "stock") };
@@ -110,17 +108,12 @@ pub(super) async fn restock(
 }
 
 /// `POST /admin/books/{id}/price`
-pub(super) async fn reprice(
-    State(shop): Shared,
-    _: SignedIn,
-    InPath(id): InPath<BookId>,
-    payload: Payload,
-) -> Answer {
+pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     let mut field = Field::again(&shop, &fields, "price");
     let seen = fields.cents("seen");
     let changed = match (form::price(&field.typed), seen) {
-        (Ok(price), Some(seen)) => set_price(&shop, id, price, seen, field.key).await,
+        (Ok(price), Some(seen)) => patiently(set_price(&shop, id, price, seen, field.key)).await,
         (Ok(_), None) => Err(Error::malformed("the form came incomplete, please press the button again")),
         (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
     };

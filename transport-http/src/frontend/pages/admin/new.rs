@@ -13,7 +13,7 @@ use crate::{
             assets,
             form::{self, Fields},
             notice::{Notice, sentence},
-            see_other,
+            patiently, see_other,
         },
     },
     wire,
@@ -80,7 +80,7 @@ pub(super) async fn form(State(shop): Shared, _: SignedIn) -> Answer {
 /// `POST /admin/books`. The same book is listed once, however often it is sent.
 pub(super) async fn add(State(shop): Shared, _: SignedIn, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
-    match list(&shop, &fields).await {
+    match patiently(list(&shop, &fields)).await {
         Ok(Listed { id, created }) => {
             let done = if created { "listed" } else { "known" };
             Ok(see_other(&format!("/admin/books/{id}?done={done}")))

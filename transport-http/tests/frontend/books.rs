@@ -1,0 +1,66 @@
+//! Searching and reading.
+
+use crate::support::{book, shop};
+use bookstore_core::CatalogService;
+
+#[tokio::test]
+async fn a_topic_is_found_by_its_path() {
+    let shop = shop().await;
+    let page = shop.get("/search/distributed%20systems").await.json();
+    let titles: Vec<_> = page["books"].as_array().unwrap().iter().map(|book| book["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["RPCs for Noobs", "Spring in the Pioneer Valley"]);
+    assert!(page["next_page_token"].is_null());
+    assert_eq!(shop.get("/search/nothing%20of%20the%20kind").await.json()["books"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn words_topic_sort_and_pages_go_together() {
+    let shop = shop().await;
+    shop.catalog.list((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect()).await.unwrap();
+    let found = shop.get("/search?q=impatient&topic=undergraduate%20school").await.json();
+    assert_eq!(found["books"][0]["id"], 2);
+    let mut path = "/search?q=dull&sort=title&page_size=2".to_owned();
+    let mut titles = Vec::new();
+    loop {
+        let page = shop.get(&path).await.json();
+        titles.extend(page["books"].as_array().unwrap().iter().map(|book| book["title"].to_string()));
+        let Some(token) = page["next_page_token"].as_str() else { break };
+        path = format!("/search?q=dull&sort=title&page_size=2&page_token={token}");
+    }
+    assert_eq!(titles, (0..5).map(|n| format!("\"Dull book {n}\"")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn topics_have_counts() {
+    let topics = shop().await.get("/topics").await.json();
+    assert_eq!(topics["topics"][0], serde_json::json!({"topic": "distributed systems", "books": 2}));
+}
+
+#[tokio::test]
+async fn a_book_has_a_strong_etag_that_changes_with_it() {
+    let shop = shop().await;
+    let answer = shop.get("/info/1").await;
+    let book = answer.json();
+    assert_eq!(
+        (&book["title"], &book["stock"], &book["price_cents"]),
+        (&"RPCs for Noobs".into(), &12.into(), &1999.into())
+    );
+    assert!(book["isbn"].is_null() && book["year"].is_null());
+    let tag = answer.header("etag").to_owned();
+    assert_eq!(tag, format!("\"{}\"", book["version"]));
+
+    let again = shop.send("GET", "/info/1", &[("if-none-match", &tag)], "").await;
+    assert_eq!((again.status.as_u16(), again.header("etag"), again.body.len()), (304, tag.as_str(), 0));
+    shop.json("POST", "/purchase/1", &[], "{}").await;
+    let changed = shop.send("GET", "/info/1", &[("if-none-match", &tag)], "").await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["stock"]), (200, &11.into()));
+    assert_ne!(changed.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let shop = shop().await;
+    let answer = shop.send("HEAD", "/info/1", &[], "").await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    assert!(!answer.header("etag").is_empty());
+}

@@ -1,0 +1,11 @@
+//! The public interface over real sockets, with the real core behind it.
+
+mod admin;
+mod bad_input;
+mod books;
+mod edge;
+mod events;
+mod openapi;
+mod orders;
+mod remote;
+mod support;

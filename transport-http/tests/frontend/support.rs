@@ -1,0 +1,153 @@
+//! A shop on loopback, and a plain client that shows everything.
+
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use bookstore_core::{
+    BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, Orders, SystemClock, store::memory,
+};
+use bookstore_transport_http::{
+    frontend::{self, Shop},
+    server::{self, Health},
+    token::AccessToken,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
+
+/// Longer than anything here takes; a test that waits for it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// What admin requests show.
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// An order id.
+pub const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+
+/// A running shop.
+pub struct Running {
+    pub addr: SocketAddr,
+    pub catalog: Arc<Catalog>,
+    http: Client<HttpConnector, Full<Bytes>>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a header of ASCII"))
+    }
+
+    pub fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    /// The problem, which must be one and say the same status.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem: Value = serde_json::from_slice(&self.body).expect("JSON");
+        assert_eq!((self.status.as_u16(), problem["code"].as_str()), (status, Some(code)), "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        assert_eq!(problem["type"], format!("/problems/{code}"), "{problem}");
+        assert!(!problem["detail"].as_str().expect("a detail").is_empty());
+        problem
+    }
+}
+
+/// One book.
+pub fn book(title: &str, topic: &str, stock: u32) -> NewBook {
+    let text = BookText { title: title.into(), topic: topic.into(), ..BookText::default() };
+    NewBook { text, price_cents: Cents::new(1999).unwrap(), stock }
+}
+
+/// A shop with three books, twelve copies of the first, one of the second, none of the third; admin is on.
+pub async fn shop() -> Running {
+    let running = start(Some(TOKEN)).await;
+    let books = [
+        book("RPCs for Noobs", "distributed systems", 12),
+        book("Cooking for the Impatient Undergrad", "undergraduate school", 1),
+        book("Spring in the Pioneer Valley", "distributed systems", 0),
+    ];
+    running.catalog.list(books.into()).await.unwrap();
+    running
+}
+
+/// An empty shop.
+pub async fn start(token: Option<&str>) -> Running {
+    let clock = Arc::new(SystemClock);
+    let (store, reader) = memory::open(clock.as_ref());
+    let catalog = Arc::new(Catalog::start(store, reader, clock.clone(), CatalogOptions::default()).unwrap());
+    let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
+    let token = token.map(|token| AccessToken::new(token).unwrap());
+    let shop = Shop::new(catalog.clone(), orders, clock, token);
+    let router = frontend::router(shop).merge(server::health_routes(Health::default()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let served = tokio::spawn(server::serve(server::tcp(listener), router, frontend::limits(), shutdown));
+    Running { addr, catalog, http: Client::builder(TokioExecutor::new()).build_http(), stop: Some(stop), served }
+}
+
+impl Running {
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).unwrap();
+        let exchange = async {
+            let (head, body) = self.http.request(request).await.expect("an answer").into_parts();
+            let body = body.collect().await.expect("a whole answer").to_bytes();
+            Answer { status: head.status, headers: head.headers, body }
+        };
+        timeout(PATIENCE, exchange).await.expect("an answer in time")
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "").await
+    }
+
+    /// Sends JSON, with any further headers.
+    pub async fn json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut all = vec![("content-type", "application/json")];
+        all.extend_from_slice(headers);
+        self.send(method, path, &all, body.to_owned()).await
+    }
+
+    /// Sends JSON with the admin token.
+    pub async fn admin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        let mut all = vec![(header::AUTHORIZATION.as_str(), bearer.as_str())];
+        all.extend_from_slice(headers);
+        if body.is_empty() { self.send(method, path, &all, "").await } else { self.json(method, path, &all, body).await }
+    }
+
+    pub async fn stock(&self, book: u64) -> u32 {
+        self.catalog.info(bookstore_core::BookId(book)).await.unwrap().stock
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub async fn stop(mut self) {
+        let _ = self.stop.take().expect("stopped once").send(());
+        timeout(PATIENCE, self.served).await.expect("the server ends").unwrap();
+    }
+}
