@@ -18,7 +18,7 @@ Exit codes:
   3  outcome unknown: it may have happened; run it again with the same --order-id
   4  not executed: no server could be reached or it was too busy; safe to run again
 
-Every flag is also an environment variable: --admin-token-file is BOOKSTORE_ADMIN_TOKEN_FILE, and so on.";
+Every flag is also an environment variable, --admin-token-file for example BOOKSTORE_ADMIN_TOKEN_FILE.";
 
 /// A bookstore that never oversells, never loses an order and never doubles one.
 ///
@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// What to log to stderr, as a tracing filter: warn, info, bookstore_core=debug, …
+    /// What to log to stderr: warn, info, bookstore_core=debug, …
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
     pub(crate) log: Option<String>,
 }
@@ -61,7 +61,7 @@ Examples:
 Examples:
   bookstore order 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
   bookstore order --catalog http://127.0.0.1:8081 --store sqlite:orders.db
-  bookstore order --catalog http://127.0.0.1:8081 --listen 127.0.0.1:8083 --store sqlite:orders-2.db --ack copied"
+  bookstore order --catalog http://127.0.0.1:8081 --store sqlite:orders-2.db --listen 127.0.0.1:8083"
     )]
     Order(OrderArgs),
     /// Run a frontend: web pages and the public interface
@@ -72,12 +72,12 @@ Examples:
     Frontend(FrontendArgs),
     /// List the books of a file: .csv, .jsonl or .jsonl.gz
     #[command(after_help = "\
-CSV has a header line with some of: title author topic isbn (or isbn13) year subjects price_cents stock
-(subjects are separated by semicolons). JSON lines have the same names; subjects is a list. title and topic
+CSV has a header line with some of: title author topic isbn (or isbn13) year subjects price_cents \
+stock (subjects are separated by semicolons). JSON lines have the same names; subjects is a list. title and topic \
 must be there. A book that is listed already is left as it is, so an import that was cut off is simply run again.
 
-A missing price or stock is derived from the book's identity (its ISBN, or else title, author and year), always
-the same: with h = the 64-bit FNV-1a hash of it, price_cents = 499 + 100 * (h mod 60), stock = 1 + (h >> 32) mod 40.
+A missing price or stock is derived from the book's identity (its ISBN, or else title, author and year), always \
+the same: with h its 64-bit FNV-1a hash, price_cents = 499 + 100 * (h mod 60) and stock = 1 + (h >> 32) mod 40.
 
 Examples:
   bookstore import books.jsonl.gz
@@ -99,7 +99,7 @@ Examples:
     Info(InfoArgs),
     /// Buy copies of a book, once
     #[command(after_help = "\
-The order id makes a purchase happen once, however often it is sent. It is made up here unless you give one; if the
+The order id makes a purchase happen once, however often it is sent. It is made up here unless you give one; if the \
 outcome stays unknown, the command to run again is printed.
 
 Examples:
@@ -175,7 +175,7 @@ pub(crate) struct MonolithArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
-    /// Where the data is: sqlite:PATH, or memory: to forget it at the end
+    /// Where the data is: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
     /// Leave an empty store empty, without the sample catalogue
@@ -191,7 +191,7 @@ pub(crate) struct CatalogArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     pub(crate) listen: String,
-    /// Where the data is: sqlite:PATH, or memory: to forget it at the end
+    /// Where the data is: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
     pub(crate) store: String,
     /// List the sample catalogue if the store has never had a book

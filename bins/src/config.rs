@@ -62,15 +62,19 @@ pub(crate) fn log_filter(cli: &Cli) -> Result<EnvFilter> {
     let default = match &cli.command {
         Command::Monolith(_) | Command::Catalog(_) | Command::Frontend(_) => SERVER_LOG,
         Command::Order(args) if args.id.is_none() => SERVER_LOG,
-        _ => "warn",
+        _ => COMMAND_LOG,
     };
     let asked = cli.log.clone().or_else(|| std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty()));
     let filter = asked.as_deref().unwrap_or(default);
     EnvFilter::try_new(filter).map_err(|error| {
-        Misconfigured(format!("the log filter {filter:?} is not one ({error}); try --log info, or --log bookstore_core=debug"))
+        Misconfigured(format!(
+            "the log filter {filter:?} is not one ({error}); try --log info, or --log bookstore_core=debug"
+        ))
     })
 }
 
+/// What became of an answer is said anyway: the client's own complaints would only repeat it.
+const COMMAND_LOG: &str = "warn,bookstore_transport_http=error,bookstore_core=error";
 const SERVER_LOG: &str = "warn,bookstore=info,bookstore_core=info,bookstore_transport_http=info";
 
 /// A server that can be started: where it listens, and what runs there.
@@ -86,7 +90,11 @@ pub(crate) struct Checked<S> {
 pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
     Ok(Checked {
         listen: listen(&args.listen, args.serve.insecure)?,
-        server: Monolith { store: store("--store", &args.store)?, sample: !args.no_sample, serving: serving(&args.serve)? },
+        server: Monolith {
+            store: store("--store", &args.store)?,
+            sample: !args.no_sample,
+            serving: serving(&args.serve)?,
+        },
     })
 }
 
@@ -136,7 +144,9 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
     let servers = |flag, urls| inner_servers(flag, urls, listen, args.serve.insecure);
     let (catalog, orders) = (servers("--catalog", &args.catalog)?, servers("--order", &args.order)?);
     if let Some(both) = catalog.iter().find(|url| orders.contains(url)) {
-        return wrong(format!("--catalog and --order both name {both}; they are different servers, on different ports"));
+        return wrong(format!(
+            "--catalog and --order both name {both}; they are different servers, on different ports"
+        ));
     }
     Ok(Checked {
         listen,
@@ -221,7 +231,9 @@ pub(crate) fn servers(flag: &str, urls: &[String]) -> Result<Vec<String>> {
 fn server(flag: &str, url: &str) -> Result<String> {
     let trimmed = url.trim().trim_end_matches('/');
     if trimmed.starts_with("https://") {
-        return wrong(format!("{flag} {url}: this program speaks no TLS itself; give an http:// address, of a tunnel for example"));
+        return wrong(format!(
+            "{flag} {url}: this program speaks no TLS itself; give an http:// address, of a tunnel for example"
+        ));
     }
     let example = format!("{flag} {url:?} is not a server's address; try http://127.0.0.1:8080");
     let Some(authority) = trimmed.strip_prefix("http://") else { return wrong(example) };
@@ -261,7 +273,9 @@ pub(crate) fn admin_token_for(file: Option<&Path>, servers: &[String], insecure:
         ));
     }
     token("--admin-token-file", file)?.ok_or_else(|| {
-        Misconfigured("this needs the shop's admin token: give --admin-token-file FILE, the same file as the server's".into())
+        Misconfigured(
+            "this needs the shop's admin token: give --admin-token-file FILE, the same file as the server's".into(),
+        )
     })
 }
 
@@ -269,10 +283,14 @@ fn token(flag: &str, file: Option<&Path>) -> Result<Option<AccessToken>> {
     let Some(file) = file else { return Ok(None) };
     let name = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Misconfigured(format!("{flag} {name}: {error}; make one with\n  (umask 077; head -c 32 /dev/urandom | base64 > {name})"))
+        Misconfigured(format!(
+            "{flag} {name}: {error}; make one with\n  (umask 077; head -c 32 /dev/urandom | base64 > {name})"
+        ))
     })?;
     let token = AccessToken::new(&text).map_err(|error| {
-        Misconfigured(format!("{flag} {name}: {error}; make one with\n  (umask 077; head -c 32 /dev/urandom | base64 > {name})"))
+        Misconfigured(format!(
+            "{flag} {name}: {error}; make one with\n  (umask 077; head -c 32 /dev/urandom | base64 > {name})"
+        ))
     })?;
     warn_if_others_can_read(file);
     Ok(Some(token))

@@ -5,8 +5,7 @@
 
 use axum::Router;
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Error, OrderReader, OrderService, Orders,
-    SystemClock,
+    BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Error, OrderReader, OrderService, Orders, SystemClock,
     follow::Follower,
     orders::Ack,
     store::{
@@ -24,10 +23,11 @@ use bookstore_transport_http::{
     server::{self, Health, MetricsText, Readiness, ReadyCheck, ServerLimits},
     token::AccessToken,
 };
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use bookstore_transport_inproc::InProcess;
+use std::{fmt, path::PathBuf, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use crate::{Bookstore, OpenError, sample};
+use crate::{ConnectOptions, OpenError, sample};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,9 @@ impl FromStr for StoreUrl {
             Some(("postgres" | "postgresql", _)) => {
                 bad("PostgreSQL is not supported in this build; use sqlite:PATH".into())
             }
-            _ => bad(format!("{url:?} is not a store's URL; use sqlite:PATH, for example sqlite:bookstore.db, or memory:")),
+            _ => bad(format!(
+                "{url:?} is not a store's URL; use sqlite:PATH, for example sqlite:bookstore.db, or memory:"
+            )),
         }
     }
 }
@@ -137,11 +139,15 @@ pub struct FrontendServer {
     pub serving: Serving,
 }
 
+/// How long a store may take to close.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+
 /// A server that is ready to run.
 pub struct Server {
     router: Router,
     limits: ServerLimits,
     tasks: Vec<Task>,
+    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl fmt::Debug for Server {
@@ -151,10 +157,27 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Serves until `shutdown`, lets what is running end, and returns.
+    fn new(router: Router, serving: &Serving) -> Self {
+        Self { router, limits: serving.limits.clone(), tasks: Vec::new(), closed: Box::pin(std::future::ready(())) }
+    }
+
+    fn with_task(mut self, task: Task) -> Self {
+        self.tasks.push(task);
+        self
+    }
+
+    fn closing(mut self, closed: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.closed = Box::pin(closed);
+        self
+    }
+
+    /// Serves until `shutdown`, lets what is running end, closes the store, and returns.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         server::serve(server::tcp(listener), self.router, self.limits, shutdown).await;
         drop(self.tasks);
+        if tokio::time::timeout(CLOSING_MAX, self.closed).await.is_err() {
+            tracing::warn!("the store is still being closed; nothing is lost, but the next start takes longer");
+        }
     }
 }
 
@@ -172,11 +195,12 @@ impl Drop for Task {
 /// # Errors
 /// The store cannot be used.
 pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
-    let catalog = ledger(config.store).await?;
-    fill(catalog.as_ref(), config.sample).await?;
-    let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
+    let ledger = ledger(config.store).await?;
+    fill(ledger.as_ref(), config.sample).await?;
+    let closed = ledger.closed();
+    let (catalog, orders) = in_process(ledger);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
-    Ok(public(shop, &config.serving, always_ready(), Vec::new()))
+    Ok(public(shop, &config.serving, always_ready()).closing(closed))
 }
 
 /// Makes a catalog server ready.
@@ -186,8 +210,9 @@ pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
 pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError> {
     let catalog = ledger(config.store).await?;
     fill(catalog.as_ref(), config.sample).await?;
+    let closed = catalog.closed();
     let options = internal(config.server_token, &config.serving, always_ready());
-    Ok(Server { router: catalog::router(catalog, options), limits: config.serving.limits, tasks: Vec::new() })
+    Ok(Server::new(catalog::router(catalog, options), &config.serving).closing(closed))
 }
 
 /// Makes an order server ready, whose copy follows the catalog's ledger from now on.
@@ -205,7 +230,7 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let options = internal(config.server_token, &config.serving, ready);
     let router = orders::router(Arc::new(orders), options);
-    Ok(Server { router, limits: config.serving.limits, tasks: vec![task] })
+    Ok(Server::new(router, &config.serving).with_task(task))
 }
 
 /// Makes a frontend ready.
@@ -218,33 +243,37 @@ pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
     let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(client(&config.orders)?));
     let (ready, task) = ready_while_reachable(Arc::clone(&catalog), Arc::clone(&orders));
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
-    Ok(public(shop, &config.serving, ready, vec![task]))
+    Ok(public(shop, &config.serving, ready).with_task(task))
 }
 
+/// Both services of a shop.
+pub(crate) type Services = (Arc<dyn CatalogService>, Arc<dyn OrderService>);
+
 /// The services of a shop in this process.
-pub(crate) async fn embedded(store: StoreUrl) -> Result<(Arc<dyn CatalogService>, Arc<dyn OrderService>), StoreError> {
-    let catalog = ledger(store).await?;
-    let orders = Orders::new(catalog.clone(), catalog.clone());
-    Ok((catalog, Arc::new(orders)))
+pub(crate) async fn embedded(store: StoreUrl) -> Result<Services, StoreError> {
+    Ok(in_process(ledger(store).await?))
+}
+
+/// Both services over a ledger of this process: the order side reads the ledger itself.
+fn in_process(ledger: Arc<Catalog>) -> Services {
+    let catalog: Arc<dyn CatalogService> = Arc::new(InProcess::new(Arc::clone(&ledger)));
+    let orders = Orders::new(Arc::clone(&catalog), ledger);
+    (catalog, Arc::new(orders))
 }
 
 /// How long one attempt at a public server may take: longer than that server itself waits for those behind it.
 const PUBLIC_ATTEMPT: Duration = Duration::from_secs(6);
 
 /// A shop behind its public interface.
-pub(crate) fn remote_shop(urls: &str, admin: Option<AccessToken>) -> Result<Bookstore, OpenError> {
-    let patient =
-        ClientOptions { deadline: Bookstore::PATIENCE, attempt_timeout: PUBLIC_ATTEMPT, ..ClientOptions::default() };
-    let shop = Arc::new(RemoteShop::new(client(&listed(urls), admin, patient)?));
-    Ok(Bookstore::new(shop.clone(), shop))
+pub(crate) fn remote_shop(urls: &str, options: ConnectOptions) -> Result<Services, OpenError> {
+    let ConnectOptions { admin_token, patience } = options;
+    let patient = ClientOptions { deadline: patience, attempt_timeout: PUBLIC_ATTEMPT, ..ClientOptions::default() };
+    let shop = Arc::new(RemoteShop::new(client(&listed(urls), admin_token, patient)?));
+    Ok((shop.clone(), shop))
 }
 
 /// The services behind a shop.
-pub(crate) fn remote_servers(
-    catalog: &str,
-    orders: &str,
-    token: Option<AccessToken>,
-) -> Result<(Arc<dyn CatalogService>, Arc<dyn OrderService>), OpenError> {
+pub(crate) fn remote_servers(catalog: &str, orders: &str, token: Option<AccessToken>) -> Result<Services, OpenError> {
     let catalog = client(&listed(catalog), token.clone(), ClientOptions::default())?;
     let orders = client(&listed(orders), token, ClientOptions::default())?;
     Ok((Arc::new(RemoteCatalog::new(catalog)), Arc::new(RemoteOrders::new(orders))))
@@ -304,9 +333,8 @@ async fn fill(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn public(shop: Shop, serving: &Serving, ready: ReadyCheck, tasks: Vec<Task>) -> Server {
-    let router = frontend::router(shop).merge(server::health_routes(health(serving, ready)));
-    Server { router, limits: serving.limits.clone(), tasks }
+fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
+    Server::new(frontend::router(shop).merge(server::health_routes(health(serving, ready))), serving)
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {

@@ -303,7 +303,8 @@ impl Columns {
                 None => Ok(first),
             }
         };
-        let needed = |name: &str| at(&[name])?.ok_or(format!("the header line has no {name}; it needs title and topic"));
+        let needed =
+            |name: &str| at(&[name])?.ok_or(format!("the header line has no {name}; it needs title and topic"));
         Ok(Self {
             width: header.len(),
             title: needed("title")?,

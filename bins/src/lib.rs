@@ -41,7 +41,6 @@ pub use bookstore_transport_http::token::AccessToken;
 
 /// Why a shop cannot be opened or reached at all.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum OpenError {
     /// The URL is not one.
     #[error("{0}")]
@@ -49,6 +48,21 @@ pub enum OpenError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// How [`Bookstore::connect_with`] uses a shop.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// The token that the shop's admin requests must carry.
+    pub admin_token: Option<AccessToken>,
+    /// How long a call is tried.
+    pub patience: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { admin_token: None, patience: Bookstore::PATIENCE }
+    }
 }
 
 /// A shop, wherever it is. Clones are the same shop.
@@ -100,18 +114,20 @@ impl Bookstore {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn connect(urls: &str) -> Result<Self, OpenError> {
-        deploy::remote_shop(urls, None)
+        Self::connect_with(urls, ConnectOptions::default())
     }
 
-    /// As [`Bookstore::connect`], with the token that the shop's admin requests must carry.
+    /// As [`Bookstore::connect`], for an admin, or with another patience.
     ///
     /// # Errors
     /// A URL is not one.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn connect_admin(urls: &str, token: AccessToken) -> Result<Self, OpenError> {
-        deploy::remote_shop(urls, Some(token))
+    pub fn connect_with(urls: &str, options: ConnectOptions) -> Result<Self, OpenError> {
+        let patience = options.patience;
+        let (catalog, orders) = deploy::remote_shop(urls, options)?;
+        Ok(Self::new(catalog, orders).with_patience(patience))
     }
 
     /// The servers behind a shop, without a frontend in between: the catalog's and the order servers' URLs, each separated

@@ -14,7 +14,11 @@ fn main() -> ExitCode {
     match config::log_filter(&cli) {
         Ok(filter) => {
             let to_terminal = std::io::stderr().is_terminal();
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).init();
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(std::io::stderr)
+                .with_ansi(to_terminal)
+                .init();
         }
         Err(wrong) => return commands::Failure::from(wrong).report(),
     }

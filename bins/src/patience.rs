@@ -7,6 +7,9 @@ use tokio::time::Instant;
 /// The first and the longest pause between two tries; each is drawn between none and twice the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
+/// How much longer than the patience a call may take.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// What a call does, when it is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -29,7 +32,8 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T>>>(
     let mut pause = PAUSE.0;
     let mut unknown = false;
     loop {
-        let error = match tokio::time::timeout_at(deadline, call()).await {
+        // The call may have the same patience itself, and then something better to say than that time is over.
+        let error = match tokio::time::timeout_at(deadline + GRACE, call()).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,
             Err(_) => Error::unknown("there was no answer in time"),

@@ -136,6 +136,12 @@ impl Catalog {
         self.writer.published().head()
     }
 
+    /// Resolves when the store is closed, after the last handle on this is gone; a program that is about to end may wait
+    /// for it. What was acknowledged is durable without.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.writer.closed()
+    }
+
     /// A found book with its level; `None` if its listing is not durable yet.
     fn book(&self, found: Found) -> Option<Book> {
         let level = self.writer.published().level(found.position.id)?;

@@ -107,6 +107,7 @@ impl Published {
 pub struct Writer {
     queue: Queue<Command, Outcome>,
     published: Arc<Published>,
+    closed: watch::Receiver<()>,
 }
 
 impl Writer {
@@ -124,14 +125,15 @@ impl Writer {
         let sync = store.flusher()?;
         let published = Arc::new(Published::new(&state));
         let (queue, waiting) = batch::queue(limits.waiting_max);
-        let desk = Desk { store, state: Some(state), clock, limits, published: Arc::clone(&published) };
+        let (open, closed) = watch::channel(());
+        let desk = Desk { store, state: Some(state), clock, limits, published: Arc::clone(&published), _open: open };
         match execution {
             Execution::Threads => desk.spawn_threads(waiting, sync)?,
             Execution::Task => {
                 tokio::spawn(desk.run_task(waiting, sync));
             }
         }
-        Ok(Self { queue, published })
+        Ok(Self { queue, published, closed })
     }
 
     /// Executes one command durably.
@@ -140,6 +142,12 @@ impl Writer {
     /// The domain's refusals, and those of [`Queue::call`].
     pub async fn execute(&self, command: Command) -> Result<Outcome> {
         self.queue.call(command).await
+    }
+
+    /// Resolves when the store is closed, which happens after the last handle is gone. It holds none itself.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut closed = self.closed.clone();
+        async move { while closed.changed().await.is_ok() {} }
     }
 
     /// What is durable.
@@ -180,6 +188,8 @@ struct Desk<S> {
     clock: Arc<dyn Clock>,
     limits: WriterLimits,
     published: Arc<Published>,
+    /// Dropped after the store, see [`Writer::closed`].
+    _open: watch::Sender<()>,
 }
 
 impl<S: LedgerStore> Desk<S> {

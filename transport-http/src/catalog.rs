@@ -19,8 +19,8 @@ use axum::{
     routing::{get, post},
 };
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, Order, OrderId, Query, Receipt, Result,
-    Seq, Topic,
+    Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, Order, OrderId, Query, Receipt,
+    Result, Seq, Topic,
     book::NewBook,
     catalog::{LIST_MAX, WAIT_MAX},
 };

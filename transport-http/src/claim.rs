@@ -1,8 +1,15 @@
 //! Who gets to decide about something that may be sent once: the sender or the one who stops waiting.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 const OPEN: u8 = 0;
@@ -27,6 +34,43 @@ impl Claim {
             Ok(_) => true,
             Err(state) => state == REVOKED,
         }
+    }
+}
+
+/// A body that is handed to the connection once, unless the caller has given up before.
+pub(crate) struct Payload {
+    bytes: Option<Bytes>,
+    claim: Claim,
+}
+
+impl Payload {
+    pub(crate) fn new(bytes: Bytes, claim: Claim) -> Self {
+        Self { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), claim }
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = self.bytes.take().map(|bytes| {
+            // An error cuts the request off before its body.
+            if self.claim.take() {
+                Ok(Frame::data(bytes))
+            } else {
+                Err(io::Error::other("given up before it was sent"))
+            }
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
 

@@ -7,7 +7,6 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Uri, header, response
 use bookstore_core::{Error, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, SizeHint};
 use hyper_util::{
     client::legacy::{
         self,
@@ -17,20 +16,21 @@ use hyper_util::{
 };
 use serde::de::DeserializeOwned;
 use std::{
-    fmt, io,
-    pin::Pin,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     balance::{Fate, Picked, Servers},
-    claim::Claim,
+    claim::{Claim, Payload},
     retry::{Effect, Failure, Retries},
     token::AccessToken,
     wire,
@@ -47,6 +47,8 @@ pub struct ClientOptions {
     pub retries_max: u32,
     /// Calls that may wait to be sent; more are refused as overloaded.
     pub waiting_max: usize,
+    /// Requests of one call each that may be on their way at once, long polls included.
+    pub requests_in_flight_max: usize,
     /// Requests full of waiting calls that may be on their way at once, for each server of the group.
     pub batches_in_flight_max: usize,
     /// The longest answer, in bytes.
@@ -64,6 +66,7 @@ impl Default for ClientOptions {
             attempt_timeout: Duration::from_secs(2),
             retries_max: 10,
             waiting_max: 16_384,
+            requests_in_flight_max: 256,
             batches_in_flight_max: 2,
             answer_bytes_max: 8 << 20,
             token: None,
@@ -72,12 +75,19 @@ impl Default for ClientOptions {
     }
 }
 
+impl ClientOptions {
+    /// For a client that works inside a server: it answers, in one way or the other, before a caller with the
+    /// [`Default`] options gives that server's attempt up. So "not executed" at the far end is not "unknown" at the near one.
+    #[must_use]
+    pub fn inner() -> Self {
+        Self { deadline: Duration::from_millis(1500), attempt_timeout: Duration::from_secs(1), ..Self::default() }
+    }
+}
+
 /// How long [`Client::http`] lets a connection take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Shorter than a server keeps an idle connection, so that a request seldom meets its end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle connections kept to a server.
-const IDLE_MAX: usize = 64;
 
 /// A client of one group of servers that all answer the same. Clones share connections, retry budget and balance.
 pub struct Client<C = HttpConnector> {
@@ -88,6 +98,10 @@ struct Shared<C> {
     http: legacy::Client<C, Payload>,
     servers: Servers,
     retries: Arc<Retries>,
+    /// Places for calls that are sent by themselves, waiting ones included.
+    admitted: Semaphore,
+    /// Places for their requests.
+    in_flight: Semaphore,
     authorization: Option<HeaderValue>,
     options: ClientOptions,
 }
@@ -131,12 +145,14 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_max_idle_per_host(options.requests_in_flight_max)
             .build(connector);
         let shared = Shared {
             http,
             servers: Servers::new(bases),
             retries: Arc::new(Retries::new(options.seed, options.retries_max)),
+            admitted: Semaphore::new(options.waiting_max.saturating_add(options.requests_in_flight_max)),
+            in_flight: Semaphore::new(options.requests_in_flight_max),
             authorization: options.token.as_ref().map(AccessToken::header),
             options,
         };
@@ -145,9 +161,15 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
 
     /// Calls with retries.
     pub(crate) async fn call<T: FromAnswer>(&self, ask: Ask) -> Result<T> {
+        let full = || Error::overloaded("too many calls wait for a group of servers");
+        let _admitted = self.shared.admitted.try_acquire().map_err(|_| full())?;
         let deadline = Instant::now() + self.shared.options.deadline + ask.patience;
         let (ask, last) = (&ask, &AtomicUsize::new(usize::MAX));
-        let attempt = || async move { self.attempt(ask, deadline, last).await.map_err(Failure::Attempt) };
+        let attempt = || async move {
+            let place = timeout_at(deadline, self.shared.in_flight.acquire()).await;
+            let _place = place.map_err(|_| Failure::Here(full()))?;
+            Ok(self.attempt(ask, deadline, last).await?)
+        };
         self.shared.retries.run(ask.effect, deadline, attempt).await
     }
 
@@ -178,7 +200,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let claim = Claim::default();
         let request = self.request(ask, server.base(), &claim)?;
         // On a timeout the exchange is dropped, and its connection with it, before the claim is asked.
-        let outcome = tokio::time::timeout_at(deadline.min(attempt_ends), self.exchange(request)).await;
+        let outcome = timeout_at(deadline.min(attempt_ends), self.exchange(request)).await;
         let trouble = match outcome {
             Ok(Ok((head, body))) => return read(&server, &head, &body),
             Ok(Err(trouble)) => trouble,
@@ -327,39 +349,6 @@ impl fmt::Display for Trouble {
             }
         }
         Ok(())
-    }
-}
-
-/// A body that is handed to the connection once, unless the caller has given up before.
-struct Payload {
-    bytes: Option<Bytes>,
-    claim: Claim,
-}
-
-impl Payload {
-    fn new(bytes: Bytes, claim: Claim) -> Self {
-        Self { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), claim }
-    }
-}
-
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = self.bytes.take().map(|bytes| {
-            // An error cuts the request off before its body.
-            if self.claim.take() { Ok(Frame::data(bytes)) } else { Err(io::Error::other("given up before it was sent")) }
-        });
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
 

@@ -62,7 +62,9 @@ impl<A> From<Answer<A>> for Result<A> {
         match answer {
             Answer::Ok(answer) => Ok(answer),
             Answer::Error(Told::Known(error)) => Err(error),
-            Answer::Error(Told::Foreign(_)) => Err(Error::unknown("the server told of an error that is not known here")),
+            Answer::Error(Told::Foreign(_)) => {
+                Err(Error::unknown("the server told of an error that is not known here"))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod catalog;
 mod claim;
 pub mod client;
 mod coalesce;
+pub mod frontend;
 mod guard;
 mod health;
 pub mod internal;

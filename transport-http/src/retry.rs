@@ -59,12 +59,7 @@ impl Retries {
     ///
     /// Once an attempt may have been executed, a refusal of a later one says nothing about it: the outcome stays
     /// unknown, unless a later attempt succeeds.
-    pub(crate) async fn run<T, F>(
-        &self,
-        effect: Effect,
-        deadline: Instant,
-        mut attempt: impl FnMut() -> F,
-    ) -> Result<T>
+    pub(crate) async fn run<T, F>(&self, effect: Effect, deadline: Instant, mut attempt: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -236,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_seed_draws_the_same_again() {
-        let draws = |seed| (0..32).map(|_| 0).scan(Retries::new(seed, 4), |r, _: i32| Some(r.draw(1000))).collect::<Vec<_>>();
+        let draws =
+            |seed| (0..32).map(|_| 0).scan(Retries::new(seed, 4), |r, _: i32| Some(r.draw(1000))).collect::<Vec<_>>();
         assert_eq!(draws(7), draws(7));
         assert_ne!(draws(7), draws(8));
     }

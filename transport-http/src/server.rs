@@ -15,11 +15,11 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use crate::{guard, stall::StallGuard};
 pub use crate::{
     guard::{Deadline, Draining},
     health::{Health, MetricsText, Readiness, ReadyCheck, health_routes},
 };
-use crate::{guard, stall::StallGuard};
 
 /// The limits of one server.
 #[derive(Clone, Debug)]

@@ -1,14 +1,15 @@
 //! What the shop's own people do.
 
 use bookstore::Bookstore;
-use bookstore_core::{Amend, Book, BookText, Cents, Clock as _, Executed, NewBook, OrderId, OrderQuery, Seq, SystemClock};
-use bookstore_transport_http::frontend::ListedBooks;
+use bookstore_core::{
+    Amend, Book, BookText, Cents, Clock as _, Executed, NewBook, OrderId, OrderQuery, Seq, SystemClock,
+};
 use std::process::ExitCode;
 
 use super::{
     Failure,
     output::{self, counted, print, print_json, quoted},
-    shop::{failed, failed_order, patience, same_shop},
+    shop::{self, answer, failed, failed_order, same_shop},
 };
 use crate::{
     cli::{AddArgs, AdminArgs, OrdersArgs, PriceArgs, RestockArgs},
@@ -16,9 +17,7 @@ use crate::{
 };
 
 fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
-    let servers = config::servers("--server", &args.shop.server)?;
-    let token = config::admin_token(args)?;
-    Ok(Bookstore::connect_admin(&servers.join(","), token)?.with_patience(patience(&args.shop)?))
+    shop::connect(&args.shop, Some(config::admin_token(args)?))
 }
 
 /// The flags that lead to the same shop with the same token again.
@@ -33,7 +32,8 @@ fn same_admin(args: &AdminArgs) -> String {
 pub(super) async fn orders(args: &OrdersArgs) -> Result<ExitCode, Failure> {
     let query = OrderQuery { page_size: args.page_size, page_token: args.page_token.clone() };
     let shop = &args.admin.shop;
-    let page = connect(&args.admin)?.orders(query).await.map_err(|error| failed(shop, error, None))?;
+    let store = connect(&args.admin)?;
+    let page = answer(shop, store.orders(query)).await.map_err(|error| failed(shop, error, None))?;
     if shop.json {
         print_json(&page);
         return Ok(ExitCode::SUCCESS);
@@ -54,7 +54,9 @@ pub(super) async fn orders(args: &OrdersArgs) -> Result<ExitCode, Failure> {
 pub(super) async fn restock(args: &RestockArgs) -> Result<ExitCode, Failure> {
     let key = args.key.unwrap_or_else(|| SystemClock.new_order_id());
     let again = format!("bookstore restock {} {} --key {key}{}", args.book, args.delta, same_admin(&args.admin));
-    let amended = connect(&args.admin)?.amend(args.book, Amend::StockDelta { delta: args.delta }, key).await;
+    let shop = connect(&args.admin)?;
+    let change = Amend::StockDelta { delta: args.delta };
+    let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
     show_amended(&args.admin, key, &again, amended)
 }
 
@@ -64,9 +66,9 @@ pub(super) async fn price(args: &PriceArgs) -> Result<ExitCode, Failure> {
     let price_cents = Some(Cents::new(args.cents)?);
     let change = Amend::Set { price_cents, stock: None, version: args.if_version.map(Seq) };
     let version = args.if_version.map(|version| format!(" --if-version {version}")).unwrap_or_default();
-    let again =
-        format!("bookstore price {} {}{version} --key {key}{}", args.book, args.cents, same_admin(&args.admin));
-    let amended = connect(&args.admin)?.amend(args.book, change, key).await;
+    let again = format!("bookstore price {} {}{version} --key {key}{}", args.book, args.cents, same_admin(&args.admin));
+    let shop = connect(&args.admin)?;
+    let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
     show_amended(&args.admin, key, &again, amended)
 }
 
@@ -101,13 +103,14 @@ pub(super) async fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     };
     let book = NewBook { text, price_cents: Cents::new(args.price)?, stock: args.stock };
     let shop = &args.admin.shop;
-    let listed = connect(&args.admin)?.add(book).await.map_err(|error| {
+    let store = connect(&args.admin)?;
+    let listed = answer(shop, store.add(book)).await.map_err(|error| {
         let again = "It may have been listed. Running it again is safe: a book is listed once.".to_owned();
         let hint = (error.executed() == Executed::Unknown).then_some(again);
         failed(shop, error, hint)
     })?;
     if shop.json {
-        print_json(&ListedBooks { listed: vec![listed] });
+        print_json(&serde_json::json!({ "listed": [listed] }));
     } else if listed.created {
         print(&format!("Listed as book {} with {}.", listed.id, counted(args.stock.into(), "copy", "copies")));
     } else {

@@ -105,8 +105,12 @@ fn must_be(path: &Path, summary: &StoreSummary, role: Role) -> Result<(), StoreE
     let path = path.display();
     match (role, summary.is_copy) {
         (Role::Ledger, false) | (Role::Copy, true) => Ok(()),
-        (Role::Ledger, true) => Err(StoreError::Unusable(format!("{path} is an order server's copy; give it as --copy"))),
-        (Role::Copy, false) => Err(StoreError::Unusable(format!("{path} is a ledger, not an order server's copy of one"))),
+        (Role::Ledger, true) => {
+            Err(StoreError::Unusable(format!("{path} is an order server's copy; give it as --copy")))
+        }
+        (Role::Copy, false) => {
+            Err(StoreError::Unusable(format!("{path} is a ledger, not an order server's copy of one")))
+        }
     }
 }
 

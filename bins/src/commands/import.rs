@@ -1,7 +1,7 @@
 //! `bookstore import`: the books of a file, into a store or a running shop.
 
 use bookstore::{
-    Bookstore,
+    Bookstore, ConnectOptions,
     import::{self, Books, BrokenLine},
 };
 use bookstore_core::{Error, NewBook, catalog::LIST_MAX};
@@ -79,7 +79,8 @@ async fn target(args: &ImportArgs) -> Result<Bookstore, Failure> {
         (None, servers @ [_, ..]) => {
             let servers = config::servers("--server", servers)?;
             let token = config::admin_token_for(args.admin_token_file.as_deref(), &servers, args.insecure)?;
-            Bookstore::connect_admin(&servers.join(","), token)?
+            let options = ConnectOptions { admin_token: Some(token), patience: PATIENCE };
+            return Ok(Bookstore::connect_with(&servers.join(","), options)?);
         }
         (store, []) => {
             let store = config::store("--store", store.as_deref().unwrap_or("sqlite:bookstore.db"))?;
@@ -235,7 +236,9 @@ impl Progress {
     /// What the file's reader tells its bytes to.
     fn reader(&self) -> impl FnMut(usize) + 'static {
         let read = Arc::clone(&self.read);
-        move |bytes| drop(read.fetch_add(bytes as u64, Ordering::Relaxed))
+        move |bytes| {
+            read.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
     }
 
     fn tick(&mut self, books: u64) {

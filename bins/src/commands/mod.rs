@@ -12,10 +12,7 @@ use bookstore::OpenError;
 use bookstore_core::{Error, Executed, store::StoreError};
 use std::process::ExitCode;
 
-use crate::{
-    cli::{Cli, Command},
-    config::Misconfigured,
-};
+use crate::{cli::Command, config::Misconfigured};
 
 /// Refused, or a check failed.
 pub(crate) const REFUSED: ExitCode = ExitCode::FAILURE;

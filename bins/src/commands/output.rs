@@ -15,7 +15,8 @@ pub(crate) fn print(text: &str) {
 
 /// Writes JSON to stdout, on one line unless it is a terminal.
 pub(crate) fn print_json(value: &impl Serialize) {
-    let text = if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    let text =
+        if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     // The domain's own types have string keys only: this cannot fail.
     print(&text.unwrap_or_default());
 }
@@ -140,8 +141,7 @@ pub(crate) fn orders(orders: &[Order]) -> String {
         elastic: &[(5, 100)],
     };
     let rows = orders.iter().map(|order| {
-        let books: Vec<String> =
-            order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.book)).collect();
+        let books: Vec<String> = order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.book)).collect();
         vec![
             order.id.to_string(),
             order.placed_at.to_string(),
@@ -167,7 +167,8 @@ pub(crate) fn order(order: &Order) -> String {
     card.line("Total", order.total_cents);
     let rows = order.lines.iter().map(|line| {
         let sum = line.unit_price_cents.times(line.quantity).unwrap_or(bookstore_core::Cents::MAX);
-        let cells = [line.book.to_string(), line.quantity.to_string(), line.unit_price_cents.to_string(), sum.to_string()];
+        let cells =
+            [line.book.to_string(), line.quantity.to_string(), line.unit_price_cents.to_string(), sum.to_string()];
         cells.to_vec()
     });
     format!("{}\n{}", card.text, indented(&table(&COLUMNS, rows.collect())))
@@ -221,7 +222,11 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
 /// A word as a shell reads it back.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +250,8 @@ mod tests {
     #[test]
     fn rows_fit_the_terminal() {
         let columns = Columns { header: &["ID", "TITLE", "TOPIC"], right: &[0], elastic: &[(2, 30), (1, 70)] };
-        let mut rows = vec![vec!["12".into(), "t".repeat(200), "x".repeat(200)], vec!["3".into(), "a".into(), "b".into()]];
+        let mut rows =
+            vec![vec!["12".into(), "t".repeat(200), "x".repeat(200)], vec!["3".into(), "a".into(), "b".into()]];
         fit(&columns, &mut rows, 60);
         let width: usize = rows[0].iter().map(|cell| cell.chars().count() + 2).sum();
         assert!((50..=60).contains(&width), "{width}");

@@ -42,7 +42,11 @@ pub(super) async fn frontend(args: &FrontendArgs) -> Result<ExitCode, Failure> {
 const BACKLOG: u32 = 1024;
 
 /// Takes the port, makes the server ready, and only then lets connections in.
-async fn run(role: &str, listen: SocketAddr, ready: impl Future<Output = Result<Server, Failure>>) -> Result<ExitCode, Failure> {
+async fn run(
+    role: &str,
+    listen: SocketAddr,
+    ready: impl Future<Output = Result<Server, Failure>>,
+) -> Result<ExitCode, Failure> {
     let taken = |error: io::Error| Failure::Failed(port_trouble(listen, &error));
     let socket = bind(listen).map_err(taken)?;
     let stop = stop_signal().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
@@ -83,7 +87,9 @@ fn port_trouble(listen: SocketAddr, error: &io::Error) -> String {
             shown_ip(listen)
         ),
         io::ErrorKind::PermissionDenied => {
-            format!("not allowed to listen on {listen}: ports below 1024 need privileges; choose a higher one with --listen")
+            format!(
+                "not allowed to listen on {listen}: ports below 1024 need privileges; choose a higher one with --listen"
+            )
         }
         io::ErrorKind::AddrNotAvailable => {
             format!("{} is not an address of this machine; choose another with --listen", listen.ip())
@@ -123,7 +129,8 @@ async fn exit_at_second_signal() {
 }
 
 /// Where durations fall, in seconds.
-const DURATION_BUCKETS: [f64; 14] = [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.0, 10.0];
+const DURATION_BUCKETS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.0, 10.0];
 /// Where numbers of calls and commands fall.
 const COUNT_BUCKETS: [f64; 7] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
 /// How often what was measured is put into its buckets, so that it does not pile up when nobody reads it.

@@ -1,10 +1,15 @@
 //! What buyers do: look, buy, read, cancel.
 
-use bookstore::Bookstore;
+use bookstore::{AccessToken, Bookstore, ConnectOptions};
 use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Status, SystemClock};
-use bookstore_transport_http::{frontend::Topics, wire::Problem};
+use bookstore_transport_http::wire::Problem;
 use serde::Serialize;
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{self, IsTerminal as _},
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
 
 use super::{
     Failure,
@@ -19,14 +24,28 @@ use crate::{
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 
 /// The shop that the flags name.
-pub(super) fn connect(args: &ShopArgs) -> Result<Bookstore, Failure> {
+pub(super) fn connect(args: &ShopArgs, admin_token: Option<AccessToken>) -> Result<Bookstore, Failure> {
     let servers = config::servers("--server", &args.server)?;
-    Ok(Bookstore::connect(&servers.join(","))?.with_patience(patience(args)?))
+    let patience = config::seconds("--timeout", args.timeout)?;
+    Ok(Bookstore::connect_with(&servers.join(","), ConnectOptions { patience, admin_token })?)
 }
 
-/// How long to keep trying.
-pub(super) fn patience(args: &ShopArgs) -> Result<Duration, Failure> {
-    Ok(config::seconds("--timeout", args.timeout)?)
+/// When somebody who waits is told so.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Waits for an answer, and does not leave people in the dark if that takes a while.
+pub(super) async fn answer<T>(
+    args: &ShopArgs,
+    call: impl Future<Output = bookstore_core::Result<T>>,
+) -> bookstore_core::Result<T> {
+    let mut call = pin!(call);
+    if let Ok(answer) = tokio::time::timeout(QUIET, call.as_mut()).await {
+        return answer;
+    }
+    if io::stderr().is_terminal() {
+        eprintln!("No answer from {} yet; trying for {} s in all …", args.server.join(", "), args.timeout);
+    }
+    call.await
 }
 
 /// A failed call: for programs its problem goes to stdout; people get a hint with it.
@@ -49,7 +68,9 @@ pub(super) fn failed_order(args: &ShopArgs, order_id: Option<OrderId>, error: Er
     }
     let unreachable = matches!(error, Error::Unavailable { .. });
     let hint = hint.or_else(|| {
-        unreachable.then(|| format!("Is the shop running at {}? Give another address with --server URL.", args.server.join(", ")))
+        unreachable.then(|| {
+            format!("Is the shop running at {}? Give another address with --server URL.", args.server.join(", "))
+        })
     });
     Failure::Answer { error, hint }
 }
@@ -70,7 +91,8 @@ pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
         page_size: args.page_size,
         page_token: args.page_token.clone(),
     };
-    let page = connect(&args.shop)?.find(query).await.map_err(|error| failed(&args.shop, error, None))?;
+    let shop = connect(&args.shop, None)?;
+    let page = answer(&args.shop, shop.find(query)).await.map_err(|error| failed(&args.shop, error, None))?;
     if args.shop.json {
         print_json(&page);
         return Ok(ExitCode::SUCCESS);
@@ -106,9 +128,10 @@ fn search_again(args: &SearchArgs) -> String {
 
 /// `bookstore topics`
 pub(super) async fn topics(args: &ShopArgs) -> Result<ExitCode, Failure> {
-    let topics = connect(args)?.topics().await.map_err(|error| failed(args, error, None))?;
+    let shop = connect(args, None)?;
+    let topics = answer(args, shop.topics()).await.map_err(|error| failed(args, error, None))?;
     if args.json {
-        print_json(&Topics { topics });
+        print_json(&serde_json::json!({ "topics": topics }));
     } else if topics.is_empty() {
         print("No books are listed yet.");
     } else {
@@ -119,7 +142,8 @@ pub(super) async fn topics(args: &ShopArgs) -> Result<ExitCode, Failure> {
 
 /// `bookstore info`
 pub(super) async fn info(args: &InfoArgs) -> Result<ExitCode, Failure> {
-    let book = connect(&args.shop)?.info(args.book).await.map_err(|error| failed(&args.shop, error, None))?;
+    let shop = connect(&args.shop, None)?;
+    let book = answer(&args.shop, shop.info(args.book)).await.map_err(|error| failed(&args.shop, error, None))?;
     if args.shop.json {
         print_json(&book);
         return Ok(ExitCode::SUCCESS);
@@ -133,11 +157,11 @@ pub(super) async fn info(args: &InfoArgs) -> Result<ExitCode, Failure> {
 
 /// `bookstore buy`
 pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
-    let shop = connect(&args.shop)?;
+    let shop = connect(&args.shop, None)?;
     let id = args.order_id.unwrap_or_else(|| SystemClock.new_order_id());
     let price_cents = args.price.map(Cents::new).transpose()?;
     let line = Line { book: args.book, quantity: args.quantity, price_cents };
-    let bought = shop.purchase(id, [line]).await;
+    let bought = answer(&args.shop, shop.purchase(id, [line])).await;
     let receipt = bought.map_err(|error| {
         let hint = buying_hint(args, id, &error);
         failed_order(&args.shop, Some(id), error, hint)
@@ -151,7 +175,10 @@ pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
     }
     print(&output::order(&receipt.order));
     if receipt.order.status == Status::Placed {
-        print(&format!("\nKeep the order id: it reads and cancels the order.\n  bookstore order {id}{0}\n  bookstore cancel {id}{0}", same_shop(&args.shop)));
+        print(&format!(
+            "\nKeep the order id: it reads and cancels the order.\n  bookstore order {id}{0}\n  bookstore cancel {id}{0}",
+            same_shop(&args.shop)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -160,12 +187,16 @@ fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
     let book = args.book;
     match error {
         Error::OutOfStock { available: 0, .. } => Some("It is sold out. Nothing was bought.".to_owned()),
-        Error::OutOfStock { available, .. } => {
-            Some(format!("Nothing was bought. To take what there is: bookstore buy {book} --quantity {available}{}", same_shop(&args.shop)))
-        }
-        Error::PriceChanged { price_cents, .. } => {
-            Some(format!("Nothing was bought. To accept it: bookstore buy {book} --quantity {} --price {}{}", args.quantity, price_cents.get(), same_shop(&args.shop)))
-        }
+        Error::OutOfStock { available, .. } => Some(format!(
+            "Nothing was bought. To take what there is: bookstore buy {book} --quantity {available}{}",
+            same_shop(&args.shop)
+        )),
+        Error::PriceChanged { price_cents, .. } => Some(format!(
+            "Nothing was bought. To accept it: bookstore buy {book} --quantity {} --price {}{}",
+            args.quantity,
+            price_cents.get(),
+            same_shop(&args.shop)
+        )),
         Error::OrderIdReused { .. } => Some("Nothing was bought. Leave --order-id out to make a new order.".to_owned()),
         _ if error.executed() == Executed::Unknown => Some(format!(
             "The order may have been placed. To find out, run the same order again; it never buys twice:\n  {}",
@@ -182,7 +213,8 @@ fn buy_again(args: &BuyArgs, id: OrderId) -> String {
 
 /// `bookstore order ORDER_ID`
 pub(super) async fn order(id: OrderId, args: &ShopArgs) -> Result<ExitCode, Failure> {
-    let order = connect(args)?.order(id).await.map_err(|error| failed(args, error, None))?;
+    let shop = connect(args, None)?;
+    let order = answer(args, shop.order(id)).await.map_err(|error| failed(args, error, None))?;
     if args.json {
         print_json(&order);
     } else {
@@ -193,7 +225,8 @@ pub(super) async fn order(id: OrderId, args: &ShopArgs) -> Result<ExitCode, Fail
 
 /// `bookstore cancel`
 pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
-    let cancelled = connect(&args.shop)?.cancel(args.id).await;
+    let shop = connect(&args.shop, None)?;
+    let cancelled = answer(&args.shop, shop.cancel(args.id)).await;
     let receipt = cancelled.map_err(|error| {
         let again = format!(
             "It may have been cancelled. Running it again is safe:\n  bookstore cancel {}{}",

@@ -53,7 +53,8 @@ fn broken_json_lines_are_named_by_their_number_and_the_rest_is_read() {
 
 #[test]
 fn broken_records_are_named_by_their_line_and_the_rest_is_read() {
-    let mut table = b"topic,title,year,stock\nt,a,1999,\nt,\"two\nlines\",,1\nt,c\nt,d,MM,1\n,e,,\nt,\xff,1,1\nt,g,,5\n".to_vec();
+    let mut table =
+        b"topic,title,year,stock\nt,a,1999,\nt,\"two\nlines\",,1\nt,c\nt,d,MM,1\n,e,,\nt,\xff,1,1\nt,g,,5\n".to_vec();
     table.extend(b"t,h,,-1\n");
     assert_eq!(
         broken(csv(&table[..])),

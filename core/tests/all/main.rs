@@ -3,4 +3,8 @@
 mod audit;
 mod conformance;
 mod decide;
+mod failing;
+mod failures;
 mod fixture;
+mod properties;
+mod wire;

@@ -62,9 +62,10 @@ impl AmendRequest {
                 Err(Error::invalid("body", "must have stock_delta, or stock, price_cents or both of these"))
             }
             (Some(delta), None, None, IfMatch::Missing | IfMatch::Any) => Ok(Amend::StockDelta { delta }),
-            (Some(_), None, None, IfMatch::Version(_)) => {
-                Err(Error::invalid("stock_delta", "is safe without a version; leave If-Match out, or set stock instead"))
-            }
+            (Some(_), None, None, IfMatch::Version(_)) => Err(Error::invalid(
+                "stock_delta",
+                "is safe without a version; leave If-Match out, or set stock instead",
+            )),
             (Some(_), ..) => Err(Error::invalid("stock_delta", "goes without stock and price_cents")),
             (None, _, _, IfMatch::Missing) => Err(Error::VersionRequired),
             (None, stock, price_cents, IfMatch::Any) => Ok(Amend::Set { price_cents, stock, version: None }),
@@ -169,7 +170,7 @@ pub(super) struct ListedBooks {
         (status = 200, description = "All of them were listed before", body = ListedBooks)))]
 pub(super) async fn list(State(shop): Shared, _: Admin, payload: Payload<BOOKS_MAX>) -> Answer {
     let many = payload.is_array();
-    let books = if many { payload.json()? } else { vec![payload.json::<ListRequest>()?] };
+    let books = if many { payload.array()? } else { vec![payload.json::<ListRequest>()?] };
     let listed = shop.catalog.list(books.into_iter().map(NewBook::from).collect()).await?;
     let created = listed.iter().any(|listed| listed.created);
     let location = listed.first().filter(|_| !many).map(|one| format!("/info/{}", one.id));
@@ -190,13 +191,7 @@ pub(super) async fn list(State(shop): Shared, _: Admin, payload: Payload<BOOKS_M
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for an entry if there is none yet, at most 30000"),
     ),
     responses((status = 200, description = "Consecutive entries, oldest first", body = Entries)))]
-pub(super) async fn entries(
-    State(shop): Shared,
-    _: Admin,
-    uri: Uri,
-    deadline: Deadline,
-    draining: Draining,
-) -> Answer {
+pub(super) async fn entries(State(shop): Shared, _: Admin, uri: Uri, deadline: Deadline, draining: Draining) -> Answer {
     let (after, limit, wait) = query::entries(&uri)?;
     let wait = wait.min(WAIT_MAX);
     deadline.extend(wait);

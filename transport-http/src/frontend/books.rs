@@ -42,12 +42,7 @@ pub(super) async fn search(State(shop): Shared, wants: Wants, uri: Uri) -> Answe
         ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before"),
     ),
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
-pub(super) async fn search_topic(
-    State(shop): Shared,
-    wants: Wants,
-    TextInPath(topic): TextInPath,
-    uri: Uri,
-) -> Answer {
+pub(super) async fn search_topic(State(shop): Shared, wants: Wants, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
     match wants {
         Wants::Html => pages::search(&shop, Some(topic), &uri).await,
         Wants::Json => Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response()),
@@ -102,12 +97,7 @@ pub(super) async fn info(
 #[utoipa::path(get, path = "/purchase/{id}", tag = "orders",
     params(("id" = BookId, Path, description = "The book's number")),
     responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
-pub(super) async fn purchase_page(
-    State(shop): Shared,
-    wants: Wants,
-    InPath(book): InPath<BookId>,
-    uri: Uri,
-) -> Answer {
+pub(super) async fn purchase_page(State(shop): Shared, wants: Wants, InPath(book): InPath<BookId>, uri: Uri) -> Answer {
     match wants {
         Wants::Html => pages::purchase(&shop, book, &uri).await,
         Wants::Json => Err(Rejection::MethodNotAllowed(Some("POST"))),

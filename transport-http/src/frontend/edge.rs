@@ -22,8 +22,8 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 /// Adds what is the same for every path: fallbacks, the check against forged requests, security headers.
 pub(super) fn wrap(router: Router) -> Router {
     const FORGED: &str = "this request comes from a page of another site";
-    let same_site = CsrfLayer::new()
-        .with_rejection_response(|_: ProtectionError| Rejection::Forbidden(FORGED).into_response());
+    let same_site =
+        CsrfLayer::new().with_rejection_response(|_: ProtectionError| Rejection::Forbidden(FORGED).into_response());
     router
         .fallback(|| async { Rejection::NoSuchPath })
         .method_not_allowed_fallback(|| async { Rejection::MethodNotAllowed(None) })

@@ -283,3 +283,47 @@ pub(super) async fn events(
     ];
     Ok((headers, Body::from_stream(texts)).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bookstore_core::{Catalog, CatalogOptions, SystemClock, store::memory};
+    use tokio::{sync::watch, time::Instant};
+
+    fn feed() -> Feed {
+        let (store, reader) = memory::open(&SystemClock);
+        let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default());
+        Feed::new(Arc::new(catalog.expect("memory can be used")))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_line_has_a_heartbeat() {
+        let feed = feed();
+        let (_server, draining) = watch::channel(false);
+        let mut subscriber = feed.subscribe(None, Draining::new(draining)).await.unwrap();
+        assert_eq!(subscriber.next().await, Some(GREETING));
+        let opened = Instant::now();
+        assert_eq!(subscriber.next().await, Some(BEAT));
+        assert_eq!(subscriber.next().await, Some(BEAT));
+        assert_eq!(opened.elapsed(), 2 * HEARTBEAT);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_after_a_rewind_what_was_told_before() {
+        let (send, live) = broadcast::channel(4);
+        let (_server, draining) = watch::channel(false);
+        let feed = feed();
+        let place = Arc::clone(&feed.places).try_acquire_owned().unwrap();
+        let catalog = Arc::clone(&feed.catalog);
+        let draining = Draining::new(draining);
+        let mut subscriber =
+            Subscriber { catalog, live, after: Seq(9), behind: false, greeted: true, draining, _place: place };
+        let stretch =
+            |after, last, text| Stretch { after: Seq(after), last: Seq(last), text: Bytes::from_static(text) };
+        // The ledger was restored from a backup that ends at 5.
+        send.send(stretch(9, 5, b"")).unwrap();
+        send.send(stretch(5, 6, b"six")).unwrap();
+        assert_eq!(subscriber.next().await, Some(Bytes::from_static(b"six")));
+        assert_eq!(subscriber.after, Seq(6));
+    }
+}

@@ -148,13 +148,26 @@ impl<const MAX: usize> Payload<MAX> {
         self.content == Content::Form
     }
 
-    /// The JSON in it; `None` if there is no body at all.
+    /// The JSON object in it; `None` if there is no body at all.
     pub(super) fn optional_json<T: DeserializeOwned>(&self) -> Result<Option<T>, Rejection> {
         if self.bytes.is_empty() { Ok(None) } else { self.json().map(Some) }
     }
 
-    /// The JSON in it.
+    /// The JSON object in it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
+        // Serde would take an array for a list of the fields' values.
+        if self.is_array() && self.content == Content::Json {
+            return Err(Error::invalid("body", "must be a JSON object, not an array").into());
+        }
+        self.any_json()
+    }
+
+    /// The JSON array in it.
+    pub(super) fn array<T: DeserializeOwned>(&self) -> Result<Vec<T>, Rejection> {
+        self.any_json()
+    }
+
+    fn any_json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         if self.content != Content::Json && !self.bytes.is_empty() {
             return Err(Rejection::UnsupportedMediaType("application/json"));
         }

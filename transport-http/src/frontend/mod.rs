@@ -17,7 +17,7 @@ use axum::{Router, extract::State, response::Response};
 use bookstore_core::{CatalogService, Clock, OrderService};
 use std::sync::Arc;
 
-use crate::token::AccessToken;
+use crate::{server::ServerLimits, token::AccessToken};
 
 pub use events::{Feed, SUBSCRIBERS_MAX};
 pub use openapi::document;
@@ -58,6 +58,12 @@ pub(crate) type Shared = State<Arc<Shop>>;
 
 /// What a handler answers. A [`Rejection`] becomes an error page for browsers, a problem for others.
 pub(crate) type Answer = Result<Response, Rejection>;
+
+/// The limits of a server for this router: room in a URI for the longest page token, which holds a title.
+#[must_use]
+pub fn limits() -> ServerLimits {
+    ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
+}
 
 /// The public interface as a router, without the operator's `/livez`, `/readyz` and `/metrics`.
 pub fn router(shop: Shop) -> Router {

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{BookId, Cents, Error, OrderId, Seq};
+use bookstore_core::{BookId, Cents, Error, OrderId, Seq, Sort};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::{
@@ -33,7 +33,7 @@ use crate::wire::PROBLEM_JSON;
         Browsers (`Accept: text/html`) get pages under the same paths. Unknown fields and query parameters are refused. \
         Every refusal is an RFC 9457 problem with a stable `code`; `executed` says whether the request may have had an effect."),
     paths(livez, readyz, metrics),
-    components(schemas(Problem)),
+    components(schemas(Problem, BookId, OrderId, Seq, Sort)),
     tags(
         (name = "books", description = "Looking for books"),
         (name = "orders", description = "Buying them"),
@@ -233,7 +233,8 @@ mod tests {
         for item in document["paths"].as_object().unwrap().values() {
             for operation in item.as_object().unwrap().values() {
                 for response in operation["responses"].as_object().unwrap().values() {
-                    let examples = response["content"][PROBLEM_JSON]["examples"].as_object().cloned().unwrap_or_default();
+                    let examples =
+                        response["content"][PROBLEM_JSON]["examples"].as_object().cloned().unwrap_or_default();
                     for example in examples.values() {
                         seen.extend(example["value"].as_object().expect("an object").keys().cloned());
                     }

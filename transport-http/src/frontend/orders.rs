@@ -140,12 +140,7 @@ pub(super) async fn order(State(shop): Shared, wants: Wants, InPath(id): InPath<
     responses(
         (status = 200, description = "Cancelled, now or earlier", body = Order,
             headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was cancelled already")))))]
-pub(super) async fn cancel(
-    State(shop): Shared,
-    wants: Wants,
-    InPath(id): InPath<OrderId>,
-    payload: Payload,
-) -> Answer {
+pub(super) async fn cancel(State(shop): Shared, wants: Wants, InPath(id): InPath<OrderId>, payload: Payload) -> Answer {
     if wants == Wants::Html && payload.is_form() {
         return pages::cancel(&shop, id).await;
     }

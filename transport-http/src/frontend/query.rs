@@ -33,7 +33,8 @@ impl Parameters {
 
     fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>> {
         let read = |text: String| {
-            text.parse().map_err(|_| Error::invalid(name, format!("must be a whole number within its range, not {text:?}")))
+            text.parse()
+                .map_err(|_| Error::invalid(name, format!("must be a whole number within its range, not {text:?}")))
         };
         self.text(name).map(read).transpose()
     }

@@ -203,7 +203,8 @@ fn amend_request(change: Amend) -> (AmendRequest, Option<HeaderValue>) {
     match change {
         Amend::StockDelta { delta } => (AmendRequest { stock_delta: Some(delta), ..AmendRequest::default() }, None),
         Amend::Set { price_cents, stock, version } => {
-            let condition = version.map_or_else(|| HeaderValue::from_static("*"), |seen| visible(&format!("\"{seen}\"")));
+            let condition =
+                version.map_or_else(|| HeaderValue::from_static("*"), |seen| visible(&format!("\"{seen}\"")));
             (AmendRequest { stock_delta: None, stock, price_cents }, Some(condition))
         }
     }

@@ -2,10 +2,8 @@
 
 use crate::support::{ID, TOKEN, shop, start};
 use serde_json::json;
-use std::time::Duration;
 
-const ADMIN: [(&str, &str); 4] =
-    [("GET", "/orders"), ("PATCH", "/books/1"), ("POST", "/books"), ("GET", "/entries")];
+const ADMIN: [(&str, &str); 4] = [("GET", "/orders"), ("PATCH", "/books/1"), ("POST", "/books"), ("GET", "/entries")];
 
 #[tokio::test]
 async fn a_wrong_or_missing_token_opens_nothing() {
@@ -172,7 +170,7 @@ async fn the_ledger_can_be_read_and_waited_for() {
     assert!(page["ledger"].as_str().is_some());
 
     let buy = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        shop.shaky.read_again(1).await;
         shop.json("PUT", &format!("/orders/{ID}"), &[], r#"{"lines":[{"book":1,"quantity":1}]}"#).await
     };
     let (page, bought) = tokio::join!(shop.admin("GET", "/entries?after=3&wait_ms=30000", &[], ""), buy);
@@ -199,8 +197,7 @@ async fn a_long_poll_does_not_hold_up_the_end() {
             answer
         })
     };
-    // Answered only once the poll's connection has been accepted, being later in the same queue.
-    shop.get("/topics").await;
+    shop.shaky.read_again(1).await;
     shop.stop().await;
     let answer = poll.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"entries\":[]"), "{answer}");

@@ -44,7 +44,8 @@ async fn a_key_buys_once_quoted_or_bare() {
 async fn any_text_is_a_key() {
     let shop = shop().await;
     let buy = async |key: &str| shop.json("POST", "/purchase/1", &[("idempotency-key", key)], "{}").await;
-    let (first, again, quoted, other) = (buy("my key").await, buy("my key").await, buy("\"my key\"").await, buy("x").await);
+    let (first, again, quoted, other) =
+        (buy("my key").await, buy("my key").await, buy("\"my key\"").await, buy("x").await);
     assert_eq!([&first, &again, &quoted, &other].map(|answer| answer.status.as_u16()), [201, 200, 200, 201]);
     assert_eq!(id_of(&first.json()), id_of(&quoted.json()));
     assert_ne!(id_of(&first.json()), id_of(&other.json()));
@@ -71,7 +72,8 @@ async fn several_books_are_bought_at_once_or_not_at_all() {
     let put = async |body: &str| shop.json("PUT", &format!("/orders/{ID}"), &[], body).await;
     put(r#"{"lines":[{"book":1,"quantity":2},{"book":3,"quantity":1}]}"#).await.problem(409, "out-of-stock");
     assert_eq!(shop.stock(1).await, 12);
-    let lines = r#"{"lines":[{"book":2,"quantity":1},{"book":1,"quantity":1},{"book":1,"quantity":1,"price_cents":null}]}"#;
+    let lines =
+        r#"{"lines":[{"book":2,"quantity":1},{"book":1,"quantity":1},{"book":1,"quantity":1,"price_cents":null}]}"#;
     let first = put(lines).await;
     assert_eq!((first.status.as_u16(), first.header("location")), (201, format!("/orders/{ID}").as_str()));
     assert_eq!(first.json()["lines"][0], serde_json::json!({"book": 1, "quantity": 2, "unit_price_cents": 1999}));

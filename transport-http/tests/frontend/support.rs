@@ -1,8 +1,10 @@
 //! A shop on loopback, and a plain client that shows everything.
 
+use async_trait::async_trait;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bookstore_core::{
-    BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, Orders, SystemClock, store::memory,
+    Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error, Lines,
+    Listed, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
     frontend::{self, Shop},
@@ -16,20 +18,34 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 
 /// Longer than anything here takes; a test that waits for it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// What admin requests show.
-pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// An order id.
-pub const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+pub(crate) const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 
 /// A running shop.
-pub struct Running {
-    pub addr: SocketAddr,
-    pub catalog: Arc<Catalog>,
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    pub(crate) catalog: Arc<Catalog>,
+    /// What the public interface reads.
+    pub(crate) shaky: Arc<Shaky>,
     http: Client<HttpConnector, Full<Bytes>>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
@@ -37,25 +53,25 @@ pub struct Running {
 
 /// A whole answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a header of ASCII"))
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
     /// The problem, which must be one and say the same status.
     #[track_caller]
-    pub fn problem(&self, status: u16, code: &str) -> Value {
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let problem: Value = serde_json::from_slice(&self.body).expect("JSON");
         assert_eq!((self.status.as_u16(), problem["code"].as_str()), (status, Some(code)), "{problem}");
@@ -67,13 +83,13 @@ impl Answer {
 }
 
 /// One book.
-pub fn book(title: &str, topic: &str, stock: u32) -> NewBook {
+pub(crate) fn book(title: &str, topic: &str, stock: u32) -> NewBook {
     let text = BookText { title: title.into(), topic: topic.into(), ..BookText::default() };
     NewBook { text, price_cents: Cents::new(1999).unwrap(), stock }
 }
 
 /// A shop with three books, twelve copies of the first, one of the second, none of the third; admin is on.
-pub async fn shop() -> Running {
+pub(crate) async fn shop() -> Running {
     let running = start(Some(TOKEN)).await;
     let books = [
         book("RPCs for Noobs", "distributed systems", 12),
@@ -85,29 +101,37 @@ pub async fn shop() -> Running {
 }
 
 /// An empty shop.
-pub async fn start(token: Option<&str>) -> Running {
+pub(crate) async fn start(token: Option<&str>) -> Running {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Arc::new(Catalog::start(store, reader, clock.clone(), CatalogOptions::default()).unwrap());
     let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
     let token = token.map(|token| AccessToken::new(token).unwrap());
-    let shop = Shop::new(catalog.clone(), orders, clock, token);
+    let shaky = Arc::new(Shaky::new(catalog.clone()));
+    let shop = Shop::new(shaky.clone(), orders, clock, token);
     let router = frontend::router(shop).merge(server::health_routes(Health::default()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
     let served = tokio::spawn(server::serve(server::tcp(listener), router, frontend::limits(), shutdown));
-    Running { addr, catalog, http: Client::builder(TokioExecutor::new()).build_http(), stop: Some(stop), served }
+    let http = Client::builder(TokioExecutor::new()).build_http();
+    Running { addr, catalog, shaky, http, stop: Some(stop), served }
 }
 
 impl Running {
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
     /// Sends any request.
-    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url()));
         for (name, value) in headers {
@@ -122,32 +146,96 @@ impl Running {
         timeout(PATIENCE, exchange).await.expect("an answer in time")
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], "").await
     }
 
     /// Sends JSON, with any further headers.
-    pub async fn json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
         self.send(method, path, &all, body.to_owned()).await
     }
 
     /// Sends JSON with the admin token.
-    pub async fn admin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn admin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let bearer = format!("Bearer {TOKEN}");
         let mut all = vec![(header::AUTHORIZATION.as_str(), bearer.as_str())];
         all.extend_from_slice(headers);
-        if body.is_empty() { self.send(method, path, &all, "").await } else { self.json(method, path, &all, body).await }
+        if body.is_empty() {
+            self.send(method, path, &all, "").await
+        } else {
+            self.json(method, path, &all, body).await
+        }
     }
 
-    pub async fn stock(&self, book: u64) -> u32 {
-        self.catalog.info(bookstore_core::BookId(book)).await.unwrap().stock
+    pub(crate) async fn stock(&self, book: u64) -> u32 {
+        self.catalog.info(BookId(book)).await.unwrap().stock
     }
 
     /// Asks the server to end, and waits until it has.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         let _ = self.stop.take().expect("stopped once").send(());
         timeout(PATIENCE, self.served).await.expect("the server ends").unwrap();
+    }
+}
+
+/// A catalogue whose ledger can be made unreadable, and that tells how often it was read.
+pub(crate) struct Shaky {
+    inner: Arc<Catalog>,
+    down: AtomicBool,
+    reads: watch::Sender<u64>,
+}
+
+impl Shaky {
+    pub(crate) fn new(inner: Arc<Catalog>) -> Self {
+        Self { inner, down: AtomicBool::new(false), reads: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Waits until the ledger has been read this many more times from now on.
+    pub(crate) async fn read_again(&self, times: u64) {
+        let mut reads = self.reads.subscribe();
+        let goal = *reads.borrow() + times;
+        let read = reads.wait_for(|reads| *reads >= goal);
+        timeout(PATIENCE, read).await.expect("the ledger is read").unwrap();
+    }
+}
+
+#[async_trait]
+impl CatalogService for Shaky {
+    async fn search(&self, query: Query) -> Result<BookPage> {
+        self.inner.search(query).await
+    }
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        self.inner.topics().await
+    }
+    async fn info(&self, book: BookId) -> Result<Book> {
+        self.inner.info(book).await
+    }
+    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.inner.reserve(order, lines).await
+    }
+    async fn release(&self, order: OrderId) -> Result<Receipt> {
+        self.inner.release(order).await
+    }
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+        self.inner.amend(book, change, key).await
+    }
+    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+        self.inner.list(books).await
+    }
+    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        self.reads.send_modify(|reads| *reads += 1);
+        if self.down.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("down for the test"));
+        }
+        self.inner.entries(after, limit, wait).await
+    }
+    async fn find_order(&self, order: OrderId) -> Result<Order> {
+        self.inner.find_order(order).await
     }
 }

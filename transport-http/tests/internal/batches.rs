@@ -14,8 +14,11 @@ async fn many_calls_are_few_requests_and_each_gets_its_own_answer() {
     let remote = remote(&[server.url()]);
     let ids: Vec<_> = (0..1000).map(|_| order_id()).collect();
     let answers = join_all(ids.iter().map(|id| remote.reserve(*id, one(1, 1)))).await;
-    let sold: BTreeSet<_> =
-        ids.iter().zip(&answers).filter_map(|(id, answer)| (answer.as_ref().ok()?.order.id == *id).then_some(id)).collect();
+    let sold: BTreeSet<_> = ids
+        .iter()
+        .zip(&answers)
+        .filter_map(|(id, answer)| (answer.as_ref().ok()?.order.id == *id).then_some(id))
+        .collect();
     assert_eq!(sold.len(), 300);
     let refused = answers.iter().filter(|answer| matches!(answer, Err(Error::OutOfStock { available: 0, .. })));
     assert_eq!(refused.count(), 700);

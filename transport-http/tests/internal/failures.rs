@@ -1,10 +1,16 @@
 //! Servers that are not there, break off, keep silent or talk nonsense.
 
 use crate::support::*;
-use bookstore_core::{Amend, BookId, CatalogService, Error, Executed, Seq};
+use bookstore_core::{
+    Amend, BookId, CatalogService, Error, Executed, OrderService, Orders, Seq, follow::Follower,
+    store::memory::MemoryCopy,
+};
 use bookstore_transport_http::{
     catalog::RemoteCatalog,
     client::{Client, ClientOptions},
+    internal::InternalOptions,
+    orders::{self, RemoteOrders},
+    server::ServerLimits,
 };
 use futures_util::future::join_all;
 use std::{
@@ -120,7 +126,7 @@ async fn a_refusal_after_a_lost_answer_does_not_pass_for_the_whole_outcome() {
     let shop = shop(&[0]).await;
     let server = catalog_server(shop.clone()).await;
     let (url, _) = breaking_proxy(server.addr, 1).await;
-    let error = remote(&[url.clone()]).reserve(order_id(), one(1, 1)).await.unwrap_err();
+    let error = remote(std::slice::from_ref(&url)).reserve(order_id(), one(1, 1)).await.unwrap_err();
     assert_eq!(error.executed(), Executed::Unknown, "{error}");
     let error = remote(&[url]).reserve(order_id(), one(1, 1)).await.unwrap_err();
     assert_eq!(error, Error::OutOfStock { book: BookId(1), available: 0 });
@@ -128,6 +134,7 @@ async fn a_refusal_after_a_lost_answer_does_not_pass_for_the_whole_outcome() {
 
 #[tokio::test]
 async fn nonsense_and_half_answers_are_unknown_for_what_has_an_effect() {
+    let once_more = || ClientOptions { retries_max: 1, ..hasty() };
     for answer in [
         "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n[{\"ok\"",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]",
@@ -137,7 +144,7 @@ async fn nonsense_and_half_answers_are_unknown_for_what_has_an_effect() {
         "hello\r\n\r\n",
         "",
     ] {
-        let remote = RemoteCatalog::new(client(&[parrot(answer).await], hasty()));
+        let remote = RemoteCatalog::new(client(&[parrot(answer).await], once_more()));
         let error = remote.reserve(order_id(), one(1, 1)).await.unwrap_err();
         assert_eq!(error.executed(), Executed::Unknown, "{answer:?}: {error}");
         let error = remote.amend(BookId(1), RESTOCK, None).await.unwrap_err();
@@ -183,6 +190,31 @@ async fn a_silent_server_is_unknown_within_the_deadline() {
     let error = remote.info(BookId(1)).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn calls_that_are_sent_by_themselves_are_limited_too() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = ClientOptions { requests_in_flight_max: 2, waiting_max: 1, attempt_timeout: PATIENCE, ..hasty() };
+    let remote = RemoteCatalog::new(client(&[format!("http://{}", silent.local_addr().unwrap())], options));
+    let errors = join_all((0..5).map(|_| async { remote.info(BookId(1)).await.unwrap_err() })).await;
+    let overloaded = errors.iter().filter(|error| matches!(error, Error::Overloaded { .. }));
+    assert!(overloaded.count() >= 2, "two on their way and one that waits for a place: {errors:?}");
+    assert!(errors.iter().all(|error| error.executed() == Executed::No));
+}
+
+#[tokio::test]
+async fn behind_a_server_that_lost_its_catalog_a_purchase_is_not_executed() {
+    let catalog = Arc::new(RemoteCatalog::new(client(&[dead_url().await], ClientOptions::inner())));
+    let nowhere = Arc::new(Follower::start(catalog.clone(), Arc::new(MemoryCopy::new())).await.unwrap());
+    let service = Arc::new(Orders::new(catalog, nowhere));
+    let server = serve(orders::router(service, InternalOptions::default()), ServerLimits::default()).await;
+    let orders =
+        RemoteOrders::new(client(&[server.url()], ClientOptions { retries_max: 1, ..ClientOptions::default() }));
+    let error = orders.purchase(order_id(), one(1, 1)).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    let error = orders.order(order_id()).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -56,11 +56,15 @@ async fn oversized_requests_are_refused_before_any_work() {
     assert_eq!(status(&raw(server.addr, headers.as_bytes()).await), 431);
     let many = format!("GET /livez HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(200));
     assert_eq!(status(&raw(server.addr, many.as_bytes()).await), 431);
-    let fits = format!("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-big: {}\r\n\r\n", "x".repeat(15 << 10));
+    let fits =
+        format!("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-big: {}\r\n\r\n", "x".repeat(15 << 10));
     assert_eq!(status(&raw(server.addr, fits.as_bytes()).await), 200);
 
     let long = problem(&get(server.addr, &format!("/v1/topics?{}", "x".repeat(2 << 10))).await);
-    assert_eq!((&long["status"], &long["code"], &long["executed"]), (&414.into(), &"uri-too-long".into(), &"no".into()));
+    assert_eq!(
+        (&long["status"], &long["code"], &long["executed"]),
+        (&414.into(), &"uri-too-long".into(), &"no".into())
+    );
 
     let big = problem(&raw(server.addr, post("/v1/search", &" ".repeat(65 << 10)).as_bytes()).await);
     assert_eq!((&big["status"], &big["code"], &big["executed"]), (&413.into(), &"too-large".into(), &"no".into()));
@@ -82,7 +86,9 @@ async fn a_route_may_raise_the_body_limit() {
         .route("/small", routing::post(length))
         .route("/big", routing::post(length).layer(DefaultBodyLimit::max(2000)));
     let server = serve(router, ServerLimits { body_bytes_max: 1000, ..ServerLimits::default() }).await;
-    for (path, length, expected) in [("/small", 1000, 200), ("/small", 1001, 413), ("/big", 2000, 200), ("/big", 2001, 413)] {
+    for (path, length, expected) in
+        [("/small", 1000, 200), ("/small", 1001, 413), ("/big", 2000, 200), ("/big", 2001, 413)]
+    {
         let answer = raw(server.addr, post(path, &"x".repeat(length)).as_bytes()).await;
         assert_eq!(status(&answer), expected, "{path} {length}");
     }
@@ -107,7 +113,8 @@ async fn every_refusal_is_a_problem() {
     check(bare("GET", "/v1/entries?after=x"), 400, "malformed").await;
     check(post("/v1/calls", "[{"), 400, "malformed").await;
     check(post("/v1/calls", r#"[{"call":"steal"}]"#), 422, "invalid").await;
-    let reserve = r#"{"call":"reserve","order":"018f0000-0000-7000-8000-000000000000","lines":[{"book":1,"quantity":0}]}"#;
+    let reserve =
+        r#"{"call":"reserve","order":"018f0000-0000-7000-8000-000000000000","lines":[{"book":1,"quantity":0}]}"#;
     check(post("/v1/calls", &format!("[{reserve}]")), 422, "invalid").await;
     let many = vec![reserve.replace(":0}", ":1}"); 257].join(",");
     check(post("/v1/calls", &format!("[{many}]")), 422, "invalid").await;

@@ -3,9 +3,9 @@
 use crate::support::*;
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Listed, Order, OrderId,
-    OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, Topic, book::NewBook, follow::Follower,
-    orders::Ack, store::memory::MemoryCopy,
+    Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Listed, Order,
+    OrderId, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, Topic, book::NewBook,
+    follow::Follower, orders::Ack, store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
     catalog::{self, RemoteCatalog},
@@ -38,7 +38,8 @@ async fn a_purchase_goes_through_three_servers_and_back() {
     let again = orders.purchase(id, lines).await.unwrap();
     assert_eq!((again.replayed, &again.order), (true, &bought.order));
     assert_eq!(orders.order(id).await.unwrap(), bought.order);
-    assert_eq!(orders.orders(OrderQuery::default()).await.unwrap().orders, [bought.order.clone()]);
+    let page = orders.orders(OrderQuery::default()).await.unwrap();
+    assert_eq!(page.orders, std::slice::from_ref(&bought.order));
     assert_eq!(orders.purchase(id, one(1, 1)).await, Err(Error::OrderIdReused { order: id }));
     let sold_out = orders.purchase(order_id(), one(2, 1)).await;
     assert_eq!(sold_out, Err(Error::OutOfStock { book: BookId(2), available: 0 }));

@@ -33,39 +33,39 @@ use tokio::{
 };
 
 /// Longer than anything here takes; a test that waits for it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server under test.
-pub struct Running {
-    pub addr: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
     requests: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
 
 impl Running {
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
     /// Requests that reached a route so far.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 
     /// Asks the server to end.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.stop.take().expect("stopped once").send(());
     }
 
     /// Waits until it has.
-    pub async fn ended(self) {
+    pub(crate) async fn ended(self) {
         timeout(PATIENCE, self.served).await.expect("the server ends").unwrap();
     }
 }
 
 /// Serves a router on a port of its own.
-pub async fn serve(router: Router, limits: ServerLimits) -> Running {
+pub(crate) async fn serve(router: Router, limits: ServerLimits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let requests = Arc::new(AtomicUsize::new(0));
@@ -74,7 +74,7 @@ pub async fn serve(router: Router, limits: ServerLimits) -> Running {
     let shutdown = async {
         // A test that ends without stopping its server drops the whole runtime.
         if stopped.await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     let served = tokio::spawn(server::serve(server::tcp(listener), router, limits, shutdown));
@@ -87,13 +87,13 @@ async fn count(State(requests): State<Arc<AtomicUsize>>, request: Request, next:
 }
 
 /// A book with this many copies.
-pub fn book(title: &str, stock: u32) -> NewBook {
+pub(crate) fn book(title: &str, stock: u32) -> NewBook {
     let text = BookText { title: title.into(), topic: "testing".into(), ..BookText::default() };
     NewBook { text, price_cents: Cents::new(1999).unwrap(), stock }
 }
 
 /// A catalogue in memory; its books are numbered from 1.
-pub async fn shop(stocks: &[u32]) -> Arc<Catalog> {
+pub(crate) async fn shop(stocks: &[u32]) -> Arc<Catalog> {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap();
@@ -103,20 +103,20 @@ pub async fn shop(stocks: &[u32]) -> Arc<Catalog> {
 }
 
 /// A catalog server, with usual limits.
-pub async fn catalog_server(service: Arc<dyn CatalogService>) -> Running {
+pub(crate) async fn catalog_server(service: Arc<dyn CatalogService>) -> Running {
     serve(catalog::router(service, InternalOptions::default()), ServerLimits::default()).await
 }
 
-pub fn client(urls: &[String], options: ClientOptions) -> Client {
+pub(crate) fn client(urls: &[String], options: ClientOptions) -> Client {
     Client::http(urls, options).unwrap()
 }
 
-pub fn remote(urls: &[String]) -> RemoteCatalog {
+pub(crate) fn remote(urls: &[String]) -> RemoteCatalog {
     RemoteCatalog::new(client(urls, ClientOptions::default()))
 }
 
 /// Gives up soon.
-pub fn hasty() -> ClientOptions {
+pub(crate) fn hasty() -> ClientOptions {
     ClientOptions {
         deadline: Duration::from_millis(400),
         attempt_timeout: Duration::from_millis(200),
@@ -124,16 +124,16 @@ pub fn hasty() -> ClientOptions {
     }
 }
 
-pub fn order_id() -> OrderId {
+pub(crate) fn order_id() -> OrderId {
     SystemClock.new_order_id()
 }
 
-pub fn one(book: u64, quantity: u32) -> Lines {
+pub(crate) fn one(book: u64, quantity: u32) -> Lines {
     Lines::one(bookstore_core::BookId(book), quantity).unwrap()
 }
 
 /// The whole ledger.
-pub async fn ledger(catalog: &Catalog) -> Vec<Entry> {
+pub(crate) async fn ledger(catalog: &Catalog) -> Vec<Entry> {
     let mut entries = Vec::new();
     loop {
         let after = entries.last().map_or(Seq(0), |entry: &Entry| entry.seq);
@@ -146,25 +146,25 @@ pub async fn ledger(catalog: &Catalog) -> Vec<Entry> {
 }
 
 /// The sales and returns under an order's id.
-pub async fn under(catalog: &Catalog, id: OrderId) -> usize {
+pub(crate) async fn under(catalog: &Catalog, id: OrderId) -> usize {
     ledger(catalog).await.iter().filter(|entry| entry.key == Some(id)).count()
 }
 
 /// A port that nobody listens on.
-pub async fn dead_url() -> String {
+pub(crate) async fn dead_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 /// Sends bytes as they are and reads until the server closes.
-pub async fn raw(addr: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) async fn raw(addr: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     read_to_end(&mut stream).await
 }
 
 /// Reads until the server closes, or resets after its answer.
-pub async fn read_to_end(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = async {
         let mut buffer = vec![0; 16 << 10];
@@ -177,12 +177,12 @@ pub async fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 /// A GET that is the connection's only request.
-pub async fn get(addr: SocketAddr, path: &str) -> String {
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> String {
     raw(addr, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await
 }
 
 /// A POST of JSON.
-pub fn post(path: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",
@@ -191,13 +191,13 @@ pub fn post(path: &str, body: &str) -> String {
 }
 
 /// The status of an answer.
-pub fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     let code = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
     code.unwrap_or_else(|| panic!("no answer: {answer:?}")).parse().unwrap()
 }
 
 /// The problem in an answer, which must be one.
-pub fn problem(answer: &str) -> serde_json::Value {
+pub(crate) fn problem(answer: &str) -> serde_json::Value {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     assert!(head.contains("content-type: application/problem+json"), "{answer}");
     let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));

@@ -64,6 +64,14 @@ impl OrderPage {
         Self { id, order, lines, notice }
     }
 
+    fn heading(&self) -> &'static str {
+        match self.order.as_ref().map(|order| order.status) {
+            Some(Status::Placed) => "Your order is placed",
+            Some(Status::Cancelled) => "Your order is cancelled",
+            None => "Your order",
+        }
+    }
+
     /// Whether there may be something to cancel.
     fn cancellable(&self) -> bool {
         self.order.as_ref().is_none_or(|order| order.status == Status::Placed)

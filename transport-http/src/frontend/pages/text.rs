@@ -9,8 +9,9 @@ const CURRENCY: &str = "$";
 /// Stock up to here is worth pointing out.
 const LOW_STOCK: u32 = 5;
 
-/// Looks that a book's cover can have; one topic always has the same.
+/// Colours and patterns that a cover can have.
 const TONES: u64 = 8;
+const MOTIFS: u64 = 4;
 
 /// `$1,234.56`
 pub(crate) fn price(cents: &Cents) -> String {
@@ -54,9 +55,11 @@ pub(crate) fn stock_class(stock: &u32) -> &'static str {
     }
 }
 
-/// The look of a topic's covers.
-pub(crate) fn tone(topic: &str) -> String {
-    format!("tone-{}", super::assets::hash(topic.as_bytes()) % TONES)
+/// The look of a book's cover: always the same for one title.
+pub(crate) fn cover(title: &str) -> String {
+    // The upper half of an FNV hash is the well mixed one.
+    let hash = super::assets::hash(title.as_bytes()) >> 32;
+    format!("tone-{} motif-{}", hash % TONES, hash / TONES % MOTIFS)
 }
 
 /// `2004`, `400 BC`

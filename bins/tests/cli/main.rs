@@ -1,0 +1,11 @@
+//! The executable itself, as people and programs use it: real processes, real files, real ports.
+
+mod audit;
+mod chaos;
+mod configuration;
+mod conformance;
+mod help;
+mod import;
+mod shopping;
+mod stores;
+mod support;

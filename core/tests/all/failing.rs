@@ -1,0 +1,233 @@
+//! Stores that fail when they are told to: before or after the deed, and one that forgets what was not flushed.
+
+use async_trait::async_trait;
+use bookstore_core::{
+    BookId, BookText, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Topic,
+    decide::{Batch, Command, State},
+    page::CheckedQuery,
+    store::{
+        Flush, Found, LedgerReader, LedgerStore, StoreError,
+        memory::{self, MemoryReader, MemoryStore},
+    },
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, RwLock},
+};
+
+/// What a store is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Operation {
+    Recover,
+    Load,
+    Append,
+    Flush,
+}
+
+/// Whether a failing operation has been done all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Before,
+    After,
+}
+
+/// Which operations fail: the n-th of its kind, counted from 1.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    state: Mutex<PlanState>,
+}
+
+#[derive(Debug, Default)]
+struct PlanState {
+    faults: Vec<(Operation, u64, Moment)>,
+    done: BTreeMap<Operation, u64>,
+    struck: u64,
+}
+
+impl Plan {
+    pub(crate) fn new(faults: impl IntoIterator<Item = (Operation, u64, Moment)>) -> Arc<Self> {
+        let plan = Self::default();
+        plan.lock().faults.extend(faults);
+        Arc::new(plan)
+    }
+
+    /// How many faults have struck.
+    pub(crate) fn struck(&self) -> u64 {
+        self.lock().struck
+    }
+
+    /// How often an operation was tried.
+    pub(crate) fn tried(&self, operation: Operation) -> u64 {
+        self.lock().done.get(&operation).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PlanState> {
+        self.state.lock().expect("nobody panics with it")
+    }
+
+    fn run<T>(&self, operation: Operation, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let fault = {
+            let mut state = self.lock();
+            let count = state.done.entry(operation).or_default();
+            *count += 1;
+            let count = *count;
+            let fault = state.faults.iter().find(|(at, n, _)| (*at, *n) == (operation, count)).map(|fault| fault.2);
+            state.struck += u64::from(fault.is_some());
+            fault
+        };
+        let injected = || StoreError::Failed(format!("injected at {operation:?}"));
+        match fault {
+            None => work(),
+            Some(Moment::Before) => Err(injected()),
+            Some(Moment::After) => work().and_then(|_| Err(injected())),
+        }
+    }
+}
+
+/// A store that fails by a plan.
+pub(crate) struct Failing<S> {
+    pub(crate) store: S,
+    pub(crate) plan: Arc<Plan>,
+}
+
+impl<S: LedgerStore> LedgerStore for Failing<S> {
+    fn recover(&mut self) -> Result<State, StoreError> {
+        let Self { store, plan } = self;
+        plan.run(Operation::Recover, || store.recover())
+    }
+
+    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
+        let Self { store, plan } = self;
+        plan.run(Operation::Load, || store.load(commands, state))
+    }
+
+    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+        let Self { store, plan } = self;
+        plan.run(Operation::Append, || store.append(batch, state))
+    }
+
+    fn close(&mut self, state: &State) -> Result<(), StoreError> {
+        self.store.close(state)
+    }
+
+    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
+        Ok(Box::new(FailingFlush { flush: self.store.flusher()?, plan: Arc::clone(&self.plan) }))
+    }
+}
+
+struct FailingFlush {
+    flush: Box<dyn Flush>,
+    plan: Arc<Plan>,
+}
+
+impl Flush for FailingFlush {
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let Self { flush, plan } = self;
+        plan.run(Operation::Flush, || flush.flush())
+    }
+}
+
+/// A store whose disk keeps only what was flushed: the rest is gone at the next recovery.
+pub(crate) struct Forgetful {
+    disk: Arc<Mutex<Disk>>,
+    store: MemoryStore,
+    reader: Arc<Current>,
+}
+
+#[derive(Default)]
+struct Disk {
+    appended: Vec<Batch>,
+    /// How many of them are durable.
+    durable: usize,
+}
+
+impl Forgetful {
+    pub(crate) fn open() -> (Self, Arc<dyn LedgerReader>) {
+        let (store, reader) = new_memory();
+        let reader = Arc::new(Current(RwLock::new(reader)));
+        (Self { disk: Arc::default(), store, reader: Arc::clone(&reader) }, reader)
+    }
+}
+
+/// An empty ledger that always has the same id.
+fn new_memory() -> (MemoryStore, Arc<MemoryReader>) {
+    memory::open(&ManualClock::default())
+}
+
+impl LedgerStore for Forgetful {
+    fn recover(&mut self) -> Result<State, StoreError> {
+        let mut disk = self.disk.lock().expect("nobody panics with it");
+        let kept = disk.durable;
+        disk.appended.truncate(kept);
+        let (mut store, reader) = new_memory();
+        for batch in &disk.appended {
+            store.append(batch, &State::default())?;
+        }
+        self.store = store;
+        *self.reader.0.write().expect("nobody panics with it") = reader;
+        self.store.recover()
+    }
+
+    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
+        self.store.load(commands, state)
+    }
+
+    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+        self.disk.lock().expect("nobody panics with it").appended.push(batch.clone());
+        self.store.append(batch, state)
+    }
+
+    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
+        Ok(Box::new(Remember(Arc::clone(&self.disk))))
+    }
+}
+
+struct Remember(Arc<Mutex<Disk>>);
+
+impl Flush for Remember {
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let mut disk = self.0.lock().expect("nobody panics with it");
+        disk.durable = disk.appended.len();
+        Ok(())
+    }
+}
+
+/// Reads whichever ledger is the current one.
+struct Current(RwLock<Arc<MemoryReader>>);
+
+impl Current {
+    fn reader(&self) -> Arc<MemoryReader> {
+        Arc::clone(&self.0.read().expect("nobody panics with it"))
+    }
+}
+
+#[async_trait]
+impl LedgerReader for Current {
+    fn id(&self) -> LedgerId {
+        ManualClock::default().new_id()
+    }
+
+    async fn find_books(&self, query: CheckedQuery) -> Result<Vec<Found>> {
+        self.reader().find_books(query).await
+    }
+
+    async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>> {
+        self.reader().text(book).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        self.reader().topics().await
+    }
+
+    async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
+        self.reader().entries(after, head, limit).await
+    }
+
+    async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>> {
+        self.reader().order(id, head).await
+    }
+
+    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
+        self.reader().orders(before, head, limit).await
+    }
+}

@@ -1,0 +1,252 @@
+//! A store that fails: what was acknowledged stays, what was refused never happened, and what is unknown is told by the
+//! ledger once the store is open again.
+
+use bookstore_core::{
+    Amend, BookId, CatalogOptions, Error, Executed, Lines, OrderId, Receipt, Result, SystemClock, Timestamp,
+    clock::Clock as _,
+    conformance::{Deployment, audit},
+    store::{LedgerReader, LedgerStore, memory},
+    writer::{Execution, WriterLimits},
+};
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    failing::{
+        Failing, Forgetful,
+        Moment::{After, Before},
+        Operation::{self, Append, Flush, Load, Recover},
+        Plan,
+    },
+    fixture::{book, deployment},
+};
+
+const EXECUTIONS: [Execution; 2] = [Execution::Threads, Execution::Task];
+
+fn options(execution: Execution, recover_after: Duration) -> CatalogOptions {
+    CatalogOptions { execution, limits: WriterLimits { recover_after, ..WriterLimits::default() } }
+}
+
+fn failing<S: LedgerStore>(
+    (store, reader): (S, Arc<dyn LedgerReader>),
+    plan: &Arc<Plan>,
+    execution: Execution,
+    recover_after: Duration,
+) -> Deployment {
+    let store = Failing { store, plan: Arc::clone(plan) };
+    deployment(store, reader, options(execution, recover_after))
+}
+
+fn in_memory() -> (memory::MemoryStore, Arc<dyn LedgerReader>) {
+    let (store, reader) = memory::open(&SystemClock);
+    (store, reader)
+}
+
+/// Buys one copy of book 1.
+async fn buy(d: &Deployment, id: OrderId) -> Result<Receipt> {
+    d.orders.purchase(id, Lines::one(BookId(1), 1).expect("a good line")).await
+}
+
+async fn stock(d: &Deployment) -> u32 {
+    d.catalog.info(BookId(1)).await.expect("listed").stock
+}
+
+/// Asserts that the ledger says of each purchase what its buyer was told, then sends each again until it is known.
+async fn settle(d: &Deployment, copies: u32, told: &[(OrderId, Result<Receipt>)]) {
+    // The store is opened again for the next command, whatever it is.
+    let nothing = Amend::StockDelta { delta: 0 };
+    d.catalog.amend(BookId(1), nothing, None).await.expect("the store works again");
+    for (id, outcome) in told {
+        let found = d.orders.order(*id).await;
+        match outcome {
+            Ok(receipt) => assert_eq!(found.as_ref(), Ok(&receipt.order), "what was acknowledged is there"),
+            Err(error) if error.executed() == Executed::No => {
+                assert_eq!(found, Err(Error::UnknownOrder { order: *id }), "{error:?} promised that nothing happened");
+            }
+            Err(_) => {}
+        }
+        let known = found.is_ok();
+        let receipt = buy(d, *id).await.expect("the store works again");
+        assert_eq!(receipt.replayed, known);
+    }
+    assert_eq!(stock(d).await, copies - u32::try_from(told.len()).expect("few"), "each was bought once");
+    assert_eq!(audit(d).await.sales, told.len() as u64);
+}
+
+/// Whether a failure of `operation` leaves the caller in doubt.
+fn leaves_doubt(operation: Operation) -> bool {
+    matches!(operation, Append | Flush)
+}
+
+/// A listing and ten purchases, one after another, with one failure; gives whether it struck.
+async fn one_failure<S: LedgerStore>(
+    opened: (S, Arc<dyn LedgerReader>),
+    fault: (Operation, u64, crate::failing::Moment),
+    execution: Execution,
+) -> bool {
+    let plan = Plan::new([fault]);
+    let d = failing(opened, &plan, execution, Duration::ZERO);
+    if d.catalog.list(vec![book("A book", 100)]).await.is_err() {
+        d.catalog.list(vec![book("A book", 100)]).await.expect("the store works again");
+    }
+    let mut told = Vec::new();
+    for _ in 0..10 {
+        let struck = plan.struck();
+        let id = SystemClock.new_order_id();
+        let outcome = buy(&d, id).await;
+        let now_struck = plan.struck() > struck;
+        match &outcome {
+            Ok(_) => assert!(!now_struck, "{fault:?}: a failure must not be acknowledged"),
+            Err(error) => {
+                assert!(now_struck, "{fault:?}: {error:?} without a failure");
+                let expected = if leaves_doubt(fault.0) { Executed::Unknown } else { Executed::No };
+                assert_eq!(error.executed(), expected, "{fault:?}: {error:?}");
+            }
+        }
+        told.push((id, outcome));
+    }
+    settle(&d, 100, &told).await;
+    plan.struck() > 0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nth_operation_fails_for_every_n() {
+    for execution in EXECUTIONS {
+        for (operation, moment) in
+            [(Load, Before), (Load, After), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
+        {
+            for n in 1..=11 {
+                assert!(one_failure(in_memory(), (operation, n, moment), execution).await, "the {n}. {operation:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_flushed_is_forgotten_and_nobody_was_told_otherwise() {
+    for execution in EXECUTIONS {
+        for (operation, moment) in [(Append, Before), (Append, After), (Flush, Before), (Flush, After)] {
+            for n in 1..=11 {
+                assert!(one_failure(Forgetful::open(), (operation, n, moment), execution).await);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_goes_on_after_a_failure() {
+    use bookstore_core::store::sqlite::{self, SqliteOptions};
+    for execution in EXECUTIONS {
+        for (operation, moment) in [(Load, Before), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
+        {
+            for n in [1, 2, 6, 11] {
+                let dir = tempfile::tempdir().expect("a temporary directory");
+                let options = SqliteOptions { execution, ..SqliteOptions::default() };
+                let opened = sqlite::open(&dir.path().join("a.db"), &SystemClock, options);
+                let (store, reader) = opened.expect("a new file can be opened");
+                assert!(one_failure((store, reader), (operation, n, moment), execution).await);
+            }
+        }
+    }
+}
+
+/// Many purchases at once, so that batches are on their way while another one fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_amid_many_purchases_tells_each_the_truth() {
+    for execution in EXECUTIONS {
+        for (operation, moment) in [(Load, Before), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
+        {
+            for forgetful in [false, true] {
+                let plan = Plan::new([2, 5, 6].map(|n| (operation, n, moment)));
+                let d = if forgetful {
+                    failing(Forgetful::open(), &plan, execution, Duration::ZERO)
+                } else {
+                    failing(in_memory(), &plan, execution, Duration::ZERO)
+                };
+                d.catalog.list(vec![book("A book", 1000)]).await.expect("the first operation works");
+                let mut told = Vec::new();
+                // In waves, until every fault has struck: how many batches a wave makes is up to the scheduler.
+                while plan.struck() < 3 {
+                    let buyers = (0..50).map(|_| {
+                        let (d, id) = (d.clone(), SystemClock.new_order_id());
+                        tokio::spawn(async move { (id, buy(&d, id).await) })
+                    });
+                    for buyer in buyers.collect::<Vec<_>>() {
+                        told.push(buyer.await.expect("no panic"));
+                    }
+                    assert!(told.len() <= 1000, "the faults never struck");
+                }
+                settle(&d, 1000, &told).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_executed_until_the_store_is_open_again() {
+    for execution in EXECUTIONS {
+        for operation in [Load, Append, Flush] {
+            // It recovers once at the start; then twice in vain.
+            let plan = Plan::new([(operation, 3, Before), (Recover, 2, Before), (Recover, 3, Before)]);
+            let d = failing(in_memory(), &plan, execution, Duration::ZERO);
+            d.catalog.list(vec![book("A book", 100)]).await.expect("listed");
+            let first = buy(&d, SystemClock.new_order_id()).await;
+            assert!(first.is_ok(), "{first:?}");
+            let mut told = Vec::new();
+            for expected in [leaves_doubt(operation), false, false] {
+                let id = SystemClock.new_order_id();
+                let error = buy(&d, id).await.expect_err("the store does not work");
+                assert_eq!(error.executed() == Executed::Unknown, expected, "{operation:?}: {error:?}");
+                assert!(expected || matches!(error, Error::Unavailable { .. }), "{error:?}");
+                assert_eq!(stock(&d).await, 99, "reads go on");
+                told.push((id, Err(error)));
+            }
+            assert_eq!((plan.struck(), plan.tried(Recover)), (3, 3));
+            told.push((first.as_ref().expect("bought").order.id, first));
+            settle(&d, 100, &told).await;
+            assert_eq!(plan.tried(Recover), 4);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_store_is_left_alone_for_a_while() {
+    let plan = Plan::new([(Append, 2, After)]);
+    let d = failing(in_memory(), &plan, Execution::Task, Duration::from_secs(5));
+    d.catalog.list(vec![book("A book", 100)]).await.expect("listed");
+    let id = SystemClock.new_order_id();
+    assert_eq!(buy(&d, id).await.expect_err("it failed").executed(), Executed::Unknown);
+    for _ in 0..4 {
+        assert!(matches!(buy(&d, id).await, Err(Error::Unavailable { .. })));
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(plan.tried(Recover), 1);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(buy(&d, id).await.map(|receipt| receipt.replayed), Ok(true), "it had been appended");
+    assert_eq!(plan.tried(Recover), 2);
+}
+
+#[tokio::test]
+async fn a_failed_store_is_left_alone_on_threads_too() {
+    let plan = Plan::new([(Flush, 2, Before)]);
+    let d = failing(in_memory(), &plan, Execution::Threads, Duration::from_secs(3600));
+    d.catalog.list(vec![book("A book", 100)]).await.expect("listed");
+    let id = SystemClock.new_order_id();
+    assert_eq!(buy(&d, id).await.expect_err("it failed").executed(), Executed::Unknown);
+    for _ in 0..20 {
+        assert!(matches!(buy(&d, id).await, Err(Error::Unavailable { .. })));
+    }
+    assert_eq!((plan.tried(Recover), stock(&d).await), (1, 100));
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_recovered_does_not_start() {
+    for execution in EXECUTIONS {
+        let plan = Plan::new([(Recover, 1, Before)]);
+        let (store, reader) = in_memory();
+        let store = Failing { store, plan };
+        let clock = Arc::new(bookstore_core::ManualClock::new(Timestamp(0)));
+        let started = bookstore_core::Catalog::start(store, reader, clock, options(execution, Duration::ZERO));
+        assert!(started.is_err());
+    }
+}

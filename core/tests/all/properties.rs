@@ -1,0 +1,318 @@
+//! Any sequence of commands, in any batches, on any store, through any restarts, equals the pure decision one by one.
+
+use bookstore_core::{
+    Amend, BookId, BookText, Cents, Clock, Entry, Error, LedgerId, Line, Lines, ManualClock, NewBook, OrderId, Seq,
+    Timestamp,
+    audit::Audit,
+    decide::{self, Batch, Command, Levels, Outcome, State},
+    store::{LedgerReader, LedgerStore, memory},
+};
+use proptest::{
+    collection::vec, option, prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner,
+};
+use std::{collections::BTreeMap, sync::Arc};
+use uuid::Uuid;
+
+/// Few keys, so that they meet: some of version 7, as stores may treat those apart, and some not.
+fn keys() -> impl Strategy<Value = OrderId> {
+    let v7 = |n: u64| uuid::Builder::from_unix_timestamp_millis(1_700_000_000_000 + n, &[7; 10]).into_uuid();
+    let mut keys: Vec<Uuid> = (0..4).map(v7).collect();
+    keys.extend([Uuid::nil(), Uuid::max(), Uuid::from_u128(7), Uuid::from_u128(u128::MAX << 1)]);
+    select(keys).prop_map(OrderId)
+}
+
+/// Mostly books that get listed, and some that never are.
+fn books() -> impl Strategy<Value = BookId> {
+    prop_oneof![20 => 1..6_u64, 1 => Just(0), 1 => Just(6), 1 => Just(u64::MAX)].prop_map(BookId)
+}
+
+fn prices() -> impl Strategy<Value = Cents> {
+    let price = prop_oneof![9 => 0..300_u64, 1 => Cents::MAX.get() - 300..=Cents::MAX.get()];
+    price.prop_map(|cents| Cents::new(cents).expect("within the limit"))
+}
+
+fn reserves() -> impl Strategy<Value = Command> {
+    let line = (books(), 1..6_u32).prop_map(|(book, quantity)| Line::new(book, quantity));
+    let seen = option::weighted(0.1, prices());
+    (keys(), vec(line, 1..4), seen).prop_map(|(order, mut lines, seen)| {
+        lines[0].price_cents = seen;
+        let first = lines[0];
+        // Two lines of one book agree on the price.
+        lines.iter_mut().filter(|line| line.book == first.book).for_each(|line| line.price_cents = first.price_cents);
+        Command::Reserve { order, lines: Lines::new(lines).expect("good lines") }
+    })
+}
+
+fn amends() -> impl Strategy<Value = Command> {
+    let delta = prop_oneof![9 => -12..30_i64, 1 => any::<i64>()].prop_map(|delta| Amend::StockDelta { delta });
+    let stock = prop_oneof![9 => 0..20_u32, 1 => any::<u32>()];
+    let version = (0..30_u64).prop_map(Seq);
+    let set = (option::of(prices()), option::weighted(0.3, stock), option::weighted(0.5, version))
+        .prop_map(|(price_cents, stock, version)| Amend::Set { price_cents, stock, version });
+    let change = prop_oneof![2 => delta, 1 => set];
+    (books(), change, option::of(keys())).prop_map(|(book, change, key)| Command::Amend { book, change, key })
+}
+
+fn listings() -> impl Strategy<Value = Command> {
+    (0..7_u32, prices(), 0..20_u32).prop_map(|(title, price_cents, stock)| {
+        let isbn = title.is_multiple_of(2).then(|| format!("978000000000{title}"));
+        let text = BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() };
+        Command::List { book: NewBook { text, price_cents, stock } }
+    })
+}
+
+fn commands() -> impl Strategy<Value = Vec<Command>> {
+    let release = keys().prop_map(|order| Command::Release { order });
+    let command = prop_oneof![3 => listings(), 8 => reserves(), 3 => release, 4 => amends()];
+    // A shop that is empty for long would refuse nearly everything.
+    (vec(listings(), 1..6), vec(command, 1..60)).prop_map(|(first, rest)| first.into_iter().chain(rest).collect())
+}
+
+/// What happens to a store after so many commands of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Crash,
+    Restart,
+}
+
+fn batches() -> impl Strategy<Value = Vec<(usize, Then)>> {
+    let then = prop_oneof![6 => Just(Then::GoOn), 1 => Just(Then::Crash), 1 => Just(Then::Restart)];
+    vec((1..9_usize, then), 1..20)
+}
+
+/// Everything that one run decided.
+#[derive(Debug, Default, PartialEq)]
+struct Run {
+    outcomes: Vec<Result<Outcome, Error>>,
+    entries: Vec<Entry>,
+    levels: Vec<(BookId, decide::Level)>,
+}
+
+fn at(n: usize) -> Timestamp {
+    Timestamp(1_700_000_000_000 + i64::try_from(n).expect("few"))
+}
+
+fn all(levels: &Levels) -> Vec<(BookId, decide::Level)> {
+    levels.iter().collect()
+}
+
+/// The reference: one command after another, everything remembered.
+fn model(commands: &[Command]) -> Run {
+    let (mut state, mut batch) = (State::default(), Batch::default());
+    let decided = commands.iter().enumerate().map(|(n, command)| state.decide(command, at(n), &mut batch));
+    let outcomes = decided.collect();
+    Run { outcomes, entries: batch.entries, levels: all(&state.levels) }
+}
+
+/// A store that can be closed, or dropped, and opened again.
+trait Reopen {
+    type Store: LedgerStore;
+    fn open(&self) -> (Self::Store, Arc<dyn LedgerReader>);
+}
+
+struct InMemory(Arc<memory::MemoryReader>);
+
+impl InMemory {
+    fn new() -> Self {
+        Self(memory::open(&ManualClock::default()).1)
+    }
+}
+
+impl Reopen for InMemory {
+    type Store = memory::MemoryStore;
+    fn open(&self) -> (Self::Store, Arc<dyn LedgerReader>) {
+        (self.0.reopen(), self.0.clone())
+    }
+}
+
+#[cfg(feature = "sqlite")]
+struct InFile(tempfile::TempDir);
+
+#[cfg(feature = "sqlite")]
+impl Reopen for InFile {
+    type Store = bookstore_core::store::sqlite::SqliteStore;
+    fn open(&self) -> (Self::Store, Arc<dyn LedgerReader>) {
+        use bookstore_core::{
+            store::sqlite::{self, SqliteOptions},
+            writer::Execution,
+        };
+        let options = SqliteOptions { execution: Execution::Task, readers: 1, ..SqliteOptions::default() };
+        let opened = sqlite::open(&self.0.path().join("a.db"), &ManualClock::default(), options);
+        let (store, reader) = opened.expect("the file can be opened");
+        (store, reader)
+    }
+}
+
+/// The same commands through a store, batch by batch, with crashes and restarts in between.
+fn through(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]) -> (Run, Arc<dyn LedgerReader>) {
+    let (mut store, mut reader) = reopen.open();
+    let mut state = store.recover().expect("the store can be used");
+    let mut flush = store.flusher().expect("the store can be used");
+    let mut run = Run::default();
+    let mut rest: Vec<(usize, &Command)> = commands.iter().enumerate().collect();
+    for (size, then) in batches.iter().cycle() {
+        let chunk: Vec<_> = rest.drain(..rest.len().min(*size)).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        let mut batch = Batch::default();
+        state.known.clear();
+        state.identities.clear();
+        store.load(&mut chunk.iter().map(|(_, command)| *command), &mut state).expect("loaded");
+        run.outcomes.extend(chunk.iter().map(|(n, command)| state.decide(command, at(*n), &mut batch)));
+        if !batch.entries.is_empty() {
+            store.append(&batch, &state).expect("appended");
+            flush.flush().expect("flushed");
+        }
+        run.entries.extend(batch.entries);
+        if *then == Then::GoOn {
+            continue;
+        }
+        if *then == Then::Restart {
+            store.close(&state).expect("closed");
+        }
+        drop((store, reader));
+        (store, reader) = reopen.open();
+        let recovered = store.recover().expect("the store can be used again");
+        assert_eq!((recovered.head, recovered.last_book), (state.head, state.last_book));
+        assert_eq!(all(&recovered.levels), all(&state.levels));
+        assert!(recovered.known.is_empty() && recovered.identities.is_empty());
+        (state, flush) = (recovered, store.flusher().expect("the store can be used again"));
+    }
+    run.levels = all(&state.levels);
+    (run, reader)
+}
+
+/// Asserts that the reader shows the ledger and the orders as the run decided them, also as of every moment before.
+async fn assert_reads(reader: &dyn LedgerReader, run: &Run) {
+    let head = Seq(run.entries.len() as u64);
+    let id: LedgerId = reader.id();
+    assert_eq!(id, ManualClock::default().new_id(), "a ledger keeps its id");
+    assert_eq!(reader.entries(Seq(0), head, usize::MAX >> 1).await.as_ref(), Ok(&run.entries));
+    let three: Vec<Entry> = run.entries.iter().skip(2).take(3).cloned().collect();
+    assert_eq!(reader.entries(Seq(2), head, 3).await, Ok(three));
+    for moment in [head, Seq(head.0 / 2)] {
+        let past = &run.entries[..usize::try_from(moment.0).expect("few")];
+        let mut orders: Vec<_> = past.iter().filter_map(Entry::order).collect();
+        for back in past.iter().filter(|entry| entry.kind == bookstore_core::Kind::Return) {
+            let order = orders.iter_mut().find(|order| Some(order.id) == back.key).expect("sold before");
+            *order = order.clone().cancelled(back.at);
+        }
+        for order in &orders {
+            assert_eq!(reader.order(order.id, moment).await, Ok(Some(order.clone())));
+        }
+        orders.reverse();
+        assert_eq!(reader.orders(None, moment, 1000).await.as_ref(), Ok(&orders));
+        let before = orders.get(1).map(|order| order.seq);
+        let older = before.map_or(&orders[..], |_| &orders[2..]);
+        assert_eq!(reader.orders(before, moment, 1000).await, Ok(older.to_vec()));
+    }
+}
+
+fn audit(run: &Run) {
+    let mut audit = Audit::new();
+    run.entries.iter().for_each(|entry| audit.take(entry).expect("a good entry"));
+    assert_eq!(audit.finish(run.levels.clone()).1, []);
+}
+
+fn check(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]) {
+    let expected = model(commands);
+    let (run, reader) = through(reopen, commands, batches);
+    assert_eq!(run, expected);
+    audit(&run);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(assert_reads(reader.as_ref(), &run));
+}
+
+/// A property over commands that never meet proves nothing.
+#[test]
+fn the_commands_reach_every_outcome() {
+    let mut runner = TestRunner::deterministic();
+    let mut reached = BTreeMap::<String, u32>::new();
+    for _ in 0..200 {
+        let commands = commands().new_tree(&mut runner).expect("commands").current();
+        let run = model(&commands);
+        for entry in &run.entries {
+            *reached.entry(format!("{:?}", entry.kind)).or_default() += 1;
+        }
+        for outcome in run.outcomes {
+            let name = match outcome {
+                Ok(Outcome::Receipt(receipt)) => format!("{:?}, replayed {}", receipt.order.status, receipt.replayed),
+                Ok(Outcome::Amended(..)) => "amended".into(),
+                Ok(Outcome::Listed(listed)) => format!("created {}", listed.created),
+                Err(error) => error.code().into(),
+            };
+            *reached.entry(name).or_default() += 1;
+        }
+    }
+    let wanted = [
+        "Sale",
+        "Return",
+        "Restock",
+        "Reprice",
+        "Listing",
+        "Placed, replayed false",
+        "Placed, replayed true",
+        "Cancelled, replayed false",
+        "Cancelled, replayed true",
+        "amended",
+        "created true",
+        "created false",
+        "out-of-stock",
+        "unknown-book",
+        "unknown-order",
+        "order-id-reused",
+        "price-changed",
+        "version-mismatch",
+        "version-required",
+        "invalid",
+    ];
+    for name in wanted {
+        assert!(reached.get(name).is_some_and(|count| *count >= 10), "{name} is too rare: {reached:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn memory_equals_the_model(commands in commands(), batches in batches()) {
+        check(&InMemory::new(), &commands, &batches);
+    }
+
+    #[test]
+    fn a_replayed_ledger_gives_the_levels_that_were_decided(commands in commands()) {
+        let run = model(&commands);
+        let mut levels = Levels::default();
+        run.entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
+        prop_assert_eq!(all(&levels), run.levels);
+    }
+
+    #[test]
+    fn sending_everything_twice_changes_nothing(commands in commands()) {
+        // Keyed commands and listings only: the others may happen twice.
+        let keyed = |command: &Command| command.key().is_some() || matches!(command, Command::List { .. });
+        let (mut once, mut twice) = (State::default(), State::default());
+        let (mut batch, mut doubled) = (Batch::default(), Batch::default());
+        for (n, command) in commands.iter().enumerate().filter(|(_, command)| keyed(command)) {
+            let first = once.decide(command, at(n), &mut batch);
+            let also_first = twice.decide(command, at(n), &mut doubled);
+            prop_assert_eq!(&first, &also_first);
+            let again = twice.decide(command, at(n + 1000), &mut doubled);
+            prop_assert_eq!(first.is_ok(), again.is_ok());
+        }
+        prop_assert_eq!(batch.entries, doubled.entries);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+proptest! {
+    // Each opens a file several times.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn sqlite_equals_the_model(commands in commands(), batches in batches()) {
+        check(&InFile(tempfile::tempdir().expect("a temporary directory")), &commands, &batches);
+    }
+}

@@ -1,0 +1,332 @@
+//! Amounts, ids, tokens, and the types that travel: exact, or refused.
+
+use bookstore_core::{
+    Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Kind, Line, Lines, Listed, NewBook,
+    Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Timestamp, Topic,
+    decide::Command,
+    page::{Position, SortKey, terms},
+};
+use proptest::{collection::vec, option, prelude::*};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+use uuid::Uuid;
+
+const EXACT: u64 = (1 << 53) - 1;
+
+fn cents() -> impl Strategy<Value = Cents> {
+    (0..=EXACT).prop_map(|cents| Cents::new(cents).expect("within the limit"))
+}
+
+fn ids() -> impl Strategy<Value = OrderId> {
+    any::<u128>().prop_map(|id| OrderId(Uuid::from_u128(id)))
+}
+
+/// What RFC 3339 can say: the years 0 to 9999.
+fn times() -> impl Strategy<Value = Timestamp> {
+    (-62_167_219_200_000..253_402_207_200_000_i64).prop_map(Timestamp)
+}
+
+fn texts() -> impl Strategy<Value = BookText> {
+    let year = option::of(any::<i32>());
+    (any::<String>(), any::<String>(), any::<String>(), option::of(any::<String>()), year, vec(any::<String>(), 0..4))
+        .prop_map(|(title, author, topic, isbn, year, subjects)| BookText {
+            title,
+            author,
+            topic,
+            isbn,
+            year,
+            subjects,
+        })
+}
+
+fn lines() -> impl Strategy<Value = Lines> {
+    let line = (any::<u64>(), 1..=1000_u32, option::of(cents()));
+    vec(line, 1..=100).prop_filter_map("two prices for one book", |lines| {
+        let line = |(book, quantity, price_cents)| Line { book: BookId(book), quantity, price_cents };
+        Lines::new(lines.into_iter().map(line)).ok()
+    })
+}
+
+fn entries() -> impl Strategy<Value = Entry> {
+    let kind = prop_oneof![
+        Just(Kind::Sale),
+        Just(Kind::Return),
+        Just(Kind::Restock),
+        Just(Kind::Reprice),
+        Just(Kind::Listing)
+    ];
+    let change = (any::<u64>(), any::<i64>(), cents(), any::<u32>())
+        .prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
+    (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5))
+        .prop_map(|(seq, at, kind, key, changes)| Entry { seq: Seq(seq), at, kind, key, changes: changes.into() })
+}
+
+fn orders() -> impl Strategy<Value = Order> {
+    let sold = vec((any::<u64>(), 1..=1000_u32, 0..1_000_000_u64), 1..5);
+    (ids(), sold, any::<u64>(), times(), option::of(times())).prop_map(|(id, sold, seq, at, cancelled)| {
+        let change = |(book, quantity, price)| Change {
+            book: BookId(book),
+            delta: -i64::from(quantity),
+            price_cents: Cents::new(price).expect("small"),
+            stock: 0,
+        };
+        let changes = sold.into_iter().map(change).collect();
+        let order = Entry { seq: Seq(seq), at, kind: Kind::Sale, key: Some(id), changes }.order().expect("a sale");
+        match cancelled {
+            Some(at) => order.cancelled(at),
+            None => order,
+        }
+    })
+}
+
+fn amends() -> impl Strategy<Value = Amend> {
+    let set = (option::of(cents()), option::of(any::<u32>()), option::of(any::<u64>().prop_map(Seq)))
+        .prop_map(|(price_cents, stock, version)| Amend::Set { price_cents, stock, version });
+    prop_oneof![any::<i64>().prop_map(|delta| Amend::StockDelta { delta }), set]
+}
+
+fn errors() -> impl Strategy<Value = Error> {
+    let book = || any::<u64>().prop_map(BookId);
+    let message = any::<String>;
+    prop_oneof![
+        (book(), any::<u32>()).prop_map(|(book, available)| Error::OutOfStock { book, available }),
+        book().prop_map(|book| Error::UnknownBook { book }),
+        ids().prop_map(|order| Error::UnknownOrder { order }),
+        ids().prop_map(|order| Error::OrderIdReused { order }),
+        (book(), cents()).prop_map(|(book, price_cents)| Error::PriceChanged { book, price_cents }),
+        (book(), any::<u64>()).prop_map(|(book, version)| Error::VersionMismatch { book, version: Seq(version) }),
+        Just(Error::VersionRequired),
+        (message(), message()).prop_map(|(field, message)| Error::Invalid { field, message }),
+        message().prop_map(|message| Error::Malformed { message }),
+        message().prop_map(|message| Error::Unauthorized { message }),
+        message().prop_map(|message| Error::Overloaded { message }),
+        message().prop_map(|message| Error::Unavailable { message }),
+        message().prop_map(|message| Error::DeadlineExpired { message }),
+        message().prop_map(|message| Error::Unknown { message }),
+    ]
+}
+
+fn commands() -> impl Strategy<Value = Command> {
+    let new = (texts(), cents(), any::<u32>());
+    prop_oneof![
+        (ids(), lines()).prop_map(|(order, lines)| Command::Reserve { order, lines }),
+        ids().prop_map(|order| Command::Release { order }),
+        (any::<u64>(), amends(), option::of(ids())).prop_map(|(book, change, key)| Command::Amend {
+            book: BookId(book),
+            change,
+            key
+        }),
+        new.prop_map(|(text, price_cents, stock)| Command::List { book: NewBook { text, price_cents, stock } }),
+    ]
+}
+
+fn queries() -> impl Strategy<Value = Query> {
+    let sort = prop_oneof![Just(Sort::Relevance), Just(Sort::Title), Just(Sort::Price), Just(Sort::Newest)];
+    let text = || option::of(any::<String>());
+    (text(), text(), sort, option::of(any::<u32>()), text())
+        .prop_map(|(words, topic, sort, page_size, page_token)| Query { words, topic, sort, page_size, page_token })
+}
+
+fn sort_keys() -> impl Strategy<Value = SortKey> {
+    prop_oneof![
+        any::<i64>().prop_map(SortKey::Integer),
+        any::<f64>().prop_filter("finite", |rank| rank.is_finite()).prop_map(SortKey::Real),
+        (-100.0..0.0_f64).prop_map(SortKey::Real),
+        (-1e-9..0.0_f64).prop_map(SortKey::Real),
+        any::<String>().prop_map(SortKey::Text),
+    ]
+}
+
+#[track_caller]
+fn assert_travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let json = serde_json::to_string(value).expect("it can be written");
+    let back: T = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json} cannot be read: {error}"));
+    assert_eq!(&back, value, "{json}");
+    // A body that has passed through a generic JSON value is the same.
+    let value_of: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(&serde_json::from_value::<T>(value_of).expect("the same"), value);
+}
+
+/// The field that a call was refused for.
+fn refused_field<T>(outcome: Result<T, Error>) -> Option<String> {
+    match outcome {
+        Err(Error::Invalid { field, .. }) => Some(field),
+        _ => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_travels_arrives(
+        (entry, order, error, command) in (entries(), orders(), errors(), commands()),
+        (text, price_cents, stock, number) in (texts(), cents(), any::<u32>(), any::<u64>()),
+        (replayed, token, query) in (any::<bool>(), option::of(any::<String>()), queries()),
+    ) {
+        assert_travels(&error);
+        assert_travels(&command);
+        assert_travels(&query);
+        assert_travels(&OrderQuery { page_size: query.page_size, page_token: token.clone() });
+        assert_travels(&Receipt { order: order.clone(), replayed });
+        assert_travels(&OrderPage { orders: vec![order], next_page_token: token.clone() });
+        assert_travels(&Entries { ledger: Uuid::from_u128(number.into()), head: Seq(number), entries: vec![entry] });
+        assert_travels(&Topic { topic: text.title.clone(), books: number });
+        assert_travels(&Listed { id: BookId(number), created: replayed });
+        let book = Book { id: BookId(number), text, price_cents, stock, version: Seq(number) };
+        assert_travels(&BookPage { books: vec![book], next_page_token: token });
+    }
+
+    #[test]
+    fn amounts_never_overflow(a in 0..=EXACT, b in 0..=EXACT, quantity in any::<u32>(), any in any::<u64>()) {
+        let (x, y) = (Cents::new(a).expect("exact"), Cents::new(b).expect("exact"));
+        let exact = |sum: u128| u64::try_from(sum).ok().filter(|sum| *sum <= EXACT);
+        prop_assert_eq!(x.plus(y).map(Cents::get), exact(u128::from(a) + u128::from(b)));
+        prop_assert_eq!(x.times(quantity).map(Cents::get), exact(u128::from(a) * u128::from(quantity)));
+        prop_assert_eq!(Cents::new(any).is_ok(), any <= EXACT);
+        prop_assert_eq!(serde_json::from_str::<Cents>(&any.to_string()).is_ok(), any <= EXACT);
+        prop_assert_eq!(x.to_string(), format!("{}.{:02}", a / 100, a % 100));
+    }
+
+    #[test]
+    fn lines_are_sorted_summed_and_within_their_limits(
+        asked in vec((0..5_u64, 0..1100_u32, option::weighted(0.2, 0..2_u64)), 0..110),
+    ) {
+        let line = |&(book, quantity, price): &(u64, u32, Option<u64>)| {
+            let price_cents = price.map(|price| Cents::new(price).expect("small"));
+            Line { book: BookId(book), quantity, price_cents }
+        };
+        let sum = |book| asked.iter().filter(|line| line.0 == book).map(|line| line.1).sum::<u32>();
+        match Lines::new(asked.iter().map(line)) {
+            Ok(lines) => {
+                let found: Vec<_> = lines.iter().map(|line| (line.book.0, line.quantity)).collect();
+                let expected: Vec<_> = (0..5).map(|book| (book, sum(book))).filter(|(_, sum)| *sum > 0).collect();
+                prop_assert_eq!(found, expected);
+                prop_assert!((1..=100).contains(&asked.len()));
+                assert_travels(&lines);
+            }
+            Err(Error::Invalid { field, .. }) => {
+                let of = |book| asked.iter().filter(move |line| line.0 == book).map(|line| line.2);
+                let disagree = |book| of(book).any(|price| Some(price) != of(book).next());
+                prop_assert!(match field.as_str() {
+                    "lines" => asked.is_empty() || asked.len() > 100,
+                    "quantity" => asked.iter().any(|line| !(1..=1000).contains(&line.1)) || (0..5).any(|book| sum(book) > 1000),
+                    "price_cents" => (0..5).any(disagree),
+                    _ => false,
+                }, "{} for {:?}", field, asked);
+            }
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_order_id(key in any::<String>(), other in "[ -~]{1,40}", id in any::<u128>()) {
+        let good = !key.is_empty() && key.chars().count() <= 255 && !key.chars().any(char::is_control);
+        let from_key = OrderId::from_key(&key);
+        prop_assert_eq!(from_key.is_ok(), good, "{:?}", key);
+        prop_assert_eq!(&from_key, &OrderId::from_key(&key));
+        let hashed = OrderId::from_key(&other).expect("printable");
+        if let Ok(one) = from_key {
+            prop_assert_eq!(one == hashed, key == other);
+        }
+        let id = OrderId(Uuid::from_u128(id));
+        prop_assert_eq!(OrderId::from_key(&id.to_string()), Ok(id));
+        prop_assert_eq!(OrderId::from_key(&id.to_string().to_uppercase()), Ok(id));
+        prop_assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn ids_are_read_or_refused(text in any::<String>(), number in any::<u64>()) {
+        prop_assert_eq!(number.to_string().parse(), Ok(BookId(number)));
+        let _ = (text.parse::<BookId>(), text.parse::<OrderId>());
+    }
+
+    #[test]
+    fn a_strange_token_is_refused(text in any::<String>(), query in queries(), json in "[\\[{]?[0-9a-z\",.:\\[\\]{}-]{0,40}") {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        for token in [text, URL_SAFE_NO_PAD.encode(&json), URL_SAFE_NO_PAD.encode(format!("[2166136261,{json}]"))] {
+            let query = Query { words: None, topic: None, page_size: None, page_token: Some(token.clone()), ..query.clone() };
+            prop_assert_eq!(refused_field(query.check()), Some("page_token".to_owned()));
+            let orders = OrderQuery { page_size: None, page_token: Some(token) };
+            prop_assert_eq!(refused_field(orders.check()), Some("page_token".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_query_is_checked(query in queries()) {
+        match query.check() {
+            Ok(checked) => prop_assert!((1..=100).contains(&checked.size)),
+            Err(Error::Invalid { field, .. }) => {
+                let long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > 200);
+                let right = match field.as_str() {
+                    "q" => long(&query.words),
+                    "topic" => long(&query.topic),
+                    "page_size" => !(1..=100).contains(&query.page_size.unwrap_or(20)),
+                    "page_token" => query.page_token.is_some(),
+                    _ => false,
+                };
+                prop_assert!(right, "{} in {:?}", field, query);
+            }
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_token_leads_back_to_its_place(key in sort_keys(), id in any::<u64>(), query in queries(), other in queries()) {
+        let query = Query { page_size: None, page_token: None, ..query };
+        let other = Query { page_size: None, page_token: None, ..other };
+        prop_assume!(query.check().is_ok() && other.check().is_ok());
+        let place = Position { key, id: BookId(id) };
+        let token = query.check().expect("good").token(&place);
+        let next = Query { page_token: Some(token.clone()), ..query.clone() };
+        prop_assert_eq!(next.check().expect("its own token").after, Some(place));
+        let same = |query: &Query| {
+            let checked = query.check().expect("good");
+            (checked.words, checked.topic, checked.sort)
+        };
+        let stray = Query { page_token: Some(token), ..other.clone() };
+        prop_assert_eq!(stray.check().is_ok(), same(&other) == same(&query));
+    }
+
+    #[test]
+    fn terms_are_words_in_lower_case(text in any::<String>()) {
+        for term in terms(&text) {
+            prop_assert!(!term.is_empty());
+            prop_assert!(!term.contains([' ', '"', '*', '%', '\0', '(', ')', '-', ':', '^', '\'']), "{:?}", term);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_written_and_read_exactly(time in times()) {
+        assert_travels(&time);
+    }
+}
+
+#[test]
+fn a_hundred_lines_travel_and_one_more_is_refused() {
+    let line = |n: usize| serde_json::json!({"book": n, "quantity": 1});
+    let json = |count| serde_json::Value::Array((0..count).map(line).collect());
+    assert_eq!(serde_json::from_value::<Lines>(json(100)).expect("a hundred").iter().count(), 100);
+    let refused = serde_json::from_value::<Lines>(json(101)).expect_err("one too many");
+    assert!(refused.to_string().contains("at most 100 lines"), "{refused}");
+    let of_one_book = serde_json::json!([{"book": 1, "quantity": 600}, {"book": 1, "quantity": 600}]);
+    assert!(serde_json::from_value::<Lines>(of_one_book).is_err(), "1200 copies of one book, in two lines");
+    assert!(serde_json::from_value::<Lines>(serde_json::json!([])).is_err());
+    assert!(serde_json::from_value::<Lines>(serde_json::json!([{"book": 1, "quantity": 0}])).is_err());
+}
+
+#[test]
+fn an_order_page_is_cut_where_the_next_begins() {
+    let sale = |seq| Entry {
+        seq: Seq(seq),
+        at: Timestamp(0),
+        kind: Kind::Sale,
+        key: Some(OrderId(Uuid::from_u128(seq.into()))),
+        changes: [Change { book: BookId(1), delta: -1, price_cents: Cents::ZERO, stock: 0 }].into_iter().collect(),
+    };
+    let orders: Vec<Order> = [9, 7, 4].map(|seq| sale(seq).order().expect("a sale")).into();
+    let page = OrderPage::cut(orders.clone(), 2);
+    assert_eq!(page.orders, orders[..2]);
+    let next = OrderQuery { page_size: Some(2), page_token: page.next_page_token };
+    assert_eq!(next.check(), Ok((2, Some(Seq(7)))));
+    assert_eq!(OrderPage::cut(orders.clone(), 3), OrderPage { orders, next_page_token: None });
+    assert_eq!(OrderPage::cut(Vec::new(), 3), OrderPage { orders: Vec::new(), next_page_token: None });
+}

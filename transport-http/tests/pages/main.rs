@@ -1,0 +1,7 @@
+//! The web pages over a real server, used the way a browser without JavaScript uses them.
+
+mod admin;
+mod browser;
+mod buying;
+mod reading;
+mod shop;

@@ -1,0 +1,254 @@
+//! Looking around: searches, errors, hostile texts, and what every page has in common.
+
+use axum::http::{Method, StatusCode, header};
+use bookstore_core::{BookText, NewBook};
+use std::{collections::BTreeSet, sync::atomic::Ordering};
+
+use crate::{
+    browser::{Page, attribute, tags},
+    shop::{Visit, book, one_book},
+};
+
+const NO_ORDER: &str = "/orders/0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000";
+
+#[tokio::test]
+async fn an_empty_shop_is_no_error() {
+    let visit = Visit::to(vec![]).await;
+    visit.browser.open("/").await.check(StatusCode::OK, &["No books yet", "bookstore import"]);
+    visit.browser.open("/topics").await.check(StatusCode::OK, &["No books yet"]);
+    visit.browser.open("/search").await.check(StatusCode::OK, &["Nothing found"]);
+    visit.browser.open("/search?q=&topic=&sort=").await.check(StatusCode::OK, &["Nothing found"]);
+    visit.browser.open("/search/none").await.check(StatusCode::OK, &["Nothing found"]);
+}
+
+fn hostile() -> NewBook {
+    let nasty = "<script>alert(\"1\")</script> & 'co'";
+    let text = BookText {
+        title: nasty.into(),
+        author: format!("{nasty} author"),
+        topic: "a/b?c#d%20\"<i>".into(),
+        subjects: vec![format!("{nasty} subject")],
+        year: Some(-400),
+        isbn: None,
+    };
+    NewBook { text, price_cents: bookstore_core::Cents::ZERO, stock: 3 }
+}
+
+#[tokio::test]
+async fn hostile_texts_are_shown_as_texts() {
+    let visit = Visit::to(vec![hostile(), book("Plain", "..", 5, 1)]).await;
+    let escaped = "&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62; &#38; &#39;co&#39;";
+    let form = visit.browser.open("/purchase/1").await.form("/purchase/1");
+    let order = visit.browser.submit(&form).await.url;
+    for url in ["/", "/search", "/search?q=script", "/info/1", "/purchase/1", &order] {
+        let page = visit.browser.open(url).await;
+        page.check(StatusCode::OK, &[escaped]);
+        assert!(!page.says("<script>") && !page.says("<i>"), "{url}: {}", page.html);
+    }
+    for words in ["\"><script>alert(1)</script>", "'\"&<", "a' OR 1=1 --", "\" NEAR * ^"] {
+        let form = visit.browser.open("/").await.form("/search").with("q", words);
+        let page = visit.browser.submit(&form).await;
+        assert_eq!(page.status, StatusCode::OK, "{words}");
+        assert_eq!(page.form("/search").get("q"), words, "what was searched for stays in the box");
+        assert!(!page.says("<script>"));
+    }
+}
+
+#[tokio::test]
+async fn every_topic_leads_to_its_books_whatever_its_name() {
+    let names = ["a/b?c#d%20\"<i>", "..", "naïve + sentimental", "100% & more", "C++"];
+    let visit = Visit::to(names.iter().map(|name| book(&format!("On {name}"), name, 5, 1)).collect()).await;
+    let home = visit.browser.open("/").await;
+    let topics: BTreeSet<String> =
+        home.links().into_iter().filter(|link| link.starts_with("/search") && link.len() > 8).collect();
+    assert_eq!(topics.len(), names.len(), "{topics:?}");
+    for link in topics {
+        let page = visit.browser.open(&link).await;
+        page.check(StatusCode::OK, &[]);
+        assert_eq!(tags(&page.html, "li").count(), 1, "{link}: {}", page.html);
+    }
+}
+
+#[tokio::test]
+async fn following_next_shows_every_book_once_in_order() {
+    let books = (1..=45).map(|n| book(&format!("Volume {n:03}"), "series", 10_000 - n, 1)).collect();
+    let visit = Visit::to(books).await;
+    let mut page = visit.browser.open("/search/series?q=volume&page_size=10").await;
+    page = visit.browser.open(&page.link("Price")).await;
+    let mut seen = Vec::new();
+    loop {
+        page.check(StatusCode::OK, &["“volume” in series", "aria-current=\"true\">Price"]);
+        seen.extend(page.links().into_iter().filter(|link| link.starts_with("/info/")));
+        if !page.says("Next page") {
+            break;
+        }
+        page = visit.browser.open(&page.link("Next page")).await;
+    }
+    let cheapest_first: Vec<String> = (1..=45).rev().map(|n| format!("/info/{n}")).collect();
+    assert_eq!(seen, cheapest_first);
+    page.check(StatusCode::OK, &["That is all"]);
+    let first = visit.browser.open(&page.link("First page")).await;
+    first.check(StatusCode::OK, &["Volume 045"]);
+    visit.browser.open(&page.link("Search all topics")).await.check(StatusCode::OK, &["“volume”</h1>"]);
+}
+
+#[tokio::test]
+async fn bad_queries_are_explained() {
+    let visit = Visit::to(one_book()).await;
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    visit.browser.open("/search?page_token=nonsense").await.check(unprocessable, &["does not lead", "See all books"]);
+    let long = format!("/search?q={}", "x".repeat(201));
+    visit.browser.open(&long).await.check(unprocessable, &["too much to search for", "200"]);
+    visit.browser.open("/search?page_size=101").await.check(unprocessable, &["Page_size"]);
+    // What only a person or a tracker would write is forgiven.
+    let forgiven = visit.browser.open("/search?sort=banana&utm_source=x&page_size=ten&q=queues&q=two").await;
+    forgiven.check(StatusCode::OK, &["Queues and Quays"]);
+}
+
+#[tokio::test]
+async fn errors_are_pages_for_browsers_and_problems_for_programs() {
+    let visit = Visit::to(one_book()).await;
+    let cases = [
+        ("/nowhere", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/assets/none.css", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/info/99", StatusCode::NOT_FOUND, "There is no such book"),
+        ("/purchase/99", StatusCode::NOT_FOUND, "There is no such book"),
+        ("/info/abc", StatusCode::BAD_REQUEST, "This address is not right"),
+        (NO_ORDER, StatusCode::NOT_FOUND, "There is no such order"),
+        ("/orders/abc", StatusCode::BAD_REQUEST, "This address is not right"),
+    ];
+    for (url, status, text) in cases {
+        let page = visit.browser.open(url).await;
+        page.check(status, &[text, "<html lang=\"en\">"]);
+        assert_eq!(page.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(page.headers.get_all(header::CONTENT_TYPE).iter().count(), 1);
+        let problem = visit.browser.send(Method::GET, url, &[], None).await;
+        let status = if url == "/purchase/99" { StatusCode::METHOD_NOT_ALLOWED } else { status };
+        assert_eq!(problem.status, status, "{url}");
+        assert_eq!(problem.headers[header::CONTENT_TYPE], "application/problem+json");
+    }
+    let unknown = visit.browser.open("/purchase/1").await.form("/purchase/1");
+    let mut elsewhere = unknown.clone();
+    elsewhere.action = "/purchase/99".into();
+    visit.browser.submit(&elsewhere).await.check(StatusCode::NOT_FOUND, &["There is no such book"]);
+    elsewhere.action = format!("{NO_ORDER}/cancel");
+    visit.browser.submit(&elsewhere).await.check(StatusCode::NOT_FOUND, &["There is no such order"]);
+}
+
+#[tokio::test]
+async fn when_the_catalogue_is_away_pages_suggest_to_try_again() {
+    let visit = Visit::to(one_book()).await;
+    visit.services.blind.store(true, Ordering::SeqCst);
+    for (url, text) in [("/info/1", "The shop is not available"), ("/", "The shop is very busy")] {
+        let page = visit.browser.open(url).await;
+        page.check(StatusCode::SERVICE_UNAVAILABLE, &[text, "Try again"]);
+        assert!(page.headers.contains_key(header::RETRY_AFTER));
+        assert_eq!(page.link("Try again"), "", "the same address");
+    }
+}
+
+#[tokio::test]
+async fn assets_are_kept_by_browsers_and_renewed_with_the_program() {
+    let visit = Visit::to(vec![]).await;
+    let home = visit.browser.open("/").await;
+    let css = tags(&home.html, "link").find_map(|tag| attribute(tag, "href")).unwrap();
+    let script = tags(&home.html, "script").find_map(|tag| attribute(tag, "src")).unwrap();
+    for (url, media_type) in [(&css, "text/css; charset=utf-8"), (&script, "text/javascript; charset=utf-8")] {
+        let asset = visit.browser.open(url).await;
+        asset.check(StatusCode::OK, &[]);
+        assert_eq!(asset.headers[header::CONTENT_TYPE], media_type);
+        assert_eq!(asset.headers[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
+        let tag = asset.headers[header::ETAG].to_str().unwrap().to_owned();
+        let known = visit.browser.send(Method::GET, url, &[("if-none-match", &tag)], None).await;
+        assert_eq!((known.status, known.html.as_str()), (StatusCode::NOT_MODIFIED, ""));
+        let other = url.replace("?v=", "?v=f");
+        let renewed = visit.browser.open(&other).await;
+        renewed.check(StatusCode::OK, &[]);
+        assert_eq!(renewed.headers[header::CACHE_CONTROL], "no-cache");
+    }
+    assert!(css.starts_with("/assets/shop.css?v=") && script.starts_with("/assets/shop.js?v="));
+}
+
+/// What a strict content security policy and assistive technology need of every page.
+#[track_caller]
+fn check_markup(page: &Page) {
+    let html = &page.html;
+    let count = |text: &str| html.matches(text).count();
+    assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"), "{}", page.url);
+    for one in ["<h1", "<main", "</main>", "<title>", "<header", "<footer"] {
+        assert_eq!(count(one), 1, "{one} on {}: {html}", page.url);
+    }
+    for none in ["<style", " style=", " onclick=", "javascript:", "<script>"] {
+        assert_eq!(count(none), 0, "{none} on {}", page.url);
+    }
+    let ids: Vec<_> = html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id twice on {}: {ids:?}", page.url);
+    for tag in tags(html, "input").chain(tags(html, "textarea")).filter(|tag| !tag.contains("type=\"hidden\"")) {
+        let id = attribute(tag, "id").unwrap();
+        assert!(html.contains(&format!("for=\"{id}\"")), "no label for {id} on {}", page.url);
+        if let Some(described) = attribute(tag, "aria-describedby") {
+            assert!(ids.contains(&described.as_str()), "nothing describes {id} on {}", page.url);
+        }
+    }
+    check_nesting(page);
+}
+
+/// Every element that is opened is closed, in order.
+#[track_caller]
+fn check_nesting(page: &Page) {
+    const VOID: [&str; 4] = ["meta", "link", "input", "img"];
+    let mut open = Vec::new();
+    for tag in page.html.split('<').skip(2) {
+        let name = tag.split([' ', '>', '\n']).next().unwrap();
+        match name.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop(), Some(closed), "{}: {tag}", page.url),
+            None if VOID.contains(&name) => {}
+            None => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{}: left open: {open:?}", page.url);
+}
+
+#[tokio::test]
+async fn every_page_is_well_made() {
+    let visit = Visit::to(vec![hostile(), book("Plain", "simple", 5, 0), book("Low", "simple", 5, 2)]).await;
+    let form = visit.browser.open("/purchase/1").await.form("/purchase/1");
+    let order = visit.browser.submit(&form).await.url;
+    let wrong = visit.browser.submit(&form.clone().with("quantity", "x")).await;
+    check_markup(&wrong);
+    check_markup(&visit.browser.open("/admin").await);
+    let login = visit.browser.open("/admin").await.form("/admin/login").with("token", crate::shop::TOKEN);
+    visit.browser.submit(&login).await.check(StatusCode::OK, &[]);
+    let bad_book = visit.browser.submit(&visit.browser.open("/admin/new").await.form("/admin/books")).await;
+    check_markup(&bad_book);
+    for url in [
+        "/",
+        "/topics",
+        "/search",
+        "/search?q=plain",
+        "/search?q=nothing+at+all",
+        "/search/simple",
+        "/search?page_token=x",
+        "/info/1",
+        "/info/2",
+        "/info/3",
+        "/purchase/1",
+        "/purchase/2",
+        &order,
+        "/nowhere",
+        "/info/99",
+        "/admin",
+        "/admin?q=plain",
+        "/admin/new",
+        "/admin/orders",
+        "/admin/orders?page_token=x",
+        "/admin/books/1",
+        "/admin/books/2",
+    ] {
+        check_markup(&visit.browser.open(url).await);
+    }
+    let cancelled = visit.browser.open(&order).await.form(&format!("{order}/cancel"));
+    check_markup(&visit.browser.submit(&cancelled).await);
+    check_markup(&Visit::to(vec![]).await.browser.open("/").await);
+    check_markup(&Visit::with(vec![], None).await.browser.open("/admin").await);
+}

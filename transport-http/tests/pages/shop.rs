@@ -1,0 +1,206 @@
+//! A shop on loopback whose services can be told to fail.
+
+use async_trait::async_trait;
+use bookstore_core::{
+    Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries, Error,
+    Lines, Listed, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
+    Status, SystemClock, Topic, store::memory,
+};
+use bookstore_transport_http::{
+    frontend::{Shop, router},
+    server::{self, ServerLimits},
+    token::AccessToken,
+};
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::net::TcpListener;
+
+use crate::browser::Browser;
+
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// How the next purchase or cancellation goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// Refused before any effect.
+    NotExecuted,
+    /// It happens, and the answer is lost.
+    AnswerLost,
+    /// It does not happen, and nobody knows.
+    RequestLost,
+}
+
+/// The services, and what goes wrong with them.
+pub(crate) struct Faulty {
+    catalog: Arc<Catalog>,
+    orders: Orders,
+    faults: Mutex<VecDeque<Fault>>,
+    /// `info` is not available.
+    pub(crate) blind: AtomicBool,
+    /// Orders are read from a copy that has not heard of any cancellation.
+    pub(crate) stale: AtomicBool,
+}
+
+impl Faulty {
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.faults.lock().unwrap().push_back(fault);
+    }
+
+    async fn keyed<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let fault = self.faults.lock().unwrap().pop_front();
+        match fault {
+            None => call.await,
+            Some(Fault::NotExecuted) => Err(Error::unavailable("injected")),
+            Some(Fault::RequestLost) => Err(Error::unknown("injected")),
+            Some(Fault::AnswerLost) => {
+                call.await?;
+                Err(Error::unknown("injected"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl OrderService for Faulty {
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
+        self.keyed(self.orders.purchase(id, lines)).await
+    }
+
+    async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        self.keyed(self.orders.cancel(id)).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order> {
+        let mut order = self.orders.order(id).await?;
+        if self.stale.load(Ordering::SeqCst) {
+            (order.status, order.cancelled_at) = (Status::Placed, None);
+        }
+        Ok(order)
+    }
+
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        self.orders.orders(query).await
+    }
+}
+
+#[async_trait]
+impl CatalogService for Faulty {
+    async fn search(&self, query: Query) -> Result<BookPage> {
+        self.catalog.search(query).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        if self.blind.load(Ordering::SeqCst) {
+            return Err(Error::overloaded("injected"));
+        }
+        self.catalog.topics().await
+    }
+
+    async fn info(&self, book: BookId) -> Result<Book> {
+        if self.blind.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("injected"));
+        }
+        self.catalog.info(book).await
+    }
+
+    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.catalog.reserve(order, lines).await
+    }
+
+    async fn release(&self, order: OrderId) -> Result<Receipt> {
+        self.catalog.release(order).await
+    }
+
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+        self.keyed(self.catalog.amend(book, change, key)).await
+    }
+
+    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+        self.keyed(self.catalog.list(books)).await
+    }
+
+    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        self.catalog.entries(after, limit, wait).await
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Order> {
+        self.catalog.find_order(order).await
+    }
+}
+
+/// A running shop, and somebody who visits it.
+pub(crate) struct Visit {
+    pub(crate) addr: SocketAddr,
+    pub(crate) browser: Browser,
+    /// The same services without the web around them.
+    pub(crate) services: Arc<Faulty>,
+}
+
+impl Visit {
+    /// A shop with these books and an admin token.
+    pub(crate) async fn to(books: Vec<NewBook>) -> Self {
+        Self::with(books, Some(AccessToken::new(TOKEN).unwrap())).await
+    }
+
+    pub(crate) async fn with(books: Vec<NewBook>, token: Option<AccessToken>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (store, reader) = memory::open(clock.as_ref());
+        let catalog = Arc::new(Catalog::start(store, reader, Arc::clone(&clock), CatalogOptions::default()).unwrap());
+        let orders = Orders::new(catalog.clone(), catalog.clone());
+        let services = Arc::new(Faulty {
+            catalog,
+            orders,
+            faults: Mutex::default(),
+            blind: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
+        });
+        services.catalog.list(books).await.unwrap();
+        let shop = Shop::new(services.clone(), services.clone(), clock, token);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        // The test's runtime ends the server.
+        tokio::spawn(server::serve(
+            server::tcp(listener),
+            router(shop),
+            ServerLimits::default(),
+            std::future::pending(),
+        ));
+        Self { addr, browser: Browser::new(addr), services }
+    }
+
+    pub(crate) async fn stock(&self, book: u64) -> u32 {
+        self.services.catalog.info(BookId(book)).await.unwrap().stock
+    }
+
+    pub(crate) async fn restock(&self, book: u64, delta: i64) {
+        self.services.catalog.amend(BookId(book), Amend::StockDelta { delta }, None).await.unwrap();
+    }
+
+    pub(crate) async fn reprice(&self, book: u64, cents: u64) {
+        let price_cents = Some(Cents::new(cents).unwrap());
+        let change = Amend::Set { price_cents, stock: None, version: None };
+        self.services.catalog.amend(BookId(book), change, None).await.unwrap();
+    }
+
+    pub(crate) async fn orders(&self) -> Vec<Order> {
+        self.services.orders(OrderQuery { page_size: Some(100), page_token: None }).await.unwrap().orders
+    }
+}
+
+pub(crate) fn book(title: &str, topic: &str, price_cents: u64, stock: u32) -> NewBook {
+    let text =
+        BookText { title: title.into(), author: "Ann Author".into(), topic: topic.into(), ..BookText::default() };
+    NewBook { text, price_cents: Cents::new(price_cents).unwrap(), stock }
+}
+
+/// One book, number 1, of which there are ten.
+pub(crate) fn one_book() -> Vec<NewBook> {
+    vec![book("Queues and Quays", "distributed systems", 1999, 10)]
+}
