@@ -9,6 +9,7 @@ pub mod audit;
 pub mod batch;
 pub mod book;
 pub mod catalog;
+pub mod check;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;

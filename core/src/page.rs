@@ -101,16 +101,19 @@ pub struct CheckedQuery {
     pub sort: Sort,
     /// Books a page.
     pub size: usize,
-    /// The last book of the page before.
+    /// The last book of the page before. Sorted by title, only its id counts: titles may be long, and never change.
     pub after: Option<Position>,
     about: String,
 }
 
 impl CheckedQuery {
-    /// The token that leads to the books after `last`.
+    /// The token that leads to the books after `last`: short enough for a URI, so a title is left to be looked up by the id.
     #[must_use]
     pub fn token(&self, last: &Position) -> String {
-        write_token(last, &self.about)
+        match last.key {
+            SortKey::Text(_) => write_token(&Position { key: SortKey::Integer(0), id: last.id }, &self.about),
+            SortKey::Integer(_) | SortKey::Real(_) => write_token(last, &self.about),
+        }
     }
 }
 

@@ -132,7 +132,8 @@ pub trait LedgerReader: Send + Sync {
     /// What a book says of itself.
     async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>>;
 
-    /// Every topic with its number of books, sorted by name.
+    /// Every topic with its number of books, sorted by name. As for a search, topics that differ in ASCII case only are
+    /// one, spelled as in the book that was listed first.
     async fn topics(&self) -> Result<Vec<Topic>>;
 
     /// Up to `limit` entries after `after`, none later than `head`, in order and without gaps.

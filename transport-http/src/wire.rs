@@ -189,3 +189,47 @@ pub fn read_problem(status: StatusCode, body: &[u8]) -> Error {
         _ => Error::unknown(message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn told(response: Response) -> Error {
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        read_problem(status, &body)
+    }
+
+    #[tokio::test]
+    async fn a_client_knows_what_a_transport_s_problem_means() {
+        let not_found = transport_problem(StatusCode::NOT_FOUND, "no such path", Executed::No);
+        assert_eq!(told(not_found).await, Error::malformed("no such path"));
+        let read_panicked = transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the log", Executed::No);
+        assert_eq!(told(read_panicked).await, Error::unavailable("see the log"));
+        let panicked = transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the log", Executed::Unknown);
+        assert_eq!(told(panicked).await, Error::unknown("see the log"));
+    }
+
+    #[test]
+    fn a_stranger_s_answer_is_unknown_unless_it_is_a_refusal() {
+        for (status, executed) in
+            [(400, Executed::No), (429, Executed::No), (503, Executed::No), (500, Executed::Unknown)]
+        {
+            let error = read_problem(StatusCode::from_u16(status).unwrap(), b"<html>");
+            assert_eq!(error.executed(), executed, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_bare_errors_are_given_a_shape() {
+        let bare = normalise((StatusCode::BAD_REQUEST, "no good").into_response()).await;
+        assert_eq!(told(bare).await, Error::malformed("no good"));
+        for kept in [
+            (StatusCode::OK, "fine").into_response(),
+            (StatusCode::NOT_FOUND, axum::response::Html("<p>no")).into_response(),
+        ] {
+            let before = kept.headers().clone();
+            assert_eq!(normalise(kept).await.headers(), &before);
+        }
+    }
+}

@@ -1,8 +1,8 @@
 use crate::support::{Dir, bookstore};
 
 const COMMANDS: [&str; 16] = [
-    "monolith", "catalog", "order", "frontend", "import", "search", "topics", "info", "buy", "cancel", "orders", "restock",
-    "price", "add", "audit", "backup",
+    "monolith", "catalog", "order", "frontend", "import", "search", "topics", "info", "buy", "cancel", "orders",
+    "restock", "price", "add", "audit", "backup",
 ];
 
 #[test]

@@ -29,7 +29,8 @@ fn refusals_exit_with_1_and_say_what_helps() {
     let dir = Dir::new();
     let server = dir.monolith();
     let run = |args: &[&str]| dir.run(&[args, &["--server", &server.url]].concat());
-    run(&["buy", "2", "--quantity", "11"]).failed(1, &["has 10 in stock", "Nothing was bought", "bookstore buy 2 --quantity 10"]);
+    run(&["buy", "2", "--quantity", "11"])
+        .failed(1, &["has 10 in stock", "Nothing was bought", "bookstore buy 2 --quantity 10"]);
     run(&["buy", "2", "--price", "1"]).failed(1, &["costs 49.99", "--price 4999"]);
     run(&["buy", "2", "--quantity", "1001"]).failed(1, &["quantity"]);
     run(&["buy", "99999"]).failed(1, &["there is no book 99999"]);
@@ -80,9 +81,8 @@ fn programs_get_the_wire_json() {
 fn the_admin_restocks_reprices_and_adds_once_per_key() {
     let dir = Dir::new();
     let server = dir.monolith();
-    let run = |args: &[&str]| {
-        dir.run(&[args, &["--server", &server.url, "--admin-token-file", "admin.token"]].concat())
-    };
+    let run =
+        |args: &[&str]| dir.run(&[args, &["--server", &server.url, "--admin-token-file", "admin.token"]].concat());
     let key = "0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55";
     for _ in 0..2 {
         let book = run(&["restock", "1", "5", "--key", key]).ok().out;

@@ -5,7 +5,8 @@ use std::{fs, time::Duration};
 fn it_says_where_it_listens_serves_and_stops_in_good_order() {
     let dir = Dir::new();
     let server = dir.monolith();
-    assert!(server.ready().url.starts_with("http://127.0.0.1:"));
+    server.ready();
+    assert!(server.url.starts_with("http://127.0.0.1:"));
     assert!(server.get("/search/distributed%20systems").contains("RPCs for Noobs"));
     assert!(server.get("/livez").starts_with("HTTP/1.1 200"));
     let metrics = server.get("/metrics");
@@ -20,7 +21,8 @@ fn the_sample_catalogue_is_listed_once_and_only_if_wanted() {
     let books = |dir: &Dir, args: &[&str]| {
         let server = dir.serve(args);
         let topics = dir.run(&["topics", "--json", "--server", &server.url]).ok().json();
-        let count: u64 = topics["topics"].as_array().unwrap().iter().map(|topic| topic["books"].as_u64().unwrap()).sum();
+        let count: u64 =
+            topics["topics"].as_array().unwrap().iter().map(|topic| topic["books"].as_u64().unwrap()).sum();
         assert_eq!(server.stop(), Some(0));
         count
     };

@@ -12,24 +12,27 @@ use std::{
 };
 use tempfile::TempDir;
 
-pub const ADMIN_TOKEN: &str = "0123456789abcdef0123456789abcdef-admin";
-pub const SERVER_TOKEN: &str = "0123456789abcdef0123456789abcdef-server";
+pub(crate) const ADMIN_TOKEN: &str = "0123456789abcdef0123456789abcdef-admin";
+pub(crate) const SERVER_TOKEN: &str = "0123456789abcdef0123456789abcdef-server";
 
 /// The executable with nothing of ours in its environment.
-pub fn bookstore(args: &[&str]) -> Command {
+pub(crate) fn bookstore(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bookstore"));
-    let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("BOOKSTORE_"));
-    ours.for_each(|name| drop(command.env_remove(name)));
+    let ours =
+        std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("BOOKSTORE_"));
+    for name in ours {
+        command.env_remove(name);
+    }
     command.env_remove("RUST_LOG").args(args).stdin(Stdio::null());
     command
 }
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Ended {
@@ -41,13 +44,13 @@ impl From<Output> for Ended {
 
 impl Ended {
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self
     }
 
     #[track_caller]
-    pub fn failed(self, code: i32, says: &[&str]) -> Self {
+    pub(crate) fn failed(self, code: i32, says: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         for part in says {
             assert!(self.err.contains(part), "{part:?} is missing in {self:#?}");
@@ -56,65 +59,65 @@ impl Ended {
     }
 
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
 
 /// A directory for one test, and commands that run in it.
-pub struct Dir(TempDir);
+pub(crate) struct Dir(TempDir);
 
 impl Dir {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = Self(TempDir::new().unwrap());
         dir.write_secret("admin.token", ADMIN_TOKEN);
         dir.write_secret("server.token", SERVER_TOKEN);
         dir
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         fs::write(self.path(name), text).unwrap();
     }
 
-    pub fn write_secret(&self, name: &str, text: &str) {
+    pub(crate) fn write_secret(&self, name: &str, text: &str) {
         self.write(name, text);
         #[cfg(unix)]
         fs::set_permissions(self.path(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = bookstore(args);
         command.current_dir(self.0.path());
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         self.command(args).output().unwrap().into()
     }
 
     /// Starts a server on any free port.
-    pub fn serve(&self, args: &[&str]) -> Server {
+    pub(crate) fn serve(&self, args: &[&str]) -> Server {
         let mut all = args.to_vec();
         all.extend(["--listen", "127.0.0.1:0"]);
         Server::start(self.0.path(), &all)
     }
 
     /// A shop in one process, with an admin.
-    pub fn monolith(&self) -> Server {
+    pub(crate) fn monolith(&self) -> Server {
         self.serve(&["monolith", "--admin-token-file", "admin.token"])
     }
 }
 
 /// A running server, killed at the latest when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     dir: PathBuf,
     args: Vec<String>,
-    pub url: String,
+    pub(crate) url: String,
     log: Arc<Mutex<String>>,
 }
 
@@ -136,36 +139,36 @@ impl Server {
         Self { dir: dir.to_path_buf(), args, url: url.to_owned(), child, log }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
     /// `kill -9`, as a power cut would be for the process.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and how it ended then.
-    pub fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal("TERM");
         self.wait(Duration::from_secs(20))
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
-    pub fn wait(&mut self, most: Duration) -> Option<i32> {
+    pub(crate) fn wait(&mut self, most: Duration) -> Option<i32> {
         let until = Instant::now() + most;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -177,7 +180,7 @@ impl Server {
     }
 
     /// Starts again on the same port with the same store.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let mut args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let at = args.iter().position(|arg| *arg == "--listen").unwrap() + 1;
         let address = self.address().to_owned();
@@ -187,17 +190,16 @@ impl Server {
     }
 
     /// Waits until `/readyz` says yes.
-    pub fn ready(&self) -> &Self {
+    pub(crate) fn ready(&self) {
         let until = Instant::now() + Duration::from_secs(20);
         while !self.get("/readyz").starts_with("HTTP/1.1 200") {
             assert!(Instant::now() < until, "{:?} is not ready: {} {}", self.args, self.get("/readyz"), self.log());
             thread::sleep(Duration::from_millis(10));
         }
-        self
     }
 
     /// A request without any library of ours: the whole answer as text.
-    pub fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         use std::{io::Write as _, net::TcpStream};
         let mut stream = TcpStream::connect(self.address()).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
@@ -207,13 +209,13 @@ impl Server {
     }
 
     /// The shop behind it, for an admin. Needs a runtime.
-    pub fn shop(&self) -> Bookstore {
+    pub(crate) fn shop(&self) -> Bookstore {
         admin(&self.url)
     }
 }
 
 /// The shop behind these frontends, for an admin. Needs a runtime.
-pub fn admin(urls: &str) -> Bookstore {
+pub(crate) fn admin(urls: &str) -> Bookstore {
     let admin_token = Some(AccessToken::new(ADMIN_TOKEN).unwrap());
     Bookstore::connect_with(urls, ConnectOptions { admin_token, ..ConnectOptions::default() }).unwrap()
 }

@@ -111,6 +111,9 @@ pub(super) async fn pages_through_long_titles(d: Deployment) {
     d.list((0..4).map(long).collect()).await;
     let books = d.read_all(Query { sort: Sort::Title, page_size: Some(1), ..Query::default() }).await;
     assert_eq!(books.iter().map(|book| book.id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let first = Query { sort: Sort::Title, page_size: Some(1), ..Query::default() };
+    let token = d.catalog.search(first).await.expect("a page").next_page_token.expect("there are more");
+    assert!(token.len() <= 200, "a token fits a URI, whatever the title: {} bytes", token.len());
 }
 
 pub(super) async fn rejects_strange_tokens(d: Deployment) {

@@ -108,12 +108,13 @@ pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
 
 pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
     let long = "a subject of many words that go on and on";
+    let endless = format!("{}near whose end there is a ledger", "A title of many words, ".repeat(40));
     d.list(vec![
-        saying("One", "Nobody", &["ledger"]),
+        saying("One", "", &["ledger"]),
         saying("Two", "Ledger", &[]),
-        saying("A rather long title that has the word ledger only near its very end", "Nobody", &[long]),
-        saying("Four", "Somebody with a long name like Ledger", &[long, long]),
-        saying("Ledger", "Nobody", &[]),
+        saying(&endless, "Nobody", &[long; 32]),
+        saying("Four", &format!("{}, Ledger", "Nobody in particular".repeat(20)), &[long; 32]),
+        saying("Ledger", "", &[]),
         saying("Six", "Nobody", &[long, "ledger"]),
     ])
     .await;
@@ -194,9 +195,11 @@ pub(super) async fn shows_price_and_stock_as_they_are(d: Deployment) {
 
 pub(super) async fn counts_topics(d: Deployment) {
     assert_eq!(d.catalog.topics().await, Ok(Vec::new()));
-    d.list(vec![on("systems", "A"), on("cooking", "B"), on("systems", "C"), on("über alles", "D")]).await;
+    let listed =
+        [("Systems", "A"), ("cooking", "B"), ("systems", "C"), ("über alles", "D"), ("Cooking", "E"), ("SYSTEMS", "F")];
+    d.list(listed.into_iter().map(|(topic, title)| on(topic, title)).collect()).await;
     let topic = |topic: &str, books| Topic { topic: topic.into(), books };
-    assert_eq!(d.catalog.topics().await, Ok(vec![topic("cooking", 1), topic("systems", 2), topic("über alles", 1)]));
+    assert_eq!(d.catalog.topics().await, Ok(vec![topic("cooking", 2), topic("Systems", 3), topic("über alles", 1)]));
     d.buy(BookId(2), 10).await.expect("there are ten");
     assert_eq!(d.catalog.topics().await.map(|topics| topics.len()), Ok(3), "a sold-out book is still a book");
 }

@@ -98,6 +98,10 @@ impl Ledger {
         }
     }
 
+    fn title(&self, book: BookId) -> SortKey {
+        SortKey::Text(self.texts.get(&book).map(|text| text.title.to_ascii_lowercase()).unwrap_or_default())
+    }
+
     fn position(&self, book: BookId, text: &BookText, query: &CheckedQuery) -> Option<Position> {
         if query.topic.as_ref().is_some_and(|topic| !topic.eq_ignore_ascii_case(&text.topic)) {
             return None;
@@ -106,7 +110,7 @@ impl Ledger {
         let key = match query.sort {
             Sort::Relevance if query.words.is_some() => SortKey::Real(rank),
             Sort::Relevance => SortKey::Integer(0),
-            Sort::Title => SortKey::Text(text.title.to_ascii_lowercase()),
+            Sort::Title => self.title(book),
             Sort::Price => {
                 let price = self.levels.get(book)?.price_cents.get();
                 SortKey::Integer(i64::try_from(price).unwrap_or(i64::MAX))
@@ -218,7 +222,11 @@ impl LedgerReader for MemoryReader {
             let position = ledger.position(*book, text, &query)?;
             Some(Found { position, text: Arc::clone(text) })
         });
-        let later = |found: &Found| query.after.as_ref().is_none_or(|after| before(after, &found.position).is_lt());
+        let after = query.after.as_ref().map(|after| match query.sort {
+            Sort::Title => Position { key: ledger.title(after.id), id: after.id },
+            _ => after.clone(),
+        });
+        let later = |found: &Found| after.as_ref().is_none_or(|after| before(after, &found.position).is_lt());
         let mut found: Vec<Found> = matches.filter(later).collect();
         found.sort_by(|a, b| before(&a.position, &b.position));
         found.truncate(query.size + 1);
@@ -230,11 +238,12 @@ impl LedgerReader for MemoryReader {
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
-        let mut counts = BTreeMap::<String, u64>::new();
+        let mut topics = BTreeMap::<String, Topic>::new();
         for text in lock(&self.ledger).texts.values() {
-            *counts.entry(text.topic.clone()).or_default() += 1;
+            let first = || Topic { topic: text.topic.clone(), books: 0 };
+            topics.entry(text.topic.to_ascii_lowercase()).or_insert_with(first).books += 1;
         }
-        Ok(counts.into_iter().map(|(topic, books)| Topic { topic, books }).collect())
+        Ok(topics.into_values().collect())
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {

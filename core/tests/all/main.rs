@@ -6,5 +6,11 @@ mod decide;
 mod failing;
 mod failures;
 mod fixture;
+mod follow;
 mod properties;
+mod races;
+#[cfg(feature = "sqlite")]
+mod reopen;
+#[cfg(feature = "sqlite")]
+mod search;
 mod wire;

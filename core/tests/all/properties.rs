@@ -8,7 +8,12 @@ use bookstore_core::{
     store::{LedgerReader, LedgerStore, memory},
 };
 use proptest::{
-    collection::vec, option, prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner,
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{Index, select},
+    strategy::ValueTree as _,
+    test_runner::TestRunner,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
@@ -64,8 +69,18 @@ fn listings() -> impl Strategy<Value = Command> {
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let release = keys().prop_map(|order| Command::Release { order });
     let command = prop_oneof![3 => listings(), 8 => reserves(), 3 => release, 4 => amends()];
+    // One in four is sent again later.
+    let repeated = (command, option::weighted(0.25, any::<Index>()));
     // A shop that is empty for long would refuse nearly everything.
-    (vec(listings(), 1..6), vec(command, 1..60)).prop_map(|(first, rest)| first.into_iter().chain(rest).collect())
+    (vec(listings(), 1..6), vec(repeated, 1..60)).prop_map(|(mut commands, rest)| {
+        for (command, again) in rest {
+            commands.push(command);
+            if let Some(again) = again {
+                commands.push(commands[again.index(commands.len())].clone());
+            }
+        }
+        commands
+    })
 }
 
 /// What happens to a store after so many commands of one batch.

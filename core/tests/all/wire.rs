@@ -277,7 +277,12 @@ proptest! {
         let place = Position { key, id: BookId(id) };
         let token = query.check().expect("good").token(&place);
         let next = Query { page_token: Some(token.clone()), ..query.clone() };
-        prop_assert_eq!(next.check().expect("its own token").after, Some(place));
+        let after = next.check().expect("its own token").after.expect("a place");
+        match place.key {
+            // A title is looked up again, and makes no long tokens.
+            SortKey::Text(_) => prop_assert!(after.id == place.id && token.len() < 100),
+            _ => prop_assert_eq!(after, place),
+        }
         let same = |query: &Query| {
             let checked = query.check().expect("good");
             (checked.words, checked.topic, checked.sort)

@@ -120,6 +120,17 @@ async fn a_form_of_another_site_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_form_of_this_site_works_where_browsers_only_send_the_origin() {
+    let visit = signed_in().await;
+    let form = form(&visit, RESTOCK).await;
+    let origin = format!("http://{}", visit.addr);
+    let media = ("content-type", "application/x-www-form-urlencoded");
+    let body = format!("delta=5&key={}", form.get("key"));
+    let page = visit.browser.send(Method::POST, RESTOCK, &[("origin", &origin), media], Some(body)).await;
+    assert_eq!((page.status, visit.stock(1).await), (StatusCode::SEE_OTHER, 15));
+}
+
+#[tokio::test]
 async fn a_restock_happens_once_per_form() {
     let visit = signed_in().await;
     let add = form(&visit, RESTOCK).await.with("delta", "5");

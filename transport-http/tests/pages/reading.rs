@@ -190,6 +190,12 @@ fn check_markup(page: &Page) {
             assert!(ids.contains(&described.as_str()), "nothing describes {id} on {}", page.url);
         }
     }
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    if html.contains("method=\"post\"") {
+        // With no-referrer a browser would call the origin of a form null, which nobody can tell from a forged one.
+        assert_eq!(page.headers[header::REFERRER_POLICY], "same-origin", "{}", page.url);
+    }
     check_nesting(page);
 }
 

@@ -201,6 +201,9 @@ fn text(connection: &Connection, book: BookId) -> Result<Option<Arc<BookText>>, 
     Ok(statement.query_row([id], |row| text_of(row, 0)).optional()?)
 }
 
+/// With `min(id)`, SQLite takes the bare column from the row that has it.
+const SPELLED_AS_FIRST_LISTED: &str = "SELECT topic, count(*), min(id) FROM book GROUP BY topic ORDER BY topic";
+
 fn topics(connection: &Connection, cache: &Mutex<(i64, Vec<Topic>)>) -> Result<Vec<Topic>, StoreError> {
     let last: Option<i64> = connection.query_row("SELECT max(id) FROM book", [], |row| row.get(0))?;
     let last = last.unwrap_or_default();
@@ -210,7 +213,7 @@ fn topics(connection: &Connection, cache: &Mutex<(i64, Vec<Topic>)>) -> Result<V
             return Ok(cached.1.clone());
         }
     }
-    let mut statement = connection.prepare_cached("SELECT topic, count(*) FROM book GROUP BY topic ORDER BY topic")?;
+    let mut statement = connection.prepare_cached(SPELLED_AS_FIRST_LISTED)?;
     let rows = statement.query_map([], |row| Ok(Topic { topic: row.get(0)?, books: to_u64(row.get(1)?) }))?;
     let topics: Vec<Topic> = rows.collect::<Result<_, _>>()?;
     *cache.lock().expect("nobody panics with it") = (last, topics.clone());
@@ -270,7 +273,10 @@ fn search_sql(query: &CheckedQuery) -> (String, Vec<Value>) {
             conditions.extend(after.map(|(key, id)| format!("0 >= {key} AND book.id > {id}")));
             sorted_sql("0", from, &conditions, "book.id", &limit)
         }
-        (Sort::Title, _) => keyed_sql("book.title", from, conditions, after, &limit),
+        (Sort::Title, _) => {
+            let title = |id: &str| format!("(SELECT title FROM book WHERE id = {id})");
+            keyed_sql("book.title", from, conditions, after.map(|(_, id)| (title(&id), id)), &limit)
+        }
         (Sort::Price, _) => keyed_sql("book.price_cents", from, conditions, after, &limit),
         (Sort::Newest, _) => keyed_sql("ifnull(-book.year, 10000)", from, conditions, after, &limit),
     };
@@ -297,7 +303,7 @@ fn sorted_sql(key: &str, from: &str, conditions: &[String], order: &str, limit: 
 fn ranked_sql(from: &str, conditions: &[String], after: Option<(String, String)>, limit: &str) -> String {
     let filter = filter(conditions);
     let after = after.map_or_else(String::new, |(rank, id)| format!("WHERE (rank, id) > ({rank}, {id})"));
-    // Weights so far apart that no difference in length lets an author outrank a title, or a subject an author.
+    // Weights so far apart that a word in a title outranks it in an author, and that one in a subject, whatever their lengths.
     let matches = format!("SELECT book.id AS id, bm25(book_fts, 1e10, 1e5, 1.0) AS rank FROM {from} {filter}");
     let page = format!("SELECT id, rank FROM ({matches}) {after} ORDER BY rank, id LIMIT {limit}");
     format!(

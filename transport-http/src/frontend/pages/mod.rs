@@ -63,3 +63,17 @@ async fn patiently<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
 fn see_other(url: &str) -> Response {
     Redirect::to(url).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_has_an_unknown_outcome() {
+        let silent = patiently(std::future::pending::<Result<()>>()).await;
+        assert!(matches!(silent, Err(Error::Unknown { .. })));
+        assert_eq!(patiently(async { Ok(1) }).await, Ok(1));
+        let refused = Error::overloaded("full");
+        assert_eq!(patiently(async { Err::<(), _>(refused.clone()) }).await, Err(refused));
+    }
+}

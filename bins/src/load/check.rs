@@ -1,0 +1,236 @@
+//! The check after the load: every order is read back, and the three promises are held against what is found.
+
+mod books;
+mod ledger;
+mod orders;
+
+use bookstore_core::BookId;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+use self::{ledger::LedgerCheck, orders::Readings};
+use super::{
+    client::Client,
+    drive::Run,
+    purchases::{Finding, Findings, Promise, Purchase, Told},
+    stop::Ending,
+    watch::{Phase, Watch},
+};
+
+/// What a check says of a promise, or of all three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything that was looked at is as promised.
+    Kept,
+    /// Nothing wrong was found, but not everything could be looked at.
+    Incomplete,
+    /// Something was found that must not be so.
+    Broken,
+}
+
+impl Verdict {
+    /// In a word or two.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Incomplete => "not proven",
+            Self::Broken => "BROKEN",
+        }
+    }
+}
+
+/// What was found out about one promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromiseCheck {
+    /// Which.
+    pub promise: Promise,
+    /// Whether it is kept.
+    pub verdict: Verdict,
+    /// What was looked at, in words.
+    pub checked: String,
+    /// What was not looked at, and why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_checked: Option<String>,
+    /// Findings against it.
+    pub findings: u64,
+}
+
+/// The result of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The worst of the three.
+    pub verdict: Verdict,
+    /// Each promise.
+    pub promises: Vec<PromiseCheck>,
+    /// Purchases that were acknowledged.
+    pub acknowledged: u64,
+    /// Those among them that were read back just as answered.
+    pub confirmed: u64,
+    /// Purchases whose outcome stayed unknown.
+    pub unknown: u64,
+    /// Orders among them that exist.
+    pub unknown_existing: u64,
+    /// Orders that could not be read, because the shop did not answer or the check was stopped.
+    pub unread: u64,
+    /// Entries of the ledger that were replayed; `None` without the admin token.
+    pub ledger_entries: Option<u64>,
+    /// All findings.
+    pub findings_total: u64,
+    /// The first ones of each promise.
+    pub findings: Vec<Finding>,
+}
+
+/// What came out of the parts of a check.
+struct Parts<'a> {
+    findings: &'a Findings,
+    purchases: &'a [Purchase],
+    readings: Readings,
+    ledger: Option<LedgerCheck>,
+    books: books::Compared,
+    again: u64,
+}
+
+/// Checks what `purchases` were told. `again` is how many of them were sent and answered twice.
+pub(super) async fn check(run: &Run, purchases: Vec<Purchase>, again: u64, ending: &Ending, watch: &Watch) -> Check {
+    let mut purchases = purchases;
+    purchases.sort_unstable_by_key(|purchase| purchase.id);
+    let purchases: Arc<[Purchase]> = purchases.into();
+    let with_ledger = run.servers.has_token();
+    let readings = orders::read_back(run, &purchases, !with_ledger, ending, watch).await;
+    let sold = sold(&purchases, &readings);
+    let mut client = Client::new(Arc::clone(&run.servers), 0, run.load.seed);
+    let (ledger, books) = if with_ledger {
+        watch.enter(Phase::Ledger, None);
+        let mut ledger = LedgerCheck::new(&purchases, &run.findings);
+        let books = books::against_ledger(run, &mut ledger, &mut client, ending, watch).await;
+        ledger.finish();
+        (Some(ledger), books)
+    } else {
+        watch.enter(Phase::Books, Some(sold.len() as u64));
+        (None, books::against_sales(run, &sold, &mut client, ending, watch).await)
+    };
+    Parts { findings: &run.findings, purchases: &purchases, readings, ledger, books, again }.judged()
+}
+
+/// Copies sold of each book, as far as this run knows.
+fn sold(purchases: &[Purchase], readings: &Readings) -> BTreeMap<BookId, i64> {
+    let mut sold = BTreeMap::new();
+    for purchase in purchases {
+        // Refused ones, too: their books are looked at, with nothing sold.
+        *sold.entry(purchase.book).or_default() += i64::from(matches!(purchase.told, Told::Sold { .. }));
+    }
+    for at in &readings.existing {
+        *sold.entry(purchases[*at].book).or_default() += 1;
+    }
+    sold
+}
+
+impl Parts<'_> {
+    fn judged(self) -> Check {
+        let count = |told: fn(&Told) -> bool| self.purchases.iter().filter(|purchase| told(&purchase.told)).count() as u64;
+        let (acknowledged, unknown) = (count(|told| matches!(told, Told::Sold { .. })), count(|told| *told == Told::Nothing));
+        let promises = vec![self.never_oversold(), self.never_lost(acknowledged, unknown), self.never_double()];
+        Check {
+            verdict: promises.iter().map(|promise| promise.verdict).max().unwrap_or(Verdict::Kept),
+            findings_total: promises.iter().map(|promise| promise.findings).sum(),
+            promises,
+            acknowledged,
+            confirmed: self.readings.confirmed,
+            unknown,
+            unknown_existing: self.readings.existing.len() as u64,
+            unread: self.readings.unread,
+            ledger_entries: self.ledger.as_ref().map(LedgerCheck::entries),
+            findings: self.findings.named(),
+        }
+    }
+
+    fn promise(&self, promise: Promise, complete: bool, checked: String, not_checked: Option<String>) -> PromiseCheck {
+        let findings = self.findings.count(promise);
+        let verdict = match (findings, complete) {
+            (1.., _) => Verdict::Broken,
+            (0, true) => Verdict::Kept,
+            (0, false) => Verdict::Incomplete,
+        };
+        PromiseCheck { promise, verdict, checked, not_checked, findings }
+    }
+
+    fn ledger_trouble(&self) -> Option<String> {
+        let trouble = self.ledger.as_ref()?.trouble()?;
+        Some(format!("the ledger could not be read to its end: {trouble}"))
+    }
+
+    fn never_oversold(&self) -> PromiseCheck {
+        let books = &self.books;
+        let compared = many(books.compared, "book", "books");
+        let (checked, mut not_checked) = match &self.ledger {
+            Some(ledger) => {
+                let entries = many(ledger.entries(), "entry", "entries");
+                (format!("{entries} of the ledger replayed; the stock of {compared} is the sum of its entries"), None)
+            }
+            None => (
+                format!("{compared}: no more copies sold than there were, and the stock fell by at least as many"),
+                Some("the ledger, where other people's sales and restocks are, too: give the admin token for that".to_owned()),
+            ),
+        };
+        let complete = books.unread == 0 && self.ledger_trouble().is_none();
+        if !complete {
+            let unread = format!("{} could not be read", many(books.unread, "book", "books"));
+            not_checked = Some(self.ledger_trouble().unwrap_or(unread));
+        }
+        self.promise(Promise::NeverOversold, complete, checked, not_checked)
+    }
+
+    fn never_lost(&self, acknowledged: u64, unknown: u64) -> PromiseCheck {
+        let Readings { confirmed, existing, unread, trouble, .. } = &self.readings;
+        let of = if *confirmed == acknowledged { String::new() } else { format!(" of {}", grouped(acknowledged)) };
+        let mut checked = format!("{}{of} acknowledged {} read back as answered", grouped(*confirmed), plural(acknowledged, "order", "orders"));
+        if unknown > 0 {
+            let stayed = format!("{} stayed without an answer", many(unknown, "purchase", "purchases"));
+            checked.push_str(&format!("; {stayed}, {} of them did happen", grouped(existing.len() as u64)));
+        }
+        let mut not_checked = (*unread > 0).then(|| {
+            let why = trouble.as_deref().unwrap_or("the check was stopped");
+            format!("{} could not be read back: {why}", many(*unread, "order", "orders"))
+        });
+        not_checked = not_checked.or_else(|| self.ledger_trouble());
+        self.promise(Promise::NeverLost, not_checked.is_none(), checked, not_checked)
+    }
+
+    fn never_double(&self) -> PromiseCheck {
+        let ids = many(self.purchases.len() as u64, "order id", "order ids");
+        let again = many(self.again, "purchase was", "purchases were");
+        let refused = self.purchases.iter().filter(|purchase| purchase.told == Told::NotSold).count() as u64;
+        let place = if self.ledger.is_some() { "the ledger" } else { "the shop" };
+        let mut checked = format!("{ids}, each with one answer; {again} sent twice and answered alike");
+        if refused > 0 {
+            let refused = many(refused, "refused one has", "refused ones have");
+            checked.push_str(&format!("; {refused} no order in {place}"));
+        }
+        let unread = (self.readings.unread > 0 && self.ledger.is_none()).then(|| "not every order could be read".to_owned());
+        let not_checked = unread.or_else(|| self.ledger_trouble());
+        self.promise(Promise::NeverDouble, not_checked.is_none(), checked, not_checked)
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn plural(number: u64, one: &'static str, more: &'static str) -> &'static str {
+    if number == 1 { one } else { more }
+}
+
+fn many(number: u64, one: &'static str, more: &'static str) -> String {
+    format!("{} {}", grouped(number), plural(number, one, more))
+}

@@ -1,0 +1,333 @@
+//! What a run has shown, for people and for programs.
+
+use bookstore_core::{BookId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Mix, Pace,
+    check::Check,
+    drive::{Driven, Reason, Run},
+    mix::{Operation, Share},
+    purchases::{Purchase, Told},
+    record::{Latencies, Recorded, Slot, Tally},
+};
+
+/// What a run has shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadResult {
+    /// The servers that were asked.
+    pub servers: Vec<String>,
+    /// What clients did.
+    pub mix: Mix,
+    /// How often, in percent.
+    pub shares: Vec<Share>,
+    /// The loop, closed or open.
+    pub pace: Pace,
+    /// What the choices were drawn from.
+    pub seed: u64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long the shop was loaded before anything was measured.
+    pub warmup_seconds: f64,
+    /// How long it was to be measured.
+    pub planned_seconds: f64,
+    /// How long it was measured.
+    pub measured_seconds: f64,
+    /// Why it ended.
+    pub ended: Reason,
+    /// All operations together.
+    pub total: Numbers,
+    /// Each operation.
+    pub operations: Vec<OperationNumbers>,
+    /// Open loop: arrivals for which there was never a free client. They are in none of the other numbers.
+    pub not_started: u64,
+    /// Open loop: how long arrivals waited for a free client. It is part of their latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Latency>,
+    /// The run moment by moment, warm-up included.
+    pub timeline: Vec<Moment>,
+    /// How the race went, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<RaceResult>,
+    /// Whether the three promises were kept.
+    pub check: Check,
+}
+
+/// Counts and latencies of operations that were to begin in the measured time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Throughput: answers, yes or no, a second.
+    pub answered_per_second: f64,
+    /// Goodput: operations a second that did what was asked.
+    pub succeeded_per_second: f64,
+    /// Operations that did what was asked.
+    pub succeeded: u64,
+    /// Operations that the shop refused, by the problem's code.
+    pub refused: BTreeMap<String, u64>,
+    /// Operations without an answer, or answered that the shop cannot serve now, by kind.
+    pub failed: BTreeMap<String, u64>,
+    /// Tries after the first one.
+    pub retries: u64,
+    /// Latency of what was answered, from the intended start to the end of the last try.
+    pub latency: Option<Latency>,
+}
+
+impl Numbers {
+    /// How many were refused.
+    #[must_use]
+    pub fn refused_total(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
+    /// How many failed.
+    #[must_use]
+    pub fn failed_total(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
+    fn of(tally: &Tally, seconds: f64) -> Self {
+        let named = |counts: &BTreeMap<&'static str, u64>| counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
+        let mut numbers = Self {
+            succeeded: tally.succeeded,
+            refused: named(&tally.refused),
+            failed: named(&tally.failed),
+            retries: tally.retries,
+            latency: Latency::of(&tally.latencies),
+            ..Self::default()
+        };
+        numbers.answered_per_second = rate(numbers.succeeded + numbers.refused_total(), seconds);
+        numbers.succeeded_per_second = rate(numbers.succeeded, seconds);
+        numbers
+    }
+}
+
+/// The numbers of one operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationNumbers {
+    /// Which.
+    pub operation: Operation,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub numbers: Numbers,
+}
+
+/// Latencies in microseconds, to three digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// The median.
+    pub p50_us: u64,
+    /// Nine in ten were at most this.
+    pub p90_us: u64,
+    /// 99 in a hundred.
+    pub p99_us: u64,
+    /// 999 in a thousand.
+    pub p999_us: u64,
+    /// The longest.
+    pub max_us: u64,
+    /// Percentile and latency, as far as the number of operations carries.
+    pub curve: Vec<(f64, u64)>,
+}
+
+/// The percentiles of a curve.
+const CURVE: [f64; 17] =
+    [0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 99.9999];
+
+impl Latency {
+    /// `None` if there is nothing.
+    fn of(latencies: &Latencies) -> Option<Self> {
+        if latencies.is_empty() {
+            return None;
+        }
+        let at = |percent: f64| latencies.value_at_percentile(percent).min(latencies.max());
+        // A percentile beyond the last operation is just the maximum.
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 operations")]
+        let carries = |percent: &f64| *percent == 0.0 || (1.0 - percent / 100.0) * latencies.len() as f64 >= 1.0;
+        let curve = CURVE.into_iter().filter(carries).map(|percent| (percent, at(percent))).collect();
+        let [p50_us, p90_us, p99_us, p999_us] = [50.0, 90.0, 99.0, 99.9].map(at);
+        Some(Self { p50_us, p90_us, p99_us, p999_us, max_us: latencies.max(), curve })
+    }
+}
+
+/// A moment of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// When it began, in seconds since the start.
+    pub at_seconds: f64,
+    /// How long it was.
+    pub seconds: f64,
+    /// Operations that ended in it and did what was asked.
+    pub succeeded: u64,
+    /// Operations that ended in it, refused.
+    pub refused: u64,
+    /// Operations that ended in it without success.
+    pub failed: u64,
+    /// Median latency of those that were answered, in microseconds.
+    pub p50_us: Option<u64>,
+    /// Its 99th percentile.
+    pub p99_us: Option<u64>,
+    /// The longest.
+    pub max_us: Option<u64>,
+}
+
+/// How a race went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RaceResult {
+    /// The book.
+    pub book: BookId,
+    /// Copies there were.
+    pub copies: i64,
+    /// Copies sold to these buyers, as far as they know.
+    pub sold: u64,
+    /// Whether a buyer was told that it is sold out.
+    pub sold_out: bool,
+    /// Seconds from the start to the last acknowledged purchase.
+    pub seconds: f64,
+    /// Copies sold a second until then.
+    pub sold_per_second: f64,
+    /// Buyers.
+    pub buyers: u64,
+    /// Buyers who got at least one copy.
+    pub winners: u64,
+    /// Jain's fairness index of the copies that each buyer got: 1 if all got the same, 1/n if one got them all.
+    pub jain_index: f64,
+    /// Copies that a buyer got: least, first decile, median, ninth decile, most.
+    pub copies_per_buyer: [u64; 5],
+}
+
+/// Jain's fairness index: (Σx)² / (n·Σx²).
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 copies")]
+fn jain(wins: &[u64]) -> f64 {
+    let sum: f64 = wins.iter().map(|x| *x as f64).sum();
+    let squares: f64 = wins.iter().map(|x| (*x as f64).powi(2)).sum();
+    if squares == 0.0 { 1.0 } else { sum * sum / (wins.len() as f64 * squares) }
+}
+
+impl RaceResult {
+    fn of(run: &Run, driven: &Driven) -> Option<Self> {
+        let Mix::Race(_) = run.load.mix else { return None };
+        let book = run.shelf.books.first()?;
+        let mut wins = vec![0u64; run.load.pace.clients()];
+        for purchase in driven.purchases.iter().filter(|purchase| matches!(purchase.told, Told::Sold { .. })) {
+            wins[purchase.client as usize] += 1;
+        }
+        wins.sort_unstable();
+        let sold: u64 = wins.iter().sum();
+        let seconds = driven.last_sale.unwrap_or_default().as_secs_f64();
+        let last = wins.len() - 1;
+        Some(Self {
+            book: book.id,
+            copies: book.stock,
+            sold,
+            sold_out: driven.reason == Reason::SoldOut,
+            seconds,
+            sold_per_second: rate(sold, seconds),
+            buyers: wins.len() as u64,
+            winners: wins.iter().filter(|won| **won > 0).count() as u64,
+            jain_index: jain(&wins),
+            copies_per_buyer: [0, last / 10, last / 2, last - last / 10, last].map(|at| wins[at]),
+        })
+    }
+}
+
+/// So many a second.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 operations")]
+fn rate(count: u64, seconds: f64) -> f64 {
+    if seconds > 1e-6 { count as f64 / seconds } else { 0.0 }
+}
+
+/// A result that lacks its check.
+pub(super) struct Unchecked {
+    result: LoadResult,
+}
+
+impl Unchecked {
+    /// Sums up what was recorded.
+    pub(super) fn of(run: &Run, driven: &Driven, started_at: Timestamp) -> Self {
+        let load = &run.load;
+        let seconds = driven.took.saturating_sub(load.warmup).as_secs_f64();
+        let (recorded, slot) = run.watch.get().map(|recorder| recorder.recorded_over(driven.took)).unwrap_or_default();
+        let mut all = Tally::default();
+        recorded.operations.values().for_each(|tally| all.merge(tally));
+        let open = matches!(load.pace, Pace::Open { .. });
+        let operations = recorded.operations.iter().map(|(operation, tally)| OperationNumbers {
+            operation: *operation,
+            numbers: Numbers::of(tally, seconds),
+        });
+        let result = LoadResult {
+            servers: load.target.servers.clone(),
+            mix: load.mix,
+            shares: run.shares.clone(),
+            pace: load.pace,
+            seed: load.seed,
+            started_at,
+            warmup_seconds: load.warmup.as_secs_f64(),
+            planned_seconds: load.duration.as_secs_f64(),
+            measured_seconds: seconds,
+            ended: driven.reason,
+            total: Numbers::of(&all, seconds),
+            operations: operations.collect(),
+            not_started: driven.not_started,
+            wait: recorded.waits.as_ref().filter(|_| open).and_then(Latency::of),
+            timeline: timeline(&recorded, slot),
+            race: RaceResult::of(run, driven),
+            check: Check::none(),
+        };
+        Self { result }
+    }
+
+    /// Purchases that were sent twice and answered twice.
+    pub(super) fn again(&self) -> u64 {
+        let mut again = self.result.operations.iter().filter(|numbers| numbers.operation == Operation::PurchaseAgain);
+        again.next().map_or(0, |numbers| numbers.numbers.succeeded)
+    }
+
+    /// The whole result.
+    pub(super) fn checked(mut self, check: Check) -> LoadResult {
+        self.result.check = check;
+        self.result
+    }
+}
+
+fn timeline(recorded: &Recorded, slot: Duration) -> Vec<Moment> {
+    let seconds = slot.as_secs_f64();
+    let moment = |(at, slot): (u32, &Option<Box<Slot>>)| {
+        let latencies = slot.as_ref().map(|slot| &slot.latencies).filter(|latencies| !latencies.is_empty());
+        let percentile = |percent| latencies.map(|latencies| latencies.value_at_percentile(percent).min(latencies.max()));
+        Moment {
+            at_seconds: f64::from(at) * seconds,
+            seconds,
+            succeeded: slot.as_ref().map_or(0, |slot| slot.succeeded),
+            refused: slot.as_ref().map_or(0, |slot| slot.refused),
+            failed: slot.as_ref().map_or(0, |slot| slot.failed),
+            p50_us: percentile(50.0),
+            p99_us: percentile(99.0),
+            max_us: percentile(100.0),
+        }
+    };
+    (0..).zip(&recorded.slots).map(moment).collect()
+}
+
+/// Purchases by what their buyers were told: sold, not sold, nothing.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fairness_is_jain_s() {
+        assert!((jain(&[5, 5, 5, 5]) - 1.0).abs() < 1e-12);
+        assert!((jain(&[20, 0, 0, 0]) - 0.25).abs() < 1e-12);
+        assert!((jain(&[1, 2, 3]) - 36.0 / 42.0).abs() < 1e-12);
+        assert!((jain(&[0, 0]) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_curve_goes_as_far_as_its_operations_carry() {
+        let mut latencies = super::super::record::fine();
+        (1..=1000).for_each(|us| latencies.record(us).unwrap());
+        let latency = Latency::of(&latencies).unwrap();
+        assert_eq!((latency.p50_us, latency.p99_us, latency.p999_us, latency.max_us), (500, 990, 999, 1000));
+        assert_eq!(latency.curve.last(), Some(&(99.9, 999)));
+        assert_eq!(Latency::of(&super::super::record::fine()), None);
+    }
+}

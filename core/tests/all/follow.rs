@@ -1,0 +1,306 @@
+//! Order servers' copies: they follow the ledger through failures, never a stranger's, and rebuild themselves.
+
+use async_trait::async_trait;
+use bookstore_core::{
+    Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entry, Error, Kind, LedgerId, Lines, Order, OrderId,
+    OrderQuery, OrderService, Result, Seq, Status, SystemClock,
+    follow::Follower,
+    orders::Ack,
+    store::{OrderCopy, memory},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::fixture::{book, monolith, with_copy};
+
+fn shop() -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
+    let (store, reader) = memory::open(&SystemClock);
+    monolith(store, reader, CatalogOptions::default())
+}
+
+fn one() -> Lines {
+    Lines::one(BookId(1), 1).expect("a good line")
+}
+
+/// A ledger with sales, returns and restocks among them, and the orders it makes, newest first.
+async fn busy_shop(sales: usize) -> (Arc<dyn CatalogService>, Vec<Order>) {
+    let (catalog, orders) = shop();
+    catalog.list(vec![book("A book", 1_000_000)]).await.expect("listed");
+    let mut sold = Vec::new();
+    for n in 0..sales {
+        let mut order = orders.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order;
+        if n % 5 == 0 {
+            order = orders.cancel(order.id).await.expect("cancelled").order;
+        }
+        if n % 7 == 0 {
+            catalog.amend(BookId(1), Amend::StockDelta { delta: 1 }, None).await.expect("a restock");
+        }
+        sold.push(order);
+    }
+    sold.reverse();
+    (catalog, sold)
+}
+
+async fn until_followed(follower: &Follower, catalog: &Arc<dyn CatalogService>) {
+    let head = catalog.entries(Seq(0), 1, Duration::ZERO).await.expect("the ledger can be read").head;
+    let mut followed = follower.followed();
+    let caught_up = followed.wait_for(|seq| *seq >= head);
+    tokio::time::timeout(Duration::from_secs(30), caught_up).await.expect("in time").expect("it follows");
+}
+
+async fn assert_copied(copy: &dyn OrderCopy, orders: &[Order]) {
+    assert_eq!(copy.orders(None, 10_000).await.as_deref(), Ok(orders));
+    for order in orders.iter().step_by(37) {
+        assert_eq!(copy.order(order.id).await, Ok(Some(order.clone())));
+    }
+    let older = copy.orders(Some(orders[2].seq), 4).await;
+    assert_eq!(older.as_deref(), Ok(&orders[3..7]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_copy_rebuilds_itself_from_the_ledger() {
+    let (catalog, orders) = busy_shop(1200).await;
+    let copy = Arc::new(memory::MemoryCopy::new());
+    let follower = Follower::start(Arc::clone(&catalog), copy.clone()).await.expect("a new copy");
+    until_followed(&follower, &catalog).await;
+    assert_copied(copy.as_ref(), &orders).await;
+    let mut caught_up = follower.caught_up();
+    caught_up.wait_for(|caught_up| *caught_up).await.expect("it follows");
+}
+
+/// A copy whose every third append fails, before or after the deed in turn.
+struct Flaky {
+    copy: memory::MemoryCopy,
+    appends: AtomicU64,
+}
+
+#[async_trait]
+impl OrderCopy for Flaky {
+    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
+        self.copy.followed().await
+    }
+
+    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()> {
+        let failed = || Err(Error::unknown("injected"));
+        match self.appends.fetch_add(1, Ordering::SeqCst) % 6 {
+            2 => failed(),
+            5 => {
+                self.copy.append(ledger, entries).await?;
+                failed()
+            }
+            _ => self.copy.append(ledger, entries).await,
+        }
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        self.copy.order(id).await
+    }
+
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        self.copy.orders(before, limit).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_fails_goes_on_where_it_stands() {
+    let (catalog, orders) = shop();
+    catalog.list(vec![book("A book", 1_000)]).await.expect("listed");
+    let copy = Arc::new(Flaky { copy: memory::MemoryCopy::new(), appends: AtomicU64::new(0) });
+    let follower = Follower::start(Arc::clone(&catalog), copy.clone()).await.expect("a new copy");
+    let mut sold = Vec::new();
+    // One append at a time, so that each kind of failure is met twice.
+    for _ in 0..12 {
+        sold.push(orders.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order);
+        until_followed(&follower, &catalog).await;
+    }
+    sold.reverse();
+    assert_copied(copy.as_ref(), &sold).await;
+    assert!(copy.appends.load(Ordering::SeqCst) >= 12);
+}
+
+/// A copy that takes nothing in.
+struct Stuck;
+
+#[async_trait]
+impl OrderCopy for Stuck {
+    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
+        Ok((None, Seq(0)))
+    }
+
+    async fn append(&self, _ledger: LedgerId, _entries: Vec<Entry>) -> Result<()> {
+        Err(Error::unavailable("injected"))
+    }
+
+    async fn order(&self, _id: OrderId) -> Result<Option<Order>> {
+        Ok(None)
+    }
+
+    async fn orders(&self, _before: Option<Seq>, _limit: usize) -> Result<Vec<Order>> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
+    let (catalog, _) = shop();
+    catalog.list(vec![book("A book", 10)]).await.expect("listed");
+    let ack = Ack::Copied { wait: Duration::from_millis(50) };
+    let orders = with_copy(Arc::clone(&catalog), Arc::new(Stuck), ack).await;
+    let id = SystemClock.new_order_id();
+    let outcome = orders.purchase(id, one()).await;
+    assert!(matches!(outcome, Err(Error::Unknown { .. })), "{outcome:?}");
+    // This server knows nothing of it, but the ledger does.
+    let order = orders.order(id).await.expect("looked up in the ledger");
+    assert_eq!((order.id, order.status), (id, Status::Placed));
+    assert_eq!(orders.orders(OrderQuery::default()).await.map(|page| page.orders), Ok(Vec::new()));
+    assert_eq!(catalog.info(BookId(1)).await.map(|book| book.stock), Ok(9));
+    // Without waiting for the copy, the same server sells.
+    let orders = with_copy(catalog, Arc::new(Stuck), Ack::Ledger).await;
+    assert_eq!(orders.purchase(id, one()).await.map(|receipt| receipt.replayed), Ok(true));
+    let cancelled = orders.cancel(id).await.expect("cancelled").order;
+    assert_eq!(orders.order(id).await, Ok(cancelled));
+}
+
+#[tokio::test]
+async fn a_copy_does_not_follow_an_older_ledger_or_a_stranger() {
+    let (long, _) = busy_shop(20).await;
+    let (short, _) = busy_shop(5).await;
+    let copy = Arc::new(memory::MemoryCopy::new());
+    let follower = Follower::start(Arc::clone(&long), copy.clone()).await.expect("a new copy");
+    until_followed(&follower, &long).await;
+    drop(follower);
+    let (ledger, seq) = copy.followed().await.expect("read");
+    for stranger in [short, busy_shop(40).await.0] {
+        let follower = Follower::start(stranger, copy.clone()).await.expect("the copy can be read");
+        let mut caught_up = follower.caught_up();
+        // Long enough for several tries; it must not give in.
+        let caught_up = tokio::time::timeout(Duration::from_millis(300), caught_up.wait_for(|caught_up| *caught_up));
+        assert!(caught_up.await.is_err(), "it took up with a stranger");
+        assert_eq!(copy.followed().await, Ok((ledger, seq)));
+    }
+}
+
+/// What every copy must do, whatever it is made of.
+async fn keeps_its_contract(copy: &dyn OrderCopy) {
+    let (catalog, orders) = busy_shop(30).await;
+    let page = catalog.entries(Seq(0), 1000, Duration::ZERO).await.expect("the ledger can be read");
+    let (ledger, entries) = (page.ledger, page.entries);
+    assert_eq!(copy.followed().await, Ok((None, Seq(0))));
+    assert!(copy.append(ledger, entries[1..5].to_vec()).await.is_err(), "it does not begin in the middle");
+    copy.append(ledger, entries[..10].to_vec()).await.expect("the beginning");
+    assert_eq!(copy.followed().await, Ok((Some(ledger), Seq(10))));
+    let stranger = SystemClock.new_id();
+    let before = copy.orders(None, 1000).await.expect("read");
+    let mut holed = entries[10..20].to_vec();
+    holed.remove(5);
+    let refused = [
+        (ledger, entries[11..20].to_vec()),
+        (ledger, entries[9..20].to_vec()),
+        (ledger, entries[..10].to_vec()),
+        (ledger, holed),
+        (stranger, entries[10..20].to_vec()),
+    ];
+    for (n, (ledger, entries)) in refused.into_iter().enumerate() {
+        assert!(copy.append(ledger, entries).await.is_err(), "{n} must be refused");
+        assert_eq!(copy.followed().await.map(|followed| followed.1), Ok(Seq(10)));
+        assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&before), "all or nothing");
+    }
+    for entry in &entries[10..] {
+        copy.append(ledger, vec![entry.clone()]).await.expect("the next entry");
+    }
+    copy.append(ledger, Vec::new()).await.expect("nothing is fine");
+    assert_eq!(copy.followed().await, Ok((Some(ledger), Seq(entries.len() as u64))));
+    assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&orders));
+    assert!(entries.iter().any(|entry| entry.kind == Kind::Return) && orders.iter().any(|o| o.cancelled_at.is_some()));
+    for order in &orders {
+        assert_eq!(copy.order(order.id).await, Ok(Some(order.clone())));
+    }
+    assert_eq!(copy.order(SystemClock.new_order_id()).await, Ok(None));
+    assert_eq!(copy.orders(Some(orders[4].seq), 3).await, Ok(orders[5..8].to_vec()));
+    assert_eq!(copy.orders(Some(Seq(0)), 3).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn memory_keeps_the_contract_of_a_copy() {
+    keeps_its_contract(&memory::MemoryCopy::new()).await;
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use bookstore_core::{
+        BookId, Clock as _, Lines, Seq, SystemClock,
+        follow::Follower,
+        orders::Ack,
+        store::{
+            OrderCopy, StoreError,
+            sqlite::{SqliteCopy, SqliteOptions, open},
+        },
+        writer::Execution,
+    };
+    use std::{path::Path, sync::Arc};
+
+    use super::{busy_shop, keeps_its_contract, until_followed};
+    use crate::fixture::with_copy;
+
+    fn copy(path: &Path, execution: Execution) -> Result<SqliteCopy, StoreError> {
+        SqliteCopy::open(path, SqliteOptions { execution, ..SqliteOptions::default() })
+    }
+
+    #[tokio::test]
+    async fn sqlite_keeps_the_contract_of_a_copy() {
+        for execution in [Execution::Threads, Execution::Task] {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            keeps_its_contract(&copy(&dir.path().join("copy.db"), execution).expect("a new copy")).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_knows_after_a_restart_where_it_stood() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("copy.db");
+        let (catalog, orders) = busy_shop(50).await;
+        let first = Arc::new(copy(&path, Execution::Threads).expect("a new copy"));
+        let follower = Follower::start(Arc::clone(&catalog), first.clone()).await.expect("the copy can be read");
+        until_followed(&follower, &catalog).await;
+        let followed = first.followed().await.expect("read");
+        drop((follower, first));
+        let again = {
+            // The follower's task is aborted, not joined: it may hold the file for a moment.
+            let mut tries = 0;
+            loop {
+                match copy(&path, Execution::Threads) {
+                    Err(StoreError::InUse(_)) if tries < 100 => tries += 1,
+                    opened => break opened.expect("the same copy"),
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(again.followed().await, Ok(followed));
+        assert_eq!(again.orders(None, 1000).await.as_ref(), Ok(&orders));
+        // And goes on from there.
+        let again = Arc::new(again);
+        let server =
+            with_copy(Arc::clone(&catalog), again.clone(), Ack::Copied { wait: std::time::Duration::from_secs(20) });
+        let line = Lines::one(BookId(1), 1).expect("a good line");
+        let bought = server.await.purchase(SystemClock.new_order_id(), line).await.expect("bought and copied").order;
+        assert_eq!(again.order(bought.id).await, Ok(Some(bought)));
+        let head = catalog.entries(Seq(0), 1, std::time::Duration::ZERO).await.expect("read").head;
+        assert_eq!(again.followed().await.map(|followed| followed.1), Ok(head));
+    }
+
+    #[tokio::test]
+    async fn a_ledger_and_a_copy_are_not_mixed_up() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (ledger_path, copy_path) = (dir.path().join("ledger.db"), dir.path().join("copy.db"));
+        drop(open(&ledger_path, &SystemClock, SqliteOptions::default()).expect("a new ledger"));
+        drop(copy(&copy_path, Execution::Threads).expect("a new copy"));
+        assert!(matches!(copy(&ledger_path, Execution::Threads), Err(StoreError::Unusable(_))));
+        let opened = open(&copy_path, &SystemClock, SqliteOptions::default());
+        assert!(matches!(opened, Err(StoreError::Unusable(_))));
+    }
+}

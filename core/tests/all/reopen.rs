@@ -1,0 +1,192 @@
+//! SQLite across restarts and crashes: the same answers, also with more entries than its caches and checkpoints hold.
+
+use bookstore_core::{
+    Amend, BookId, CatalogOptions, Cents, Clock, Error, Line, Lines, ManualClock, OrderId, Query, Seq, SystemClock,
+    Timestamp,
+    audit::Audit,
+    conformance::{Deployment, audit},
+    decide::{Batch, Command, Outcome, State},
+    store::{
+        LedgerReader as _, LedgerStore as _, StoreError,
+        sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
+    },
+    writer::{Execution, WriterLimits},
+};
+use std::{path::Path, sync::Arc};
+use uuid::Uuid;
+
+use crate::fixture::{book, deployment};
+
+fn open(path: &Path) -> (SqliteStore, Arc<SqliteReader>) {
+    sqlite::open(path, &SystemClock, SqliteOptions::default()).expect("the file can be opened")
+}
+
+/// Time-ordered ids in any order.
+fn v7(millis: u64) -> OrderId {
+    OrderId(uuid::Builder::from_unix_timestamp_millis(millis, &[1; 10]).into_uuid())
+}
+
+fn sale(order: OrderId, book: u64) -> Command {
+    Command::Reserve { order, lines: Lines::new([Line::new(BookId(book), 1)]).expect("a good line") }
+}
+
+struct Ledger {
+    store: SqliteStore,
+    state: State,
+}
+
+impl Ledger {
+    fn open(path: &Path) -> Self {
+        let (mut store, _) = open(path);
+        let state = store.recover().expect("the file can be used");
+        Self { store, state }
+    }
+
+    /// Decides and appends one batch, durably.
+    fn batch(&mut self, commands: &[Command]) -> Vec<Result<Outcome, Error>> {
+        let mut batch = Batch::default();
+        self.state.known.clear();
+        self.state.identities.clear();
+        self.store.load(&mut commands.iter(), &mut self.state).expect("loaded");
+        let decided = commands.iter().map(|command| self.state.decide(command, Timestamp(5), &mut batch)).collect();
+        if !batch.entries.is_empty() {
+            self.store.append(&batch, &self.state).expect("appended");
+            self.store.flusher().and_then(|mut flusher| flusher.flush()).expect("flushed");
+        }
+        decided
+    }
+
+    fn assert_replayed(&mut self, orders: impl Iterator<Item = OrderId>) {
+        let commands: Vec<Command> = orders.map(|order| sale(order, 1)).collect();
+        for (command, outcome) in commands.iter().zip(self.batch(&commands)) {
+            let replayed = matches!(&outcome, Ok(Outcome::Receipt(receipt)) if receipt.replayed);
+            assert!(replayed, "{command:?} must be known: {outcome:?}");
+        }
+    }
+}
+
+/// More keys than are remembered, and more entries than go without a checkpoint.
+#[test]
+fn a_long_ledger_is_the_same_after_a_crash() {
+    const SALES: u64 = 70_000;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let mut ledger = Ledger::open(&path);
+    ledger.batch(&[Command::List { book: book("One", 1_000_000) }, Command::List { book: book("Two", 5) }]);
+    let base = 1_700_000_000_000;
+    for first in (0..SALES).step_by(5000) {
+        let commands: Vec<Command> = (first..first + 5000).map(|n| sale(v7(base + n), 1)).collect();
+        assert!(ledger.batch(&commands).iter().all(Result::is_ok));
+    }
+    // Keys that come late: older than all that are remembered, and of another version.
+    let (late, random) = (v7(base - 1), OrderId(Uuid::from_u128(u128::MAX / 3)));
+    ledger.batch(&[sale(late, 1), sale(random, 1), Command::Release { order: v7(base + 3) }]);
+    let some = || (0..SALES).step_by(997).map(|n| v7(base + n)).chain([late, random]);
+    ledger.assert_replayed(some());
+    let (head, levels) = (ledger.state.head, ledger.state.levels.iter().collect::<Vec<_>>());
+    assert_eq!(head, Seq(2 + SALES + 3));
+    // A crash: nothing is written back.
+    drop(ledger);
+    let mut ledger = Ledger::open(&path);
+    assert_eq!(ledger.state.head, head);
+    assert_eq!(ledger.state.levels.iter().collect::<Vec<_>>(), levels);
+    assert_eq!(levels[0].1.stock, 1_000_000 - u32::try_from(SALES).expect("fits") - 2 + 1);
+    ledger.assert_replayed(some());
+    assert_eq!(ledger.state.head, head, "replays append nothing");
+    // A clean end, and what a reader beside it says.
+    ledger.store.close(&ledger.state).expect("closed");
+    drop(ledger);
+    let mut checked = Audit::new();
+    let mut snapshot = sqlite::Snapshot::open(&path).expect("the file can be read");
+    let (summary, stock) = snapshot
+        .read(|_, entry| checked.take(&entry).map_err(|finding| StoreError::Failed(finding.to_string())))
+        .expect("a good ledger");
+    assert_eq!((summary.head, summary.applied), (head, head), "a clean end leaves nothing to replay");
+    let (summary, findings) = checked.finish(stock.iter());
+    assert_eq!(findings, []);
+    assert_eq!((summary.sales, summary.returns, summary.copies_sold), (SALES + 2, 1, SALES + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_the_same_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let small = WriterLimits { batch_max: 3, ..WriterLimits::default() };
+    let options = CatalogOptions { limits: small, ..CatalogOptions::default() };
+    let start = || {
+        let (store, reader) = open(&path);
+        let id = reader.id();
+        (deployment(store, reader, options), id)
+    };
+    let (d, ledger) = start();
+    d.catalog.list((0..30).map(|n| book(&format!("Book {n}"), 9)).collect()).await.expect("listed");
+    let orders: Vec<OrderId> = (0..20).map(|_| SystemClock.new_order_id()).collect();
+    let (restock, price) = (SystemClock.new_order_id(), Cents::new(5).expect("small"));
+    for (order, n) in orders.iter().zip(1..) {
+        let lines = [Line::new(BookId(n % 5 + 1), 1), Line::new(BookId(30), 1)];
+        let bought = d.orders.purchase(*order, Lines::new(lines).expect("good lines")).await;
+        assert_eq!(bought.is_ok(), n <= 9, "there are nine of book 30");
+    }
+    d.orders.cancel(orders[2]).await.expect("cancelled");
+    let delta = Amend::StockDelta { delta: 3 };
+    d.catalog.amend(BookId(7), delta, Some(restock)).await.expect("a restock");
+    let new_price = Amend::Set { price_cents: Some(price), stock: None, version: None };
+    d.catalog.amend(BookId(8), new_price, None).await.expect("set");
+    let answers = async |d: &Deployment| {
+        let mut answers = Vec::new();
+        for order in &orders {
+            answers.push(format!("{:?}", d.orders.order(*order).await));
+        }
+        answers.push(format!("{:?}", d.catalog.search(Query { page_size: Some(100), ..Query::words("book") }).await));
+        answers.push(format!("{:?}", d.catalog.entries(Seq(0), 1000, std::time::Duration::ZERO).await));
+        answers.push(format!("{:?} {:?}", d.catalog.topics().await, d.orders.orders(Default::default()).await));
+        answers.push(format!("{:?}", audit(d).await));
+        answers
+    };
+    let before = answers(&d).await;
+    drop(d);
+    for _ in 0..2 {
+        let (d, reopened) = start();
+        assert_eq!(reopened, ledger, "a ledger keeps its id");
+        assert_eq!(answers(&d).await, before);
+        // What was done is known, what was refused is forgotten.
+        let known = d.orders.cancel(orders[2]).await.expect("cancelled before");
+        assert!(known.replayed);
+        assert_eq!(d.catalog.amend(BookId(7), delta, Some(restock)).await.map(|book| book.stock), Ok(12));
+        assert_eq!(d.catalog.list(vec![book("Book 3", 1)]).await.map(|listed| listed[0].created), Ok(false));
+        assert!(matches!(d.orders.cancel(orders[15]).await, Err(Error::UnknownOrder { .. })));
+        assert_eq!(answers(&d).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_store_in_use_is_not_opened_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let (store, reader) = open(&path);
+    let second = sqlite::open(&path, &SystemClock, SqliteOptions::default());
+    assert!(matches!(second, Err(StoreError::InUse(_))));
+    // Neither half may hold on to a file that nobody writes to.
+    let d = deployment(store, reader, CatalogOptions::default());
+    d.catalog.list(vec![book("A book", 1)]).await.expect("it works undisturbed");
+    drop(d);
+    drop(open(&path));
+}
+
+#[test]
+fn a_simulated_store_needs_no_threads() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp(7)));
+        let sqlite_options = SqliteOptions { execution: Execution::Task, ..SqliteOptions::default() };
+        let opened = sqlite::open(&dir.path().join("a.db"), clock.as_ref(), sqlite_options);
+        let (store, reader) = opened.expect("a new file");
+        let options = CatalogOptions { execution: Execution::Task, ..CatalogOptions::default() };
+        let d = deployment(store, reader, options);
+        d.catalog.list(vec![book("A book", 3)]).await.expect("listed");
+        let bought = d.orders.purchase(v7(1), Lines::one(BookId(1), 2).expect("a good line")).await.expect("bought");
+        assert_eq!(d.orders.order(v7(1)).await, Ok(bought.order));
+        assert_eq!(audit(&d).await.copies_sold, 2);
+    });
+}
