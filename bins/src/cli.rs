@@ -1,5 +1,6 @@
 //! The command line as it is typed. What it means is checked in [`crate::config`].
 
+use bookstore::load::Mix;
 use bookstore_core::{BookId, OrderId, Sort};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
@@ -128,6 +129,25 @@ Example:
   bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' --price 2999 --stock 10 \\
                 --admin-token-file admin.token")]
     Add(AddArgs),
+    /// Load a running shop, print percentiles, and check afterwards that every promise was kept
+    #[command(after_help = "\
+Mixes, --mix:
+  browsing, shopping, ordering   those of TPC-W, the bookstore benchmark (shares are printed in the report)
+  p=CHANCE                       look at a book, then buy it with this chance
+  race                           everybody buys one book, copy by copy, until it is sold out
+
+Without --rate each client asks, waits for the answer and asks again. With it requests arrive evenly at that rate,
+and latency counts from the moment when a request was to be sent, so that stalls are not hidden.
+
+A load buys books; the shop keeps these orders. Afterwards every order is read back. With the admin token the whole
+ledger is replayed, too. Exits with 1 if a promise is broken, with 3 if not everything could be checked.
+
+Examples:
+  bookstore load --mix p=0.2 --clients 16
+  bookstore load --mix shopping --rate 2000 --duration 60 --report load.html
+  bookstore load --mix race --copies 500 --clients 200 --admin-token-file admin.token
+  bookstore load --mix ordering --stock 1000000 --admin-token-file admin.token --json")]
+    Load(LoadArgs),
     /// Prove from the ledger that nothing was oversold, lost or doubled
     #[command(after_help = "\
 Reads only, and may run beside a server. Exits with 1 if any promise is broken.
@@ -480,6 +500,62 @@ pub(crate) struct AddArgs {
     pub(crate) stock: u32,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore load`
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The shop; clients are spread over several frontends of it
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
+    pub(crate) server: Vec<String>,
+    /// What clients do: browsing, shopping, ordering, race, or p=CHANCE
+    #[arg(long, default_value = "shopping")]
+    pub(crate) mix: Mix,
+    /// Clients, each with a connection of its own, at most 10000
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) clients: usize,
+    /// Requests a second, whether or not the shop keeps up (an open loop)
+    #[arg(long, value_name = "R")]
+    pub(crate) rate: Option<f64>,
+    /// Seconds to measure
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) duration: u64,
+    /// Seconds of load before that
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) warmup: u64,
+    /// Draws the clients' choices; the same seed, the same choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How much more popular some books are than others: 0 is not at all (Zipf's law)
+    #[arg(long, value_name = "S", default_value_t = 0.99)]
+    pub(crate) skew: f64,
+    /// The part of purchases that are sent twice, as by buyers who lost the answer, 0 to 1
+    #[arg(long, value_name = "PART", default_value_t = 0.01)]
+    pub(crate) again: f64,
+    /// Seconds to keep trying a purchase that gets no answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) timeout: u64,
+    /// Race for this book, with whatever stock it has
+    #[arg(long, value_name = "ID")]
+    pub(crate) book: Option<BookId>,
+    /// Race for a new book with so many copies [default: 1000] (admin)
+    #[arg(long, value_name = "N")]
+    pub(crate) copies: Option<u32>,
+    /// Before the start, see to it that each book has so many copies (admin)
+    #[arg(long, value_name = "N")]
+    pub(crate) stock: Option<u32>,
+    /// File with the shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to send the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a report with plots to this file
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// `bookstore audit`

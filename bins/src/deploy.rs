@@ -221,7 +221,7 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 /// The store cannot be used, or an address is not one.
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let catalog: Arc<dyn CatalogService> =
-        Arc::new(RemoteCatalog::new(client(&config.catalog, config.server_token.clone(), ClientOptions::default())?));
+        Arc::new(RemoteCatalog::new(client(&config.catalog, config.server_token.clone(), ClientOptions::inner())?));
     let copy = copy(config.store).await?;
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);

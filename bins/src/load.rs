@@ -35,6 +35,7 @@ mod report;
 mod result;
 mod shelf;
 mod stop;
+mod text;
 mod watch;
 
 use bookstore_core::{Clock as _, Error, SystemClock};
@@ -49,7 +50,6 @@ use crate::AccessToken;
 use client::{Ask, Client, Servers};
 use drive::Run;
 use record::Counted;
-use result::Unchecked;
 use shelf::Shelf;
 use watch::Watch;
 
@@ -60,6 +60,7 @@ pub use purchases::{Finding, Promise};
 pub use result::{Latency, LoadResult, Moment, Numbers, OperationNumbers, RaceResult};
 pub use shelf::BOOKS_MAX;
 pub use stop::Stop;
+pub use text::shown_us;
 pub use watch::{Phase, Progress};
 
 /// The shop that is loaded.
@@ -190,7 +191,10 @@ impl Load {
         if let Pace::Open { rate, .. } = self.pace
             && !(rate > 0.0 && rate <= Pace::RATE_MAX)
         {
-            return invalid(format!("a rate is more than 0 and at most {} requests a second, not {rate}", Pace::RATE_MAX));
+            return invalid(format!(
+                "a rate is more than 0 and at most {} requests a second, not {rate}",
+                Pace::RATE_MAX
+            ));
         }
         if !(Self::DURATION_MIN..=Self::DURATION_MAX).contains(&self.duration) || self.warmup > Self::DURATION_MAX {
             return invalid("a run takes from 100 ms to 24 hours, and so does its warm-up at most".into());
@@ -207,7 +211,9 @@ impl Load {
             return invalid(format!("p is a chance from 0 to 1, not {chance}"));
         }
         if self.target.admin_token.is_none() && matches!(self.mix, Mix::Race(Prize::Copies(_))) {
-            return invalid("a race lists a book of its own, which needs the admin token; or race for a book that there is".into());
+            return invalid(
+                "a race lists a book of its own, which needs the admin token; or race for a book that there is".into(),
+            );
         }
         if self.target.admin_token.is_none() && self.stock.is_some() {
             return invalid("to add copies before the start needs the admin token".into());
@@ -237,10 +243,9 @@ impl Load {
         let run = Arc::new(Run::new(load, shelf, servers, ending));
         let mut teller = Teller { run: Arc::clone(&run), watch: watch.clone(), progress, last: None };
         let driven = told(drive::drive(&run), || teller.tell()).await?;
-        let unchecked = Unchecked::of(&run, &driven, started_at);
-        let (ending, again) = (stop.next(), unchecked.again());
-        let check = check::check(&run, driven.purchases, again, &ending, &watch);
-        Ok(unchecked.checked(told(check, || teller.tell()).await))
+        let ending = stop.next();
+        let check = told(check::check(&run, &driven, &ending, &watch), || teller.tell()).await;
+        Ok(LoadResult::of(&run, &driven, started_at, check))
     }
 }
 
@@ -291,8 +296,8 @@ impl Teller<'_> {
             Phase::Preparing => Phase::Load,
             checking => checking,
         };
-        let counts = self.run.watch.get().map(record::Recorder::counts).unwrap_or_default();
-        let recent = self.run.watch.get().and_then(record::Recorder::recent).filter(|recent| !recent.is_empty());
+        let counts = self.run.recorder.get().map(record::Recorder::counts).unwrap_or_default();
+        let recent = self.run.recorder.get().and_then(record::Recorder::recent).filter(|recent| !recent.is_empty());
         let percentile = |percent| recent.as_ref().map(|recent| recent.value_at_percentile(percent).min(recent.max()));
         let per_second = self.last.map_or(0.0, |(at, before)| {
             let answered = counts.answered().saturating_sub(before.answered());

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// The first and the longest pause between two tries; each is drawn between none and twice the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// How much longer than the patience a call may take.
+/// A call under way may take as long again as the patience, and so much longer.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// What a call does, when it is not answered.
@@ -32,8 +32,8 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T>>>(
     let mut pause = PAUSE.0;
     let mut unknown = false;
     loop {
-        // The call may have the same patience itself, and then something better to say than that time is over.
-        let error = match tokio::time::timeout_at(deadline + GRACE, call()).await {
+        // A remote call has a deadline of its own, and then something better to say than that time is over.
+        let error = match tokio::time::timeout_at(deadline + patience + GRACE, call()).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,
             Err(_) => Error::unknown("there was no answer in time"),

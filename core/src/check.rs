@@ -20,14 +20,14 @@ mod index;
 mod recorder;
 mod refusals;
 mod report;
-//mod search;
+mod search;
 mod sweep;
 
 pub use finals::{Copied, Copy, Finals};
 pub use history::{Call, History, Operation, Outcome, ReadError, Shelved, Shown};
 pub use recorder::{Recorded, Recorder, Ticket};
 pub use report::{Counts, Report, Rule, Violation};
-//pub use search::{SEARCH_BUDGET, search};
+pub use search::{SEARCH_BUDGET, search};
 
 use crate::audit::{Audit, Finding};
 use index::Ledger;

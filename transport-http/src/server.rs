@@ -1,6 +1,6 @@
 //! Serving a router: the accept loop, the limits of a connection, and an orderly end.
 //!
-//! What is limited per request (size, time, how many at once) is in [`guard`](crate::guard). A request that the HTTP
+//! What is limited per request (size, time, how many at once) is in the `guard` module. A request that the HTTP
 //! parser itself cannot accept (headers over the limit: 431; not HTTP: 400) is answered without a body, and the
 //! connection is closed: no handler has seen it, so nothing was executed.
 

@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod backup;
 mod import;
+mod load;
 mod output;
 mod serve;
 mod shop;
@@ -120,6 +121,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Restock(args) => admin::restock(&args).await,
         Command::Price(args) => admin::price(&args).await,
         Command::Add(args) => admin::add(args).await,
+        Command::Load(args) => load::run(&args).await,
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
     }

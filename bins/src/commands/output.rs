@@ -28,15 +28,16 @@ fn width() -> Option<usize> {
 }
 
 /// Rows under a header; the columns from `numbers` on are set to the right.
-struct Columns {
-    header: &'static [&'static str],
+pub(crate) struct Columns {
+    pub(crate) header: &'static [&'static str],
     /// Columns with numbers.
-    right: &'static [usize],
+    pub(crate) right: &'static [usize],
     /// Columns with text, and their share of what room there is, in percent.
-    elastic: &'static [(usize, usize)],
+    pub(crate) elastic: &'static [(usize, usize)],
 }
 
-fn table(columns: &Columns, mut rows: Vec<Vec<String>>) -> String {
+/// The rows as text.
+pub(crate) fn table(columns: &Columns, mut rows: Vec<Vec<String>>) -> String {
     if let Some(width) = width() {
         fit(columns, &mut rows, width);
     }

@@ -11,9 +11,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use self::{ledger::LedgerCheck, orders::Readings};
 use super::{
     client::Client,
-    drive::Run,
+    drive::{Driven, Run},
     purchases::{Finding, Findings, Promise, Purchase, Told},
     stop::Ending,
+    text::{grouped, many, plural},
     watch::{Phase, Watch},
 };
 
@@ -87,23 +88,21 @@ struct Parts<'a> {
     findings: &'a Findings,
     purchases: &'a [Purchase],
     readings: Readings,
-    ledger: Option<LedgerCheck>,
+    ledger: Option<LedgerCheck<'a>>,
     books: books::Compared,
     again: u64,
 }
 
-/// Checks what `purchases` were told. `again` is how many of them were sent and answered twice.
-pub(super) async fn check(run: &Run, purchases: Vec<Purchase>, again: u64, ending: &Ending, watch: &Watch) -> Check {
-    let mut purchases = purchases;
-    purchases.sort_unstable_by_key(|purchase| purchase.id);
-    let purchases: Arc<[Purchase]> = purchases.into();
+/// Checks what buyers were told.
+pub(super) async fn check(run: &Run, driven: &Driven, ending: &Ending, watch: &Watch) -> Check {
+    let purchases = &driven.purchases;
     let with_ledger = run.servers.has_token();
-    let readings = orders::read_back(run, &purchases, !with_ledger, ending, watch).await;
-    let sold = sold(&purchases, &readings);
+    let readings = orders::read_back(run, purchases, !with_ledger, ending, watch).await;
+    let sold = sold(purchases, &readings);
     let mut client = Client::new(Arc::clone(&run.servers), 0, run.load.seed);
     let (ledger, books) = if with_ledger {
         watch.enter(Phase::Ledger, None);
-        let mut ledger = LedgerCheck::new(&purchases, &run.findings);
+        let mut ledger = LedgerCheck::new(purchases, &run.findings);
         let books = books::against_ledger(run, &mut ledger, &mut client, ending, watch).await;
         ledger.finish();
         (Some(ledger), books)
@@ -111,7 +110,7 @@ pub(super) async fn check(run: &Run, purchases: Vec<Purchase>, again: u64, endin
         watch.enter(Phase::Books, Some(sold.len() as u64));
         (None, books::against_sales(run, &sold, &mut client, ending, watch).await)
     };
-    Parts { findings: &run.findings, purchases: &purchases, readings, ledger, books, again }.judged()
+    Parts { findings: &run.findings, purchases, readings, ledger, books, again: driven.again }.judged()
 }
 
 /// Copies sold of each book, as far as this run knows.
@@ -129,8 +128,10 @@ fn sold(purchases: &[Purchase], readings: &Readings) -> BTreeMap<BookId, i64> {
 
 impl Parts<'_> {
     fn judged(self) -> Check {
-        let count = |told: fn(&Told) -> bool| self.purchases.iter().filter(|purchase| told(&purchase.told)).count() as u64;
-        let (acknowledged, unknown) = (count(|told| matches!(told, Told::Sold { .. })), count(|told| *told == Told::Nothing));
+        let count =
+            |told: fn(&Told) -> bool| self.purchases.iter().filter(|purchase| told(&purchase.told)).count() as u64;
+        let (acknowledged, unknown) =
+            (count(|told| matches!(told, Told::Sold { .. })), count(|told| *told == Told::Nothing));
         let promises = vec![self.never_oversold(), self.never_lost(acknowledged, unknown), self.never_double()];
         Check {
             verdict: promises.iter().map(|promise| promise.verdict).max().unwrap_or(Verdict::Kept),
@@ -171,7 +172,10 @@ impl Parts<'_> {
             }
             None => (
                 format!("{compared}: no more copies sold than there were, and the stock fell by at least as many"),
-                Some("the ledger, where other people's sales and restocks are, too: give the admin token for that".to_owned()),
+                Some(
+                    "the ledger, where other people's sales and restocks are, too: give the admin token for that"
+                        .to_owned(),
+                ),
             ),
         };
         let complete = books.unread == 0 && self.ledger_trouble().is_none();
@@ -185,7 +189,11 @@ impl Parts<'_> {
     fn never_lost(&self, acknowledged: u64, unknown: u64) -> PromiseCheck {
         let Readings { confirmed, existing, unread, trouble, .. } = &self.readings;
         let of = if *confirmed == acknowledged { String::new() } else { format!(" of {}", grouped(acknowledged)) };
-        let mut checked = format!("{}{of} acknowledged {} read back as answered", grouped(*confirmed), plural(acknowledged, "order", "orders"));
+        let mut checked = format!(
+            "{}{of} acknowledged {} read back as answered",
+            grouped(*confirmed),
+            plural(acknowledged, "order", "orders")
+        );
         if unknown > 0 {
             let stayed = format!("{} stayed without an answer", many(unknown, "purchase", "purchases"));
             checked.push_str(&format!("; {stayed}, {} of them did happen", grouped(existing.len() as u64)));
@@ -208,29 +216,9 @@ impl Parts<'_> {
             let refused = many(refused, "refused one has", "refused ones have");
             checked.push_str(&format!("; {refused} no order in {place}"));
         }
-        let unread = (self.readings.unread > 0 && self.ledger.is_none()).then(|| "not every order could be read".to_owned());
+        let unread =
+            (self.readings.unread > 0 && self.ledger.is_none()).then(|| "not every order could be read".to_owned());
         let not_checked = unread.or_else(|| self.ledger_trouble());
         self.promise(Promise::NeverDouble, not_checked.is_none(), checked, not_checked)
     }
-}
-
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn plural(number: u64, one: &'static str, more: &'static str) -> &'static str {
-    if number == 1 { one } else { more }
-}
-
-fn many(number: u64, one: &'static str, more: &'static str) -> String {
-    format!("{} {}", grouped(number), plural(number, one, more))
 }

@@ -60,7 +60,8 @@ impl Servers {
 fn server(url: &str) -> Result<Server, LoadError> {
     let bad = || LoadError::Invalid(format!("{url:?} is not a server's address; try http://127.0.0.1:8080"));
     let uri: Uri = url.parse().map_err(|_| bad())?;
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http") && uri.path() == "/").ok_or_else(bad)?;
+    let authority =
+        uri.authority().filter(|_| uri.scheme_str() == Some("http") && uri.path() == "/").ok_or_else(bad)?;
     let address = match authority.port_u16() {
         Some(_) => authority.as_str().to_owned(),
         None => format!("{}:80", authority.host()),

@@ -56,19 +56,24 @@ pub(super) struct Run {
     pub(super) shares: Vec<Share>,
     pub(super) findings: Arc<Findings>,
     pub(super) ending: Ending,
-    pub(super) watch: OnceLock<Recorder>,
+    pub(super) recorder: OnceLock<Recorder>,
     started: OnceLock<Instant>,
     ended: OnceLock<(Reason, Instant)>,
     arrivals: Semaphore,
     due: AtomicU64,
     taken: AtomicU64,
     purchases: AtomicUsize,
+    /// Purchases that were sent again and answered alike.
+    again: AtomicU64,
     recent: Mutex<Vec<OrderId>>,
 }
 
 /// What a load was, when it is over.
 pub(super) struct Driven {
-    pub(super) purchases: Vec<Purchase>,
+    /// Sorted by id.
+    pub(super) purchases: Arc<Vec<Purchase>>,
+    /// How many of them were sent again and answered alike.
+    pub(super) again: u64,
     pub(super) reason: Reason,
     /// From the start to the end, warm-up included.
     pub(super) took: Duration,
@@ -88,13 +93,14 @@ impl Run {
             shares,
             ending,
             findings: Arc::default(),
-            watch: OnceLock::new(),
+            recorder: OnceLock::new(),
             started: OnceLock::new(),
             ended: OnceLock::new(),
             arrivals: Semaphore::new(0),
             due: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             purchases: AtomicUsize::new(0),
+            again: AtomicU64::new(0),
             recent: Mutex::default(),
         }
     }
@@ -187,19 +193,23 @@ pub(super) async fn drive(run: &Arc<Run>) -> Result<Driven, LoadError> {
         tasks.spawn(buyer.run(Arc::clone(&ready), Arc::clone(&connecting)));
     }
     let started = start(run, &ready).await?;
-    let mut driven = Driven { purchases: Vec::new(), reason: Reason::Time, took: Duration::ZERO, last_sale: None, not_started: 0 };
+    let (mut purchases, mut last_sale) = (Vec::new(), None);
     while let Some(joined) = tasks.join_next().await {
-        let (purchases, last_sale) = joined.map_err(|error| LoadError::Broken(error.to_string()))?;
-        driven.purchases.extend(purchases);
-        driven.last_sale = driven.last_sale.max(last_sale);
+        let (bought, last) = joined.map_err(|error| LoadError::Broken(error.to_string()))?;
+        purchases.extend(bought);
+        last_sale = last_sale.max(last);
     }
+    purchases.sort_unstable_by_key(|purchase: &Purchase| purchase.id);
     run.end(Reason::Time);
-    if let Some((reason, at)) = run.ended.get() {
-        driven.reason = *reason;
-        driven.took = at.saturating_duration_since(started).min(run.planned());
-    }
-    driven.not_started = run.due.load(Ordering::Relaxed).saturating_sub(run.taken.load(Ordering::Relaxed));
-    Ok(driven)
+    let (reason, ended) = run.ended.get().copied().unwrap_or((Reason::Time, Instant::now()));
+    Ok(Driven {
+        purchases: Arc::new(purchases),
+        again: run.again.load(Ordering::Relaxed),
+        reason,
+        took: ended.saturating_duration_since(started).min(run.planned()),
+        last_sale,
+        not_started: run.due.load(Ordering::Relaxed).saturating_sub(run.taken.load(Ordering::Relaxed)),
+    })
 }
 
 /// Starts the clock when all clients are ready.
@@ -208,7 +218,7 @@ async fn start(run: &Arc<Run>, ready: &Barrier) -> Result<Instant, LoadError> {
     ready.wait().await;
     let started = Instant::now();
     let race = matches!(run.load.mix, Mix::Race(_));
-    let _ = run.watch.set(Recorder::new(started, run.load.warmup, run.load.duration, race));
+    let _ = run.recorder.set(Recorder::new(started, run.load.warmup, run.load.duration, race));
     let _ = run.started.set(started);
     ready.wait().await;
     if let Pace::Open { rate, .. } = run.load.pace {
@@ -315,7 +325,7 @@ impl Buyer {
 
     fn record_as(&self, ended: Ended, operation: Operation, intended: Instant, began: Instant, attempts: u32) -> Ended {
         let event = Event { operation, intended, began, ended_at: Instant::now(), attempts, ended };
-        if let Some(recorder) = self.run.watch.get() {
+        if let Some(recorder) = self.run.recorder.get() {
             recorder.record(self.number, &event);
         }
         ended
@@ -416,7 +426,10 @@ impl Buyer {
         match Purchase::told_by(id, book, &order) {
             Some(told) => (told, Ended::Succeeded),
             None => {
-                let what = format!("purchase {id} of a copy of book {book} was answered with another order: {}", shown(&order));
+                let what = format!(
+                    "purchase {id} of a copy of book {book} was answered with another order: {}",
+                    shown(&order)
+                );
                 self.run.findings.add(Promise::NeverDouble, what);
                 (Told::Nothing, Ended::Failed("wrong-answer"))
             }
@@ -436,7 +449,11 @@ impl Buyer {
                 Ok(_) if answer.head.headers.get(REPLAYED).is_none() => {
                     Some(format!("purchase {id} was sent again and answered as a new one, not as a replay"))
                 }
-                _ => None,
+                Ok(_) => {
+                    self.run.again.fetch_add(1, Ordering::Relaxed);
+                    None
+                }
+                Err(_) => Some(format!("purchase {id} was sent again, and the answer is not an order")),
             },
             Err(failure) if failure.effect == Effect::Refused => {
                 Some(format!("purchase {id} was acknowledged, but sent again it was refused: {}", failure.error))

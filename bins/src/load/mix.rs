@@ -129,7 +129,9 @@ impl Mix {
         };
         let mut shares: Vec<Share> = Vec::new();
         for (_, operation, percents) in INTERACTIONS {
-            let Some(operation) = operation.filter(|operation| admin || *operation != Operation::Restock) else { continue };
+            let Some(operation) = operation.filter(|operation| admin || *operation != Operation::Restock) else {
+                continue;
+            };
             match shares.iter_mut().find(|share| share.operation == operation) {
                 Some(share) => share.percent += percents[column],
                 None => shares.push(Share { operation, percent: percents[column] }),
@@ -171,7 +173,11 @@ impl FromStr for Mix {
             ("ordering", None) => Ok(Self::Ordering),
             ("p", Some(value)) => {
                 let chance = value.parse().map_err(|_| bad())?;
-                if (0.0..=1.0).contains(&chance) { Ok(Self::Chance(chance)) } else { Err("p is a chance from 0 to 1".into()) }
+                if (0.0..=1.0).contains(&chance) {
+                    Ok(Self::Chance(chance))
+                } else {
+                    Err("p is a chance from 0 to 1".into())
+                }
             }
             ("race", None) => Ok(Self::Race(Prize::Copies(Prize::COPIES_DEFAULT))),
             ("race", Some(prize)) => {
@@ -236,7 +242,9 @@ mod tests {
             assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
         }
         assert_eq!("race".parse(), Ok(Mix::Race(Prize::Copies(1000))));
-        for wrong in ["", "p", "p=2", "p=-1", "p=NaN", "p=x", "race=", "race=-1", "race=book:x", "browsing=1", "Browsing"] {
+        for wrong in
+            ["", "p", "p=2", "p=-1", "p=NaN", "p=x", "race=", "race=-1", "race=book:x", "browsing=1", "Browsing"]
+        {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }
     }

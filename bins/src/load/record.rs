@@ -19,7 +19,8 @@ const SLOTS: u32 = 150;
 /// The same for a race, whose end nobody knows beforehand.
 const RACE_SLOTS: u32 = 1000;
 /// Widths of such moments, in milliseconds.
-const SLOT_MS: [u64; 15] = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
+const SLOT_MS: [u64; 15] =
+    [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
 /// Parts that clients share out among themselves, so that they seldom wait for one another.
 const SHARDS: usize = 4;
 
@@ -312,7 +313,10 @@ mod tests {
         recorder.record(3, &event(2500, 2500, 99_000, Ended::Refused("out-of-stock")));
         let recorded = recorder.recorded();
         let book = &recorded.operations[&Operation::Book];
-        assert_eq!((book.succeeded, book.refused["out-of-stock"], book.failed["timed-out"], book.retries), (1, 1, 1, 3));
+        assert_eq!(
+            (book.succeeded, book.refused["out-of-stock"], book.failed["timed-out"], book.retries),
+            (1, 1, 1, 3)
+        );
         assert_eq!(book.latencies.len(), 2, "what was not answered has no latency");
         assert!(book.latencies.min().abs_diff(200_000) < 200, "{}", book.latencies.min());
         assert!(recorded.waits.unwrap().max().abs_diff(190_000) < 200);

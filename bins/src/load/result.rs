@@ -9,7 +9,7 @@ use super::{
     check::Check,
     drive::{Driven, Reason, Run},
     mix::{Operation, Share},
-    purchases::{Purchase, Told},
+    purchases::Told,
     record::{Latencies, Recorded, Slot, Tally},
 };
 
@@ -87,7 +87,9 @@ impl Numbers {
     }
 
     fn of(tally: &Tally, seconds: f64) -> Self {
-        let named = |counts: &BTreeMap<&'static str, u64>| counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
+        let named = |counts: &BTreeMap<&'static str, u64>| {
+            counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+        };
         let mut numbers = Self {
             succeeded: tally.succeeded,
             refused: named(&tally.refused),
@@ -236,25 +238,21 @@ fn rate(count: u64, seconds: f64) -> f64 {
     if seconds > 1e-6 { count as f64 / seconds } else { 0.0 }
 }
 
-/// A result that lacks its check.
-pub(super) struct Unchecked {
-    result: LoadResult,
-}
-
-impl Unchecked {
-    /// Sums up what was recorded.
-    pub(super) fn of(run: &Run, driven: &Driven, started_at: Timestamp) -> Self {
+impl LoadResult {
+    /// Sums up what was recorded and found.
+    pub(super) fn of(run: &Run, driven: &Driven, started_at: Timestamp, check: Check) -> Self {
         let load = &run.load;
         let seconds = driven.took.saturating_sub(load.warmup).as_secs_f64();
-        let (recorded, slot) = run.watch.get().map(|recorder| recorder.recorded_over(driven.took)).unwrap_or_default();
+        let (recorded, slot) =
+            run.recorder.get().map(|recorder| recorder.recorded_over(driven.took)).unwrap_or_default();
         let mut all = Tally::default();
         recorded.operations.values().for_each(|tally| all.merge(tally));
         let open = matches!(load.pace, Pace::Open { .. });
-        let operations = recorded.operations.iter().map(|(operation, tally)| OperationNumbers {
-            operation: *operation,
-            numbers: Numbers::of(tally, seconds),
-        });
-        let result = LoadResult {
+        let operations = recorded
+            .operations
+            .iter()
+            .map(|(operation, tally)| OperationNumbers { operation: *operation, numbers: Numbers::of(tally, seconds) });
+        Self {
             servers: load.target.servers.clone(),
             mix: load.mix,
             shares: run.shares.clone(),
@@ -271,21 +269,8 @@ impl Unchecked {
             wait: recorded.waits.as_ref().filter(|_| open).and_then(Latency::of),
             timeline: timeline(&recorded, slot),
             race: RaceResult::of(run, driven),
-            check: Check::none(),
-        };
-        Self { result }
-    }
-
-    /// Purchases that were sent twice and answered twice.
-    pub(super) fn again(&self) -> u64 {
-        let mut again = self.result.operations.iter().filter(|numbers| numbers.operation == Operation::PurchaseAgain);
-        again.next().map_or(0, |numbers| numbers.numbers.succeeded)
-    }
-
-    /// The whole result.
-    pub(super) fn checked(mut self, check: Check) -> LoadResult {
-        self.result.check = check;
-        self.result
+            check,
+        }
     }
 }
 
@@ -293,7 +278,8 @@ fn timeline(recorded: &Recorded, slot: Duration) -> Vec<Moment> {
     let seconds = slot.as_secs_f64();
     let moment = |(at, slot): (u32, &Option<Box<Slot>>)| {
         let latencies = slot.as_ref().map(|slot| &slot.latencies).filter(|latencies| !latencies.is_empty());
-        let percentile = |percent| latencies.map(|latencies| latencies.value_at_percentile(percent).min(latencies.max()));
+        let percentile =
+            |percent| latencies.map(|latencies| latencies.value_at_percentile(percent).min(latencies.max()));
         Moment {
             at_seconds: f64::from(at) * seconds,
             seconds,
@@ -308,7 +294,6 @@ fn timeline(recorded: &Recorded, slot: Duration) -> Vec<Moment> {
     (0..).zip(&recorded.slots).map(moment).collect()
 }
 
-/// Purchases by what their buyers were told: sold, not sold, nothing.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -123,12 +123,16 @@ impl Desk<'_> {
             Effect::Refused => LoadError::Refused { what: what.into(), error: failure.error },
             _ => LoadError::NoAnswer { what: what.into(), error: failure.error },
         })?;
-        serde_json::from_slice(&answer.body).map_err(|error| LoadError::NotAShop { what: what.into(), why: error.to_string() })
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| LoadError::NotAShop { what: what.into(), why: error.to_string() })
     }
 
     async fn catalogue(&mut self, topics: Ask) -> Result<Shelf, LoadError> {
         let Topics { topics: found } = self.ask(&topics, "read the topics").await?;
-        let by_topic = found.iter().take(BOOKS_MAX).map(|topic| Ok(Ask::get(path(&format!("/search/{}", encoded(&topic.topic)))?)));
+        let by_topic = found
+            .iter()
+            .take(BOOKS_MAX)
+            .map(|topic| Ok(Ask::get(path(&format!("/search/{}", encoded(&topic.topic)))?)));
         let by_topic = by_topic.collect::<Result<_, LoadError>>()?;
         let (mut books, mut by_words) = (Vec::new(), Vec::new());
         for page in self.pages().await? {
@@ -165,7 +169,8 @@ impl Desk<'_> {
             Prize::Book(id) => id,
             Prize::Copies(copies) => self.list(copies).await?,
         };
-        let standing: Standing = self.ask(&Ask::get(path(&format!("/info/{id}"))?), "read the book of the race").await?;
+        let standing: Standing =
+            self.ask(&Ask::get(path(&format!("/info/{id}"))?), "read the book of the race").await?;
         Shelved::new(id, standing.stock)
     }
 

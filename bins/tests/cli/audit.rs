@@ -39,7 +39,7 @@ fn what_is_broken_is_named_and_exits_with_1() {
     let mut bytes = fs::read(dir.path("bookstore.db")).unwrap();
     let sale = b"[[1,-2,3999,18]]";
     let at = bytes.windows(sale.len()).position(|part| part == sale).expect("the sale stands in the file");
-    bytes[at + 4] = b'3';
+    bytes[at + 5] = b'3';
     dir.write("bookstore.db", bytes);
     let ended = dir.run(&["audit"]).failed(1, &[]);
     assert!(ended.out.contains("broken") && ended.out.contains("book 1"), "{ended:#?}");

@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -64,6 +64,24 @@ impl Ended {
     }
 }
 
+/// Runs a command to its end, or kills it after [`RUN_MAX`].
+pub(crate) fn finish(mut command: Command) -> Ended {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (pid, (done, wait)) = (child.id(), mpsc::channel::<()>());
+    let killer = thread::spawn(move || {
+        if wait.recv_timeout(RUN_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
+            drop(Command::new("kill").args(["-9", &pid.to_string()]).status());
+        }
+    });
+    let ended = child.wait_with_output().unwrap().into();
+    drop(done);
+    killer.join().unwrap();
+    ended
+}
+
+/// The longest that a command may run.
+const RUN_MAX: Duration = Duration::from_secs(60);
+
 /// A directory for one test, and commands that run in it.
 pub(crate) struct Dir(TempDir);
 
@@ -96,7 +114,7 @@ impl Dir {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
-        self.command(args).output().unwrap().into()
+        finish(self.command(args))
     }
 
     /// Starts a server on any free port.

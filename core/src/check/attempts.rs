@@ -101,12 +101,7 @@ struct Matcher<'a, 'r> {
     waiting: HashMap<Asked, VecDeque<Waiting>>,
 }
 
-pub(super) fn match_up(
-    history: &History,
-    ledger: &Ledger<'_>,
-    options: &Options,
-    report: &mut Report,
-) -> Attempts {
+pub(super) fn match_up(history: &History, ledger: &Ledger<'_>, options: &Options, report: &mut Report) -> Attempts {
     let mut matcher = Matcher {
         ledger,
         delivery: options.delivery,
@@ -196,7 +191,8 @@ impl Matcher<'_, '_> {
         let answered = outcome.answered().is_some();
         if pos == 0 {
             if answered {
-                let why = || format!("the amend of book {book} with key {key} was acknowledged, but is not in the ledger");
+                let why =
+                    || format!("the amend of book {book} with key {key} was acknowledged, but is not in the ledger");
                 self.report.add(Rule::NoLoss, &[at], why);
             }
             return;
@@ -371,7 +367,10 @@ impl Matcher<'_, '_> {
             Some(first) if pos > since => (slot.begun, Some(first)),
             _ => (0, slot.related),
         };
-        Attempts { entry_of: self.entry_of, begun: self.slots.iter().enumerate().map(|(pos, slot)| begun((pos, slot))).collect() }
+        Attempts {
+            entry_of: self.entry_of,
+            begun: self.slots.iter().enumerate().map(|(pos, slot)| begun((pos, slot))).collect(),
+        }
     }
 
     fn refuse_others(&mut self) {
@@ -406,7 +405,11 @@ impl Matcher<'_, '_> {
             let why = || format!("all calls were told that an earlier one had made entry {seq}, but none did");
             return self.report.add(Rule::SameAnswer, &calls, why);
         }
-        let asked = if slot.related.is_some() { "its calls were refused, or asked for something else" } else { "nobody asked for it" };
+        let asked = if slot.related.is_some() {
+            "its calls were refused, or asked for something else"
+        } else {
+            "nobody asked for it"
+        };
         self.report.add(Rule::NoPhantom, &calls, || format!("entry {seq} is a {kind:?}, but {asked}"));
     }
 

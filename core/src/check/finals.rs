@@ -62,7 +62,8 @@ impl Finals {
             }
             entries.extend(page.entries);
         }
-        let mut books: Vec<BookId> = entries.iter().flat_map(|entry| &entry.changes).map(|change| change.book).collect();
+        let mut books: Vec<BookId> =
+            entries.iter().flat_map(|entry| &entry.changes).map(|change| change.book).collect();
         books.sort_unstable();
         books.dedup();
         let mut levels = Vec::with_capacity(books.len());

@@ -253,9 +253,7 @@ impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         let operation = |outcome| Operation::ReadOrders { outcome };
-        self.record(operation, self.service.orders(query), |answer| {
-            Outcome::of(answer, |page| page.orders.clone())
-        })
-        .await
+        self.record(operation, self.service.orders(query), |answer| Outcome::of(answer, |page| page.orders.clone()))
+            .await
     }
 }

@@ -39,7 +39,9 @@ impl Sweep<'_, '_> {
                 let other = seen.is_some_and(|seen| seen != *price_cents);
                 let track = self.ledger.track(*book).filter(|_| other);
                 let stood = track.and_then(|track| track.find(Stood::Price(*price_cents), window.from, window.to));
-                self.check_true(at, stood, || format!("book {book} did not cost {price_cents} then, or that was asked"));
+                self.check_true(at, stood, || {
+                    format!("book {book} did not cost {price_cents} then, or that was asked")
+                });
             }
             Error::UnknownBook { book } if line(book).is_some() => self.unknown_book(at, *book, floor),
             other => self.untrue(at, || format!("a purchase was refused for no reason of its own: {other}")),
@@ -89,7 +91,8 @@ impl Sweep<'_, '_> {
 
     fn check_short(&mut self, at: usize, book: BookId, available: u32, wanted: i64, window: Window) {
         if i64::from(available) >= wanted {
-            let why = || format!("book {book} was refused as out of stock with {available} in stock for the {wanted} asked");
+            let why =
+                || format!("book {book} was refused as out of stock with {available} in stock for the {wanted} asked");
             return self.report.add(Rule::OutOfStock, &[at], why);
         }
         let track = self.ledger.track(book);

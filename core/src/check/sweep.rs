@@ -7,6 +7,7 @@
 //! most room, so if this fails, no choice succeeds: a linear check of what is otherwise a search.
 
 use std::{
+    cmp::Ordering,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -48,13 +49,7 @@ pub(super) struct Sweep<'a, 'r> {
     cancelled: HashSet<(OrderId, Arc<str>)>,
 }
 
-pub(super) fn run(
-    history: &History,
-    ledger: &Ledger<'_>,
-    attempts: &Attempts,
-    options: &Options,
-    report: &mut Report,
-) {
+pub(super) fn run(history: &History, ledger: &Ledger<'_>, attempts: &Attempts, options: &Options, report: &mut Report) {
     let floor = Floor { told: ledger.since, seen: ledger.since };
     let mut sweep =
         Sweep { ledger, attempts, options, report, floor, reachable: ledger.since, cancelled: HashSet::new() };
@@ -78,7 +73,8 @@ pub(super) fn run(
 fn moments(history: &History) -> Vec<(u64, bool, usize)> {
     let mut moments = Vec::with_capacity(2 * history.calls.len());
     for (at, call) in history.calls.iter().enumerate() {
-        if let (Some(completed), Outcome::Answered(()) | Outcome::Refused(_)) = (call.completed, call.operation.ending())
+        if let (Some(completed), Outcome::Answered(()) | Outcome::Refused(_)) =
+            (call.completed, call.operation.ending())
         {
             moments.push((call.invoked, false, at));
             moments.push((completed, true, at));
@@ -190,7 +186,8 @@ impl Sweep<'_, '_> {
         }
         let (id, first) = (receipt.order.id, !receipt.replayed);
         if first && pos <= floor.seen {
-            let why = || format!("a call was told that it was the first for order {id}, which was already done before it");
+            let why =
+                || format!("a call was told that it was the first for order {id}, which was already done before it");
             self.report.add(Rule::SameAnswer, &[at], why);
         }
         self.reach(at, pos, if first { Rule::RealTimeOrder } else { Rule::Linearizable });
@@ -247,20 +244,8 @@ impl Sweep<'_, '_> {
 
     /// A book as it was shown must have stood so at a moment of the call, or at any moment before its end if it is cached.
     fn book(&mut self, at: usize, shown: &Shown, floor: Floor, cached: bool) {
-        let Shown { book, stock, price_cents, version } = *shown;
-        let Some((level, from, last)) = self.ledger.track(book).and_then(|track| track.version(version)) else {
-            let why = || format!("book {book} was shown at version {version}, which is not one of its entries");
-            return self.report.add(Rule::Linearizable, &[at], why);
-        };
-        if (level.stock, level.price_cents) != (stock, price_cents) {
-            let (in_ledger, price) = (level.stock, level.price_cents);
-            let why = || {
-                format!(
-                    "book {book} was shown with {stock} at {price_cents} in version {version}, the ledger says {in_ledger} at {price}"
-                )
-            };
-            self.report.add(Rule::Linearizable, &[at], why);
-        }
+        let Shown { book, version, .. } = *shown;
+        let Some((from, last)) = self.stood(at, shown) else { return };
         if from > self.reachable {
             let why = || format!("book {book} was shown in version {version} before that could have happened");
             self.report.add(Rule::Linearizable, &[at], why);
@@ -270,6 +255,25 @@ impl Sweep<'_, '_> {
         self.see(from.min(self.reachable));
     }
 
+    /// The first and the last state in which the book stood as it was shown.
+    fn stood(&mut self, at: usize, shown: &Shown) -> Option<(Pos, Pos)> {
+        let Shown { book, stock, price_cents: price, version } = *shown;
+        let Some((level, from, last)) = self.ledger.track(book).and_then(|track| track.version(version)) else {
+            let why = || format!("book {book} was shown in version {version}, which is not one of its entries");
+            self.report.add(Rule::Linearizable, &[at], why);
+            return None;
+        };
+        if (level.stock, level.price_cents) != (stock, price) {
+            let (right, its_price) = (level.stock, level.price_cents);
+            let why = || {
+                let is = format!("{stock} at {price}, but the ledger says {right} at {its_price}");
+                format!("book {book} was shown in version {version} with {is}")
+            };
+            self.report.add(Rule::Linearizable, &[at], why);
+        }
+        Some((from, last))
+    }
+
     /// An amend is answered with the book right after it, or later if it was done before.
     fn amended(&mut self, at: usize, shown: &Shown, floor: Floor) {
         let pos = self.attempts.entry_of(at);
@@ -277,13 +281,17 @@ impl Sweep<'_, '_> {
             return;
         }
         self.reach(at, pos, Rule::RealTimeOrder);
-        let seq = self.ledger.entry(pos).seq;
-        if shown.version < seq {
-            let version = shown.version;
-            let why = || format!("entry {seq} was answered with version {version}, from before it");
-            self.report.add(Rule::Linearizable, &[at], why);
-        } else {
-            self.book(at, shown, floor, false);
+        let (seq, version) = (self.ledger.entry(pos).seq, shown.version);
+        match version.cmp(&seq) {
+            Ordering::Less => {
+                let why = || format!("entry {seq} was answered with version {version}, from before it");
+                self.report.add(Rule::Linearizable, &[at], why);
+            }
+            Ordering::Equal => {
+                let last = self.stood(at, shown).map(|(_, last)| last);
+                self.check_fresh(at, last, floor, || format!("entry {seq} was answered with itself"));
+            }
+            Ordering::Greater => self.book(at, shown, floor, false),
         }
     }
 }

@@ -100,7 +100,7 @@ pub(super) async fn of_cancels_return_once(d: Deployment) {
 pub(super) async fn of_deltas_lose_none(d: Deployment) {
     let book = d.shelve(0).await;
     let restock = move |d: Deployment, n: u32| async move {
-        let (delta, key) = (i64::from(n) + 1, (n % 2 == 0).then(id));
+        let (delta, key) = (i64::from(n) + 1, n.is_multiple_of(2).then(id));
         d.catalog.amend(book, Amend::StockDelta { delta }, key).await
     };
     let outcomes = at_once(&d, 40, restock).await;
@@ -140,12 +140,12 @@ async fn mixed(d: Deployment, books: Arc<[BookId]>, n: u32) -> Vec<(BookId, i64)
             assert!(outcome.is_ok() || is_out_of_stock(outcome), "{outcome:?}");
         }
         let bought = outcomes.iter().any(Result::is_ok);
-        if bought && (n + step) % 3 == 0 {
+        if bought && (n + step).is_multiple_of(3) {
             d.orders.cancel(order).await.expect("cancelled");
         } else if bought {
             moved.extend(wanted.iter().map(|line| (line.book, -i64::from(line.quantity))));
         }
-        if (n + step) % 5 == 0 {
+        if (n + step).is_multiple_of(5) {
             d.restock(other, 2).await.expect("a restock");
             moved.push((other, 2));
         }

@@ -109,7 +109,7 @@ fn a_sale_takes_all_lines_and_makes_one_entry() {
     let changes = [change(1, -3, 100, 7), change(2, -5, 200, 0)];
     let entry =
         Entry { seq: Seq(4), at: NOW, kind: Kind::Sale, key: Some(order(7)), changes: changes.into_iter().collect() };
-    assert_eq!(shop.batch.entries, [entry.clone()]);
+    assert_eq!(shop.batch.entries, std::slice::from_ref(&entry));
     assert_eq!((shop.level(1), shop.level(2), shop.level(3)), ((7, 100, 4), (0, 200, 4), (0, 300, 3)));
     assert!(!receipt.replayed);
     assert_eq!(Some(&receipt.order), entry.order().as_ref());

@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode, header};
 use bookstore_core::{Lines, OrderId, OrderService, book::BookId};
+use std::sync::atomic::Ordering;
 
 use crate::{
     browser::{Form, Page},
@@ -176,6 +177,19 @@ async fn an_unknown_restock_can_be_pressed_again_and_happens_once() {
 }
 
 #[tokio::test]
+async fn an_unknown_restock_is_never_called_undone() {
+    let visit = signed_in().await;
+    let add = form(&visit, RESTOCK).await.with("delta", "5");
+    visit.services.fail_next(Fault::AnswerLost);
+    visit.services.blind.store(true, Ordering::SeqCst);
+    let page = visit.browser.submit(&add).await;
+    page.check(StatusCode::GATEWAY_TIMEOUT, &["We do not know yet", "Go back and send the form again"]);
+    assert!(!page.says("Nothing was"), "{}", page.html);
+    visit.services.blind.store(false, Ordering::SeqCst);
+    visit.browser.submit(&add).await.check(StatusCode::OK, &["15 in stock"]);
+}
+
+#[tokio::test]
 async fn a_price_that_somebody_else_changed_is_a_conflict() {
     let visit = signed_in().await;
     let (mine, yours) = (form(&visit, PRICE).await, form(&visit, PRICE).await);
@@ -210,7 +224,7 @@ async fn a_wrong_price_is_explained() {
         assert_eq!(page.form(PRICE).get("price"), wrong);
     }
     let forged = form(&visit, PRICE).await.with("price", "1").with("seen", "x");
-    visit.browser.submit(&forged).await.check(StatusCode::BAD_REQUEST, &["Nothing was changed"]);
+    visit.browser.submit(&forged).await.check(StatusCode::BAD_REQUEST, &["This changed nothing"]);
     visit.browser.open("/info/1").await.check(StatusCode::OK, &["$19.99"]);
 }
 

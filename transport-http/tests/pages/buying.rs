@@ -177,6 +177,22 @@ async fn an_unknown_outcome_can_be_pressed_again_and_buys_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_an_unknown_outcome_does_not_claim_that_nothing_was_bought() {
+    let visit = Visit::to(one_book()).await;
+    visit.services.fail_next(Fault::AnswerLost);
+    let open = visit.browser.submit(&buy_form(&visit).await).await;
+    for _ in 0..2 {
+        visit.services.fail_next(Fault::NotExecuted);
+        let page = visit.browser.submit(&open.form(BUY)).await;
+        page.check(StatusCode::SERVICE_UNAVAILABLE, &["We still do not know", " readonly", "Press again"]);
+        assert!(!page.says("Nothing was bought"));
+        assert_eq!(page.form(BUY).fields, open.form(BUY).fields);
+    }
+    visit.browser.submit(&open.form(BUY)).await.check(StatusCode::OK, &["Your order is placed"]);
+    assert_eq!(visit.orders().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_can_be_pressed_again() {
     let visit = Visit::to(one_book()).await;
     let form = buy_form(&visit).await;
@@ -227,7 +243,7 @@ async fn a_cancellation_without_an_answer_can_be_sent_again() {
     page.check(StatusCode::GATEWAY_TIMEOUT, &["We do not know yet", "<details class=\"cancel\" open>"]);
     visit.services.fail_next(Fault::NotExecuted);
     let page = visit.browser.submit(&page.form(&action)).await;
-    page.check(StatusCode::SERVICE_UNAVAILABLE, &["The order was not cancelled"]);
+    page.check(StatusCode::SERVICE_UNAVAILABLE, &["This did not cancel the order"]);
     visit.browser.submit(&page.form(&action)).await.check(StatusCode::OK, &["Your order is cancelled"]);
     assert_eq!(visit.stock(1).await, 10);
 }

@@ -131,6 +131,8 @@ async fn errors_are_pages_for_browsers_and_problems_for_programs() {
     let mut elsewhere = unknown.clone();
     elsewhere.action = "/purchase/99".into();
     visit.browser.submit(&elsewhere).await.check(StatusCode::NOT_FOUND, &["There is no such book"]);
+    let incomplete = crate::browser::Form { fields: vec![], ..elsewhere.clone() };
+    visit.browser.submit(&incomplete).await.check(StatusCode::NOT_FOUND, &["There is no such book"]);
     elsewhere.action = format!("{NO_ORDER}/cancel");
     visit.browser.submit(&elsewhere).await.check(StatusCode::NOT_FOUND, &["There is no such order"]);
 }

@@ -113,7 +113,9 @@ fn contradiction(book: BookId, before: i64, sold: i64, after: i64) -> Option<Str
     } else if sold > before {
         Some(format!("book {book} had {before} in stock, but {sold} were sold ({unless})"))
     } else if fell < sold {
-        Some(format!("book {book} was sold {sold} times, but its stock fell by {fell} only, from {before} to {after} ({unless})"))
+        Some(format!(
+            "book {book} was sold {sold} times, but its stock fell by {fell} only, from {before} to {after} ({unless})"
+        ))
     } else {
         None
     }

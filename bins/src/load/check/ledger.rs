@@ -75,7 +75,8 @@ impl<'a> LedgerCheck<'a> {
                 return true;
             }
             if self.last <= before || ending.is_asked() {
-                let trouble = if ending.is_asked() { "the check was stopped" } else { "it gives no more entries before its end" };
+                let trouble =
+                    if ending.is_asked() { "the check was stopped" } else { "it gives no more entries before its end" };
                 self.trouble = Some(trouble.to_owned());
                 return false;
             }
@@ -86,7 +87,8 @@ impl<'a> LedgerCheck<'a> {
         let path = path(&format!("/entries?after={}&limit={PAGE}", self.last)).map_err(|error| error.to_string())?;
         let called = client.call(&Ask::get(path).admin(), limits.patience, ending).await;
         let answer = called.result.map_err(|failure| failure.error.to_string())?;
-        let page: Entries = serde_json::from_slice(&answer.body).map_err(|error| format!("its entries cannot be read: {error}"))?;
+        let page: Entries =
+            serde_json::from_slice(&answer.body).map_err(|error| format!("its entries cannot be read: {error}"))?;
         if *self.ledger.get_or_insert(page.ledger) != page.ledger {
             return Err("another ledger answered half-way".into());
         }
@@ -157,7 +159,10 @@ impl<'a> LedgerCheck<'a> {
             return;
         }
         for standing in self.awaited.drain().map(|(_, standing)| standing) {
-            let what = format!("book {} is shown at version {}, which no entry of the ledger gave it", standing.id, standing.version);
+            let what = format!(
+                "book {} is shown at version {}, which no entry of the ledger gave it",
+                standing.id, standing.version
+            );
             self.findings.add(Promise::NeverOversold, what);
         }
         for (purchase, met) in self.purchases.iter().zip(&self.met) {

@@ -37,7 +37,7 @@ pub(super) struct Readings {
 
 /// What is read, how far, and what all readers share.
 struct Reader {
-    purchases: Arc<[Purchase]>,
+    purchases: Arc<Vec<Purchase>>,
     /// Whether those that were refused are looked for, too.
     refused: bool,
     patience: Duration,
@@ -54,7 +54,7 @@ struct Reader {
 /// Reads all orders back that may exist, and, if `refused`, those that must not.
 pub(super) async fn read_back(
     run: &Run,
-    purchases: &Arc<[Purchase]>,
+    purchases: &Arc<Vec<Purchase>>,
     refused: bool,
     ending: &Ending,
     watch: &Watch,
@@ -134,7 +134,11 @@ impl Reader {
                 let order = serde_json::from_slice(&answer.body);
                 order.map(Some).map_err(|error| Error::malformed(format!("an order cannot be read: {error}")))
             }
-            Err(failure) if failure.effect == Effect::Refused && matches!(failure.error, Error::UnknownOrder { .. }) => Ok(None),
+            Err(failure)
+                if failure.effect == Effect::Refused && matches!(failure.error, Error::UnknownOrder { .. }) =>
+            {
+                Ok(None)
+            }
             Err(failure) => Err(failure.error),
         }
     }
@@ -150,13 +154,23 @@ impl Reader {
                 self.findings.add(Promise::NeverLost, what);
             }
             (Some(answered), None) => {
-                self.findings.add(Promise::NeverLost, format!("order {id} was acknowledged ({}), but there is no such order", shown(&answered)));
+                self.findings.add(
+                    Promise::NeverLost,
+                    format!("order {id} was acknowledged ({}), but there is no such order", shown(&answered)),
+                );
             }
             (None, Some(found)) if purchase.told == Told::NotSold => {
-                self.findings.add(Promise::NeverDouble, format!("purchase {id} was refused, but there is an order: {}", shown(found)));
+                self.findings.add(
+                    Promise::NeverDouble,
+                    format!("purchase {id} was refused, but there is an order: {}", shown(found)),
+                );
             }
             (None, Some(found)) if !purchase.asked_for(found) => {
-                let what = format!("purchase {id} asked for a copy of book {}, but its order is {}", purchase.book, shown(found));
+                let what = format!(
+                    "purchase {id} asked for a copy of book {}, but its order is {}",
+                    purchase.book,
+                    shown(found)
+                );
                 self.findings.add(Promise::NeverDouble, what);
             }
             (None, _) => {}

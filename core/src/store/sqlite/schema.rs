@@ -80,9 +80,9 @@ const CATALOGUE_TABLES: &str = "
 ///
 /// `new_id` names a ledger that is made here.
 pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connection, StoreError> {
-    let mut connection =
-        Connection::open(path).map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-    configure(&connection)?;
+    let mut connection = Connection::open(path)
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    configure(&connection).map_err(|error| named(path, error))?;
     if is_empty(&connection).map_err(|error| named(path, error))? {
         connection.pragma_update(None, "journal_mode", "wal")?;
         create(&mut connection, role, new_id)?;
@@ -100,7 +100,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-    configure(&connection)?;
+    configure(&connection).map_err(|error| named(path, error))?;
     check_header(&connection, path)?;
     Ok(connection)
 }
@@ -141,8 +141,8 @@ fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> 
 
 fn check(connection: &Connection, path: &Path, role: Role) -> Result<(), StoreError> {
     check_header(connection, path)?;
-    let found: Option<String> =
-        connection.query_row("SELECT role FROM meta", [], |row| row.get(0)).optional().map_err(StoreError::from)?;
+    let found = connection.query_row("SELECT role FROM meta", [], |row| row.get::<_, String>(0)).optional();
+    let found = found.map_err(|error| named(path, error.into()))?;
     match found {
         Some(found) if found == role.name() => Ok(()),
         Some(found) => Err(unusable(path, &format!("it holds a {found}, not a {}", role.name()))),

@@ -135,12 +135,13 @@ impl LedgerStore for SqliteStore {
         Ok(())
     }
 
-    /// Writes the stock back, so that the next start has nothing to replay.
+    /// Writes the stock back, so that the next start has nothing to replay, and empties the WAL, so that all is in one file.
     fn close(&mut self, state: &State) -> Result<(), StoreError> {
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
         let transaction = connection.transaction()?;
         write_stock(&transaction, &self.dirty, state)?;
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 
     fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{extract::State, http::StatusCode};
 use bookstore_core::{Book, Query, Topic};
 
-use super::{assets, page, text};
+use super::{assets, at_a_glance, page, text};
 use crate::frontend::{Answer, Shared, Shop};
 
 /// Books shown as covers.
@@ -23,7 +23,7 @@ pub(crate) async fn home(State(shop): Shared) -> Answer {
     let topics = shop.catalog.topics().await?;
     let query = Query { page_size: Some(SHELF), ..Query::default() };
     // The page is worth showing without it.
-    let shelf = shop.catalog.search(query).await.map(|found| found.books).unwrap_or_default();
+    let shelf = at_a_glance(shop.catalog.search(query)).await.map(|found| found.books).unwrap_or_default();
     let books = topics.iter().map(|topic| topic.books).sum();
     page(StatusCode::OK, &Home { topics, books, shelf })
 }

@@ -39,8 +39,11 @@ pub(super) fn routes() -> Router<Arc<Shop>> {
     Router::new().route("/", get(home::home)).route("/assets/{name}", get(assets::get)).merge(admin::routes())
 }
 
-/// How long a person waits before the page says that nobody knows yet: less than the server gives a request.
+/// How long a person waits before the page says that nobody knows yet. With the glances that the page then takes, it is
+/// less than the server gives a request.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long to wait for something that the page can do without.
+const GLANCE: Duration = Duration::from_secs(1);
 
 fn page(status: StatusCode, template: &impl Template) -> Answer {
     let mut response = (status, Html(rendered(template))).into_response();
@@ -59,6 +62,12 @@ async fn patiently<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(late)
 }
 
+/// What a call that only reads answers at once.
+async fn at_a_glance<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Err(Error::unavailable("there was no answer in time"));
+    tokio::time::timeout(GLANCE, call).await.unwrap_or_else(late)
+}
+
 /// Sends the browser on with a GET, so that a reload does not post again.
 fn see_other(url: &str) -> Response {
     Redirect::to(url).into_response()
@@ -69,11 +78,15 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_without_an_answer_has_an_unknown_outcome() {
+    async fn a_call_without_an_answer_is_not_waited_for_any_longer() {
         let silent = patiently(std::future::pending::<Result<()>>()).await;
         assert!(matches!(silent, Err(Error::Unknown { .. })));
+        let unread = at_a_glance(std::future::pending::<Result<()>>()).await;
+        assert!(matches!(unread, Err(Error::Unavailable { .. })));
         assert_eq!(patiently(async { Ok(1) }).await, Ok(1));
         let refused = Error::overloaded("full");
+        let unread = at_a_glance(std::future::pending::<Result<()>>()).await;
+        assert!(matches!(unread, Err(Error::Unavailable { .. })));
         assert_eq!(patiently(async { Err::<(), _>(refused.clone()) }).await, Err(refused));
     }
 }

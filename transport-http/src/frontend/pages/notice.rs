@@ -50,6 +50,13 @@ impl Notice {
         self
     }
 
+    /// An earlier press is unknown, and this one found out nothing.
+    pub(crate) fn still_open() -> Self {
+        const OPEN: &str = "We still do not know whether this went through: the shop cannot say at this moment. \
+                            Press the button again in a moment; it happens only once, however often you press.";
+        Self { mood: Mood::Open, text: OPEN.into(), link: None }
+    }
+
     /// What went wrong with a form that may be sent again as it is. `nothing` says what did not happen, as a sentence.
     pub(crate) fn trouble(error: &Error, nothing: &str) -> Self {
         const OPEN: &str = "We do not know yet whether this went through. Press the button again to find out: \

@@ -2,10 +2,10 @@
 
 use askama::Template;
 use axum::http::{StatusCode, Uri};
-use bookstore_core::{BookId, Cents, Error, Order, OrderId, OrderLine, Status};
+use bookstore_core::{BookId, Cents, Error, Order, OrderId, OrderLine, Result, Status};
 use futures_util::{StreamExt, stream};
 
-use super::{assets, form::Fields, notice::Notice, page, patiently, see_other, text};
+use super::{assets, at_a_glance, form::Fields, notice::Notice, page, patiently, see_other, text};
 use crate::{
     frontend::{Answer, Shop},
     wire,
@@ -49,8 +49,8 @@ pub(crate) async fn cancel(shop: &Shop, id: OrderId) -> Answer {
         Ok(_) => Ok(see_other(&format!("/orders/{id}?cancelled=yes"))),
         Err(error @ Error::UnknownOrder { .. }) => Err(error.into()),
         Err(error) => {
-            let notice = Notice::trouble(&error, "The order was not cancelled.");
-            let order = shop.orders.order(id).await.ok();
+            let notice = Notice::trouble(&error, "This did not cancel the order.");
+            let order = at_a_glance(shop.orders.order(id)).await.ok();
             let (status, _) = wire::status(&error);
             page(status, &OrderPage::new(shop, id, order, Some(notice)).await)
         }
@@ -59,8 +59,11 @@ pub(crate) async fn cancel(shop: &Shop, id: OrderId) -> Answer {
 
 impl OrderPage {
     async fn new(shop: &Shop, id: OrderId, order: Option<Order>, notice: Option<Notice>) -> Self {
-        let lines: Vec<OrderLine> = order.iter().flat_map(|order| order.lines.iter().copied()).collect();
-        let lines = stream::iter(lines).map(|line| LineView::new(shop, line)).buffered(LOOKUPS).collect().await;
+        let sold: Vec<OrderLine> = order.iter().flat_map(|order| order.lines.iter().copied()).collect();
+        // An order reads well enough without its titles, so the catalogue need not answer.
+        let titles = at_a_glance(titles(shop, &sold)).await.unwrap_or_default();
+        let titles = titles.into_iter().chain(std::iter::repeat(None));
+        let lines = sold.into_iter().zip(titles).map(|(line, title)| LineView::new(line, title)).collect();
         Self { id, order, lines, notice }
     }
 
@@ -78,11 +81,17 @@ impl OrderPage {
     }
 }
 
+/// The title of each line's book, as far as the catalogue tells.
+async fn titles(shop: &Shop, lines: &[OrderLine]) -> Result<Vec<Option<String>>> {
+    let books: Vec<BookId> = lines.iter().map(|line| line.book).collect();
+    let title = async |book| shop.catalog.info(book).await.ok().map(|book| book.text.title);
+    Ok(stream::iter(books).map(title).buffered(LOOKUPS).collect().await)
+}
+
 impl LineView {
-    /// An order reads well enough without its titles, so the catalogue need not answer.
-    async fn new(shop: &Shop, line: OrderLine) -> Self {
+    fn new(line: OrderLine, title: Option<String>) -> Self {
         let OrderLine { book, quantity, unit_price_cents: each } = line;
-        let title = shop.catalog.info(book).await.map_or_else(|_| format!("Book {book}"), |book| book.text.title);
+        let title = title.unwrap_or_else(|| format!("Book {book}"));
         // The order's total was checked when it was sold, and no line is more than that.
         let sum = each.times(quantity).unwrap_or(Cents::MAX);
         Self { book, title, quantity, each, sum }

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use bookstore_core::{Book, BookId, Cents, Error, Line, Lines, OrderId};
 
 use super::{
-    assets,
+    assets, at_a_glance,
     form::{self, Fields},
     notice::Notice,
     page, patiently, see_other, text,
@@ -48,7 +48,8 @@ pub(crate) async fn buy(shop: &Shop, id: BookId, body: &[u8]) -> Answer {
     let fields = Fields::of_body(body);
     let order_id = fields.id("order_id");
     let kept = order_id.unwrap_or_else(|| shop.clock.new_order_id());
-    let page = Purchase::new(id, kept, fields.cents("price_cents"), fields.text("quantity").trim().to_owned());
+    let mut page = Purchase::new(id, kept, fields.cents("price_cents"), fields.text("quantity").trim().to_owned());
+    page.locked = !fields.text("unknown").is_empty();
     let lines = match page.lines(order_id.is_some()) {
         Ok(lines) => lines,
         Err(error) => return page.refuse(shop, error).await,
@@ -79,7 +80,7 @@ impl Purchase {
             return Err(error.into());
         }
         let seen = self.price_cents;
-        self.look_again(shop, &error).await;
+        self.look_again(shop, &error).await?;
         self.explain(shop, &error).await;
         self.mention_price(seen);
         let (status, _) = wire::status(&error);
@@ -87,8 +88,12 @@ impl Purchase {
     }
 
     /// Reads the book again. The error itself knows better than a cache may.
-    async fn look_again(&mut self, shop: &Shop, error: &Error) {
-        self.book = shop.catalog.info(self.id).await.ok();
+    async fn look_again(&mut self, shop: &Shop, error: &Error) -> Result<(), Error> {
+        self.book = match at_a_glance(shop.catalog.info(self.id)).await {
+            Ok(book) => Some(book),
+            Err(unknown @ Error::UnknownBook { .. }) => return Err(unknown),
+            Err(_) => None,
+        };
         if let Some(book) = &mut self.book {
             match error {
                 Error::OutOfStock { available, .. } => book.stock = *available,
@@ -99,6 +104,7 @@ impl Purchase {
         } else if let Error::PriceChanged { price_cents, .. } = error {
             self.price_cents = Some(*price_cents);
         }
+        Ok(())
     }
 
     async fn explain(&mut self, shop: &Shop, error: &Error) {
@@ -113,16 +119,18 @@ impl Purchase {
             Error::Malformed { .. } => {
                 Notice::bad("Nothing was bought: the form came incomplete. Please press the button again.")
             }
+            // This press did nothing; the one before may have.
+            error if self.locked && is_no_answer(error) => Notice::still_open(),
             _ => Notice::trouble(error, "Nothing was bought."),
         });
-        self.locked = matches!(error, Error::Unknown { .. });
+        self.locked = matches!(error, Error::Unknown { .. }) || (self.locked && is_no_answer(error));
     }
 
     /// This page has bought already, another quantity: whatever is pressed now is a new intent.
     async fn start_over(&mut self, shop: &Shop, used: OrderId) -> Notice {
         self.order_id = shop.clock.new_order_id();
         let notice = Notice::bad("This page has placed an order before. Pressing the button again places one more.");
-        match shop.orders.order(used).await {
+        match at_a_glance(shop.orders.order(used)).await {
             Ok(_) => notice.link(format!("/orders/{used}"), "See the first order"),
             Err(_) => notice,
         }
@@ -162,6 +170,11 @@ impl Purchase {
         let stock = self.book.as_ref().map_or(0, |book| book.stock);
         if stock == 0 { Lines::QUANTITY_MAX } else { stock.min(Lines::QUANTITY_MAX) }
     }
+}
+
+/// Whether a refusal says nothing about an earlier press.
+fn is_no_answer(error: &Error) -> bool {
+    matches!(error, Error::Overloaded { .. } | Error::Unavailable { .. } | Error::DeadlineExpired { .. })
 }
 
 fn too_few(available: u32) -> String {

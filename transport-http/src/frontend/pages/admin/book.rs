@@ -13,7 +13,7 @@ use crate::{
         Answer, Shared, Shop,
         extract::{InPath, Payload},
         pages::{
-            assets,
+            assets, at_a_glance,
             form::{self, Fields},
             notice::{Notice, sentence},
             patiently, see_other, text,
@@ -59,6 +59,12 @@ impl Edit {
     fn new(shop: &Shop, book: Book) -> Self {
         Self { tab: Tab::Books, book, restock: Field::new(shop), price: Field::new(shop), notice: None }
     }
+
+    /// The page again. Without the book there is none, and then `error` counts, not why the book cannot be read.
+    async fn after(shop: &Shop, id: BookId, error: &Error) -> Result<Self> {
+        let book = at_a_glance(shop.catalog.info(id)).await.map_err(|_| error.clone())?;
+        Ok(Self::new(shop, book))
+    }
 }
 
 /// `GET /admin/books/{id}`
@@ -91,7 +97,7 @@ pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath
         None => Err(Error::invalid("stock_delta", "please enter a whole number other than 0, such as 10 or -2")),
     };
     let Err(error) = changed else { return done(id, "stock") };
-    let mut edit = Edit::new(&shop, shop.catalog.info(id).await?);
+    let mut edit = Edit::after(&shop, id, &error).await?;
     let notice = match &error {
         Error::Invalid { message, .. } => {
             field.problem = Some(sentence(message));
@@ -118,7 +124,7 @@ pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath
         (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
     };
     let Err(error) = changed else { return done(id, "price") };
-    let mut edit = Edit::new(&shop, shop.catalog.info(id).await?);
+    let mut edit = Edit::after(&shop, id, &error).await?;
     let notice = match &error {
         Error::Invalid { message, .. } => {
             field.problem = Some(sentence(message));
@@ -165,5 +171,5 @@ fn trouble(shop: &Shop, error: &Error, field: &mut Field) -> Notice {
         field.key = shop.clock.new_order_id();
         return Notice::bad("Nothing was changed: this form was used before. Please press the button again.");
     }
-    Notice::trouble(error, "Nothing was changed.")
+    Notice::trouble(error, "This changed nothing.")
 }

@@ -10,7 +10,7 @@ use crate::{
         Answer, Shared, Shop,
         extract::Payload,
         pages::{
-            assets,
+            assets, at_a_glance,
             form::{self, Fields},
             notice::{Notice, sentence},
             patiently, see_other,
@@ -64,10 +64,10 @@ impl New {
             Error::Invalid { .. } if fields.iter().any(|field| field.problem.is_some()) => {
                 Notice::bad("The book was not added: please look at the field that is marked.")
             }
-            error => Notice::trouble(error, "The book was not added."),
+            error => Notice::trouble(error, "This added no book."),
         });
         // Only suggestions: the form works without.
-        let topics = shop.catalog.topics().await.unwrap_or_default();
+        let topics = at_a_glance(shop.catalog.topics()).await.unwrap_or_default();
         Self { tab: Tab::New, fields: fields.into(), topics, notice }
     }
 }

@@ -1,0 +1,303 @@
+//! Looks for an order of one book's operations that explains all answers, after Wing, Gong and Lowe.
+//!
+//! Operations are put in order as late as possible: only when one of them has to have happened by now. Then either it comes
+//! next, or others that are under way come before it. Configurations that were met before are not tried again. Three things keep their number
+//! small: a read that fits is put in order at once, since it changes nothing; among operations that do the same, the
+//! one with the earliest deadline goes first, since the others can do all that it could and longer; and what has
+//! been put in order and has passed its deadline is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// No deadline: it may happen at any later time, or never.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// What an operation does to a book's stock, or says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Adds copies; the stock must not fall below zero.
+    Add(i64),
+    /// Adds copies, and says how many there are then.
+    AddTo(i64, u32),
+    /// Sets the stock.
+    Assign(u32),
+    /// Says how many there are.
+    Read(u32),
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// It happens not before.
+    pub(super) invoked: u64,
+    /// It has happened by then.
+    pub(super) deadline: u64,
+    pub(super) what: What,
+    /// It happens only after this other one, by index.
+    pub(super) after: Option<usize>,
+    /// The call that it is about.
+    pub(super) call: usize,
+}
+
+/// What came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There is such an order.
+    Linearizable,
+    /// There is none: nothing explains this operation (by index) and all that must have happened before it.
+    Stuck(usize),
+    /// The budget was used up.
+    Undecided,
+}
+
+/// Operations that are as good as each other share a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Like(i64),
+    Alone(usize),
+}
+
+/// What to take back when a choice turns out wrong.
+#[derive(Clone, Copy, Debug)]
+enum Undo {
+    Admitted,
+    Offered(usize),
+    Applied(usize, i64),
+    Read(usize),
+    Passed(usize),
+}
+
+struct Choice {
+    trail: usize,
+    tried: usize,
+}
+
+struct Search<'a> {
+    steps: &'a [Step],
+    /// By invocation.
+    arrivals: Vec<usize>,
+    /// Those that have one, by deadline.
+    deadlines: Vec<usize>,
+    classes: Vec<Class>,
+    dependents: BTreeMap<usize, Vec<usize>>,
+    /// How many have arrived.
+    arrived: usize,
+    has_arrived: Vec<bool>,
+    done: Vec<bool>,
+    /// Changes that may come next, by class and deadline.
+    offered: BTreeMap<Class, BTreeSet<(u64, usize)>>,
+    /// Reads that wait for the stock to be what they say.
+    reads: BTreeSet<(i64, usize)>,
+    stock: i64,
+    /// How many deadlines are behind.
+    passed: usize,
+    /// Identifies the set of those that are done and not behind.
+    early: u128,
+    trail: Vec<Undo>,
+}
+
+pub(super) fn linearize(start: u32, steps: &[Step], mut budget: u64) -> Verdict {
+    let mut search = Search::new(start, steps);
+    let (mut seen, mut choices) = (HashSet::new(), Vec::<Choice>::new());
+    let mut furthest = 0;
+    loop {
+        search.advance();
+        furthest = furthest.max(search.passed);
+        if search.passed == search.deadlines.len() {
+            return Verdict::Linearizable;
+        }
+        if seen.insert((search.passed, search.early, search.stock)) {
+            choices.push(Choice { trail: search.trail.len(), tried: 0 });
+        }
+        loop {
+            let Some(choice) = choices.last_mut() else { return Verdict::Stuck(search.deadlines[furthest]) };
+            if budget == 0 {
+                return Verdict::Undecided;
+            }
+            budget -= 1;
+            search.undo(choice.trail);
+            let tried = choice.tried;
+            choice.tried += 1;
+            match search.candidate(tried) {
+                None => drop(choices.pop()),
+                Some(Some(step)) if search.apply(step) => break,
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// A number like no other for each index, so that sets can be told apart by the sum (without carry) of their members'.
+fn mark(index: usize) -> u128 {
+    let mix = |seed: u64| {
+        let mut x = (index as u64).wrapping_add(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        u128::from(x ^ (x >> 31))
+    };
+    mix(1) << 64 | mix(0x5851_F42D_4C95_7F2D)
+}
+
+impl<'a> Search<'a> {
+    fn new(start: u32, steps: &'a [Step]) -> Self {
+        let mut arrivals: Vec<usize> = (0..steps.len()).collect();
+        arrivals.sort_by_key(|step| steps[*step].invoked);
+        let mut deadlines: Vec<usize> = (0..steps.len()).filter(|step| steps[*step].deadline != NEVER).collect();
+        deadlines.sort_by_key(|step| steps[*step].deadline);
+        let mut dependents: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            if let Some(after) = step.after {
+                dependents.entry(after).or_default().push(index);
+            }
+        }
+        let class = |index: usize| match steps[index].what {
+            What::Add(delta) if !dependents.contains_key(&index) => Class::Like(delta),
+            _ => Class::Alone(index),
+        };
+        let classes = (0..steps.len()).map(class).collect();
+        let (has_arrived, done) = (vec![false; steps.len()], vec![false; steps.len()]);
+        let (offered, reads, trail) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        let (stock, arrived, passed, early) = (i64::from(start), 0, 0, 0);
+        Self {
+            steps,
+            arrivals,
+            deadlines,
+            classes,
+            dependents,
+            arrived,
+            has_arrived,
+            done,
+            offered,
+            reads,
+            stock,
+            passed,
+            early,
+            trail,
+        }
+    }
+
+    /// Goes on to the next deadline of something that has not happened yet.
+    fn advance(&mut self) {
+        while let Some(&next) = self.deadlines.get(self.passed) {
+            while let Some(&arrival) = self.arrivals.get(self.arrived)
+                && self.steps[arrival].invoked <= self.steps[next].deadline
+            {
+                self.arrived += 1;
+                self.has_arrived[arrival] = true;
+                self.trail.push(Undo::Admitted);
+                if self.steps[arrival].after.is_none_or(|after| self.done[after]) {
+                    self.offer(arrival);
+                }
+            }
+            self.read();
+            if !self.done[next] {
+                return;
+            }
+            self.passed += 1;
+            self.early ^= mark(next);
+            self.trail.push(Undo::Passed(next));
+        }
+    }
+
+    fn offer(&mut self, step: usize) {
+        self.insert(step);
+        self.trail.push(Undo::Offered(step));
+    }
+
+    fn insert(&mut self, step: usize) {
+        let Step { what, deadline, .. } = self.steps[step];
+        if let What::Read(stock) = what {
+            self.reads.insert((i64::from(stock), step));
+        } else {
+            self.offered.entry(self.classes[step]).or_default().insert((deadline, step));
+        }
+    }
+
+    fn remove(&mut self, step: usize) {
+        let Step { what, deadline, .. } = self.steps[step];
+        if let What::Read(stock) = what {
+            self.reads.remove(&(i64::from(stock), step));
+        } else if let Some(same) = self.offered.get_mut(&self.classes[step]) {
+            same.remove(&(deadline, step));
+            if same.is_empty() {
+                self.offered.remove(&self.classes[step]);
+            }
+        }
+    }
+
+    /// Puts every read in order that fits now.
+    fn read(&mut self) {
+        while let Some(&(_, read)) = self.reads.range((self.stock, 0)..=(self.stock, usize::MAX)).next() {
+            self.remove(read);
+            self.done[read] = true;
+            self.early ^= mark(read);
+            self.trail.push(Undo::Read(read));
+        }
+    }
+
+    /// The `nth` operation that may come next: the one that is due first, then, if that is a read, what would make it
+    /// true, then one of each class. `Some(None)` if there is no such one, `None` after the last.
+    fn candidate(&self, nth: usize) -> Option<Option<usize>> {
+        let due = self.deadlines[self.passed];
+        let first = |same: &BTreeSet<(u64, usize)>| same.first().map(|(_, step)| *step);
+        match (nth, self.steps[due].what) {
+            (0, What::Read(stock)) => {
+                Some(self.offered.get(&Class::Like(i64::from(stock) - self.stock)).and_then(first))
+            }
+            (0, _) => Some(Some(due)),
+            (nth, _) => self.offered.values().nth(nth - 1).map(first),
+        }
+    }
+
+    /// Puts a change in order, if it is possible now.
+    fn apply(&mut self, step: usize) -> bool {
+        let ready = self.has_arrived[step] && self.steps[step].after.is_none_or(|after| self.done[after]);
+        let stock = match self.steps[step].what {
+            What::Add(delta) => self.stock + delta,
+            What::AddTo(delta, stock) if self.stock + delta == i64::from(stock) => i64::from(stock),
+            What::Assign(stock) => i64::from(stock),
+            What::AddTo(..) | What::Read(_) => return false,
+        };
+        if stock < 0 || !ready {
+            return false;
+        }
+        self.remove(step);
+        self.trail.push(Undo::Applied(step, self.stock));
+        (self.stock, self.done[step]) = (stock, true);
+        self.early ^= mark(step);
+        for at in 0..self.dependents.get(&step).map_or(0, Vec::len) {
+            let dependent = self.dependents[&step][at];
+            if self.has_arrived[dependent] {
+                self.offer(dependent);
+            }
+        }
+        self.read();
+        true
+    }
+
+    fn undo(&mut self, to: usize) {
+        while self.trail.len() > to {
+            match self.trail.pop() {
+                Some(Undo::Admitted) => {
+                    self.arrived -= 1;
+                    self.has_arrived[self.arrivals[self.arrived]] = false;
+                }
+                Some(Undo::Offered(step)) => self.remove(step),
+                Some(Undo::Applied(step, stock)) => {
+                    (self.stock, self.done[step]) = (stock, false);
+                    self.early ^= mark(step);
+                    self.insert(step);
+                }
+                Some(Undo::Read(step)) => {
+                    self.done[step] = false;
+                    self.early ^= mark(step);
+                    self.insert(step);
+                }
+                Some(Undo::Passed(step)) => {
+                    self.passed -= 1;
+                    self.early ^= mark(step);
+                }
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! Random concurrent runs of the real decision are right, and each spoiled in one place is caught by the rule that it breaks.
+
+use bookstore_core::{
+    Amend, BookId, Error, OrderId, Receipt, Status,
+    check::{self, Call, Delivery, Operation, Options, Outcome, Report, Rule},
+    decide::{Command, Outcome as Decided},
+};
+use proptest::{prelude::*, sample::Index};
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::fixture::{Shop, cents, delta, key, lines, shown};
+
+/// What a process asks for next.
+#[derive(Clone, Debug)]
+enum Ask {
+    Buy { id: u128, wanted: Vec<(u64, u32)>, seen: Option<u64> },
+    Cancel { id: u128 },
+    Read { id: u128 },
+    Info { book: u64 },
+    Page,
+    Restock { book: u64, by: i64, keyed: Option<u128> },
+    Set { book: u64, price: Option<u64>, stock: Option<u32>, stale: bool },
+}
+
+/// One step of one process.
+#[derive(Clone, Debug)]
+struct Step {
+    process: usize,
+    /// What to ask if it is idle.
+    ask: Ask,
+    /// What becomes of the message, in hundredths.
+    luck: u8,
+}
+
+const PROCESSES: usize = 6;
+const BOOKS: u64 = 3;
+
+fn asks() -> impl Strategy<Value = Ask> {
+    // Few ids, so that calls meet; an id asks for the same most of the time, as a retry does.
+    let id = 1..40_u128;
+    let usual = |id: u128| {
+        let book = u64::try_from(id).expect("small") % BOOKS + 1;
+        if id.is_multiple_of(5) { vec![(book, 1), (book % BOOKS + 1, 2)] } else { vec![(book, 1)] }
+    };
+    let wanted = prop_oneof![8 => Just(None), 1 => (1..=BOOKS, 1..4_u32).prop_map(Some)];
+    let buy = (id.clone(), wanted, prop::option::weighted(0.1, 90..110_u64)).prop_map(move |(id, other, seen)| {
+        Ask::Buy { id, wanted: other.map_or_else(|| usual(id), |line| vec![line]), seen }
+    });
+    let restock = (1..=BOOKS, -3..4_i64, prop::option::of(100..106_u128));
+    let set = (1..=BOOKS, prop::option::of(95..105_u64), prop::option::of(0..8_u32), any::<bool>());
+    prop_oneof![
+        8 => buy,
+        2 => id.clone().prop_map(|id| Ask::Cancel { id }),
+        3 => id.prop_map(|id| Ask::Read { id }),
+        3 => (1..=BOOKS + 1).prop_map(|book| Ask::Info { book }),
+        1 => Just(Ask::Page),
+        // One key asks for one thing.
+        2 => restock.prop_map(|(book, by, keyed)| match keyed {
+            Some(key) => Ask::Restock { book: u64::try_from(key).expect("small") % BOOKS + 1, by: 2, keyed },
+            None => Ask::Restock { book, by, keyed },
+        }),
+        1 => set.prop_map(|(book, price, stock, stale)| Ask::Set { book, price, stock, stale }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..PROCESSES, asks(), 0..100_u8).prop_map(|(process, ask, luck)| Step { process, ask, luck });
+    prop::collection::vec(step, 1..250)
+}
+
+/// Where a process is with its call.
+#[derive(Clone)]
+enum Doing {
+    Idle,
+    /// Asked at a time, not yet decided.
+    Asked(u64, Ask),
+    /// Decided, the answer is on its way.
+    Decided(u64, Operation),
+    /// The answer will not come, but the call may still take effect.
+    Lost(usize, Ask),
+}
+
+/// A run: processes take their steps in turn, and decide, answer and lose what they are at.
+struct Run {
+    shop: Shop,
+    time: u64,
+    doing: Vec<Doing>,
+}
+
+impl Run {
+    fn of(steps: &[Step]) -> Shop {
+        let mut shop = Shop { server: "a", ..Shop::default() };
+        for book in 0..BOOKS {
+            shop.list((2 * book, 2 * book + 1), 6, 100);
+        }
+        let mut run = Self { shop, time: 2 * BOOKS, doing: vec![Doing::Idle; PROCESSES] };
+        steps.iter().for_each(|step| run.step(step));
+        run.end();
+        let head = run.shop.batch.entries.len() as u64;
+        run.shop.copy(head);
+        run.shop.copy(head / 2);
+        run.shop
+    }
+
+    fn step(&mut self, Step { process, ask, luck }: &Step) {
+        self.time += 1;
+        let doing = std::mem::replace(&mut self.doing[*process], Doing::Idle);
+        self.doing[*process] = match doing {
+            Doing::Idle => Doing::Asked(self.time, ask.clone()),
+            Doing::Asked(since, ask) if *luck < 6 => {
+                self.finish(since, operation(&ask, &self.shop, &Outcome::NotExecuted), *process)
+            }
+            // The request is lost or late, and nobody knows which.
+            Doing::Asked(since, ask) if *luck < 16 => {
+                let unknown = operation(&ask, &self.shop, &Outcome::Unknown);
+                let call = self.record(since, unknown, *process, luck % 2 == 0);
+                if *luck < 12 { Doing::Lost(call, ask) } else { Doing::Idle }
+            }
+            Doing::Asked(since, ask) => Doing::Decided(since, self.decide(&ask)),
+            // The reply is lost.
+            Doing::Decided(since, operation) if *luck < 12 => {
+                let call = self.record(since, operation, *process, luck % 2 == 0);
+                self.shop.forget(call);
+                Doing::Idle
+            }
+            Doing::Decided(since, operation) => self.finish(since, operation, *process),
+            Doing::Lost(..) if *luck < 50 => doing,
+            Doing::Lost(_, ask) => {
+                self.decide(&ask);
+                Doing::Idle
+            }
+        };
+    }
+
+    fn finish(&mut self, since: u64, operation: Operation, process: usize) -> Doing {
+        self.record(since, operation, process, true);
+        Doing::Idle
+    }
+
+    fn record(&mut self, since: u64, operation: Operation, process: usize, returned: bool) -> usize {
+        let completed = if returned { self.time } else { u64::MAX };
+        let call = self.shop.record((since, completed), operation);
+        self.shop.calls[call].process = process as u64;
+        self.shop.calls[call].server = Arc::from(if process.is_multiple_of(2) { "a" } else { "b" });
+        call
+    }
+
+    /// What is under way in the end never returns.
+    fn end(&mut self) {
+        for process in 0..PROCESSES {
+            let (since, operation) = match std::mem::replace(&mut self.doing[process], Doing::Idle) {
+                Doing::Asked(since, ask) => (since, operation(&ask, &self.shop, &Outcome::Unknown)),
+                Doing::Decided(since, operation) => (since, operation),
+                Doing::Idle | Doing::Lost(..) => continue,
+            };
+            let call = self.record(since, operation, process, false);
+            self.shop.forget(call);
+        }
+    }
+
+    /// Decides now, and says what the answer is.
+    fn decide(&mut self, ask: &Ask) -> Operation {
+        let asked = operation(ask, &self.shop, &Outcome::Unknown);
+        let command = match &asked {
+            Operation::Purchase { order, lines, .. } => Command::Reserve { order: *order, lines: lines.clone() },
+            Operation::Cancel { order, .. } => Command::Release { order: *order },
+            Operation::Amend { book, change, key, .. } => Command::Amend { book: *book, change: *change, key: *key },
+            _ => return self.look(asked),
+        };
+        let answer = self.shop.decide(&command);
+        match asked {
+            Operation::Purchase { order, lines, .. } => {
+                Operation::Purchase { order, lines, outcome: Outcome::of(&answer, receipt) }
+            }
+            Operation::Cancel { order, .. } => Operation::Cancel { order, outcome: Outcome::of(&answer, receipt) },
+            Operation::Amend { book, change, key, .. } => {
+                let outcome = Outcome::of(&answer, |decided| match decided {
+                    Decided::Amended(book, level) => shown(*book, *level),
+                    other => panic!("expected a level, not {other:?}"),
+                });
+                Operation::Amend { book, change, key, outcome }
+            }
+            other => other,
+        }
+    }
+
+    fn look(&self, asked: Operation) -> Operation {
+        match asked {
+            Operation::ReadOrder { order, .. } => {
+                let found = self.shop.order(order.0.as_u128()).ok_or(Error::UnknownOrder { order });
+                Operation::ReadOrder { order, outcome: Outcome::of(&found, Clone::clone) }
+            }
+            Operation::Info { book, .. } => {
+                let level = self.shop.state.levels.get(book).ok_or(Error::UnknownBook { book });
+                Operation::Info { book, outcome: Outcome::of(&level, |level| shown(book, *level)) }
+            }
+            _ => {
+                let books = self.shop.state.levels.iter().map(|(book, level)| shown(book, level)).collect();
+                Operation::Search { outcome: Outcome::Answered(books) }
+            }
+        }
+    }
+}
+
+fn receipt(decided: &Decided) -> Receipt {
+    match decided {
+        Decided::Receipt(receipt) => receipt.clone(),
+        other => panic!("expected a receipt, not {other:?}"),
+    }
+}
+
+/// What is asked, with an outcome that needs no answer.
+fn operation(ask: &Ask, shop: &Shop, outcome: &Outcome<std::convert::Infallible>) -> Operation {
+    fn plain<T>(outcome: &Outcome<std::convert::Infallible>) -> Outcome<T> {
+        if outcome.is_unknown() { Outcome::Unknown } else { Outcome::NotExecuted }
+    }
+    match ask {
+        Ask::Buy { id, wanted, seen } => {
+            let mut wanted: Vec<bookstore_core::Line> = lines(wanted).into();
+            wanted[0].price_cents = seen.map(cents);
+            let lines = bookstore_core::Lines::new(wanted).expect("still good lines");
+            Operation::Purchase { order: key(*id), lines, outcome: plain(outcome) }
+        }
+        Ask::Cancel { id } => Operation::Cancel { order: key(*id), outcome: plain(outcome) },
+        Ask::Read { id } => Operation::ReadOrder { order: key(*id), outcome: plain(outcome) },
+        Ask::Info { book } => Operation::Info { book: BookId(*book), outcome: plain(outcome) },
+        Ask::Page => Operation::Search { outcome: plain(outcome) },
+        Ask::Restock { book, by, keyed } => {
+            Operation::Amend { book: BookId(*book), change: delta(*by), key: keyed.map(key), outcome: plain(outcome) }
+        }
+        Ask::Set { book, price, stock, stale } => {
+            let book = BookId(*book);
+            let version = shop.state.levels.get(book).map(|level| level.version).filter(|_| !stale);
+            let change = Amend::Set { price_cents: price.map(cents), stock: *stock, version };
+            Operation::Amend { book, change, key: None, outcome: plain(outcome) }
+        }
+    }
+}
+
+fn strict() -> Options {
+    Options { cancellations: check::Cancellations::Everywhere, ..Options::default() }
+}
+
+/// Reads are unknown or not executed as well, which says nothing of them.
+fn report(shop: &Shop) -> Report {
+    shop.check_as(&strict())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_runs_are_right(steps in steps()) {
+        let shop = Run::of(&steps);
+        for delivery in [Delivery::Once, Delivery::Retried, Delivery::Duplicated] {
+            let report = shop.check_as(&Options { delivery, ..strict() });
+            prop_assert!(report.holds(), "{}", report);
+        }
+        let searched = check::search(&shop.history(), &[], &Options::default(), check::SEARCH_BUDGET);
+        prop_assert!(searched.violations.is_empty(), "{}", searched);
+    }
+
+    #[test]
+    fn spoiled_runs_are_caught(steps in steps(), which in any::<Index>(), at in any::<Index>()) {
+        let mut shop = Run::of(&steps);
+        let (name, spoil) = SPOILS[which.index(SPOILS.len())];
+        if let Some(rule) = spoil(&mut shop, &at) {
+            let report = report(&shop);
+            prop_assert!(report.rules().contains(&rule), "{} must break {}: {}", name, rule, report);
+        }
+    }
+
+    #[test]
+    fn a_read_that_no_search_explains_no_ledger_explains(steps in steps(), at in any::<Index>(), by in 1..4_u32) {
+        let mut shop = Run::of(&steps);
+        let reads = indexes(&shop, |call| matches!(&call.operation, Operation::Info { outcome: Outcome::Answered(_), .. }));
+        prop_assume!(!reads.is_empty());
+        let read = *at.get(&reads);
+        shop.book_of(read).stock += by;
+        let searched = check::search(&shop.history(), &[], &Options::default(), check::SEARCH_BUDGET);
+        prop_assert!(searched.violations.is_empty() || !report(&shop).holds());
+    }
+}
+
+/// Spoils a run in one place, if there is such a place, and says which rule that breaks.
+type Spoil = fn(&mut Shop, &Index) -> Option<Rule>;
+
+const SPOILS: [(&str, Spoil); 18] = [
+    ("lost order", lost_order),
+    ("lost cancellation", lost_cancellation),
+    ("doubled order", doubled_order),
+    ("order without a call", unasked_order),
+    ("order that was not executed", unexecuted_order),
+    ("wrong total", wrong_total),
+    ("wrong seq", wrong_seq),
+    ("two firsts", two_firsts),
+    ("wrong stock shown", wrong_stock_shown),
+    ("stale read", stale_read),
+    ("order not found", order_not_found),
+    ("lie about what is left", wrong_number_left),
+    ("out of stock with plenty left", out_of_stock_lie),
+    ("running stock", running_stock),
+    ("level", gap),
+    ("copy without an order", copy_without_order),
+    ("copy of another order", copy_of_another),
+    ("call that was made too late", late_call),
+];
+
+fn indexes(shop: &Shop, which: impl Fn(&Call) -> bool) -> Vec<usize> {
+    (0..shop.calls.len()).filter(|at| which(&shop.calls[*at])).collect()
+}
+
+fn pick(from: &[usize], at: &Index) -> Option<usize> {
+    if from.is_empty() { None } else { Some(*at.get(from)) }
+}
+
+fn bought(call: &Call) -> Option<&Receipt> {
+    match &call.operation {
+        Operation::Purchase { outcome: Outcome::Answered(receipt), .. } => Some(receipt),
+        _ => None,
+    }
+}
+
+fn cancelled(call: &Call) -> Option<&Receipt> {
+    match &call.operation {
+        Operation::Cancel { outcome: Outcome::Answered(receipt), .. } => Some(receipt),
+        _ => None,
+    }
+}
+
+fn first(receipt: Option<&Receipt>) -> bool {
+    receipt.is_some_and(|receipt| !receipt.replayed)
+}
+
+fn lost_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&indexes(shop, |call| bought(call).is_some()), at)?;
+    let id = shop.receipt_of(call).order.id;
+    shop.batch.entries.retain(|entry| entry.key != Some(id));
+    Some(Rule::NoLoss)
+}
+
+fn lost_cancellation(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&indexes(shop, |call| cancelled(call).is_some()), at)?;
+    let id = shop.receipt_of(call).order.id;
+    shop.batch.entries.retain(|entry| entry.key != Some(id) || entry.order().is_some());
+    Some(Rule::NoLoss)
+}
+
+fn doubled_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let sales: Vec<usize> = (0..shop.batch.entries.len()).filter(|at| shop.batch.entries[*at].key.is_some()).collect();
+    let entry = shop.batch.entries[pick(&sales, at)?].clone();
+    shop.append(entry);
+    Some(Rule::ExactlyOnce)
+}
+
+/// The calls that asked to buy under the id of the order that `call` has bought.
+fn askers(shop: &mut Shop, call: usize) -> (OrderId, Vec<usize>) {
+    let id = shop.receipt_of(call).order.id;
+    let asks = |call: &Call| matches!(call.operation, Operation::Purchase { order, .. } if order == id);
+    (id, indexes(shop, asks))
+}
+
+fn unasked_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&indexes(shop, |call| bought(call).is_some()), at)?;
+    let (id, _) = askers(shop, call);
+    shop.calls.retain(|call| !matches!(call.operation, Operation::Purchase { order, .. } if order == id));
+    Some(Rule::NoPhantom)
+}
+
+fn unexecuted_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&indexes(shop, |call| bought(call).is_some()), at)?;
+    let (_, askers) = askers(shop, call);
+    askers.into_iter().for_each(|call| shop.end(call, &Outcome::NotExecuted));
+    Some(Rule::NoPhantom)
+}
+
+fn any_receipt(shop: &Shop, at: &Index) -> Option<usize> {
+    pick(&indexes(shop, |call| bought(call).or(cancelled(call)).is_some()), at)
+}
+
+fn wrong_total(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = any_receipt(shop, at)?;
+    shop.receipt_of(call).order.total_cents = cents(7);
+    Some(Rule::SameAnswer)
+}
+
+fn wrong_seq(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = any_receipt(shop, at)?;
+    let seq = &mut shop.receipt_of(call).order.seq;
+    *seq = seq.next();
+    Some(Rule::SameAnswer)
+}
+
+fn two_firsts(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let firsts: BTreeSet<OrderId> = shop
+        .calls
+        .iter()
+        .filter_map(bought)
+        .filter(|receipt| !receipt.replayed)
+        .map(|receipt| receipt.order.id)
+        .collect();
+    let replays =
+        |call: &Call| bought(call).is_some_and(|receipt| receipt.replayed && firsts.contains(&receipt.order.id));
+    let call = pick(&indexes(shop, replays), at)?;
+    shop.receipt_of(call).replayed = false;
+    Some(Rule::SameAnswer)
+}
+
+fn infos(shop: &Shop) -> Vec<usize> {
+    indexes(shop, |call| matches!(&call.operation, Operation::Info { outcome: Outcome::Answered(_), .. }))
+}
+
+fn wrong_stock_shown(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&infos(shop), at)?;
+    shop.book_of(call).stock += 1;
+    Some(Rule::Linearizable)
+}
+
+/// Shows a book as it was before the last sale that had been acknowledged when it was read.
+fn stale_read(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&infos(shop), at)?;
+    let (invoked, book) = (shop.calls[call].invoked, shop.book_of(call).book);
+    let told = shop.calls.iter().filter(|call| call.completed.is_some_and(|completed| completed < invoked));
+    let told = told.filter_map(bought).filter(|receipt| receipt.order.lines.iter().any(|line| line.book == book));
+    let last = told.map(|receipt| receipt.order.seq).max()?;
+    let mut levels = bookstore_core::decide::Levels::default();
+    let before = shop.batch.entries.iter().filter(|entry| entry.seq < last);
+    before.for_each(|entry| bookstore_core::decide::apply(&mut levels, entry));
+    *shop.book_of(call) = shown(book, levels.get(book)?);
+    Some(Rule::ReadYourWrites)
+}
+
+fn order_not_found(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&indexes(shop, |call| first(bought(call))), at)?;
+    let (order, after) = (shop.receipt_of(call).order.id, shop.calls[call].completed? + 1);
+    let outcome = Outcome::Refused(Error::UnknownOrder { order });
+    shop.record((after, after + 3), Operation::ReadOrder { order, outcome });
+    Some(Rule::ReadYourWrites)
+}
+
+fn wrong_number_left(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let short = |call: &Call| {
+        matches!(&call.operation, Operation::Purchase { outcome: Outcome::Refused(Error::OutOfStock { .. }), .. })
+    };
+    let call = pick(&indexes(shop, short), at)?;
+    if let Operation::Purchase { outcome: Outcome::Refused(Error::OutOfStock { available, .. }), .. } =
+        &mut shop.calls[call].operation
+    {
+        *available += 1000;
+    }
+    Some(Rule::OutOfStock)
+}
+
+fn out_of_stock_lie(shop: &mut Shop, _: &Index) -> Option<Rule> {
+    let book = BookId(1);
+    let available = shop.stock(book);
+    if available == 0 {
+        return None;
+    }
+    let last = shop.calls.iter().filter_map(|call| call.completed.or(Some(call.invoked))).max()?;
+    // Only what can still happen could take them away, and there is nothing of it in the ledger.
+    let outcome = Outcome::Refused(Error::OutOfStock { book, available: 0 });
+    let wanted = lines(&[(1, 1)]);
+    shop.record((last + 1, last + 2), Operation::Purchase { order: key(999), lines: wanted, outcome });
+    // So that everything is known to have happened.
+    shop.info((last + 1, last + 1), 1);
+    let (info, lie) = (shop.calls.len() - 1, shop.calls.len() - 2);
+    shop.calls[lie].invoked = last + 2;
+    shop.calls[info].completed = Some(last + 1);
+    Some(Rule::OutOfStock)
+}
+
+fn running_stock(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let entry = at.index(shop.batch.entries.len());
+    shop.batch.entries[entry].changes[0].stock += 1;
+    Some(Rule::Conservation)
+}
+
+fn gap(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let from = at.index(shop.batch.entries.len());
+    for entry in &mut shop.batch.entries[from..] {
+        entry.seq = entry.seq.next();
+    }
+    Some(Rule::Conservation)
+}
+
+fn copied(shop: &mut Shop) -> &mut Vec<bookstore_core::Order> {
+    match &mut shop.copies[0].copied {
+        check::Copied::Orders(orders) => orders,
+        check::Copied::Entries(entries) => panic!("expected orders, not {entries:?}"),
+    }
+}
+
+fn copy_without_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let orders = copied(shop);
+    if orders.is_empty() {
+        return None;
+    }
+    orders.remove(at.index(orders.len()));
+    Some(Rule::CopyPrefix)
+}
+
+fn copy_of_another(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let orders = copied(shop);
+    if orders.is_empty() {
+        return None;
+    }
+    let nth = at.index(orders.len());
+    let order = &mut orders[nth];
+    order.status = if order.status == Status::Placed { Status::Cancelled } else { Status::Placed };
+    Some(Rule::CopyPrefix)
+}
+
+/// Moves a purchase behind everything else that was acknowledged, while its entry stays.
+fn late_call(shop: &mut Shop, at: &Index) -> Option<Rule> {
+    let call = pick(&indexes(shop, |call| first(bought(call))), at)?;
+    let seq = shop.receipt_of(call).order.seq;
+    let (_, askers) = askers(shop, call);
+    let later = |call: &Call| first(bought(call)) && bought(call).is_some_and(|receipt| receipt.order.seq > seq);
+    if askers.len() > 1 || indexes(shop, later).is_empty() {
+        return None;
+    }
+    let last = shop.calls.iter().filter_map(|call| call.completed).max()?;
+    (shop.calls[call].invoked, shop.calls[call].completed) = (last + 1, Some(last + 2));
+    Some(Rule::RealTimeOrder)
+}

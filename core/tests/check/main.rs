@@ -1,0 +1,13 @@
+//! The history checker: right histories pass, and each wrong one is caught by the rule that it breaks.
+
+mod answers;
+mod fixture;
+mod generated;
+mod kept;
+mod ledgers;
+mod options;
+mod orders;
+mod recorded;
+mod refusals;
+mod restocks;
+mod searched;
