@@ -3,7 +3,7 @@
 //! `race BUYERS COPIES` in a shop of its own, `race BUYERS COPIES URL TOKEN_FILE` in one that runs somewhere.
 
 use bookstore::{
-    AccessToken, Bookstore, ConnectOptions,
+    AccessToken, Bookstore,
     core::{BookText, Cents, Error, NewBook},
 };
 use std::{env, error::Error as StdError, fs, sync::Arc, time::Instant};
@@ -15,13 +15,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let buyers = args.first().map_or(Ok(1000), |text| text.parse())?;
     let copies = args.get(1).map_or(Ok(10), |text| text.parse())?;
     let shop = match (args.get(2), args.get(3)) {
-        (Some(url), Some(file)) => Bookstore::connect_with(
-            url,
-            ConnectOptions {
-                admin_token: Some(AccessToken::new(&fs::read_to_string(file)?)?),
-                ..ConnectOptions::default()
-            },
-        )?,
+        (Some(url), Some(file)) => Bookstore::connect_admin(url, AccessToken::new(&fs::read_to_string(file)?)?)?,
         _ => Bookstore::open("memory:").await?,
     };
 

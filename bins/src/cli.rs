@@ -1,9 +1,19 @@
 //! The command line as it is typed. What it means is checked in [`crate::config`].
 
+mod files;
+mod servers;
+mod shop;
+
 use bookstore::load::Mix;
-use bookstore_core::{BookId, OrderId, Sort};
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::Styles, builder::styling::AnsiColor};
+use bookstore_core::BookId;
+use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
+
+pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError};
+pub(crate) use servers::{AckArg, CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs};
+pub(crate) use shop::{
+    AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -132,15 +142,16 @@ Example:
     /// Load a running shop, print percentiles, and check afterwards that every promise was kept
     #[command(after_help = "\
 Mixes, --mix:
-  browsing, shopping, ordering   those of TPC-W, the bookstore benchmark (shares are printed in the report)
-  p=CHANCE                       look at a book, then buy it with this chance
-  race                           everybody buys one book, copy by copy, until it is sold out
+  browsing, shopping, ordering  those of TPC-W, the bookstore benchmark; the report lists the shares
+  p=CHANCE                      look at a book, then buy it with this chance
+  race                          everybody buys one book, copy by copy, until it is sold out
 
-Without --rate each client asks, waits for the answer and asks again. With it requests arrive evenly at that rate,
-and latency counts from the moment when a request was to be sent, so that stalls are not hidden.
+Without --rate each client asks, waits for the answer and asks again. With it requests arrive
+evenly, and latency counts from when a request was to be sent, so that stalls are not hidden.
 
-A load buys books; the shop keeps these orders. Afterwards every order is read back. With the admin token the whole
-ledger is replayed, too. Exits with 1 if a promise is broken, with 3 if not everything could be checked.
+A load buys books, and the shop keeps these orders. Afterwards every order is read back; with the
+admin token the whole ledger is replayed, too. Exits with 1 if a promise is broken, with 3 if not
+everything could be checked.
 
 Examples:
   bookstore load --mix p=0.2 --clients 16
@@ -163,343 +174,6 @@ May run beside a server. An existing file is never overwritten.
 Example:
   bookstore backup shop-2026-08-01.db --store sqlite:bookstore.db")]
     Backup(BackupArgs),
-}
-
-/// What every server takes.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Serving")]
-pub(crate) struct ServeArgs {
-    /// File with the token that admin requests must carry; without one, admin is off
-    #[arg(long, value_name = "FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to listen, or to reach other servers, in plain text beyond this machine
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Seconds that running requests get to finish after SIGTERM or SIGINT
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub(crate) drain: u64,
-}
-
-/// The token between servers.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Serving")]
-pub(crate) struct InternalArgs {
-    /// File with the token that the servers of one shop show each other; the same for all of them
-    #[arg(long, value_name = "FILE")]
-    pub(crate) server_token_file: Option<PathBuf>,
-}
-
-/// `bookstore monolith`
-#[derive(Debug, Args)]
-pub(crate) struct MonolithArgs {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: String,
-    /// Where the data is: sqlite:PATH or memory:
-    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
-    pub(crate) store: String,
-    /// Leave an empty store empty, without the sample catalogue
-    #[arg(long)]
-    pub(crate) no_sample: bool,
-    #[command(flatten)]
-    pub(crate) serve: ServeArgs,
-}
-
-/// `bookstore catalog`
-#[derive(Debug, Args)]
-pub(crate) struct CatalogArgs {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
-    pub(crate) listen: String,
-    /// Where the data is: sqlite:PATH or memory:
-    #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
-    pub(crate) store: String,
-    /// List the sample catalogue if the store has never had a book
-    #[arg(long)]
-    pub(crate) sample: bool,
-    #[command(flatten)]
-    pub(crate) serve: ServeArgs,
-    #[command(flatten)]
-    pub(crate) internal: InternalArgs,
-}
-
-/// `bookstore order`: a reading client, or a server.
-#[derive(Debug, Args)]
-pub(crate) struct OrderArgs {
-    /// Read this order
-    #[arg(value_name = "ORDER_ID", help_heading = "Read an order")]
-    pub(crate) id: Option<OrderId>,
-    #[command(flatten)]
-    pub(crate) shop: ShopArgs,
-    /// Serve orders of this catalog server; several addresses of the same one are tried in turn
-    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Run an order server")]
-    pub(crate) catalog: Vec<String>,
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8082", help_heading = "Run an order server")]
-    pub(crate) listen: String,
-    /// Where this server's own copy of the orders is: sqlite:PATH, or memory:
-    #[arg(long, value_name = "URL", default_value = "sqlite:orders.db", help_heading = "Run an order server")]
-    pub(crate) store: String,
-    /// When a purchase is acknowledged
-    #[arg(long, value_enum, default_value_t = AckArg::Ledger, help_heading = "Run an order server")]
-    pub(crate) ack: AckArg,
-    #[command(flatten)]
-    pub(crate) serve: ServeArgs,
-    #[command(flatten)]
-    pub(crate) internal: InternalArgs,
-}
-
-/// `--ack`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AckArg {
-    /// As soon as it is durable in the catalog's ledger
-    Ledger,
-    /// When it is also durable in this server's own copy: on two machines
-    Copied,
-}
-
-/// `bookstore frontend`
-#[derive(Debug, Args)]
-pub(crate) struct FrontendArgs {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: String,
-    /// The catalog server; several addresses of the same one are tried in turn
-    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
-    pub(crate) catalog: Vec<String>,
-    /// The order servers
-    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
-    pub(crate) order: Vec<String>,
-    #[command(flatten)]
-    pub(crate) serve: ServeArgs,
-    #[command(flatten)]
-    pub(crate) internal: InternalArgs,
-}
-
-/// What every command that talks to a shop takes.
-#[derive(Debug, Args)]
-pub(crate) struct ShopArgs {
-    /// The shop; several frontends of the same shop are tried in turn
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
-    pub(crate) server: Vec<String>,
-    /// Print what the server answers, as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Seconds to keep trying
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub(crate) timeout: u64,
-}
-
-/// What every admin command takes.
-#[derive(Debug, Args)]
-pub(crate) struct AdminArgs {
-    #[command(flatten)]
-    pub(crate) shop: ShopArgs,
-    /// File with the shop's admin token
-    #[arg(long, value_name = "FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to send the admin token in plain text beyond this machine
-    #[arg(long)]
-    pub(crate) insecure: bool,
-}
-
-/// `bookstore import`
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// The books: .csv, .jsonl or .jsonl.gz
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// List them in this store, which no server may have open [default: sqlite:bookstore.db]
-    #[arg(long, value_name = "URL")]
-    pub(crate) store: Option<String>,
-    /// List them in this running shop (admin)
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
-    pub(crate) server: Vec<String>,
-    /// File with the running shop's admin token
-    #[arg(long, value_name = "FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to send the admin token in plain text beyond this machine
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// What a broken line does
-    #[arg(long, value_enum, default_value_t = OnError::Stop)]
-    pub(crate) on_error: OnError,
-    /// Print the counts as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `--on-error`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnError {
-    /// Check the whole file first; if any line is broken, list nothing
-    Stop,
-    /// List the good lines, name and count the broken ones, and exit with 1 if there were any
-    Skip,
-}
-
-/// `bookstore search`
-#[derive(Debug, Args)]
-pub(crate) struct SearchArgs {
-    /// Words in title, author or subjects
-    #[arg(value_name = "WORDS")]
-    pub(crate) words: Vec<String>,
-    /// Only books of this topic
-    #[arg(long)]
-    pub(crate) topic: Option<String>,
-    /// Which books come first
-    #[arg(long, value_enum, default_value_t = SortArg::Relevance)]
-    pub(crate) sort: SortArg,
-    /// Books a page, 1 to 100 [default: 20]
-    #[arg(long, value_name = "N")]
-    pub(crate) page_size: Option<u32>,
-    /// Where the page before ended, as it said itself
-    #[arg(long, value_name = "TOKEN")]
-    pub(crate) page_token: Option<String>,
-    #[command(flatten)]
-    pub(crate) shop: ShopArgs,
-}
-
-/// `--sort`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SortArg {
-    /// Best match first
-    Relevance,
-    /// By title
-    Title,
-    /// Cheapest first
-    Price,
-    /// Newest first
-    Newest,
-}
-
-impl From<SortArg> for Sort {
-    fn from(sort: SortArg) -> Self {
-        match sort {
-            SortArg::Relevance => Self::Relevance,
-            SortArg::Title => Self::Title,
-            SortArg::Price => Self::Price,
-            SortArg::Newest => Self::Newest,
-        }
-    }
-}
-
-/// `bookstore info`
-#[derive(Debug, Args)]
-pub(crate) struct InfoArgs {
-    /// The book's number
-    #[arg(value_name = "ID")]
-    pub(crate) book: BookId,
-    #[command(flatten)]
-    pub(crate) shop: ShopArgs,
-}
-
-/// `bookstore buy`
-#[derive(Debug, Args)]
-pub(crate) struct BuyArgs {
-    /// The book's number
-    #[arg(value_name = "ID")]
-    pub(crate) book: BookId,
-    /// How many copies
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
-    pub(crate) quantity: u32,
-    /// The order's id, a UUID: the same id never buys twice
-    #[arg(long, value_name = "UUID")]
-    pub(crate) order_id: Option<OrderId>,
-    /// Buy only if a copy still costs this, in cents
-    #[arg(long, value_name = "CENTS")]
-    pub(crate) price: Option<u64>,
-    #[command(flatten)]
-    pub(crate) shop: ShopArgs,
-}
-
-/// `bookstore cancel`
-#[derive(Debug, Args)]
-pub(crate) struct CancelArgs {
-    /// The order's id
-    #[arg(value_name = "ORDER_ID")]
-    pub(crate) id: OrderId,
-    #[command(flatten)]
-    pub(crate) shop: ShopArgs,
-}
-
-/// `bookstore orders`
-#[derive(Debug, Args)]
-pub(crate) struct OrdersArgs {
-    /// Orders a page, 1 to 100 [default: 20]
-    #[arg(long, value_name = "N")]
-    pub(crate) page_size: Option<u32>,
-    /// Where the page before ended, as it said itself
-    #[arg(long, value_name = "TOKEN")]
-    pub(crate) page_token: Option<String>,
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-}
-
-/// `bookstore restock`
-#[derive(Debug, Args)]
-pub(crate) struct RestockArgs {
-    /// The book's number
-    #[arg(value_name = "ID")]
-    pub(crate) book: BookId,
-    /// Copies to add; negative to take away
-    #[arg(value_name = "N", allow_negative_numbers = true)]
-    pub(crate) delta: i64,
-    /// A UUID that makes this restock happen once, however often it is sent
-    #[arg(long, value_name = "UUID")]
-    pub(crate) key: Option<OrderId>,
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-}
-
-/// `bookstore price`
-#[derive(Debug, Args)]
-pub(crate) struct PriceArgs {
-    /// The book's number
-    #[arg(value_name = "ID")]
-    pub(crate) book: BookId,
-    /// The new price, in cents
-    #[arg(value_name = "CENTS")]
-    pub(crate) cents: u64,
-    /// Change it only if the book is still at this version
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) if_version: Option<u64>,
-    /// A UUID that makes this change happen once, however often it is sent
-    #[arg(long, value_name = "UUID")]
-    pub(crate) key: Option<OrderId>,
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-}
-
-/// `bookstore add`
-#[derive(Debug, Args)]
-pub(crate) struct AddArgs {
-    /// Its title
-    #[arg(long)]
-    pub(crate) title: String,
-    /// Its author
-    #[arg(long, default_value = "")]
-    pub(crate) author: String,
-    /// Its topic
-    #[arg(long)]
-    pub(crate) topic: String,
-    /// Its ISBN, 10 or 13 digits
-    #[arg(long)]
-    pub(crate) isbn: Option<String>,
-    /// Year of publication
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) year: Option<i32>,
-    /// A subject; may be given several times
-    #[arg(long = "subject", value_name = "SUBJECT")]
-    pub(crate) subjects: Vec<String>,
-    /// What a copy costs, in cents
-    #[arg(long, value_name = "CENTS")]
-    pub(crate) price: u64,
-    /// Copies to begin with
-    #[arg(long, value_name = "N")]
-    pub(crate) stock: u32,
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
 }
 
 /// `bookstore load`
@@ -556,29 +230,4 @@ pub(crate) struct LoadArgs {
     /// Write a report with plots to this file
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
-}
-
-/// `bookstore audit`
-#[derive(Debug, Args)]
-pub(crate) struct AuditArgs {
-    /// The store with the ledger
-    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
-    pub(crate) store: String,
-    /// An order server's copy of it; may be given several times
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
-    pub(crate) copy: Vec<String>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `bookstore backup`
-#[derive(Debug, Args)]
-pub(crate) struct BackupArgs {
-    /// The file to make
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The store to copy
-    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
-    pub(crate) store: String,
 }

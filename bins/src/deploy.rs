@@ -3,6 +3,8 @@
 //! A [`Server`] is what a role becomes once its store is open. Whoever runs it binds the listener and says when to stop,
 //! so a test or another program can do what the executable does.
 
+mod ready;
+
 use axum::Router;
 use bookstore_core::{
     BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Error, OrderReader, OrderService, Orders, SystemClock,
@@ -13,6 +15,7 @@ use bookstore_core::{
         memory::{self, MemoryCopy},
         sqlite::{self, SqliteCopy, SqliteOptions},
     },
+    writer::Closed,
 };
 use bookstore_transport_http::{
     catalog::{self, RemoteCatalog},
@@ -20,14 +23,15 @@ use bookstore_transport_http::{
     frontend::{self, RemoteShop, Shop},
     internal::InternalOptions,
     orders::{self, RemoteOrders},
-    server::{self, Health, MetricsText, Readiness, ReadyCheck, ServerLimits},
+    server::{self, Health, MetricsText, ReadyCheck, ServerLimits},
     token::AccessToken,
 };
 use bookstore_transport_inproc::InProcess;
-use std::{fmt, path::PathBuf, pin::Pin, str::FromStr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{ConnectOptions, OpenError, sample};
+use ready::{always_ready, ready_once_caught_up, ready_while_reachable};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,12 +146,19 @@ pub struct FrontendServer {
 /// How long a store may take to close.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
+/// Waits for a store whose handles are gone.
+pub(crate) async fn wait_until(closed: Closed) {
+    if tokio::time::timeout(CLOSING_MAX, closed.wait()).await.is_err() {
+        tracing::warn!("the store is still being closed; nothing is lost, but the next start takes longer");
+    }
+}
+
 /// A server that is ready to run.
 pub struct Server {
     router: Router,
     limits: ServerLimits,
     tasks: Vec<Task>,
-    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
+    closed: Option<Closed>,
 }
 
 impl fmt::Debug for Server {
@@ -158,7 +169,7 @@ impl fmt::Debug for Server {
 
 impl Server {
     fn new(router: Router, serving: &Serving) -> Self {
-        Self { router, limits: serving.limits.clone(), tasks: Vec::new(), closed: Box::pin(std::future::ready(())) }
+        Self { router, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
     }
 
     fn with_task(mut self, task: Task) -> Self {
@@ -166,8 +177,8 @@ impl Server {
         self
     }
 
-    fn closing(mut self, closed: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.closed = Box::pin(closed);
+    fn closing(mut self, closed: Closed) -> Self {
+        self.closed = Some(closed);
         self
     }
 
@@ -175,8 +186,8 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         server::serve(server::tcp(listener), self.router, self.limits, shutdown).await;
         drop(self.tasks);
-        if tokio::time::timeout(CLOSING_MAX, self.closed).await.is_err() {
-            tracing::warn!("the store is still being closed; nothing is lost, but the next start takes longer");
+        if let Some(closed) = self.closed {
+            wait_until(closed).await;
         }
     }
 }
@@ -250,8 +261,10 @@ pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
 pub(crate) type Services = (Arc<dyn CatalogService>, Arc<dyn OrderService>);
 
 /// The services of a shop in this process.
-pub(crate) async fn embedded(store: StoreUrl) -> Result<Services, StoreError> {
-    Ok(in_process(ledger(store).await?))
+pub(crate) async fn embedded(store: StoreUrl) -> Result<(Services, Closed), StoreError> {
+    let ledger = ledger(store).await?;
+    let closed = ledger.closed();
+    Ok((in_process(ledger), closed))
 }
 
 /// Both services over a ledger of this process: the order side reads the ledger itself.
@@ -343,53 +356,4 @@ fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) ->
 
 fn health(serving: &Serving, ready: ReadyCheck) -> Health {
     Health { ready, metrics: serving.metrics.clone().map(|Metrics(text)| text) }
-}
-
-/// A server that holds the ledger itself has recovered it before it listens.
-fn always_ready() -> ReadyCheck {
-    Arc::new(|| Readiness::Ready)
-}
-
-/// Ready from the moment when the copy has caught up for the first time: later it reads on, even if the catalog is away.
-fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (ReadyCheck, Task) {
-    let (send, ready) = watch::channel(false);
-    let task = tokio::spawn(async move {
-        if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() {
-            send.send_replace(true);
-        }
-    });
-    let check = move || match *ready.borrow() {
-        true => Readiness::Ready,
-        false => Readiness::NotReady("this server's copy has not caught up with the ledger yet".into()),
-    };
-    (Arc::new(check), Task(task))
-}
-
-/// How often a frontend asks whether the servers behind it are there.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-
-/// Ready while the catalog and an order server answer.
-fn ready_while_reachable(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> (ReadyCheck, Task) {
-    let (send, ready) = watch::channel(Readiness::NotReady("the servers behind this one were not asked yet".into()));
-    let task = tokio::spawn(async move {
-        loop {
-            send.send_replace(reachable(catalog.as_ref(), orders.as_ref()).await);
-            tokio::time::sleep(PROBE_EVERY).await;
-        }
-    });
-    (Arc::new(move || ready.borrow().clone()), Task(task))
-}
-
-/// Asks for what nobody has: whoever says so is there, and so is what it asks itself.
-async fn reachable(catalog: &dyn CatalogService, orders: &dyn OrderService) -> Readiness {
-    let (book, order) = tokio::join!(catalog.info(BookId(0)), orders.order(SystemClock.new_order_id()));
-    match (book, order) {
-        (Err(error), _) if !matches!(error, Error::UnknownBook { .. }) => {
-            Readiness::NotReady(format!("the catalog server: {error}"))
-        }
-        (_, Err(error)) if !matches!(error, Error::UnknownOrder { .. }) => {
-            Readiness::NotReady(format!("the order servers: {error}"))
-        }
-        _ => Readiness::Ready,
-    }
 }

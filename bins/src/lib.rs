@@ -32,6 +32,7 @@ pub mod sample;
 use bookstore_core::{
     Amend, Book, BookId, BookPage, CatalogService, Cents, Clock, Error, Executed, Line, Lines, Listed, NewBook, Order,
     OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, SystemClock, Topic, store::StoreError,
+    writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -77,6 +78,7 @@ pub struct Bookstore {
     orders: Arc<dyn OrderService>,
     clock: Arc<dyn Clock>,
     patience: Duration,
+    closed: Option<Closed>,
 }
 
 impl fmt::Debug for Bookstore {
@@ -92,7 +94,7 @@ impl Bookstore {
     /// A shop made of any two services.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> Self {
-        Self { catalog, orders, clock: Arc::new(SystemClock), patience: Self::PATIENCE }
+        Self { catalog, orders, clock: Arc::new(SystemClock), patience: Self::PATIENCE, closed: None }
     }
 
     /// Opens a shop in this process, over the store at `sqlite:PATH`, which is made if there is none, or `memory:`.
@@ -101,8 +103,8 @@ impl Bookstore {
     /// The URL is not one, or the store cannot be used: another process has it open, it is damaged, …
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let store: deploy::StoreUrl = url.parse()?;
-        let (catalog, orders) = deploy::embedded(store).await?;
-        Ok(Self::new(catalog, orders))
+        let ((catalog, orders), closed) = deploy::embedded(store).await?;
+        Ok(Self { closed: Some(closed), ..Self::new(catalog, orders) })
     }
 
     /// A shop that runs elsewhere: `http://host:port` of its frontend, or of several, separated by commas.
@@ -116,6 +118,17 @@ impl Bookstore {
     /// Outside a tokio runtime.
     pub fn connect(urls: &str) -> Result<Self, OpenError> {
         Self::connect_with(urls, ConnectOptions::default())
+    }
+
+    /// As [`Bookstore::connect`], with the token that the shop's admin requests must carry.
+    ///
+    /// # Errors
+    /// A URL is not one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect_admin(urls: &str, token: AccessToken) -> Result<Self, OpenError> {
+        Self::connect_with(urls, ConnectOptions { admin_token: Some(token), ..ConnectOptions::default() })
     }
 
     /// As [`Bookstore::connect`], for an admin, or with another patience.
@@ -308,6 +321,16 @@ impl Bookstore {
     /// [`Error::Invalid`] if any of them is bad: then none is listed; [`Error::Unauthorized`].
     pub async fn add_all(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
         self.once(|| self.catalog.list(books.clone())).await
+    }
+
+    /// Gives up this handle, and waits until the store is closed if the shop is in this process and this was its last
+    /// handle (for at most a few seconds). What was acknowledged is durable without it.
+    pub async fn close(self) {
+        let closed = self.closed.clone();
+        drop(self);
+        if let Some(closed) = closed {
+            deploy::wait_until(closed).await;
+        }
     }
 
     async fn read<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {

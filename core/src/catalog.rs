@@ -14,7 +14,7 @@ use crate::{
     orders::OrderReader,
     page::{BookPage, Query},
     store::{Found, LedgerReader, LedgerStore, StoreError},
-    writer::{Execution, Writer, WriterLimits},
+    writer::{Closed, Execution, Writer, WriterLimits},
 };
 
 /// The catalogue and its ledger.
@@ -136,9 +136,10 @@ impl Catalog {
         self.writer.published().head()
     }
 
-    /// Resolves when the store is closed, after the last handle on this is gone; a program that is about to end may wait
-    /// for it. What was acknowledged is durable without.
-    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Tells when the store is closed, after this is dropped; a program that is about to end may wait for it. What was
+    /// acknowledged is durable without.
+    #[must_use]
+    pub fn closed(&self) -> Closed {
         self.writer.closed()
     }
 

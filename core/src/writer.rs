@@ -107,7 +107,18 @@ impl Published {
 pub struct Writer {
     queue: Queue<Command, Outcome>,
     published: Arc<Published>,
-    closed: watch::Receiver<()>,
+    closed: Closed,
+}
+
+/// Tells when a store is closed. It does not keep the store open.
+#[derive(Clone, Debug)]
+pub struct Closed(watch::Receiver<()>);
+
+impl Closed {
+    /// Waits until the last handle on the writer is gone and the store is closed.
+    pub async fn wait(mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
 }
 
 impl Writer {
@@ -133,7 +144,7 @@ impl Writer {
                 tokio::spawn(desk.run_task(waiting, sync));
             }
         }
-        Ok(Self { queue, published, closed })
+        Ok(Self { queue, published, closed: Closed(closed) })
     }
 
     /// Executes one command durably.
@@ -144,10 +155,10 @@ impl Writer {
         self.queue.call(command).await
     }
 
-    /// Resolves when the store is closed, which happens after the last handle is gone. It holds none itself.
-    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut closed = self.closed.clone();
-        async move { while closed.changed().await.is_ok() {} }
+    /// Tells when the store is closed.
+    #[must_use]
+    pub fn closed(&self) -> Closed {
+        self.closed.clone()
     }
 
     /// What is durable.

@@ -1,6 +1,7 @@
 //! The bookstore over HTTP: servers for the catalog, the orders and the public frontend, and clients that implement the same traits.
 
 mod balance;
+pub mod cache;
 pub mod catalog;
 mod claim;
 pub mod client;

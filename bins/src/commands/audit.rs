@@ -231,7 +231,7 @@ impl Report {
         card.line("Entries", grouped(self.entries));
         card.line("Books", grouped(self.books));
         card.line("Orders", format!("{}, of which {} cancelled", grouped(self.orders), grouped(self.cancelled)));
-        card.line("Copies", format!("{} sold and not returned", grouped(self.copies_sold)));
+        card.line("Sold", counted(self.copies_sold, "copy", "copies"));
         for copy in &self.copies {
             let lag = match copy.behind {
                 0 => "up to date".to_owned(),

@@ -64,6 +64,7 @@ pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let done = import(&target, &args, &mut counts).await;
     let seconds = started.elapsed().as_secs_f64();
+    target.close().await;
     end(&args, &counts, &format!(" in {seconds:.1} s"));
     done?;
     Ok(if counts.broken > 0 { REFUSED } else { ExitCode::SUCCESS })
@@ -215,6 +216,7 @@ struct Progress {
     what: &'static str,
     bar: ProgressBar,
     read: Arc<AtomicU64>,
+    ticks: u64,
     said: Instant,
 }
 
@@ -230,7 +232,7 @@ impl Progress {
         let style = ProgressStyle::with_template("{prefix:>9} {bar:32} {percent:>3} %  {msg} books");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(what);
-        Self { what, bar, read: Arc::default(), said: Instant::now() }
+        Self { what, bar, read: Arc::default(), ticks: 0, said: Instant::now() }
     }
 
     /// What the file's reader tells its bytes to.
@@ -241,8 +243,10 @@ impl Progress {
         }
     }
 
+    /// Called for every line.
     fn tick(&mut self, books: u64) {
-        if books.is_multiple_of(256) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(250) {
             self.bar.set_position(self.read.load(Ordering::Relaxed));
             self.bar.set_message(grouped(books));
         }

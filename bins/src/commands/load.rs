@@ -135,7 +135,7 @@ async fn stop_at_signals(stop: Stop) {
 /// How far it is: one line that changes on a terminal, else a line now and then.
 struct Teller {
     bar: ProgressBar,
-    told: Mutex<(Instant, Option<Phase>)>,
+    told: Mutex<Instant>,
 }
 
 /// How often a line is written where there is no terminal.
@@ -148,15 +148,15 @@ impl Teller {
         let bar = ProgressBar::with_draw_target(Some(1000), target);
         let style = ProgressStyle::with_template("{prefix:>9} {bar:20} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, told: Mutex::new((Instant::now(), None)) }
+        Self { bar, told: Mutex::new(Instant::now()) }
     }
 
     fn tell(&self, progress: &Progress) {
         let message = message(progress);
         if self.bar.is_hidden() {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.1 != Some(progress.phase) && progress.phase >= Phase::Orders || told.0.elapsed() >= TELL_EVERY {
-                *told = (Instant::now(), Some(progress.phase));
+            if told.elapsed() >= TELL_EVERY {
+                *told = Instant::now();
                 eprintln!("{}: {message}", label(progress.phase));
             }
             return;
@@ -209,9 +209,9 @@ fn message(progress: &Progress) -> String {
 fn shown(result: &LoadResult) -> String {
     let mut text = format!("Load on {}\n{}\n\n", result.servers.join(", "), result.summary());
     text.push_str(&operations(result));
-    text.push_str("\n\n");
+    text.push('\n');
     for (operation, how, kind, count) in result.kinds() {
-        text.push_str(&format!("{how}: {} {operation}, {kind}\n", grouped(count)));
+        text.push_str(&format!("{how}: {operation} {kind} {}\n", grouped(count)));
     }
     if let Some(warning) = late(result) {
         text.push_str(&format!("{warning}\n"));
@@ -296,7 +296,7 @@ fn raced(race: &RaceResult) -> String {
          Fairness (Jain's index, 1 is even): {:.3}\n",
         race.book,
         grouped(race.sold),
-        race.copies,
+        grouped(race.copies.unsigned_abs()),
         shown_us(micros(race.seconds)),
         race.sold_per_second,
         grouped(race.winners),
@@ -309,13 +309,17 @@ fn micros(seconds: f64) -> u64 {
     Duration::try_from_secs_f64(seconds).map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// Where another line about the same promise begins.
+const UNDER: &str = "\n                            ";
+
 fn promises(result: &LoadResult) -> String {
     let check = &result.check;
     let mut text = String::new();
     for promise in &check.promises {
-        text.push_str(&format!("{:<15} {:<11} {}\n", promise.promise.name(), promise.verdict.name(), promise.checked));
+        let (name, verdict) = (promise.promise.name(), promise.verdict.name());
+        text.push_str(&format!("{name:<15} {verdict:<11} {}\n", promise.checked.replace("; ", UNDER)));
         if let Some(not_checked) = &promise.not_checked {
-            text.push_str(&format!("{:<27} not checked: {not_checked}\n", ""));
+            text.push_str(&format!("{}not checked: {not_checked}\n", UNDER.trim_start_matches('\n')));
         }
     }
     text.push_str(&format!("\n{}\n", check.verdict.sentence(check.findings_total)));

@@ -208,10 +208,13 @@ impl Parts<'_> {
 
     fn never_double(&self) -> PromiseCheck {
         let ids = many(self.purchases.len() as u64, "order id", "order ids");
-        let again = many(self.again, "purchase was", "purchases were");
         let refused = self.purchases.iter().filter(|purchase| purchase.told == Told::NotSold).count() as u64;
         let place = if self.ledger.is_some() { "the ledger" } else { "the shop" };
-        let mut checked = format!("{ids}, each with one answer; {again} sent twice and answered alike");
+        let mut checked = format!("{ids}, each with one answer");
+        if self.again > 0 {
+            let again = many(self.again, "purchase was", "purchases were");
+            checked.push_str(&format!("; {again} sent twice and answered alike"));
+        }
         if refused > 0 {
             let refused = many(refused, "refused one has", "refused ones have");
             checked.push_str(&format!("; {refused} no order in {place}"));

@@ -135,13 +135,19 @@ impl Run {
 
     /// When the next operation is to begin; `None` when it is over.
     async fn turn(&self, started: Instant) -> Option<Instant> {
-        if self.is_over(started) {
-            return None;
+        loop {
+            if self.is_over(started) {
+                return None;
+            }
+            let Pace::Open { rate, .. } = self.load.pace else { return Some(Instant::now()) };
+            self.arrivals.acquire().await.ok()?.forget();
+            let intended = due_at(self.taken.fetch_add(1, Ordering::Relaxed), rate);
+            // What the warm-up has left undone must not be carried into what is measured.
+            let left_over = intended < self.load.warmup && started.elapsed() > self.load.warmup;
+            if !left_over {
+                return Some(started + intended);
+            }
         }
-        let Pace::Open { rate, .. } = self.load.pace else { return Some(Instant::now()) };
-        self.arrivals.acquire().await.ok()?.forget();
-        let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        Some(started + due_at(number, rate))
     }
 }
 
@@ -214,7 +220,7 @@ pub(super) async fn drive(run: &Arc<Run>) -> Result<Driven, LoadError> {
 
 /// Starts the clock when all clients are ready.
 async fn start(run: &Arc<Run>, ready: &Barrier) -> Result<Instant, LoadError> {
-    // The first one lets the clients finish connecting, the second one starts them.
+    // First all clients have tried to connect, then they start together.
     ready.wait().await;
     let started = Instant::now();
     let race = matches!(run.load.mix, Mix::Race(_));

@@ -43,7 +43,8 @@ pub(super) struct Axis {
 impl Axis {
     /// From zero to at least `most`, with about six round ticks.
     pub(super) fn linear(label: &'static str, most: f64, shown: impl Fn(f64) -> String) -> Self {
-        let rough = (most / 6.0).max(1e-9);
+        let most = if most > 0.0 { most } else { 1.0 };
+        let rough = most / 6.0;
         let decade = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|by| by * decade).into_iter().find(|step| *step >= rough).unwrap_or(rough);
         let ticks =

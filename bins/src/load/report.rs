@@ -362,7 +362,10 @@ fn middle(moment: &Moment) -> f64 {
 }
 
 fn shown_seconds(seconds: f64) -> String {
-    if seconds >= 10.0 { format!("{seconds:.0} s") } else { shown_us(whole(seconds * 1e6)) }
+    match seconds {
+        seconds if (seconds - seconds.round()).abs() < 0.005 && seconds >= 1.0 => format!("{seconds:.0} s"),
+        seconds => shown_us(whole(seconds * 1e6)),
+    }
 }
 
 fn shown_tick(us: f64) -> String {

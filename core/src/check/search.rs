@@ -161,26 +161,26 @@ impl Builder<'_, '_> {
     }
 
     /// Adds a step and says its index on the book's shelf.
-    fn add(&mut self, book: BookId, what: What, when: (u64, u64), call: usize, after: Option<usize>) -> usize {
+    fn add(&mut self, book: BookId, step: Step) -> usize {
         let steps = &mut self.books.entry(book).or_default().steps;
-        steps.push(Step { invoked: when.0, deadline: when.1, what, after, call });
+        steps.push(step);
         steps.len() - 1
     }
 
     fn read(&mut self, at: usize, call: &Call, shown: Shown) {
         if !self.options.cached.covers(&call.server) {
-            self.add(shown.book, What::Read(shown.stock), window(call), at, None);
+            self.add(shown.book, Step::new(What::Read(shown.stock), window(call), at).claiming(shown.version));
         }
     }
 
     fn short(&mut self, at: usize, call: &Call, book: BookId, available: u32) {
-        self.add(book, What::Read(available), window(call), at, None);
+        self.add(book, Step::new(What::Read(available), window(call), at));
     }
 
     fn list(&mut self, at: usize, call: &Call, books: &[Shelved], listed: &[Listed]) {
         for (book, listed) in books.iter().zip(listed).filter(|(_, listed)| listed.created) {
             self.books.entry(listed.id).or_default().start = Some(0);
-            self.add(listed.id, What::Add(i64::from(book.stock)), window(call), at, None);
+            self.add(listed.id, Step::new(What::Add(i64::from(book.stock)), window(call), at));
         }
     }
 
@@ -197,7 +197,8 @@ impl Builder<'_, '_> {
             (Amend::Set { stock: None, .. }, Some(shown)) => What::Read(shown.stock),
             (Amend::Set { stock: None, .. }, None) => return,
         };
-        self.add(book, what, when, at, None);
+        let claim = answered.map(|shown| shown.version);
+        self.add(book, Step { claim, ..Step::new(what, when, at) });
     }
 
     /// Amends under one key: it happened once, and each answer shows the stock then or later.
@@ -225,18 +226,21 @@ impl Builder<'_, '_> {
         }
         let [(book, change, deal)] = &deals[..] else { return };
         let Some((invoked, call, known)) = deal.window() else { return };
-        let done = match change {
-            Amend::StockDelta { delta } => Some(self.add(*book, What::Add(*delta), (invoked, known), call, None)),
-            Amend::Set { stock: Some(stock), .. } => {
-                Some(self.add(*book, What::Assign(*stock), (invoked, known), call, None))
-            }
+        let what = match change {
+            Amend::StockDelta { delta } => Some(What::Add(*delta)),
+            Amend::Set { stock: Some(stock), .. } => Some(What::Assign(*stock)),
             Amend::Set { stock: None, .. } => None,
         };
-        for &at in calls {
-            let call = &history.calls[at];
-            if let Operation::Amend { outcome: Outcome::Answered(shown), .. } = &call.operation {
-                self.add(*book, What::Read(shown.stock), window(call), at, done);
-            }
+        let answers = calls.iter().filter_map(|at| match &history.calls[*at].operation {
+            Operation::Amend { outcome: Outcome::Answered(shown), .. } => Some((*at, shown)),
+            _ => None,
+        });
+        // The first answer shows the amend itself; later ones may show later entries.
+        let claim = answers.clone().map(|(_, shown)| shown.version).min();
+        let done = what.map(|what| self.add(*book, Step { claim, ..Step::new(what, (invoked, known), call) }));
+        for (at, shown) in answers {
+            let read = Step::new(What::Read(shown.stock), window(&history.calls[at]), at).claiming(shown.version);
+            self.add(*book, Step { after: done, ..read });
         }
     }
 
@@ -313,11 +317,14 @@ impl Builder<'_, '_> {
         }
         // Without an attempt it was sold before recording began, and the first stock knows.
         let sale = sale.window().filter(|_| !sale.attempts.is_empty());
+        let claim = facts.shown.map(|order| order.seq);
         for (book, quantity) in sold {
             let copies = i64::from(quantity);
-            let sold = sale.map(|(invoked, at, known)| self.add(book, What::Add(-copies), (invoked, known), at, None));
+            let sold = sale.map(|(invoked, at, known)| {
+                self.add(book, Step { claim, ..Step::new(What::Add(-copies), (invoked, known), at) })
+            });
             if let Some((invoked, at, known)) = facts.back.window() {
-                self.add(book, What::Add(copies), (invoked, known), at, sold);
+                self.add(book, Step { after: sold, ..Step::new(What::Add(copies), (invoked, known), at) });
             }
         }
     }

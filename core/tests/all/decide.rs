@@ -166,7 +166,9 @@ fn the_price_that_was_seen_must_be_the_price() {
         let lines = Lines::new([line, Line::new(BookId(2), 1)]).expect("good lines");
         Command::Reserve { order: order(key), lines }
     };
-    shop.assert_refused(&seen(7, 99), &Error::PriceChanged { book: BookId(1), price_cents: cents(100) });
+    for price in [0, 99, 101] {
+        shop.assert_refused(&seen(7, price), &Error::PriceChanged { book: BookId(1), price_cents: cents(100) });
+    }
     let first = shop.receipt(&seen(7, 100));
     // A replay is the same purchase, whatever price it remembers.
     assert_eq!(shop.receipt(&seen(7, 99)), Receipt { replayed: true, ..first });
@@ -305,6 +307,7 @@ fn absolute_values_are_set_and_recorded() {
         (set(1, Some(0), None, None), Kind::Reprice, change(1, 0, 0, NewBook::STOCK_MAX)),
         (set(1, Some(70), None, Some(5)), Kind::Reprice, change(1, 0, 70, NewBook::STOCK_MAX)),
         (set(1, Some(80), Some(0), Some(6)), Kind::Reprice, change(1, -1_000_000_000, 80, 0)),
+        (set(1, Some(80), None, None), Kind::Reprice, change(1, 0, 80, 0)),
     ];
     for (seq, (command, kind, change)) in (4..).zip(cases) {
         let level = Level { stock: change.stock, price_cents: change.price_cents, version: Seq(seq) };

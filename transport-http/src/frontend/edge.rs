@@ -4,20 +4,26 @@ use axum::{
     Router,
     extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower::ServiceBuilder;
+use futures_util::future::BoxFuture;
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tracing::Instrument;
 
 use super::{Rejection, Wants, pages};
 
-/// Nothing from elsewhere, no inline code, no frames.
-const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+/// For pages: nothing from elsewhere, no inline code, no frames.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
+/// For everything else: nothing at all.
+const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// Adds what is the same for every path: fallbacks, the check against forged requests, security headers.
 pub(super) fn wrap(router: Router) -> Router {
@@ -27,16 +33,40 @@ pub(super) fn wrap(router: Router) -> Router {
     router
         .fallback(|| async { Rejection::NoSuchPath })
         .method_not_allowed_fallback(|| async { Rejection::MethodNotAllowed(None) })
-        .layer(ServiceBuilder::new().layer(middleware::from_fn(edge)).layer(same_site))
+        .layer(ServiceBuilder::new().layer(layer_fn(Edge)).layer(same_site))
 }
 
-async fn edge(request: Request, next: Next) -> Response {
-    let wants = Wants::of(request.headers());
-    let secret = is_secret(request.uri().path());
-    let mut response = match traced(&request) {
-        Some(span) => next.run(request).instrument(span).await,
-        None => next.run(request).await,
-    };
+/// By hand, since the usual middleware function costs every request two more boxes and a clone of what is inside.
+#[derive(Clone)]
+struct Edge<S>(S);
+
+impl<S> Service<Request> for Edge<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let wants = Wants::of(request.headers());
+        let secret = is_secret(request.uri().path());
+        let span = traced(&request);
+        let answer = self.0.call(request);
+        let finished = async move { Ok(finish(answer.await?, wants, secret)) };
+        match span {
+            Some(span) => Box::pin(finished.instrument(span)),
+            None => Box::pin(finished),
+        }
+    }
+}
+
+fn finish(mut response: Response, wants: Wants, secret: bool) -> Response {
     if wants == Wants::Html
         && let Some(rejection) = response.extensions_mut().remove::<Rejection>()
     {
@@ -76,7 +106,8 @@ fn as_page(rejection: &Rejection, problem: Response) -> Response {
 fn protect(headers: &mut HeaderMap, secret: bool) {
     const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
     let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
-    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    let page = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, if page { PAGE_POLICY } else { DATA_POLICY });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static(referrer));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));

@@ -1,12 +1,17 @@
 //! Looks for an order of one book's operations that explains all answers, after Wing, Gong and Lowe.
 //!
 //! Operations are put in order as late as possible: only when one of them has to have happened by now. Then either it comes
-//! next, or others that are under way come before it. Configurations that were met before are not tried again. Three things keep their number
-//! small: a read that fits is put in order at once, since it changes nothing; among operations that do the same, the
-//! one with the earliest deadline goes first, since the others can do all that it could and longer; and what has
-//! been put in order and has passed its deadline is forgotten.
+//! next, or others that are under way come before it. Configurations that were met before are not tried again. Three things
+//! keep their number small: a read that fits is put in order at once, since it changes nothing; among operations that do the
+//! same, the one with the earliest deadline goes first, since the others can do all that it could and longer; and what
+//! has been put in order and has passed its deadline is forgotten.
+//!
+//! Answers claim a place in the ledger. That is not trusted, but tried first: a right history is explained
+//! with hardly a wrong turn, and only what has no claim (returns, and calls of unknown outcome) must be fitted in.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::ledger::Seq;
 
 /// No deadline: it may happen at any later time, or never.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -34,8 +39,22 @@ pub(super) struct Step {
     pub(super) what: What,
     /// It happens only after this other one, by index.
     pub(super) after: Option<usize>,
+    /// The place in the ledger that its answer claims; a read claims that of the entry that it shows.
+    pub(super) claim: Option<Seq>,
     /// The call that it is about.
     pub(super) call: usize,
+}
+
+impl Step {
+    /// What `call` did or said, not before and not after two moments.
+    pub(super) fn new(what: What, (invoked, deadline): (u64, u64), call: usize) -> Self {
+        Self { invoked, deadline, what, after: None, claim: None, call }
+    }
+
+    /// The same with a claim.
+    pub(super) fn claiming(self, claim: Seq) -> Self {
+        Self { claim: Some(claim), ..self }
+    }
 }
 
 /// What came out.
@@ -85,6 +104,10 @@ struct Search<'a> {
     done: Vec<bool>,
     /// Changes that may come next, by class and deadline.
     offered: BTreeMap<Class, BTreeSet<(u64, usize)>>,
+    /// Those among them that claim no place and only add copies, by how many and by deadline.
+    free: BTreeMap<i64, BTreeSet<(u64, usize)>>,
+    /// Everything that waits and claims a place, by it; at the same place the change before what reads it.
+    claims: BTreeSet<(Seq, bool, usize)>,
     /// Reads that wait for the stock to be what they say.
     reads: BTreeSet<(i64, usize)>,
     stock: i64,
@@ -126,6 +149,16 @@ pub(super) fn linearize(start: u32, steps: &[Step], mut budget: u64) -> Verdict 
     }
 }
 
+/// Takes a member out of a set, and the set with its last member.
+fn take<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<(u64, usize)>>, key: &K, member: (u64, usize)) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&member);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
+
 /// A number like no other for each index, so that sets can be told apart by the sum (without carry) of their members'.
 fn mark(index: usize) -> u128 {
     let mix = |seed: u64| {
@@ -155,8 +188,9 @@ impl<'a> Search<'a> {
         };
         let classes = (0..steps.len()).map(class).collect();
         let (has_arrived, done) = (vec![false; steps.len()], vec![false; steps.len()]);
-        let (offered, reads, trail) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        let (offered, free, claims, reads) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let (stock, arrived, passed, early) = (i64::from(start), 0, 0, 0);
+        let trail = Vec::new();
         Self {
             steps,
             arrivals,
@@ -167,6 +201,8 @@ impl<'a> Search<'a> {
             has_arrived,
             done,
             offered,
+            free,
+            claims,
             reads,
             stock,
             passed,
@@ -203,24 +239,31 @@ impl<'a> Search<'a> {
         self.trail.push(Undo::Offered(step));
     }
 
-    fn insert(&mut self, step: usize) {
-        let Step { what, deadline, .. } = self.steps[step];
+    fn insert(&mut self, index: usize) {
+        let Step { what, deadline, claim, .. } = self.steps[index];
+        if let Some(claim) = claim {
+            self.claims.insert((claim, matches!(what, What::Read(_)), index));
+        } else if let What::Add(delta) = what {
+            self.free.entry(delta).or_default().insert((deadline, index));
+        }
         if let What::Read(stock) = what {
-            self.reads.insert((i64::from(stock), step));
+            self.reads.insert((i64::from(stock), index));
         } else {
-            self.offered.entry(self.classes[step]).or_default().insert((deadline, step));
+            self.offered.entry(self.classes[index]).or_default().insert((deadline, index));
         }
     }
 
-    fn remove(&mut self, step: usize) {
-        let Step { what, deadline, .. } = self.steps[step];
+    fn remove(&mut self, index: usize) {
+        let Step { what, deadline, claim, .. } = self.steps[index];
+        if let Some(claim) = claim {
+            self.claims.remove(&(claim, matches!(what, What::Read(_)), index));
+        } else if let What::Add(delta) = what {
+            take(&mut self.free, &delta, (deadline, index));
+        }
         if let What::Read(stock) = what {
-            self.reads.remove(&(i64::from(stock), step));
-        } else if let Some(same) = self.offered.get_mut(&self.classes[step]) {
-            same.remove(&(deadline, step));
-            if same.is_empty() {
-                self.offered.remove(&self.classes[step]);
-            }
+            self.reads.remove(&(i64::from(stock), index));
+        } else {
+            take(&mut self.offered, &self.classes[index], (deadline, index));
         }
     }
 
@@ -234,18 +277,38 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The `nth` operation that may come next: the one that is due first, then, if that is a read, what would make it
-    /// true, then one of each class. `Some(None)` if there is no such one, `None` after the last.
+    /// The `nth` operation that may come next: what claims the next place or would make it true, what is due, then one of
+    /// each class. `Some(None)` if there is no such one, `None` after the last.
     fn candidate(&self, nth: usize) -> Option<Option<usize>> {
+        const CLASSES: usize = 4;
         let due = self.deadlines[self.passed];
-        let first = |same: &BTreeSet<(u64, usize)>| same.first().map(|(_, step)| *step);
-        match (nth, self.steps[due].what) {
-            (0, What::Read(stock)) => {
-                Some(self.offered.get(&Class::Like(i64::from(stock) - self.stock)).and_then(first))
+        let goal = self.goal(due);
+        Some(match nth {
+            0 => Some(goal),
+            1 => self.missing(goal).and_then(|missing| self.free.get(&missing)?.first().map(|(_, index)| *index)),
+            2 => {
+                let unknown = |(deadline, index): &(u64, usize)| (*deadline == NEVER).then_some(*index);
+                self.missing(goal).and_then(|missing| self.free.get(&missing)?.last().and_then(unknown))
             }
-            (0, _) => Some(Some(due)),
-            (nth, _) => self.offered.values().nth(nth - 1).map(first),
+            3 => Some(due),
+            _ => return self.offered.values().nth(nth - CLASSES).map(|same| same.first().map(|(_, index)| *index)),
+        })
+    }
+
+    /// What is tried to be put in order next: what claims the first place, if that is before what is due.
+    fn goal(&self, due: usize) -> usize {
+        let before = |claim: Seq| self.steps[due].claim.is_none_or(|due| claim < due);
+        self.claims.first().filter(|(claim, ..)| before(*claim)).map_or(due, |(_, _, index)| *index)
+    }
+
+    /// How many copies are missing for what an operation says.
+    fn missing(&self, index: usize) -> Option<i64> {
+        match self.steps[index].what {
+            What::Read(stock) => Some(i64::from(stock) - self.stock),
+            What::AddTo(delta, stock) => Some(i64::from(stock) - delta - self.stock),
+            What::Add(_) | What::Assign(_) => None,
         }
+        .filter(|missing| *missing != 0)
     }
 
     /// Puts a change in order, if it is possible now.

@@ -1,0 +1,64 @@
+//! The flags of commands that work on files.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `bookstore import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The books: .csv, .jsonl or .jsonl.gz
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// List them in this store, which no server may have open [default: sqlite:bookstore.db]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// List them in this running shop (admin)
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(crate) server: Vec<String>,
+    /// File with the running shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to send the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// What a broken line does
+    #[arg(long, value_enum, default_value_t = OnError::Stop)]
+    pub(crate) on_error: OnError,
+    /// Print the counts as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `--on-error`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    /// Check the whole file first; if any line is broken, list nothing
+    Stop,
+    /// List the good lines, name and count the broken ones, and exit with 1 if there were any
+    Skip,
+}
+
+/// `bookstore audit`
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The store with the ledger
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// An order server's copy of it; may be given several times
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(crate) copy: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `bookstore backup`
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The file to make
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The store to copy
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+}

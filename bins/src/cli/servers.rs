@@ -1,0 +1,118 @@
+//! The servers' flags.
+
+use bookstore_core::OrderId;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+use super::ShopArgs;
+
+/// What every server takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct ServeArgs {
+    /// File with the token that admin requests must carry; without one, admin is off
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to listen, or to reach other servers, in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Seconds that running requests get to finish after SIGTERM or SIGINT
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) drain: u64,
+}
+
+/// The token between servers.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct InternalArgs {
+    /// File with the token that the servers of one shop show each other; the same for all of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_token_file: Option<PathBuf>,
+}
+
+/// `bookstore monolith`
+#[derive(Debug, Args)]
+pub(crate) struct MonolithArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// Where the data is: sqlite:PATH or memory:
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// Leave an empty store empty, without the sample catalogue
+    #[arg(long)]
+    pub(crate) no_sample: bool,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+/// `bookstore catalog`
+#[derive(Debug, Args)]
+pub(crate) struct CatalogArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    pub(crate) listen: String,
+    /// Where the data is: sqlite:PATH or memory:
+    #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
+    pub(crate) store: String,
+    /// List the sample catalogue if the store has never had a book
+    #[arg(long)]
+    pub(crate) sample: bool,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) internal: InternalArgs,
+}
+
+/// `bookstore order`: a reading client, or a server.
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// Read this order
+    #[arg(value_name = "ORDER_ID", help_heading = "Read an order")]
+    pub(crate) id: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+    /// Serve orders of this catalog server; several addresses of the same one are tried in turn
+    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Run an order server")]
+    pub(crate) catalog: Vec<String>,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8082", help_heading = "Run an order server")]
+    pub(crate) listen: String,
+    /// Where this server's own copy of the orders is: sqlite:PATH, or memory:
+    #[arg(long, value_name = "URL", default_value = "sqlite:orders.db", help_heading = "Run an order server")]
+    pub(crate) store: String,
+    /// When a purchase is acknowledged
+    #[arg(long, value_enum, default_value_t = AckArg::Ledger, help_heading = "Run an order server")]
+    pub(crate) ack: AckArg,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) internal: InternalArgs,
+}
+
+/// `--ack`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AckArg {
+    /// As soon as it is durable in the catalog's ledger
+    Ledger,
+    /// When it is also durable in this server's own copy: on two machines
+    Copied,
+}
+
+/// `bookstore frontend`
+#[derive(Debug, Args)]
+pub(crate) struct FrontendArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// The catalog server; several addresses of the same one are tried in turn
+    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    pub(crate) catalog: Vec<String>,
+    /// The order servers
+    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    pub(crate) order: Vec<String>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) internal: InternalArgs,
+}

@@ -1,0 +1,196 @@
+//! The flags of commands that talk to a running shop.
+
+use bookstore_core::{BookId, OrderId, Sort};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// What every command that talks to a shop takes.
+#[derive(Debug, Args)]
+pub(crate) struct ShopArgs {
+    /// The shop; several frontends of the same shop are tried in turn
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
+    pub(crate) server: Vec<String>,
+    /// Print what the server answers, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds to keep trying
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub(crate) timeout: u64,
+}
+
+/// What every admin command takes.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+    /// File with the shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to send the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// `bookstore search`
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Words in title, author or subjects
+    #[arg(value_name = "WORDS")]
+    pub(crate) words: Vec<String>,
+    /// Only books of this topic
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// Which books come first
+    #[arg(long, value_enum, default_value_t = SortArg::Relevance)]
+    pub(crate) sort: SortArg,
+    /// Books a page, 1 to 100 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) page_size: Option<u32>,
+    /// Where the page before ended, as it said itself
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `--sort`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortArg {
+    /// Best match first
+    Relevance,
+    /// By title
+    Title,
+    /// Cheapest first
+    Price,
+    /// Newest first
+    Newest,
+}
+
+impl From<SortArg> for Sort {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Relevance => Self::Relevance,
+            SortArg::Title => Self::Title,
+            SortArg::Price => Self::Price,
+            SortArg::Newest => Self::Newest,
+        }
+    }
+}
+
+/// `bookstore info`
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore buy`
+#[derive(Debug, Args)]
+pub(crate) struct BuyArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// How many copies
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
+    pub(crate) quantity: u32,
+    /// The order's id, a UUID: the same id never buys twice
+    #[arg(long, value_name = "UUID")]
+    pub(crate) order_id: Option<OrderId>,
+    /// Buy only if a copy still costs this, in cents
+    #[arg(long, value_name = "CENTS")]
+    pub(crate) price: Option<u64>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore cancel`
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The order's id
+    #[arg(value_name = "ORDER_ID")]
+    pub(crate) id: OrderId,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore orders`
+#[derive(Debug, Args)]
+pub(crate) struct OrdersArgs {
+    /// Orders a page, 1 to 100 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) page_size: Option<u32>,
+    /// Where the page before ended, as it said itself
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore restock`
+#[derive(Debug, Args)]
+pub(crate) struct RestockArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// Copies to add; negative to take away
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    pub(crate) delta: i64,
+    /// A UUID that makes this restock happen once, however often it is sent
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore price`
+#[derive(Debug, Args)]
+pub(crate) struct PriceArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// The new price, in cents
+    #[arg(value_name = "CENTS")]
+    pub(crate) cents: u64,
+    /// Change it only if the book is still at this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) if_version: Option<u64>,
+    /// A UUID that makes this change happen once, however often it is sent
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore add`
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Its title
+    #[arg(long)]
+    pub(crate) title: String,
+    /// Its author
+    #[arg(long, default_value = "")]
+    pub(crate) author: String,
+    /// Its topic
+    #[arg(long)]
+    pub(crate) topic: String,
+    /// Its ISBN, 10 or 13 digits
+    #[arg(long)]
+    pub(crate) isbn: Option<String>,
+    /// Year of publication
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) year: Option<i32>,
+    /// A subject; may be given several times
+    #[arg(long = "subject", value_name = "SUBJECT")]
+    pub(crate) subjects: Vec<String>,
+    /// What a copy costs, in cents
+    #[arg(long, value_name = "CENTS")]
+    pub(crate) price: u64,
+    /// Copies to begin with
+    #[arg(long, value_name = "N")]
+    pub(crate) stock: u32,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}

@@ -1,0 +1,116 @@
+//! Where in the ledger the cache is, and how far behind it may be.
+
+use bookstore_core::{Entries, Error, LedgerId, Result, Seq};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A place in one ledger.
+///
+/// A page shows the ledger as it was after the poll was sent, so whoever has followed up to that page's head is at most as
+/// far behind as the poll is old. No other machine's clock is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Feed {
+    ledger: LedgerId,
+    pub(super) followed: Seq,
+    /// Everything that was durable then has been followed.
+    confirmed: Instant,
+    /// While behind: the head to reach, and what that will confirm.
+    goal: Option<(Instant, Seq)>,
+}
+
+impl Feed {
+    /// At the end of the ledger, as a page sent for at `sent` shows it.
+    pub(super) fn at_head(page: &Entries, sent: Instant) -> Self {
+        Self { ledger: page.ledger, followed: page.head, confirmed: sent, goal: None }
+    }
+
+    /// Whether a page goes on where this feed is.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) fn check(&self, page: &Entries) -> Result<()> {
+        let followed = self.followed;
+        if page.ledger != self.ledger {
+            return Err(Error::unavailable("the catalogue has another ledger now"));
+        }
+        if page.head < followed {
+            let head = page.head;
+            return Err(Error::unavailable(format!("the ledger ends at {head} now, before {followed}")));
+        }
+        let next = std::iter::successors(Some(followed.next()), |seq| Some(seq.next()));
+        let dense = page.entries.iter().map(|entry| entry.seq).eq(next.take(page.entries.len()));
+        if !dense || (page.entries.is_empty() && page.head > followed) {
+            return Err(Error::unavailable(format!("entries are missing after {followed}")));
+        }
+        Ok(())
+    }
+
+    /// Goes on to the end of a checked page, sent for at `sent`.
+    pub(super) fn advance(&mut self, page: &Entries, sent: Instant) {
+        self.followed = page.entries.last().map_or(self.followed, |entry| entry.seq);
+        let (at, head) = self.goal.unwrap_or((sent, page.head));
+        if self.followed < head {
+            self.goal = Some((at, head));
+            return;
+        }
+        self.confirmed = at;
+        self.goal = (self.followed < page.head).then_some((sent, page.head));
+    }
+
+    /// How far behind it may be at most.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.confirmed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bookstore_core::{Entry, Kind, Timestamp};
+
+    fn page(ledger: u128, head: u64, entries: impl IntoIterator<Item = u64>) -> Entries {
+        let entry = |seq| Entry {
+            seq: Seq(seq),
+            at: Timestamp(0),
+            kind: Kind::Sale,
+            key: None,
+            changes: std::iter::empty().collect(),
+        };
+        let entries = entries.into_iter().map(entry).collect();
+        Entries { ledger: LedgerId::from_u128(ledger), head: Seq(head), entries }
+    }
+
+    #[test]
+    fn only_the_next_entries_of_the_same_ledger_go_on() {
+        let feed = Feed::at_head(&page(1, 5, []), Instant::now());
+        assert!(feed.check(&page(1, 5, [])).is_ok());
+        assert!(feed.check(&page(1, 9, [6, 7])).is_ok());
+        for (wrong, why) in [
+            (page(2, 9, [6, 7]), "another ledger"),
+            (page(1, 4, []), "a shorter ledger"),
+            (page(1, 9, [7, 8]), "a gap at the start"),
+            (page(1, 9, [6, 8]), "a gap inside"),
+            (page(1, 9, [5, 6]), "an entry again"),
+            (page(1, 9, []), "nothing, though there is more"),
+        ] {
+            assert!(feed.check(&wrong).is_err(), "{why}");
+        }
+    }
+
+    #[test]
+    fn its_age_is_that_of_the_last_poll_whose_head_it_has_reached() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut feed = Feed::at_head(&page(1, 5, []), start);
+        assert_eq!(feed.age(after(3)), Duration::from_secs(3));
+        feed.advance(&page(1, 5, []), after(3));
+        assert_eq!(feed.age(after(4)), Duration::from_secs(1));
+        // Behind: the head of 8 confirms what was sent for at 4, but not before it is reached.
+        feed.advance(&page(1, 8, [6, 7]), after(4));
+        assert_eq!(feed.age(after(6)), Duration::from_secs(3));
+        feed.advance(&page(1, 20, [8, 9]), after(6));
+        assert_eq!(feed.age(after(6)), Duration::from_secs(2));
+        feed.advance(&page(1, 20, 10..=20), after(7));
+        assert_eq!((feed.followed, feed.age(after(7))), (Seq(20), Duration::from_secs(1)));
+    }
+}
