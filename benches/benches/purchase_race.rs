@@ -60,7 +60,11 @@ async fn oversells() {
     let textbook = Arc::new(Textbook::open(&folder.path().join("textbook.db"), 1, COPIES));
     let theirs = race::run(Arc::clone(&textbook) as _, Wanted::Hot, BUYERS, PURCHASES).await;
     let orders = textbook.orders().await;
-    println!("textbook: {COPIES} copies, {} sold, {orders} orders: {} oversold", theirs.sold, orders - u64::from(COPIES));
+    println!(
+        "textbook: {COPIES} copies, {} sold, {orders} orders: {} oversold",
+        theirs.sold,
+        orders - u64::from(COPIES)
+    );
     for store in [Store::Memory, Store::Sqlite] {
         let folder = tempfile::tempdir().expect("a folder");
         let shop = Shop::open(store, folder.path(), 1, COPIES).await;

@@ -89,12 +89,8 @@ impl Served {
     /// # Panics
     /// If no port can be bound.
     pub async fn start(shop: &Shop) -> Self {
-        let frontend = frontend::Shop::new(
-            Arc::clone(&shop.catalog) as _,
-            Arc::clone(&shop.orders),
-            Arc::new(SystemClock),
-            None,
-        );
+        let frontend =
+            frontend::Shop::new(Arc::clone(&shop.catalog) as _, Arc::clone(&shop.orders), Arc::new(SystemClock), None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let serving =

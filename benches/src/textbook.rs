@@ -44,10 +44,7 @@ impl Textbook {
         }
         transaction.commit().expect("commit");
         let connections = std::iter::once(first).chain((1..CONNECTIONS).map(|_| connect())).collect();
-        Self {
-            connections: Arc::new(Mutex::new(connections)),
-            free: tokio::sync::Semaphore::new(CONNECTIONS),
-        }
+        Self { connections: Arc::new(Mutex::new(connections)), free: tokio::sync::Semaphore::new(CONNECTIONS) }
     }
 
     /// One request to the database: a connection, a statement, a commit.

@@ -7,7 +7,7 @@ mod ready;
 
 use axum::Router;
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Error, OrderReader, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, OrderReader, OrderService, Orders, SystemClock,
     follow::Follower,
     orders::Ack,
     store::{

@@ -4,7 +4,6 @@
 //! append is the commit point of a purchase. [`CatalogService`] owns the ledger, [`OrderService`] sells from it;
 //! transports expose both without changing a line of what is here.
 
-
 pub mod audit;
 pub mod batch;
 pub mod book;

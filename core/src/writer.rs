@@ -325,7 +325,8 @@ impl<S: LedgerStore> Desk<S> {
             if failed.load(Ordering::Acquire) {
                 self.state = None;
             }
-            if self.state.is_none() && failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after {
+            if self.state.is_none() && failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after
+            {
                 // Nothing may be on its way to the disk while the store says what is in it.
                 drain(to_sync);
                 match self.recover() {

@@ -260,7 +260,7 @@ impl CatalogService for CachedCatalog {
         for _ in 0..ATTEMPTS_MAX {
             let (fetching, least, stale) = match self.inner.look(book) {
                 Look::Hit { cached, .. } | Look::Stale(cached) => return Ok(cached.book(book)),
-                Look::Ask { fetching, least, stale } => (fetching, least, stale),
+                Look::Ask { fetching, least, stale, .. } => (fetching, least, stale),
             };
             match self.inner.reach(fetching, stale).await {
                 Reached::Stale(stale) => {
@@ -292,9 +292,10 @@ impl CatalogService for CachedCatalog {
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let epoch = self.inner.lock().epoch();
-        let mut answer = self.inner.upstream.amend(book, change, key).await;
-        match &mut answer {
-            Ok(amended) => self.inner.lock().saw(amended, epoch),
+        let answer = self.inner.upstream.amend(book, change, key).await;
+        match &answer {
+            // The caller asked for the book as this change left it, whatever happened since.
+            Ok(amended) => self.inner.lock().saw(&mut amended.clone(), epoch),
             Err(error) => self.refused(error),
         }
         answer

@@ -31,7 +31,10 @@ pub(super) fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (Rea
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Ready while the catalog and an order server answer.
-pub(super) fn ready_while_reachable(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> (ReadyCheck, Task) {
+pub(super) fn ready_while_reachable(
+    catalog: Arc<dyn CatalogService>,
+    orders: Arc<dyn OrderService>,
+) -> (ReadyCheck, Task) {
     let (send, ready) = watch::channel(Readiness::NotReady("the servers behind this one were not asked yet".into()));
     let task = tokio::spawn(async move {
         loop {

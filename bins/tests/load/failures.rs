@@ -19,10 +19,13 @@ fn purchases(result: &LoadResult) -> &bookstore::load::Numbers {
 }
 
 fn busy(retry_after: &str) -> Answer {
-    let mut answer = Answer::json(503, &json!({
-        "type": "/problems/overloaded", "title": "Overloaded", "status": 503, "detail": "busy",
-        "executed": "no", "code": "overloaded", "message": "busy",
-    }));
+    let mut answer = Answer::json(
+        503,
+        &json!({
+            "type": "/problems/overloaded", "title": "Overloaded", "status": 503, "detail": "busy",
+            "executed": "no", "code": "overloaded", "message": "busy",
+        }),
+    );
     answer.headers.insert(header::RETRY_AFTER, retry_after.parse().unwrap());
     answer
 }

@@ -61,10 +61,13 @@ impl Meddler for Forgetful {
             return Some(answer);
         }
         let id = asked.uri.path().trim_start_matches("/orders/");
-        Some(Answer::json(404, &json!({
-            "type": "/problems/unknown-order", "title": "Unknown order", "status": 404, "detail": "gone",
-            "executed": "no", "code": "unknown-order", "order": id,
-        })))
+        Some(Answer::json(
+            404,
+            &json!({
+                "type": "/problems/unknown-order", "title": "Unknown order", "status": 404, "detail": "gone",
+                "executed": "no", "code": "unknown-order", "order": id,
+            }),
+        ))
     }
 }
 
@@ -121,10 +124,13 @@ fn refusal(_: Answer) -> Answer {
 }
 
 fn sold_out() -> Answer {
-    Answer::json(409, &json!({
-        "type": "/problems/out-of-stock", "title": "Out of stock", "status": 409, "detail": "none left",
-        "executed": "no", "code": "out-of-stock", "book": 1, "available": 0,
-    }))
+    Answer::json(
+        409,
+        &json!({
+            "type": "/problems/out-of-stock", "title": "Out of stock", "status": 409, "detail": "none left",
+            "executed": "no", "code": "out-of-stock", "book": 1, "available": 0,
+        }),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,9 +194,10 @@ impl Meddler for Overseller {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_copy_too_many() {
     let race = Mix::Race(Prize::Book(BookId(1)));
-    for (with_token, promise, word) in
-        [(false, Promise::NeverOversold, "had 20 in stock, but 21 were sold"), (true, Promise::NeverLost, "not in the ledger")]
-    {
+    for (with_token, promise, word) in [
+        (false, Promise::NeverOversold, "had 20 in stock, but 21 were sold"),
+        (true, Promise::NeverLost, "not in the ledger"),
+    ] {
         let shop = Shop::with_books(&[("Prize", 20)]).await;
         let url = meddle(&shop, Arc::new(Overseller::default())).await;
         let load = if with_token { admin_load(&url, race) } else { load(&url, race) };
@@ -258,7 +265,8 @@ impl Meddler for Cook {
         }
         Some(answer.edit(|page| {
             let entries = page["entries"].as_array_mut().unwrap();
-            let sales: Vec<_> = entries.iter().enumerate().filter(|(_, entry)| entry["kind"] == "sale").map(|(at, _)| at).collect();
+            let sales: Vec<_> =
+                entries.iter().enumerate().filter(|(_, entry)| entry["kind"] == "sale").map(|(at, _)| at).collect();
             // The last page may have none: one is enough.
             if sales.len() > 2 {
                 (self.0)(entries, sales[1]);

@@ -1,6 +1,8 @@
 //! Runs on a real shop: every mix, both loops.
 
-use bookstore::load::{Limits, Load, LoadError, LoadResult, Mix, Operation, Pace, Phase, Prize, Reason, Stop, Target, Verdict};
+use bookstore::load::{
+    Limits, Load, LoadError, LoadResult, Mix, Operation, Pace, Phase, Prize, Reason, Stop, Target, Verdict,
+};
 use bookstore_core::{BookId, Kind, Seq};
 use std::{sync::Mutex, time::Duration};
 
@@ -94,7 +96,8 @@ async fn nobody_buys_what_was_seen_sold_out() {
 async fn a_race_sells_every_copy_and_not_one_more() {
     for pace in [CLOSED, Pace::Open { rate: 5000.0, clients: 8 }] {
         let shop = Shop::empty().await;
-        let load = Load { pace, duration: Duration::from_secs(20), ..admin_load(&shop.url, Mix::Race(Prize::Copies(100))) };
+        let load =
+            Load { pace, duration: Duration::from_secs(20), ..admin_load(&shop.url, Mix::Race(Prize::Copies(100))) };
         let result = run(&load).await;
         assert_good(&result);
         let race = result.race.unwrap();

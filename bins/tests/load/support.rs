@@ -65,7 +65,12 @@ impl Shop {
 }
 
 fn book(title: &str, stock: u32) -> NewBook {
-    let text = BookText { title: title.into(), author: "Ann Author".into(), topic: "tests & loads".into(), ..BookText::default() };
+    let text = BookText {
+        title: title.into(),
+        author: "Ann Author".into(),
+        topic: "tests & loads".into(),
+        ..BookText::default()
+    };
     NewBook { text, price_cents: Cents::new(1000).unwrap(), stock }
 }
 
@@ -76,7 +81,11 @@ pub(crate) fn load(url: &str, mix: Mix) -> Load {
         pace: Pace::Closed { clients: 4 },
         duration: Duration::from_millis(300),
         warmup: Duration::ZERO,
-        limits: Limits { attempt_timeout: Duration::from_secs(5), patience: Duration::from_secs(20), ..Limits::default() },
+        limits: Limits {
+            attempt_timeout: Duration::from_secs(5),
+            patience: Duration::from_secs(20),
+            ..Limits::default()
+        },
         ..Load::on(Target { servers: vec![url.to_owned()], admin_token: None })
     }
 }

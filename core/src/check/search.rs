@@ -324,6 +324,8 @@ impl Builder<'_, '_> {
                 self.add(book, Step { claim, ..Step::new(What::Add(-copies), (invoked, known), at) })
             });
             if let Some((invoked, at, known)) = facts.back.window() {
+                // Mostly the clock says already which comes first.
+                let sold = sold.filter(|_| sale.is_some_and(|(.., known)| known >= invoked));
                 self.add(book, Step { after: sold, ..Step::new(What::Add(copies), (invoked, known), at) });
             }
         }

@@ -75,7 +75,8 @@ struct Lock {
 impl Lock {
     fn take(path: &Path) -> Result<Self, StoreError> {
         let lock_path = beside(path, ".lock");
-        let failed = |error: std::io::Error| StoreError::Failed(format!("cannot open {}: {error}", lock_path.display()));
+        let failed =
+            |error: std::io::Error| StoreError::Failed(format!("cannot open {}: {error}", lock_path.display()));
         let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
         let started = Instant::now();
         loop {

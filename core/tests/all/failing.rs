@@ -12,7 +12,7 @@ use bookstore_core::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, RwLock},
+    sync::{Arc, Condvar, Mutex, MutexGuard, RwLock},
 };
 
 /// What a store is asked to do.
@@ -129,9 +129,15 @@ impl Flush for FailingFlush {
 
 /// A store whose disk keeps only what was flushed: the rest is gone at the next recovery.
 pub(crate) struct Forgetful {
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<Shared>,
     store: MemoryStore,
     reader: Arc<Current>,
+}
+
+#[derive(Default)]
+struct Shared {
+    disk: Mutex<Disk>,
+    appended: Condvar,
 }
 
 #[derive(Default)]
@@ -139,6 +145,11 @@ struct Disk {
     appended: Vec<Batch>,
     /// How many of them are durable.
     durable: usize,
+    /// This flush fails, but not before another batch has been appended.
+    tears_at: Option<u64>,
+    flushes: u64,
+    /// A flush failed and its pages are lost: whatever follows stands behind a hole, though later flushes succeed.
+    torn: bool,
 }
 
 impl Forgetful {
@@ -146,6 +157,19 @@ impl Forgetful {
         let (store, reader) = new_memory();
         let reader = Arc::new(Current(RwLock::new(reader)));
         (Self { disk: Arc::default(), store, reader: Arc::clone(&reader) }, reader)
+    }
+
+    /// The n-th flush fails while the batch after it has been appended already, and loses its own.
+    pub(crate) fn tearing_at(n: u64) -> (Self, Arc<dyn LedgerReader>) {
+        let (store, reader) = Self::open();
+        store.disk.lock().tears_at = Some(n);
+        (store, reader)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().expect("nobody panics with it")
     }
 }
 
@@ -156,9 +180,10 @@ fn new_memory() -> (MemoryStore, Arc<MemoryReader>) {
 
 impl LedgerStore for Forgetful {
     fn recover(&mut self) -> Result<State, StoreError> {
-        let mut disk = self.disk.lock().expect("nobody panics with it");
+        let mut disk = self.disk.lock();
         let kept = disk.durable;
         disk.appended.truncate(kept);
+        disk.torn = false;
         let (mut store, reader) = new_memory();
         for batch in &disk.appended {
             store.append(batch, &State::default())?;
@@ -173,7 +198,8 @@ impl LedgerStore for Forgetful {
     }
 
     fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
-        self.disk.lock().expect("nobody panics with it").appended.push(batch.clone());
+        self.disk.lock().appended.push(batch.clone());
+        self.disk.appended.notify_all();
         self.store.append(batch, state)
     }
 
@@ -182,12 +208,21 @@ impl LedgerStore for Forgetful {
     }
 }
 
-struct Remember(Arc<Mutex<Disk>>);
+struct Remember(Arc<Shared>);
 
 impl Flush for Remember {
     fn flush(&mut self) -> Result<(), StoreError> {
-        let mut disk = self.0.lock().expect("nobody panics with it");
-        disk.durable = disk.appended.len();
+        let mut disk = self.0.lock();
+        disk.flushes += 1;
+        if disk.tears_at == Some(disk.flushes) {
+            let behind = |disk: &mut Disk| disk.appended.len() < disk.durable + 2;
+            disk = self.0.appended.wait_while(disk, behind).expect("nobody panics with it");
+            disk.torn = true;
+            return Err(StoreError::Failed("injected: the disk is torn".into()));
+        }
+        if !disk.torn {
+            disk.durable = disk.appended.len();
+        }
         Ok(())
     }
 }

@@ -132,6 +132,28 @@ async fn what_was_not_flushed_is_forgotten_and_nobody_was_told_otherwise() {
     }
 }
 
+/// The batch behind a failed one is decided on top of it: it must not be acknowledged, though its own flush would succeed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
+    for n in 2..6 {
+        let (store, reader) = Forgetful::tearing_at(n);
+        let limits = WriterLimits { batch_max: 1, recover_after: Duration::ZERO, ..WriterLimits::default() };
+        let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Threads });
+        d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
+        let buyers = (0..20).map(|_| {
+            let (d, id) = (d.clone(), SystemClock.new_order_id());
+            tokio::spawn(async move { (id, buy(&d, id).await) })
+        });
+        let mut told = Vec::new();
+        for buyer in buyers.collect::<Vec<_>>() {
+            told.push(buyer.await.expect("no panic"));
+        }
+        let unknown = told.iter().filter(|(_, outcome)| matches!(outcome, Err(Error::Unknown { .. }))).count();
+        assert!(unknown >= 2, "the torn batch and the one behind it: {told:?}");
+        settle(&d, 100, &told).await;
+    }
+}
+
 #[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_goes_on_after_a_failure() {

@@ -6,8 +6,9 @@
 //! same, the one with the earliest deadline goes first, since the others can do all that it could and longer; and what
 //! has been put in order and has passed its deadline is forgotten.
 //!
-//! Answers claim a place in the ledger. That is not trusted, but tried first: a right history is explained
-//! with hardly a wrong turn, and only what has no claim (returns, and calls of unknown outcome) must be fitted in.
+//! Answers claim a place in the ledger. That is not trusted, but tried first: only orders that agree with all claims are
+//! looked through, in which little but what claims no place (returns, and calls of unknown outcome) remains to be fitted in.
+//! If there is none among them, claims are forgotten and every order is possible.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -88,10 +89,14 @@ enum Undo {
 struct Choice {
     trail: usize,
     tried: usize,
+    /// What to try after the first candidate, once that has failed.
+    others: Option<Vec<usize>>,
 }
 
 struct Search<'a> {
     steps: &'a [Step],
+    /// Whether claims must hold.
+    claimed: bool,
     /// By invocation.
     arrivals: Vec<usize>,
     /// Those that have one, by deadline.
@@ -102,7 +107,7 @@ struct Search<'a> {
     arrived: usize,
     has_arrived: Vec<bool>,
     done: Vec<bool>,
-    /// Changes that may come next, by class and deadline.
+    /// Changes that may come next, by class and deadline; where claims must hold, those without one.
     offered: BTreeMap<Class, BTreeSet<(u64, usize)>>,
     /// Those among them that claim no place and only add copies, by how many and by deadline.
     free: BTreeMap<i64, BTreeSet<(u64, usize)>>,
@@ -118,35 +123,14 @@ struct Search<'a> {
     trail: Vec<Undo>,
 }
 
+/// Looks for an order with at most `budget` attempts.
 pub(super) fn linearize(start: u32, steps: &[Step], mut budget: u64) -> Verdict {
-    let mut search = Search::new(start, steps);
-    let (mut seen, mut choices) = (HashSet::new(), Vec::<Choice>::new());
-    let mut furthest = 0;
-    loop {
-        search.advance();
-        furthest = furthest.max(search.passed);
-        if search.passed == search.deadlines.len() {
-            return Verdict::Linearizable;
-        }
-        if seen.insert((search.passed, search.early, search.stock)) {
-            choices.push(Choice { trail: search.trail.len(), tried: 0 });
-        }
-        loop {
-            let Some(choice) = choices.last_mut() else { return Verdict::Stuck(search.deadlines[furthest]) };
-            if budget == 0 {
-                return Verdict::Undecided;
-            }
-            budget -= 1;
-            search.undo(choice.trail);
-            let tried = choice.tried;
-            choice.tried += 1;
-            match search.candidate(tried) {
-                None => drop(choices.pop()),
-                Some(Some(step)) if search.apply(step) => break,
-                Some(_) => {}
-            }
-        }
+    let claimed = Search::new(start, steps, true).run(&mut budget.div_ceil(2));
+    if claimed == Verdict::Linearizable {
+        return claimed;
     }
+    budget /= 2;
+    Search::new(start, steps, false).run(&mut budget)
 }
 
 /// Takes a member out of a set, and the set with its last member.
@@ -157,6 +141,12 @@ fn take<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<(u64, usize)>>, key: &K, member:
             sets.remove(key);
         }
     }
+}
+
+/// Those of a class that are due first and that may never happen.
+fn ends(same: &BTreeSet<(u64, usize)>) -> impl Iterator<Item = usize> {
+    let never = same.last().filter(|(deadline, _)| *deadline == NEVER);
+    same.first().into_iter().chain(never).map(|(_, index)| *index)
 }
 
 /// A number like no other for each index, so that sets can be told apart by the sum (without carry) of their members'.
@@ -171,7 +161,7 @@ fn mark(index: usize) -> u128 {
 }
 
 impl<'a> Search<'a> {
-    fn new(start: u32, steps: &'a [Step]) -> Self {
+    fn new(start: u32, steps: &'a [Step], claimed: bool) -> Self {
         let mut arrivals: Vec<usize> = (0..steps.len()).collect();
         arrivals.sort_by_key(|step| steps[*step].invoked);
         let mut deadlines: Vec<usize> = (0..steps.len()).filter(|step| steps[*step].deadline != NEVER).collect();
@@ -193,6 +183,7 @@ impl<'a> Search<'a> {
         let trail = Vec::new();
         Self {
             steps,
+            claimed,
             arrivals,
             deadlines,
             classes,
@@ -208,6 +199,34 @@ impl<'a> Search<'a> {
             passed,
             early,
             trail,
+        }
+    }
+
+    fn run(&mut self, budget: &mut u64) -> Verdict {
+        let (mut seen, mut choices) = (HashSet::new(), Vec::<Choice>::new());
+        let mut furthest = 0;
+        loop {
+            self.advance();
+            furthest = furthest.max(self.passed);
+            if self.passed == self.deadlines.len() {
+                return Verdict::Linearizable;
+            }
+            if seen.insert((self.passed, self.early, self.stock)) {
+                choices.push(Choice { trail: self.trail.len(), tried: 0, others: None });
+            }
+            loop {
+                let Some(choice) = choices.last_mut() else { return Verdict::Stuck(self.deadlines[furthest]) };
+                if *budget == 0 {
+                    return Verdict::Undecided;
+                }
+                *budget -= 1;
+                self.undo(choice.trail);
+                match self.candidate(choice) {
+                    None => drop(choices.pop()),
+                    Some(step) if self.apply(step) => break,
+                    Some(_) => {}
+                }
+            }
         }
     }
 
@@ -248,7 +267,7 @@ impl<'a> Search<'a> {
         }
         if let What::Read(stock) = what {
             self.reads.insert((i64::from(stock), index));
-        } else {
+        } else if claim.is_none() || !self.claimed {
             self.offered.entry(self.classes[index]).or_default().insert((deadline, index));
         }
     }
@@ -277,22 +296,41 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The `nth` operation that may come next: what claims the next place or would make it true, what is due, then one of
-    /// each class. `Some(None)` if there is no such one, `None` after the last.
-    fn candidate(&self, nth: usize) -> Option<Option<usize>> {
-        const CLASSES: usize = 4;
+    /// What to try next at a choice, or `None` if all has been tried.
+    fn candidate(&self, choice: &mut Choice) -> Option<usize> {
+        choice.tried += 1;
+        match choice.tried {
+            1 => Some(self.first()),
+            tried => choice.others.get_or_insert_with(|| self.others()).get(tried - 2).copied(),
+        }
+    }
+
+    fn first(&self) -> usize {
+        let due = self.deadlines[self.passed];
+        let is_free = self.steps[due].claim.is_none() && !matches!(self.steps[due].what, What::Read(_));
+        if is_free { due } else { self.goal(due) }
+    }
+
+    /// All that may come next but the first: what would make the goal or what is due possible, then one of each class.
+    fn others(&self) -> Vec<usize> {
         let due = self.deadlines[self.passed];
         let goal = self.goal(due);
-        Some(match nth {
-            0 => Some(goal),
-            1 => self.missing(goal).and_then(|missing| self.free.get(&missing)?.first().map(|(_, index)| *index)),
-            2 => {
-                let unknown = |(deadline, index): &(u64, usize)| (*deadline == NEVER).then_some(*index);
-                self.missing(goal).and_then(|missing| self.free.get(&missing)?.last().and_then(unknown))
-            }
-            3 => Some(due),
-            _ => return self.offered.values().nth(nth - CLASSES).map(|same| same.first().map(|(_, index)| *index)),
-        })
+        let mut others = vec![goal];
+        for wanted in [goal, due] {
+            let missing = self.missing(wanted);
+            let toward = if missing < 0 { missing..=-1 } else { 1..=missing };
+            let nearest = |index: &usize| if let What::Add(delta) = self.steps[*index].what { -delta.abs() } else { 0 };
+            let toward = if missing == 0 {
+                Vec::new()
+            } else {
+                self.free.range(toward).flat_map(|(_, same)| ends(same)).collect()
+            };
+            others.extend(toward);
+            others[1..].sort_by_key(nearest);
+        }
+        others.push(due);
+        others.extend(self.offered.values().filter_map(|same| same.first()).map(|(_, index)| *index));
+        others
     }
 
     /// What is tried to be put in order next: what claims the first place, if that is before what is due.
@@ -301,19 +339,21 @@ impl<'a> Search<'a> {
         self.claims.first().filter(|(claim, ..)| before(*claim)).map_or(due, |(_, _, index)| *index)
     }
 
-    /// How many copies are missing for what an operation says.
-    fn missing(&self, index: usize) -> Option<i64> {
+    /// How many copies are missing, or too many, for what an operation does or says.
+    fn missing(&self, index: usize) -> i64 {
         match self.steps[index].what {
-            What::Read(stock) => Some(i64::from(stock) - self.stock),
-            What::AddTo(delta, stock) => Some(i64::from(stock) - delta - self.stock),
-            What::Add(_) | What::Assign(_) => None,
+            What::Read(stock) => i64::from(stock) - self.stock,
+            What::AddTo(delta, stock) => i64::from(stock) - delta - self.stock,
+            What::Add(delta) => (-delta - self.stock).max(0),
+            What::Assign(_) => 0,
         }
-        .filter(|missing| *missing != 0)
     }
 
     /// Puts a change in order, if it is possible now.
     fn apply(&mut self, step: usize) -> bool {
-        let ready = self.has_arrived[step] && self.steps[step].after.is_none_or(|after| self.done[after]);
+        let Step { after, claim, .. } = self.steps[step];
+        let in_turn = !self.claimed || claim.is_none() || self.claims.first().is_some_and(|(.., first)| *first == step);
+        let ready = in_turn && !self.done[step] && self.has_arrived[step] && after.is_none_or(|after| self.done[after]);
         let stock = match self.steps[step].what {
             What::Add(delta) => self.stock + delta,
             What::AddTo(delta, stock) if self.stock + delta == i64::from(stock) => i64::from(stock),

@@ -1,0 +1,12 @@
+//! The cache of a frontend, over the real catalogue in memory whose answers the tests hold back.
+
+mod bounds;
+mod conforming;
+mod following;
+mod outage;
+mod own_writes;
+mod random;
+mod restarts;
+mod support;
+mod topics;
+mod wired;

@@ -1,0 +1,58 @@
+//! Topics are kept until a book is listed.
+
+use bookstore_core::CatalogService as _;
+use bookstore_transport_http::cache::CacheOptions;
+use tokio::time::advance;
+
+use crate::support::{Frontend, frontend, new_book};
+
+async fn books(shop: &Frontend) -> u64 {
+    shop.cache.topics().await.unwrap().iter().map(|topic| topic.books).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_are_asked_for_once_until_a_book_is_listed() {
+    let shop = frontend(CacheOptions::default()).await;
+    assert_eq!((books(&shop).await, books(&shop).await), (3, 3));
+    assert_eq!(shop.upstream.topics_asked(), 1);
+    shop.upstream.catalog.list(vec![new_book("Book 4", 1)]).await.unwrap();
+    shop.caught_up().await;
+    assert_eq!((books(&shop).await, books(&shop).await), (4, 4));
+    assert_eq!(shop.upstream.topics_asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lists_a_book_here_sees_it_counted() {
+    let shop = frontend(CacheOptions::default()).await;
+    assert_eq!(books(&shop).await, 3);
+    shop.stop_the_feed().await;
+    shop.cache.list(vec![new_book("Book 4", 1)]).await.unwrap();
+    assert_eq!(books(&shop).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_a_listing_is_not_kept() {
+    let shop = frontend(CacheOptions::default()).await;
+    shop.upstream.topics.close();
+    let meanwhile = async {
+        shop.upstream.topics.until(1).await;
+        shop.upstream.catalog.list(vec![new_book("Book 4", 1)]).await.unwrap();
+        shop.caught_up().await;
+        shop.upstream.topics.open();
+    };
+    assert_eq!(tokio::join!(books(&shop), meanwhile).0, 3, "it was asked before the listing");
+    assert_eq!(books(&shop).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_go_the_way_of_books_in_an_outage() {
+    let options = CacheOptions::default();
+    let shop = frontend(options).await;
+    assert_eq!(books(&shop).await, 3);
+    shop.stop_the_feed().await;
+    advance(options.max_staleness * 2).await;
+    shop.upstream.catalog.list(vec![new_book("Book 4", 1)]).await.unwrap();
+    assert_eq!(books(&shop).await, 4, "not fresh: asked for");
+    shop.set_unreachable(true);
+    assert_eq!(books(&shop).await, 4, "out of reach: as they were last");
+}
