@@ -11,7 +11,7 @@ use bookstore_core::{
 use bookstore_transport_http::{
     client::{Client, ClientOptions},
     frontend,
-    server::{ServerLimits, serve, tcp},
+    server::{serve, tcp},
 };
 use std::{path::Path, sync::Arc};
 
@@ -94,7 +94,7 @@ impl Served {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let serving =
-            serve(tcp(listener), frontend::router(frontend), ServerLimits::default(), std::future::pending::<()>());
+            serve(tcp(listener), frontend::router(frontend), frontend::limits(), std::future::pending::<()>());
         Self { url, server: tokio::spawn(serving) }
     }
 

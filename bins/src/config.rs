@@ -5,7 +5,7 @@
 
 use bookstore::deploy::{CatalogServer, FrontendServer, Monolith, OrderServer, Serving, StoreUrl};
 use bookstore_core::orders::Ack;
-use bookstore_transport_http::{server::ServerLimits, token::AccessToken};
+use bookstore_transport_http::{frontend, server::ServerLimits, token::AccessToken};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, builder::BoolishValueParser};
 use std::{
     ffi::OsString,
@@ -166,7 +166,7 @@ fn serving(args: &ServeArgs) -> Result<Serving> {
     let drain_timeout = seconds("--drain", args.drain)?;
     Ok(Serving {
         admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
-        limits: ServerLimits { drain_timeout, ..ServerLimits::default() },
+        limits: ServerLimits { drain_timeout, ..frontend::limits() },
         metrics: None,
     })
 }

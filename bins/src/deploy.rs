@@ -1,7 +1,29 @@
 //! Every deployment, and the one place that names a store and a transport.
 //!
 //! A [`Server`] is what a role becomes once its store is open. Whoever runs it binds the listener and says when to stop,
-//! so a test or another program can do what the executable does.
+//! so a test or another program can do what the executable does:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bookstore::{Bookstore, core::BookId, deploy};
+//! use tokio::{net::TcpListener, sync::oneshot};
+//!
+//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, serving: deploy::Serving::default() };
+//! let server = deploy::monolith(config).await?;
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("http://{}", listener.local_addr()?);
+//! let (stop, stopped) = oneshot::channel::<()>();
+//! let running = tokio::spawn(server.run(listener, async { drop(stopped.await) }));
+//!
+//! let shop = Bookstore::connect(&url)?;
+//! assert_eq!(shop.info(BookId(2)).await?.text.title, "RPCs for Noobs");
+//!
+//! drop(stop);
+//! running.await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod ready;
 

@@ -30,9 +30,8 @@ mod patience;
 pub mod sample;
 
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Cents, Clock, Error, Executed, Line, Lines, Listed, NewBook, Order,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, SystemClock, Topic, store::StoreError,
-    writer::Closed,
+    Amend, Book, BookId, BookPage, CatalogService, Cents, Clock, Error, Line, Lines, Listed, NewBook, Order, OrderId,
+    OrderPage, OrderQuery, OrderService, Query, Receipt, Result, SystemClock, Topic, store::StoreError, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -240,9 +239,7 @@ impl Bookstore {
         let id = self.new_order_id();
         match self.purchase(id, [Line::new(book, quantity)]).await {
             Ok(receipt) => Ok(receipt.order),
-            Err(error) if error.executed() == Executed::Unknown => {
-                Err(Error::unknown(format!("it may exist as order {id}; {error}")))
-            }
+            Err(Error::Unknown { message }) => Err(Error::unknown(format!("it may exist as order {id}; {message}"))),
             Err(error) => Err(error),
         }
     }

@@ -10,7 +10,7 @@ mod serve;
 mod shop;
 
 use bookstore::OpenError;
-use bookstore_core::{Error, Executed, store::StoreError};
+use bookstore_core::{Error, store::StoreError};
 use std::process::ExitCode;
 
 use crate::{cli::Command, config::Misconfigured};
@@ -80,8 +80,7 @@ impl Failure {
                 REFUSED
             }
             Self::Answer { error, hint } => {
-                let label = if error.executed() == Executed::Unknown { "unknown" } else { "error" };
-                eprintln!("{label}: {error}");
+                eprintln!("error: {error}");
                 if let Some(hint) = hint {
                     eprintln!("{hint}");
                 }

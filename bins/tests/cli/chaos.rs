@@ -27,6 +27,8 @@ struct Told {
     /// Refused after a try whose outcome nobody knew.
     unsettled: Vec<OrderId>,
     retries: u64,
+    /// Bought by a try whose answer was lost, and told of by a later one.
+    rescued: u64,
 }
 
 struct Market {
@@ -60,6 +62,7 @@ impl Market {
                 match self.shop.purchase(id, lines.iter().copied()).await {
                     Ok(receipt) => {
                         assert!(receipt.order.sold(&lines), "{receipt:?}");
+                        told.rescued += u64::from(receipt.replayed);
                         told.bought.insert(id, lines);
                         break;
                     }
@@ -103,6 +106,7 @@ impl Market {
             all.refused.extend(told.refused);
             all.unsettled.extend(told.unsettled);
             all.retries += told.retries;
+            all.rescued += told.rescued;
         }
         all
     }
@@ -144,6 +148,11 @@ async fn check(told: &Told, shops: &[Bookstore]) -> u64 {
     for id in &told.unsettled {
         settled += u64::from(shops[0].order(*id).await.is_ok());
     }
+    let Told { bought, refused, unsettled, retries, rescued } = told;
+    let (bought, refused, unsettled) = (bought.len(), refused.len(), unsettled.len());
+    println!(
+        "{bought} bought ({rescued} of them rescued by a retry), {refused} refused, {unsettled} unsettled, {retries} retries"
+    );
     assert!(told.bought.len() > 100 && !told.refused.is_empty(), "too little happened to prove anything");
     assert!(told.retries > 0, "no purchase was ever cut off: nothing was proven");
     told.bought.len() as u64 + settled

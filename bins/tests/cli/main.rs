@@ -1,6 +1,7 @@
 //! The executable itself, as people and programs use it: real processes, real files, real ports.
 
 mod audit;
+mod browser;
 mod chaos;
 mod configuration;
 mod conformance;

@@ -148,6 +148,8 @@ struct Disk {
     /// This flush fails, but not before another batch has been appended.
     tears_at: Option<u64>,
     flushes: u64,
+    /// How often it was opened: what an earlier opening flushes is not this disk any more.
+    opened: u64,
     /// A flush failed and its pages are lost: whatever follows stands behind a hole, though later flushes succeed.
     torn: bool,
 }
@@ -184,6 +186,7 @@ impl LedgerStore for Forgetful {
         let kept = disk.durable;
         disk.appended.truncate(kept);
         disk.torn = false;
+        disk.opened += 1;
         let (mut store, reader) = new_memory();
         for batch in &disk.appended {
             store.append(batch, &State::default())?;
@@ -204,23 +207,27 @@ impl LedgerStore for Forgetful {
     }
 
     fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        Ok(Box::new(Remember(Arc::clone(&self.disk))))
+        let opened = self.disk.lock().opened;
+        Ok(Box::new(Remember { shared: Arc::clone(&self.disk), opened }))
     }
 }
 
-struct Remember(Arc<Shared>);
+struct Remember {
+    shared: Arc<Shared>,
+    opened: u64,
+}
 
 impl Flush for Remember {
     fn flush(&mut self) -> Result<(), StoreError> {
-        let mut disk = self.0.lock();
+        let mut disk = self.shared.lock();
         disk.flushes += 1;
         if disk.tears_at == Some(disk.flushes) {
             let behind = |disk: &mut Disk| disk.appended.len() < disk.durable + 2;
-            disk = self.0.appended.wait_while(disk, behind).expect("nobody panics with it");
+            disk = self.shared.appended.wait_while(disk, behind).expect("nobody panics with it");
             disk.torn = true;
             return Err(StoreError::Failed("injected: the disk is torn".into()));
         }
-        if !disk.torn {
+        if !disk.torn && disk.opened == self.opened {
             disk.durable = disk.appended.len();
         }
         Ok(())

@@ -333,10 +333,13 @@ impl<'a> Search<'a> {
         others
     }
 
-    /// What is tried to be put in order next: what claims the first place, if that is before what is due.
+    /// What is tried to be put in order next: what claims the first place, unless what is due comes before it.
     fn goal(&self, due: usize) -> usize {
-        let before = |claim: Seq| self.steps[due].claim.is_none_or(|due| claim < due);
-        self.claims.first().filter(|(claim, ..)| before(*claim)).map_or(due, |(_, _, index)| *index)
+        let Step { claim, what, .. } = self.steps[due];
+        let comes_first = |first: &&(Seq, bool, usize)| {
+            claim.is_none_or(|claim| (first.0, first.1) < (claim, matches!(what, What::Read(_))))
+        };
+        self.claims.first().filter(comes_first).map_or(due, |(.., index)| *index)
     }
 
     /// How many copies are missing, or too many, for what an operation does or says.
