@@ -180,7 +180,7 @@ fn admit(run: &Run, started: Instant, rate: f64) {
     }
     let left = (started + run.planned()).saturating_duration_since(Instant::now());
     let over = Instant::now() + left + GRACE;
-    while !run.is_over(started) && Instant::now() < over && run.arrivals.available_permits() > 0 {
+    while !run.is_over(started) && Instant::now() < over && run.taken.load(Ordering::Relaxed) < admitted {
         std::thread::sleep(Duration::from_millis(1));
     }
     run.end(Reason::Time);

@@ -91,7 +91,7 @@ async fn nobody_there_ends_with_4_and_wrong_usage_with_2() {
     for (args, word) in [
         (&["--mix", "banana"][..], "not a mix"),
         (&["--clients", "0"], "clients"),
-        (&["--rate", "-1"], "rate"),
+        (&["--rate", "0"], "rate"),
         (&["--mix", "race"], "--admin-token-file"),
         (&["--book", "1"], "--mix race"),
         (&["--mix", "race", "--book", "1", "--copies", "5"], "--copies"),

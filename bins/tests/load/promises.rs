@@ -101,7 +101,9 @@ async fn an_order_that_reads_otherwise_than_it_was_answered() {
 }
 
 /// Changes the answers to purchases that were sent again.
-struct Twofaced(fn(Answer) -> Answer);
+struct Twofaced(Meddling);
+
+type Meddling = fn(Answer) -> Answer;
 
 impl Meddler for Twofaced {
     fn after(&self, asked: &Asked, answer: Answer) -> Option<Answer> {
@@ -135,7 +137,7 @@ fn sold_out() -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_with_two_different_answers() {
-    let cases: [(fn(Answer) -> Answer, &str); 3] =
+    let cases: [(Meddling, &str); 3] =
         [(other_order, "has two answers"), (as_new, "answered as a new one"), (refusal, "sent again it was refused")];
     for (meddling, word) in cases {
         let shop = Shop::full().await;
@@ -256,7 +258,10 @@ async fn a_stock_that_does_not_add_up() {
 }
 
 /// Shows a ledger in which one sale is not as it was.
-struct Cook(fn(&mut Vec<Value>, usize));
+struct Cook(Cooking);
+
+/// Changes the entry at a place.
+type Cooking = fn(&mut [Value], usize);
 
 impl Meddler for Cook {
     fn after(&self, asked: &Asked, answer: Answer) -> Option<Answer> {
@@ -275,22 +280,22 @@ impl Meddler for Cook {
     }
 }
 
-fn another_stock(entries: &mut Vec<Value>, at: usize) {
+fn another_stock(entries: &mut [Value], at: usize) {
     let stock = &mut entries[at]["changes"][0]["stock"];
     *stock = json!(stock.as_u64().unwrap() + 1);
 }
 
-fn the_key_again(entries: &mut Vec<Value>, at: usize) {
+fn the_key_again(entries: &mut [Value], at: usize) {
     entries[at]["key"] = entries[at - 1]["key"].clone();
 }
 
-fn another_price(entries: &mut Vec<Value>, at: usize) {
+fn another_price(entries: &mut [Value], at: usize) {
     entries[at]["changes"][0]["price_cents"] = json!(1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_does_not_add_up() {
-    let cases: [(fn(&mut Vec<Value>, usize), Promise, &str); 3] = [
+    let cases: [(Cooking, Promise, &str); 3] = [
         (another_stock, Promise::NeverOversold, "the deltas sum up to"),
         (the_key_again, Promise::NeverDouble, "again"),
         (another_price, Promise::NeverLost, "in the ledger stands"),

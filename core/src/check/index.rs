@@ -124,7 +124,8 @@ impl<'a> Ledger<'a> {
             };
             // An entry that touches a book twice is misshapen, which the audit says; its last word counts.
             if track.at.last() == Some(&pos) {
-                (track.at.pop(), track.levels.pop());
+                track.at.pop();
+                track.levels.pop();
             }
             track.push(pos, Level { stock: change.stock, price_cents, version: entry.seq });
         }

@@ -1,5 +1,7 @@
 //! The search for a witness, for histories without a ledger that can be trusted: book by book, by the stock alone.
 
+mod places;
+mod state;
 mod wgl;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,9 @@ use crate::{
     error::Error,
     order::{Lines, Order, OrderId, Status},
 };
-use wgl::{NEVER, Step, Verdict, What};
+use places::Places;
+use state::{NEVER, Step, What};
+use wgl::Verdict;
 
 /// How many attempts a search makes for one book before it gives up, unless asked otherwise: a few seconds.
 pub const SEARCH_BUDGET: u64 = 4_000_000;
@@ -36,8 +40,11 @@ pub fn search(history: &History, initial: &[(BookId, u32)], options: &Options, b
         builder.books.entry(*book).or_default().start = Some(*stock);
     }
     builder.take(history);
-    for (book, shelf) in std::mem::take(&mut builder.books) {
-        shelf.search(book, budget, &mut report);
+    let books = std::mem::take(&mut builder.books);
+    let changes = books.values().flat_map(|shelf| &shelf.steps).filter(|step| !step.is_read());
+    let places = Places::new(changes.filter_map(|step| step.claim).collect());
+    for (book, shelf) in books {
+        shelf.search(book, &places, budget, &mut report);
     }
     report
 }
@@ -52,7 +59,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn search(&self, book: BookId, budget: u64, report: &mut Report) {
+    fn search(&self, book: BookId, places: &Places, budget: u64, report: &mut Report) {
         if self.steps.is_empty() {
             return;
         }
@@ -64,7 +71,7 @@ impl Shelf {
             };
             return report.undecided.push(format!("book {book}: {why}"));
         };
-        match wgl::linearize(start, &self.steps, budget) {
+        match wgl::linearize(start, &self.steps, places, budget) {
             Verdict::Linearizable => {}
             Verdict::Undecided => report.undecided.push(format!("book {book}: not decided after {budget} attempts")),
             Verdict::Stuck(stuck) => {
@@ -194,8 +201,8 @@ impl Builder<'_, '_> {
             (Amend::StockDelta { delta }, Some(shown)) => What::AddTo(delta, shown.stock),
             (Amend::StockDelta { delta }, None) => What::Add(delta),
             (Amend::Set { stock: Some(stock), .. }, _) => What::Assign(stock),
-            (Amend::Set { stock: None, .. }, Some(shown)) => What::Read(shown.stock),
-            (Amend::Set { stock: None, .. }, None) => return,
+            (Amend::Set { stock: None, .. }, Some(shown)) => What::AddTo(0, shown.stock),
+            (Amend::Set { stock: None, .. }, None) => What::Add(0),
         };
         let claim = answered.map(|shown| shown.version);
         self.add(book, Step { claim, ..Step::new(what, when, at) });
@@ -227,9 +234,9 @@ impl Builder<'_, '_> {
         let [(book, change, deal)] = &deals[..] else { return };
         let Some((invoked, call, known)) = deal.window() else { return };
         let what = match change {
-            Amend::StockDelta { delta } => Some(What::Add(*delta)),
-            Amend::Set { stock: Some(stock), .. } => Some(What::Assign(*stock)),
-            Amend::Set { stock: None, .. } => None,
+            Amend::StockDelta { delta } => What::Add(*delta),
+            Amend::Set { stock: Some(stock), .. } => What::Assign(*stock),
+            Amend::Set { stock: None, .. } => What::Add(0),
         };
         let answers = calls.iter().filter_map(|at| match &history.calls[*at].operation {
             Operation::Amend { outcome: Outcome::Answered(shown), .. } => Some((*at, shown)),
@@ -237,10 +244,10 @@ impl Builder<'_, '_> {
         });
         // The first answer shows the amend itself; later ones may show later entries.
         let claim = answers.clone().map(|(_, shown)| shown.version).min();
-        let done = what.map(|what| self.add(*book, Step { claim, ..Step::new(what, (invoked, known), call) }));
+        let done = self.add(*book, Step { claim, ..Step::new(what, (invoked, known), call) });
         for (at, shown) in answers {
             let read = Step::new(What::Read(shown.stock), window(&history.calls[at]), at).claiming(shown.version);
-            self.add(*book, Step { after: done, ..read });
+            self.add(*book, Step { after: Some(done), ..read });
         }
     }
 
