@@ -42,7 +42,7 @@ pub fn search(history: &History, initial: &[(BookId, u32)], options: &Options, b
     builder.take(history);
     let books = std::mem::take(&mut builder.books);
     let changes = books.values().flat_map(|shelf| &shelf.steps).filter(|step| !step.is_read());
-    let places = Places::new(changes.filter_map(|step| step.claim).collect());
+    let places = Places::new(changes.filter_map(|step| step.claim).collect(), books.len() == 1);
     for (book, shelf) in books {
         shelf.search(book, &places, budget, &mut report);
     }

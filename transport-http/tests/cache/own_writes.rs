@@ -198,3 +198,19 @@ async fn an_answer_that_was_shown_counts_though_it_is_not_kept() {
     shop.followed(second.seq).await;
     assert_eq!(shop.read(ONE).await, shown);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_of_an_entry_does_not_join_a_request_from_before() {
+    let shop = frontend(CacheOptions::default()).await;
+    shop.stop_the_feed().await;
+    shop.upstream.infos.close();
+    let early = shop.reader(ONE);
+    shop.upstream.infos.until(1).await;
+    let order = shop.sell_elsewhere(ONE).await;
+    shop.cache.observed(order.seq);
+    let late = shop.reader(ONE);
+    shop.upstream.infos.until(2).await;
+    shop.upstream.infos.open();
+    assert_eq!(early.await.unwrap().unwrap().stock, 10, "it was asked before");
+    assert_eq!(late.await.unwrap().unwrap().stock, 9);
+}

@@ -4,7 +4,7 @@ use bookstore_core::CatalogService as _;
 use bookstore_transport_http::cache::CacheOptions;
 use tokio::time::advance;
 
-use crate::support::{Frontend, frontend, new_book};
+use crate::support::{Frontend, frontend, new_book, settle};
 
 async fn books(shop: &Frontend) -> u64 {
     shop.cache.topics().await.unwrap().iter().map(|topic| topic.books).sum()
@@ -55,4 +55,29 @@ async fn they_go_the_way_of_books_in_an_outage() {
     assert_eq!(books(&shop).await, 4, "not fresh: asked for");
     shop.set_unreachable(true);
     assert_eq!(books(&shop).await, 4, "out of reach: as they were last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_overtaken_is_not_kept() {
+    let options = CacheOptions::default();
+    let shop = frontend(options).await;
+    assert_eq!(books(&shop).await, 3);
+    shop.stop_the_feed().await;
+    advance(options.max_staleness * 2).await;
+    shop.upstream.topics.close();
+    let second = async {
+        shop.upstream.topics.until(1).await;
+        shop.upstream.catalog.list(vec![new_book("Book 4", 1)]).await.unwrap();
+        books(&shop).await
+    };
+    let overtaking = async {
+        shop.upstream.topics.until(2).await;
+        assert!(shop.upstream.topics.release(1));
+        settle().await;
+        shop.upstream.topics.open();
+    };
+    let (first, second, ()) = tokio::join!(books(&shop), second, overtaking);
+    assert_eq!((first, second), (3, 4));
+    shop.set_unreachable(true);
+    assert_eq!(books(&shop).await, 4);
 }

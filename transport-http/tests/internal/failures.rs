@@ -90,7 +90,8 @@ async fn a_server_that_is_not_there_executes_nothing() {
         remote.entries(Seq(0), 1, Duration::ZERO).await.unwrap_err(),
     ];
     for error in answers {
-        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        // On a busy machine the deadline may pass before the connection is refused.
+        assert!(matches!(error, Error::Unavailable { .. } | Error::DeadlineExpired { .. }), "{error}");
         assert!(!error.to_string().contains("127.0.0.1"), "{error} shows an address");
     }
 }
