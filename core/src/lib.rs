@@ -1,6 +1,6 @@
 //! The bookstore's domain types, services and stores.
 //!
-//! Stock is a ledger: every change of it is an [`Entry`](ledger::Entry) in one ordered, append-only, durable log, and the
+//! Stock is a ledger: every change of it is an [`Entry`] in one ordered, append-only, durable log, and the
 //! append is the commit point of a purchase. [`CatalogService`] owns the ledger, [`OrderService`] sells from it;
 //! transports expose both without changing a line of what is here.
 

@@ -109,13 +109,13 @@ async fn buyer(catalog: Recorded<dyn CatalogService>, servers: Vec<Recorded<dyn 
         let (first, twin) = tokio::join!(server(0).purchase(id, wanted.clone()), server(1).purchase(id, wanted));
         let bought = first.is_ok() || twin.is_ok();
         let _ = server(1).order(id).await;
-        if bought && (n + step) % 3 == 0 {
+        if bought && (n + step).is_multiple_of(3) {
             server(0).cancel(id).await.expect("it had been sold");
             let _ = server(1).order(id).await;
         }
         catalog.info(book(step)).await.expect("a listed book can be read");
         if step % 6 == 2 {
-            let key = (n % 2 == 0).then_some(id).filter(|_| !bought);
+            let key = n.is_multiple_of(2).then_some(id).filter(|_| !bought);
             let _ = catalog.amend(book(step), Amend::StockDelta { delta: 3 }, key).await;
         }
         if step % 9 == 5 {
