@@ -183,10 +183,15 @@ impl Appended {
         }
     }
 
+    /// Whatever was decided may have happened. What was refused did not, but the reason may be a sale of this very batch,
+    /// which nobody may be told of.
     fn answer_unknown(self) {
         for (reply, outcome) in self.replies {
-            // A refusal stands, whatever became of the others.
-            let _ = reply.send(outcome.and_then(|_| Err(Error::unknown("the store failed while writing"))));
+            let error = match outcome {
+                Ok(_) => Error::unknown("the store failed while writing"),
+                Err(_) => Error::unavailable("the store failed while others were served"),
+            };
+            let _ = reply.send(Err(error));
         }
     }
 }

@@ -153,6 +153,23 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
     }
 }
 
+/// Of two buyers of one copy in one batch, the second is refused because of the first one's sale. If that sale is lost
+/// with the batch, "out of stock" would be a lie.
+#[tokio::test]
+async fn a_refusal_that_rests_on_a_lost_batch_is_not_told() {
+    for (operation, moment) in [(Append, Before), (Append, After), (Flush, Before), (Flush, After)] {
+        // The listing is the first of each. On one thread, both buyers wait before the writer's task takes its batch.
+        let plan = Plan::new([(operation, 2, moment)]);
+        let d = failing(Forgetful::open(), &plan, Execution::Task, Duration::ZERO);
+        d.catalog.list(vec![book("The last copy", 1)]).await.expect("the store works");
+        let (first, second) = (SystemClock.new_order_id(), SystemClock.new_order_id());
+        let (bought, refused) = tokio::join!(buy(&d, first), buy(&d, second));
+        assert_eq!(plan.struck(), 1, "{operation:?}");
+        assert!(matches!(bought, Err(Error::Unknown { .. })), "{operation:?} {moment:?}: {bought:?}");
+        assert!(matches!(refused, Err(Error::Unavailable { .. })), "{operation:?} {moment:?}: {refused:?}");
+    }
+}
+
 #[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_goes_on_after_a_failure() {
