@@ -320,7 +320,7 @@ impl Columns {
 
     fn record(&self, record: &csv::StringRecord) -> Result<Record, String> {
         if record.len() != self.width {
-            return Err(format!("has {} fields, the header line has {}", record.len(), self.width));
+            return Err(format!("fields: {}, but the header line has {}", record.len(), self.width));
         }
         let text = |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty());
         let subjects = text(self.subjects).map(|list| {

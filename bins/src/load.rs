@@ -23,10 +23,12 @@
 //! # }
 //! ```
 
+mod buyer;
 mod check;
 mod client;
 mod connection;
 mod drive;
+mod error;
 mod mix;
 mod plot;
 mod purchases;
@@ -35,26 +37,24 @@ mod report;
 mod result;
 mod shelf;
 mod stop;
+mod tell;
 mod text;
 mod watch;
 
-use bookstore_core::{Clock as _, Error, SystemClock};
+use bookstore_core::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
-use std::{
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::AccessToken;
 use client::{Ask, Client, Servers};
 use drive::Run;
-use record::Counted;
 use shelf::Shelf;
+use tell::{Teller, told};
 use watch::Watch;
 
 pub use check::{Check, PromiseCheck, Verdict};
 pub use drive::Reason;
+pub use error::LoadError;
 pub use mix::{INTERACTIONS, Mix, Operation, Prize, Share};
 pub use purchases::{Finding, Promise};
 pub use result::{Latency, LoadResult, Moment, Numbers, OperationNumbers, RaceResult};
@@ -241,7 +241,7 @@ impl Load {
         }
         let shelf = Shelf::prepare(&load, &mut client, &ending).await?;
         let run = Arc::new(Run::new(load, shelf, servers, ending));
-        let mut teller = Teller { run: Arc::clone(&run), watch: watch.clone(), progress, last: None };
+        let mut teller = Teller::new(Arc::clone(&run), watch.clone(), progress);
         let driven = told(drive::drive(&run), || teller.tell()).await?;
         let ending = stop.next();
         let check = told(check::check(&run, &driven, &ending, &watch), || teller.tell()).await;
@@ -259,104 +259,4 @@ async fn knock(client: &mut Client) -> Result<(), LoadError> {
         // Whether the shop answers at all is seen next.
         _ => Ok(()),
     }
-}
-
-/// How often progress is told.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-
-/// Does the work, and tells how far it is meanwhile.
-async fn told<T>(work: impl Future<Output = T>, mut tell: impl FnMut()) -> T {
-    let mut work = pin!(work);
-    let mut ticks = tokio::time::interval(TELL_EVERY);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            _ = ticks.tick() => tell(),
-        }
-    }
-}
-
-/// Makes [`Progress`] of what there is.
-struct Teller<'a> {
-    run: Arc<Run>,
-    watch: Watch,
-    progress: &'a (dyn Fn(&Progress) + Sync),
-    last: Option<(Instant, Counted)>,
-}
-
-impl Teller<'_> {
-    fn tell(&mut self) {
-        let load = &self.run.load;
-        let (phase, done, total) = self.watch.now();
-        let elapsed = self.run.elapsed().unwrap_or_default();
-        let phase = match phase {
-            Phase::Preparing if self.run.elapsed().is_none() => Phase::Preparing,
-            Phase::Preparing if elapsed < load.warmup => Phase::WarmUp,
-            Phase::Preparing => Phase::Load,
-            checking => checking,
-        };
-        let counts = self.run.recorder.get().map(record::Recorder::counts).unwrap_or_default();
-        let recent = self.run.recorder.get().and_then(record::Recorder::recent).filter(|recent| !recent.is_empty());
-        let percentile = |percent| recent.as_ref().map(|recent| recent.value_at_percentile(percent).min(recent.max()));
-        let per_second = self.last.map_or(0.0, |(at, before)| {
-            let answered = counts.answered().saturating_sub(before.answered());
-            f64::from(u32::try_from(answered).unwrap_or(u32::MAX)) / at.elapsed().as_secs_f64().max(1e-3)
-        });
-        self.last = Some((Instant::now(), counts));
-        (self.progress)(&Progress {
-            phase,
-            elapsed,
-            planned: load.warmup + load.duration,
-            done,
-            total,
-            succeeded: counts.succeeded,
-            refused: counts.refused,
-            failed: counts.failed,
-            per_second,
-            p50_us: percentile(50.0),
-            p99_us: percentile(99.0),
-        });
-    }
-}
-
-/// Why there is no result.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The load itself cannot be.
-    #[error("{0}")]
-    Invalid(String),
-    /// The shop refused something that the load begins with.
-    #[error("the shop refused to {what}: {error}")]
-    Refused {
-        /// What it was asked.
-        what: String,
-        /// Its answer.
-        error: Error,
-    },
-    /// The shop did not answer before the start.
-    #[error("could not {what}: {error}")]
-    NoAnswer {
-        /// What it was asked.
-        what: String,
-        /// What happened instead.
-        error: Error,
-    },
-    /// Whoever answered is no bookstore.
-    #[error("could not {what}: what answered is not a bookstore's frontend ({why})")]
-    NotAShop {
-        /// What it was asked.
-        what: String,
-        /// What is strange about the answer.
-        why: String,
-    },
-    /// There is nothing to buy.
-    #[error("the shop has no books; list some first, for example with bookstore import")]
-    NoBooks,
-    /// It was stopped before it began.
-    #[error("stopped before it began")]
-    Stopped,
-    /// This program itself cannot go on.
-    #[error("{0}")]
-    Broken(String),
 }

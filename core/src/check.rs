@@ -7,6 +7,22 @@
 //!
 //! The checker shares no code with [`decide`](crate::decide), so that neither hides the other's mistakes.
 //!
+//! ```
+//! use bookstore_core::{CatalogService, OrderService, Seq, check::{Finals, Options, Recorded, Recorder, check}};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! async fn watch(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> bookstore_core::Result<()> {
+//!     let before = catalog.entries(Seq(0), 1, Duration::ZERO).await?.head;
+//!     let recorder = Arc::new(Recorder::default());
+//!     let recorded = Recorded::new(orders, &recorder, "order-1");
+//!     // … any number of clients use `recorded.of_process(1)`, `recorded.of_process(2)`, … and come to rest …
+//!     let finals = Finals::read(catalog.as_ref()).await?.since(before);
+//!     let report = check(&recorder.history(), &finals, &Options::default());
+//!     assert!(report.holds(), "{report}");
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # What it cannot see
 //! Reading the list of topics and following the ledger are not recorded. A refusal as [`Error::Invalid`](crate::Error::Invalid)
 //! counts as not executed, whatever its reason. Titles are not compared.

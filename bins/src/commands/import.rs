@@ -1,10 +1,11 @@
 //! `bookstore import`: the books of a file, into a store or a running shop.
 
 use bookstore::{
-    Bookstore, ConnectOptions,
+    AccessToken, Bookstore, ConnectOptions, OpenError,
+    deploy::StoreUrl,
     import::{self, Books, BrokenLine},
 };
-use bookstore_core::{Error, NewBook, catalog::LIST_MAX};
+use bookstore_core::{Error, NewBook, catalog::LIST_MAX, store::StoreError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{
@@ -49,7 +50,7 @@ struct Counts {
 
 /// Runs it.
 pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
-    let target = target(&args).await?;
+    let target = target(&args)?;
     let mut counts = Counts::default();
     if args.on_error == OnError::Stop {
         check(&args.file, &mut counts)?;
@@ -61,43 +62,58 @@ pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
         }
         counts = Counts::default();
     }
+    // No store is made for a file that cannot be read.
+    open(&args.file, |_| ())?;
+    let shop = target.open().await?.with_patience(PATIENCE);
     let started = Instant::now();
-    let done = import(&target, &args, &mut counts).await;
+    let done = import(&shop, &args, &mut counts).await;
     let seconds = started.elapsed().as_secs_f64();
-    target.close().await;
+    shop.close().await;
     end(&args, &counts, &format!(" in {seconds:.1} s"));
     done?;
     Ok(if counts.broken > 0 { REFUSED } else { ExitCode::SUCCESS })
 }
 
-async fn target(args: &ImportArgs) -> Result<Bookstore, Failure> {
-    let shop = match (&args.store, args.server.as_slice()) {
+/// Where the books go.
+enum Target {
+    Store(StoreUrl),
+    Shop { servers: String, token: AccessToken },
+}
+
+fn target(args: &ImportArgs) -> Result<Target, Failure> {
+    match (&args.store, args.server.as_slice()) {
         (Some(_), [_, ..]) => {
             let both = "give --store for a file of your own or --server for a running shop, not both (they may also come from \
                         BOOKSTORE_STORE and BOOKSTORE_SERVER)";
-            return Err(Failure::Usage(both.into()));
+            Err(Failure::Usage(both.into()))
         }
         (None, servers @ [_, ..]) => {
             let servers = config::servers("--server", servers)?;
             let token = config::admin_token_for(args.admin_token_file.as_deref(), &servers, args.insecure)?;
-            let options = ConnectOptions { admin_token: Some(token), patience: PATIENCE };
-            return Ok(Bookstore::connect_with(&servers.join(","), options)?);
+            Ok(Target::Shop { servers: servers.join(","), token })
         }
         (store, []) => {
             let store = config::store("--store", store.as_deref().unwrap_or("sqlite:bookstore.db"))?;
-            // Before a store is made for a file that is not there.
-            open(&args.file, |_| ())?;
-            let opened = Bookstore::open(&store.to_string()).await;
-            opened.map_err(|error| {
-                let hint = "to import into a running shop: --server URL --admin-token-file FILE";
-                match Failure::from(error) {
-                    Failure::Failed(why) if why.contains("in use") => Failure::Failed(format!("{why}\n{hint}")),
-                    other => other,
-                }
-            })?
+            Ok(Target::Store(store))
         }
-    };
-    Ok(shop.with_patience(PATIENCE))
+    }
+}
+
+impl Target {
+    async fn open(self) -> Result<Bookstore, Failure> {
+        match self {
+            Self::Shop { servers, token } => {
+                let options = ConnectOptions { admin_token: Some(token), patience: PATIENCE };
+                Ok(Bookstore::connect_with(&servers, options)?)
+            }
+            Self::Store(store) => Bookstore::open(&store.to_string()).await.map_err(|error| match error {
+                OpenError::Store(error @ StoreError::InUse(_)) => Failure::Failed(format!(
+                    "{error}\nto import into a running shop: --server URL --admin-token-file FILE"
+                )),
+                other => other.into(),
+            }),
+        }
+    }
 }
 
 fn open(file: &Path, read: impl FnMut(usize) + 'static) -> Result<Books<'static>, Failure> {

@@ -1,8 +1,8 @@
 //! `bookstore load`: load on a running shop, and the check afterwards.
 
 use bookstore::load::{
-    Latency, Limits, Load, LoadError, LoadResult, Mix, Numbers, Pace, Phase, Prize, Progress, RaceResult, Stop, Target,
-    Verdict, shown_us,
+    Latency, Limits, Load, LoadError, LoadResult, Mix, Numbers, Operation, Pace, Phase, Prize, Progress, RaceResult,
+    Stop, Target, Verdict, shown_us,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -27,7 +27,7 @@ pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
         writable(file)?;
     }
     let (stop, teller) = (Stop::new(), Teller::start());
-    let signals = tokio::spawn(stop_at_signals(stop.clone()));
+    let signals = tokio::spawn(stop_at_signals(stop.clone(), teller.bar.clone()));
     let result = load.run(&|progress| teller.tell(progress), &stop).await;
     signals.abort();
     teller.clear();
@@ -116,7 +116,7 @@ fn failed(error: LoadError, load: &Load) -> Failure {
 }
 
 /// The first signal ends the load, the next one the check, the third one everything.
-async fn stop_at_signals(stop: Stop) {
+async fn stop_at_signals(stop: Stop, bar: ProgressBar) {
     for what in [
         "Stopping; what was bought is checked now. Ctrl-C again ends that, too.",
         "Stopping the check. Ctrl-C again ends at once.",
@@ -124,7 +124,7 @@ async fn stop_at_signals(stop: Stop) {
         if tokio::signal::ctrl_c().await.is_err() {
             return;
         }
-        eprintln!("\n{what}");
+        bar.suspend(|| eprintln!("{what}"));
         stop.stop();
     }
     if tokio::signal::ctrl_c().await.is_ok() {
@@ -161,9 +161,9 @@ impl Teller {
             }
             return;
         }
+        self.bar.set_message(message);
         self.bar.set_prefix(label(progress.phase));
         self.bar.set_position(permille(progress));
-        self.bar.set_message(message);
     }
 
     fn clear(&self) {
@@ -215,6 +215,9 @@ fn shown(result: &LoadResult) -> String {
     }
     if let Some(warning) = late(result) {
         text.push_str(&format!("{warning}\n"));
+    }
+    if let Some(hint) = sold_out(result) {
+        text.push_str(&format!("{hint}\n"));
     }
     if let Some(race) = &result.race {
         text.push_str(&format!("\n{}", raced(race)));
@@ -287,6 +290,15 @@ fn late(result: &LoadResult) -> Option<String> {
     ))
 }
 
+/// Whether most of the buying was in vain.
+fn sold_out(result: &LoadResult) -> Option<&'static str> {
+    let purchases = &result.operations.iter().find(|of| of.operation == Operation::Purchase)?.numbers;
+    let vain = purchases.refused.get("out-of-stock").is_some_and(|refused| *refused > purchases.succeeded);
+    (vain && result.race.is_none()).then_some(
+        "Most purchases came too late: their book was sold out. With the admin token, --stock N puts copies there first.",
+    )
+}
+
 fn raced(race: &RaceResult) -> String {
     let [least, low, median, high, most] = race.copies_per_buyer.map(grouped);
     let end = if race.sold_out { "sold out" } else { "not sold out; last sale" };
@@ -322,7 +334,7 @@ fn promises(result: &LoadResult) -> String {
             text.push_str(&format!("{}not checked: {not_checked}\n", UNDER.trim_start_matches('\n')));
         }
     }
-    text.push_str(&format!("\n{}\n", check.verdict.sentence(check.findings_total)));
+    text.push_str(&format!("\n{}\n", check.sentence()));
     for finding in &check.findings {
         text.push_str(&format!("  {}: {}\n", finding.promise.name(), finding.what));
     }

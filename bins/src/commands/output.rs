@@ -142,7 +142,8 @@ pub(crate) fn orders(orders: &[Order]) -> String {
         elastic: &[(5, 100)],
     };
     let rows = orders.iter().map(|order| {
-        let books: Vec<String> = order.lines.iter().map(|line| format!("{} × {}", line.quantity, line.book)).collect();
+        let books: Vec<String> =
+            order.lines.iter().map(|line| format!("{} × book {}", line.quantity, line.book)).collect();
         vec![
             order.id.to_string(),
             order.placed_at.to_string(),

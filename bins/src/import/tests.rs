@@ -60,7 +60,7 @@ fn broken_records_are_named_by_their_line_and_the_rest_is_read() {
         broken(csv(&table[..])),
         [
             "line 3: title: must not contain control characters",
-            "line 5: has 2 fields, the header line has 4",
+            "line 5: fields: 2, but the header line has 4",
             "line 6: year must be a whole number in its range, not \"MM\"",
             "line 7: topic is missing",
             "line 8: is not UTF-8",

@@ -166,10 +166,14 @@ impl Parts<'_> {
         let books = &self.books;
         let compared = many(books.compared, "book", "books");
         let (checked, mut not_checked) = match &self.ledger {
+            Some(ledger) if books.compared == 0 => {
+                (format!("{} of the ledger replayed", many(ledger.entries(), "entry", "entries")), None)
+            }
             Some(ledger) => {
                 let entries = many(ledger.entries(), "entry", "entries");
                 (format!("{entries} of the ledger replayed; the stock of {compared} is the sum of its entries"), None)
             }
+            None if self.purchases.is_empty() => ("nothing was bought".to_owned(), None),
             None => (
                 format!("{compared}: no more copies sold than there were, and the stock fell by at least as many"),
                 Some(
@@ -195,8 +199,10 @@ impl Parts<'_> {
             plural(acknowledged, "order", "orders")
         );
         if unknown > 0 {
-            let stayed = format!("{} stayed without an answer", many(unknown, "purchase", "purchases"));
-            checked.push_str(&format!("; {stayed}, {} of them did happen", grouped(existing.len() as u64)));
+            checked.push_str(&format!("; {} stayed without an answer", many(unknown, "purchase", "purchases")));
+            if *unread == 0 {
+                checked.push_str(&format!(", {} of them did happen", grouped(existing.len() as u64)));
+            }
         }
         let mut not_checked = (*unread > 0).then(|| {
             let why = trouble.as_deref().unwrap_or("the check was stopped");

@@ -134,6 +134,16 @@ impl Failure {
         Self { kind, effect, error, retry_after: None }
     }
 
+    /// What happened, without what it means for a purchase.
+    pub(super) fn why(&self) -> String {
+        match &self.error {
+            Error::Unavailable { message } | Error::Overloaded { message } | Error::Unknown { message } => {
+                message.clone()
+            }
+            error => error.to_string(),
+        }
+    }
+
     fn answered(answer: &Answer) -> Self {
         let error = wire::read_problem(answer.head.status, &answer.body);
         let effect = match &error {

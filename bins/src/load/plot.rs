@@ -166,9 +166,11 @@ impl Chart {
         }
         for (value, label) in &self.x.ticks {
             let (x, text_y) = (self.x(*value), bottom + 18.0);
+            // The last label would not fit beyond the edge.
+            let anchor = if x > right - 20.0 { "end" } else { "middle" };
             let _ = write!(svg, "<path class=\"grid\" d=\"M{x:.1} {top:.1}V{bottom:.1}\"/>");
-            let _ =
-                writeln!(svg, "<text x=\"{x:.1}\" y=\"{text_y:.1}\" text-anchor=\"middle\">{}</text>", escaped(label));
+            let label = escaped(label);
+            let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{text_y:.1}\" text-anchor=\"{anchor}\">{label}</text>");
         }
         let (middle_x, middle_y, label_y) = (f64::midpoint(left, right), f64::midpoint(top, bottom), HEIGHT - 6.0);
         let _ = writeln!(

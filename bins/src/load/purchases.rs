@@ -52,6 +52,11 @@ impl Purchase {
     }
 }
 
+/// An order in a line.
+pub(super) fn shown(order: &Order) -> String {
+    serde_json::to_string(order).unwrap_or_else(|_| format!("order {}", order.id))
+}
+
 /// The three promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Latency, LoadResult, Moment, Numbers, Pace, Reason, Verdict,
+    Check, Latency, LoadResult, Mix, Moment, Numbers, Pace, Reason, Verdict,
     plot::{Axis, Chart, Line, escaped},
     text::{grouped, many, shown_rate, shown_us},
 };
@@ -47,9 +47,9 @@ impl LoadResult {
         };
         let ended = match self.ended {
             Reason::Time => String::new(),
-            Reason::SoldOut => ", ended when the book was sold out".to_owned(),
-            Reason::Stopped => format!(" of {:.0} s, stopped", self.planned_seconds),
-            Reason::PurchasesMax => ", ended when no more purchases could be remembered".to_owned(),
+            Reason::SoldOut => " (until the book was sold out)".to_owned(),
+            Reason::Stopped => format!(" of {} (stopped)", shown_seconds(self.planned_seconds)),
+            Reason::PurchasesMax => " (until no more purchases could be remembered)".to_owned(),
         };
         let warmup = if self.warmup_seconds > 0.0 {
             format!(" after {} s of warm-up", self.warmup_seconds)
@@ -62,7 +62,7 @@ impl LoadResult {
 
     fn write_verdict(&self, html: &mut String) {
         let verdict = self.check.verdict;
-        let sentence = verdict.sentence(self.check.findings_total);
+        let sentence = self.check.sentence();
         let _ =
             writeln!(html, "<div class=\"verdict {}\"><p><strong>{}</strong></p>", class(verdict), escaped(&sentence));
         for promise in &self.check.promises {
@@ -234,7 +234,7 @@ impl LoadResult {
         let [least, low, median, high, most] = race.copies_per_buyer.map(grouped);
         let rows = [
             ("Book", race.book.to_string()),
-            ("Copies before the start", race.copies.to_string()),
+            ("Copies before the start", grouped(race.copies.unsigned_abs())),
             ("Sold", grouped(race.sold)),
             ("Sold out", if race.sold_out { "yes".into() } else { "no".to_owned() }),
             ("Last copy after", shown_seconds(race.seconds)),
@@ -294,7 +294,13 @@ impl LoadResult {
     fn write_method(&self, html: &mut String) {
         html.push_str("<h2>How it was measured</h2>\n");
         let shares = self.shares.iter().map(|share| format!("{} {:.2} %", share.operation.name(), share.percent));
-        let _ = writeln!(html, "<p>Operations: {}.</p>", escaped(&shares.collect::<Vec<_>>().join(", ")));
+        let chance = match self.mix {
+            Mix::Chance(chance) => {
+                format!(", followed by a purchase with a chance of {chance}, if the book is in stock")
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(html, "<p>Operations: {}{chance}.</p>", escaped(&shares.collect::<Vec<_>>().join(", ")));
         let from = match self.pace {
             Pace::Closed { .. } => "Latency counts from the moment when a request was sent",
             Pace::Open { .. } => {
@@ -318,14 +324,16 @@ impl LoadResult {
     }
 }
 
-impl Verdict {
-    /// In a sentence.
+impl Check {
+    /// The verdict in a sentence.
     #[must_use]
-    pub fn sentence(self, findings: u64) -> String {
-        match self {
-            Self::Kept => "Every promise is kept: nothing oversold, nothing lost, nothing doubled.".to_owned(),
-            Self::Incomplete => "Nothing wrong was found, but not everything could be checked.".to_owned(),
-            Self::Broken => format!("A promise is broken: {}.", many(findings, "finding", "findings")),
+    pub fn sentence(&self) -> String {
+        let in_part = self.promises.iter().any(|promise| promise.not_checked.is_some());
+        match self.verdict {
+            Verdict::Kept if in_part => "Every promise is kept, as far as it was checked.".to_owned(),
+            Verdict::Kept => "Every promise is kept: nothing oversold, nothing lost, nothing doubled.".to_owned(),
+            Verdict::Incomplete => "Nothing wrong was found, but not everything could be checked.".to_owned(),
+            Verdict::Broken => format!("A promise is broken: {}.", many(self.findings_total, "finding", "findings")),
         }
     }
 }

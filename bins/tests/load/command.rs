@@ -57,6 +57,7 @@ async fn a_race_is_told_as_one() {
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
     assert!(ended.out.contains("Race for book 1: 50 of 50 copies sold, sold out after"), "{}", ended.out);
     assert!(ended.out.contains("not checked: the ledger"), "{}", ended.out);
+    assert!(ended.out.contains("Every promise is kept, as far as it was checked."), "{}", ended.out);
 }
 
 /// Loses every order.

@@ -4,9 +4,12 @@ use bookstore::load::{
     Limits, Load, LoadError, LoadResult, Mix, Operation, Pace, Phase, Prize, Progress, Reason, Stop, Target, Verdict,
 };
 use bookstore_core::{BookId, Kind, Seq};
-use std::{sync::Once, time::Duration};
+use std::{
+    sync::{Arc, Mutex, Once},
+    time::Duration,
+};
 
-use crate::support::{Shop, TOKEN, admin_load, load, run};
+use crate::support::{Answer, Asked, Meddler, Shop, TOKEN, admin_load, load, meddle, run};
 
 const OPEN: Pace = Pace::Open { rate: 400.0, clients: 8 };
 const CLOSED: Pace = Pace::Closed { clients: 8 };
@@ -27,6 +30,12 @@ async fn sales(shop: &Shop) -> u64 {
 fn succeeded(result: &LoadResult, operation: Operation) -> u64 {
     let mut found = result.operations.iter().filter(|of| of.operation == operation);
     found.next().map_or(0, |of| of.numbers.succeeded)
+}
+
+/// The load, for as long as so many purchases take.
+fn until(purchases_max: usize, load: Load) -> Load {
+    let limits = Limits { purchases_max, ..load.limits };
+    Load { limits, duration: Duration::from_secs(300), ..load }
 }
 
 fn assert_good(result: &LoadResult) {
@@ -59,12 +68,14 @@ async fn tpc_w_mixes_in_both_loops_keep_every_promise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ordering_mix_buys_reads_orders_and_sends_purchases_again() {
     let shop = Shop::full().await;
-    let ordering = Load { again: 1.0, duration: Duration::from_secs(1), ..admin_load(&shop.url, Mix::Ordering) };
-    let result = run(&ordering).await;
+    let result = run(&Load { again: 1.0, ..until(600, admin_load(&shop.url, Mix::Ordering)) }).await;
     assert_good(&result);
     let bought = succeeded(&result, Operation::Purchase);
-    assert!(bought > 0 && succeeded(&result, Operation::Order) > 0, "{:?}", result.operations);
-    assert_eq!((bought, bought), (succeeded(&result, Operation::PurchaseAgain), result.check.acknowledged));
+    assert!(succeeded(&result, Operation::Order) > 0, "{:?}", result.operations);
+    assert_eq!(
+        (bought, bought, bought),
+        (600, succeeded(&result, Operation::PurchaseAgain), result.check.acknowledged)
+    );
     assert_eq!(bought, sales(&shop).await);
 }
 
@@ -186,8 +197,7 @@ async fn a_second_stop_ends_the_check_which_then_proves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_purchases_are_made_than_can_be_remembered() {
     let shop = Shop::full().await;
-    let limits = Limits { purchases_max: 25, ..Limits::default() };
-    let load = Load { limits, duration: Duration::from_secs(60), ..load(&shop.url, Mix::Chance(1.0)) };
+    let load = until(25, load(&shop.url, Mix::Chance(1.0)));
     let result = run(&load).await;
     assert_eq!((result.ended, result.check.acknowledged, sales(&shop).await), (Reason::PurchasesMax, 25, 25));
     assert_eq!(result.check.verdict, Verdict::Kept);
@@ -196,12 +206,31 @@ async fn no_more_purchases_are_made_than_can_be_remembered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_seed_makes_the_same_choices() {
     let shop = Shop::full().await;
-    let looks = async |seed| {
-        let one = Load { seed, pace: Pace::Closed { clients: 1 }, ..load(&shop.url, Mix::Browsing) };
-        let shares = run(&one).await.operations;
-        shares.into_iter().map(|of| of.operation).collect::<Vec<_>>()
+    let bought = async |seed| {
+        let witness = Arc::new(Witness::default());
+        let url = meddle(&shop, Arc::clone(&witness)).await;
+        let one = Load { seed, pace: Pace::Closed { clients: 1 }, ..load(&url, Mix::Chance(0.5)) };
+        run(&until(20, one)).await;
+        let paths = witness.0.lock().unwrap();
+        // After the last purchase comes the check.
+        let last = paths.iter().rposition(|path| path.starts_with("/purchase")).unwrap();
+        paths[..=last].to_vec()
     };
-    assert_eq!(looks(7).await, looks(7).await);
+    let first = bought(7).await;
+    assert!(first.len() > 22, "{first:?}");
+    assert_eq!(first, bought(7).await);
+    assert_ne!(first, bought(8).await);
+}
+
+/// Remembers what was asked.
+#[derive(Default)]
+struct Witness(Mutex<Vec<String>>);
+
+impl Meddler for Witness {
+    fn instead(&self, asked: &Asked) -> Option<Answer> {
+        self.0.lock().unwrap().push(asked.uri.path().to_owned());
+        None
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

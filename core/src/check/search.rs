@@ -21,7 +21,7 @@ use state::{NEVER, Step, What};
 use wgl::Verdict;
 
 /// How many attempts a search makes for one book before it gives up, unless asked otherwise: a few seconds.
-pub const SEARCH_BUDGET: u64 = 4_000_000;
+pub const SEARCH_BUDGET: u64 = 2_000_000;
 
 /// Decides without a ledger whether each book's history is linearizable: whether its sales, returns, restocks and the stock
 /// that was shown can have happened one after the other, each at some moment of its call. `initial` is the stock before
@@ -42,7 +42,7 @@ pub fn search(history: &History, initial: &[(BookId, u32)], options: &Options, b
     builder.take(history);
     let books = std::mem::take(&mut builder.books);
     let changes = books.values().flat_map(|shelf| &shelf.steps).filter(|step| !step.is_read());
-    let places = Places::new(changes.filter_map(|step| step.claim).collect(), books.len() == 1);
+    let places = Places::new(changes.filter_map(|step| step.claim).collect());
     for (book, shelf) in books {
         shelf.search(book, &places, budget, &mut report);
     }

@@ -103,7 +103,7 @@ impl Sweep<'_, '_> {
     }
 
     fn returned(&mut self, at: usize, call: &Call, before: Before) {
-        let floor = before.floor;
+        let (floor, cached) = (before.floor, self.options.cached.covers(&call.server));
         match &call.operation {
             Operation::Purchase { order, outcome: Outcome::Answered(receipt), .. } => {
                 self.receipt(at, self.ledger.uses(*order).sale, receipt, floor);
@@ -124,14 +124,13 @@ impl Sweep<'_, '_> {
                 orders.iter().for_each(|order| self.shows(at, order));
             }
             Operation::Info { outcome: Outcome::Answered(shown), .. } => {
-                self.book(at, shown, floor, self.options.cached.covers(&call.server));
+                self.book(at, shown, floor, cached);
             }
-            Operation::Info { book, outcome: Outcome::Refused(_) } if !self.options.cached.covers(&call.server) => {
+            Operation::Info { book, outcome: Outcome::Refused(_) } if !cached => {
                 let listed = self.ledger.listed(*book);
                 self.check_fresh(at, listed.checked_sub(1), floor, || format!("book {book} was not found"));
             }
             Operation::Search { outcome: Outcome::Answered(books) } => {
-                let cached = self.options.cached.covers(&call.server);
                 books.iter().for_each(|shown| self.book(at, shown, floor, cached));
             }
             Operation::Amend { outcome: Outcome::Answered(shown), .. } => self.amended(at, shown, floor),

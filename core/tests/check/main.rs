@@ -11,3 +11,4 @@ mod recorded;
 mod refusals;
 mod restocks;
 mod searched;
+mod spoils;

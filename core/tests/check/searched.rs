@@ -42,6 +42,8 @@ struct SmallCall {
     invoked: u64,
     completed: u64,
     answered: bool,
+    /// The place in the ledger that its answer claims: true or not, it must not change the verdict.
+    claim: u64,
 }
 
 const START: u32 = 3;
@@ -55,9 +57,15 @@ fn small_calls() -> impl Strategy<Value = Vec<SmallCall>> {
         3 => (0..5_u32).prop_map(Small::Info),
         1 => (0..3_u32).prop_map(Small::Short),
     ];
-    let call = (what, 0..8_u64, 0..5_u64, prop::bool::weighted(0.8)).prop_map(|(what, invoked, length, answered)| {
-        SmallCall { what, invoked, completed: invoked + length, answered }
-    });
+    let call = (what, 0..8_u64, 0..5_u64, prop::bool::weighted(0.8), 0..7_u64).prop_map(
+        |(what, invoked, length, answered, claim)| SmallCall {
+            what,
+            invoked,
+            completed: invoked + length,
+            answered,
+            claim,
+        },
+    );
     prop::collection::vec(call, 1..7)
 }
 
@@ -123,6 +131,12 @@ fn shows(stock: u32) -> Shown {
     Shown { book: BookId(1), stock, price_cents: cents(100), version: Seq(0) }
 }
 
+fn sold(id: u128, copies: u32, claim: u64) -> Receipt {
+    let mut receipt = receipt(id, copies, false);
+    receipt.order.seq = Seq(claim);
+    receipt
+}
+
 fn recorded(calls: &[SmallCall]) -> Shop {
     let mut shop = Shop { server: "a", ..Shop::default() };
     let bought = if let Small::Buy(copies) = calls[0].what { copies } else { 1 };
@@ -134,7 +148,7 @@ fn recorded(calls: &[SmallCall]) -> Shop {
             Small::Buy(copies) => Operation::Purchase {
                 order: key(id),
                 lines: lines(&[(1, copies)]),
-                outcome: Outcome::Answered(receipt(id, copies, false)),
+                outcome: Outcome::Answered(sold(id, copies, call.claim)),
             },
             Small::Cancel => Operation::Cancel { order: key(0), outcome: Outcome::Answered(receipt(0, bought, true)) },
             Small::Restock(by, then) => amend(delta(by), then),

@@ -9,8 +9,7 @@ use std::collections::HashMap;
 use crate::load::{
     Limits,
     client::{Ask, Client},
-    drive::shown,
-    purchases::{Findings, Promise, Purchase, Told},
+    purchases::{Findings, Promise, Purchase, Told, shown},
     shelf::{Standing, path},
     stop::Ending,
     watch::Watch,
@@ -86,7 +85,7 @@ impl<'a> LedgerCheck<'a> {
     async fn page(&mut self, client: &mut Client, limits: &Limits, ending: &Ending) -> Result<Entries, String> {
         let path = path(&format!("/entries?after={}&limit={PAGE}", self.last)).map_err(|error| error.to_string())?;
         let called = client.call(&Ask::get(path).admin(), limits.patience, ending).await;
-        let answer = called.result.map_err(|failure| failure.error.to_string())?;
+        let answer = called.result.map_err(|failure| failure.why())?;
         let page: Entries =
             serde_json::from_slice(&answer.body).map_err(|error| format!("its entries cannot be read: {error}"))?;
         if *self.ledger.get_or_insert(page.ledger) != page.ledger {

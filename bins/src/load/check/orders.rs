@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::load::{
     client::{Ask, Client, Effect},
-    drive::{Run, shown},
-    purchases::{Findings, Promise, Purchase, Told},
+    drive::Run,
+    purchases::{Findings, Promise, Purchase, Told, shown},
     shelf::path,
     stop::Ending,
     watch::{Phase, Watch},
@@ -118,7 +118,7 @@ impl Reader {
                 }
                 Err(why) => {
                     self.unread.fetch_add(1, Ordering::Relaxed);
-                    *locked(&self.trouble) = Some(why.to_string());
+                    *locked(&self.trouble) = Some(why);
                 }
             }
             self.watch.done(1);
@@ -126,20 +126,20 @@ impl Reader {
     }
 
     /// The order of a purchase as the shop shows it, if there is one.
-    async fn order(&self, client: &mut Client, purchase: &Purchase) -> Result<Option<Order>, Error> {
-        let path = path(&format!("/orders/{}", purchase.id)).map_err(|error| Error::malformed(error.to_string()))?;
+    async fn order(&self, client: &mut Client, purchase: &Purchase) -> Result<Option<Order>, String> {
+        let path = path(&format!("/orders/{}", purchase.id)).map_err(|error| error.to_string())?;
         let called = client.call(&Ask::get(path), self.patience, &self.ending).await;
         match called.result {
             Ok(answer) => {
                 let order = serde_json::from_slice(&answer.body);
-                order.map(Some).map_err(|error| Error::malformed(format!("an order cannot be read: {error}")))
+                order.map(Some).map_err(|error| format!("an order cannot be read: {error}"))
             }
             Err(failure)
                 if failure.effect == Effect::Refused && matches!(failure.error, Error::UnknownOrder { .. }) =>
             {
                 Ok(None)
             }
-            Err(failure) => Err(failure.error),
+            Err(failure) => Err(failure.why()),
         }
     }
 

@@ -9,12 +9,10 @@ pub(super) struct Places {
     claimed: Vec<Seq>,
     /// For each of them, the last of those that follow without a gap.
     until: Vec<Seq>,
-    one_book: bool,
 }
 
 impl Places {
-    /// The places in `claimed`; whether they are all of one book, and no other is known.
-    pub(super) fn new(mut claimed: Vec<Seq>, one_book: bool) -> Self {
+    pub(super) fn new(mut claimed: Vec<Seq>) -> Self {
         claimed.sort_unstable();
         claimed.dedup();
         let mut until = claimed.clone();
@@ -23,12 +21,7 @@ impl Places {
                 until[at - 1] = until[at];
             }
         }
-        Self { claimed, until, one_book }
-    }
-
-    /// Whether all places are of one book.
-    pub(super) fn are_of_one_book(&self) -> bool {
-        self.one_book
+        Self { claimed, until }
     }
 
     /// Whether nobody claims a place.
@@ -52,11 +45,11 @@ mod tests {
 
     #[test]
     fn open_places_lie_between_the_claimed_ones() {
-        let places = Places::new([5, 3, 4, 9, 4, 1].map(Seq).to_vec(), false);
+        let places = Places::new([5, 3, 4, 9, 4, 1].map(Seq).to_vec());
         assert_eq!([0, 1, 2, 3, 5, 8, 9].map(|place| places.open_after(Seq(place)).0), [2, 2, 6, 6, 6, 10, 10]);
         assert_eq!((1..=10).filter(|place| places.is_open(Seq(*place))).collect::<Vec<_>>(), [2, 6, 7, 8, 10]);
         assert_eq!(Places::default().open_after(Seq(7)), Seq(8));
-        let far = Places::new(vec![Seq(u64::MAX - 1), Seq(u64::MAX)], true);
+        let far = Places::new(vec![Seq(u64::MAX - 1), Seq(u64::MAX)]);
         assert_eq!(far.open_after(Seq(u64::MAX)), Seq(u64::MAX));
     }
 }

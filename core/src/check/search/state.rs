@@ -283,11 +283,6 @@ impl<'a> State<'a> {
         self.claims.first().is_none_or(|(claim, is_read, _)| seq < *claim || (*is_read && seq == *claim))
     }
 
-    /// Whether places that nobody claims can only be this book's.
-    pub(super) fn owns_gaps(&self) -> bool {
-        self.claimed.is_some_and(Places::are_of_one_book)
-    }
-
     /// Puts a change in order, if it is possible now.
     pub(super) fn apply(&mut self, index: usize) -> bool {
         let Step { after, what, .. } = self.steps[index];

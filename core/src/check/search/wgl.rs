@@ -83,28 +83,8 @@ fn candidate(state: &State<'_>, choice: &mut Choice) -> Option<usize> {
 }
 
 fn first(state: &State<'_>, due: usize) -> usize {
-    let goal = goal(state, due);
     let is_free = state.steps[due].claim.is_none() && !state.steps[due].is_read();
-    if !state.has_room() {
-        return goal;
-    }
-    if is_free {
-        return due;
-    }
-    // A place that nobody claims, before one that somebody does, belongs to one without a claim.
-    let gap = if state.owns_gaps() && !state.steps[goal].is_read() {
-        nearest(state, missing(state, goal)).next()
-    } else {
-        None
-    };
-    gap.unwrap_or(goal)
-}
-
-/// What claims no place and only adds copies: that first which brings the stock nearest to what is missing.
-fn nearest(state: &State<'_>, missing: i64) -> impl Iterator<Item = usize> {
-    let mut free: Vec<(i64, &ByDeadline)> = state.free.iter().map(|(by, same)| (*by, same)).collect();
-    free.sort_by_key(|(by, _)| (missing - by).abs());
-    free.into_iter().flat_map(|(_, same)| ends(same))
+    if is_free && state.has_room() { due } else { goal(state, due) }
 }
 
 /// What is tried to be put in order next: what claims the first place, unless what is due comes before it.
@@ -125,7 +105,9 @@ fn others(state: &State<'_>, due: usize) -> Vec<usize> {
         waiting.dedup();
         let fitting = [missing].into_iter().chain(waiting);
         others.extend(fitting.filter_map(|missing| state.free.get(&missing)).flat_map(ends));
-        others.extend(nearest(state, missing));
+        let mut free: Vec<(i64, &ByDeadline)> = state.free.iter().map(|(by, same)| (*by, same)).collect();
+        free.sort_by_key(|(by, _)| (missing - by).abs());
+        others.extend(free.into_iter().flat_map(|(_, same)| ends(same)));
     }
     others.push(due);
     others.extend(state.offered.values().filter_map(|same| same.first()).map(|(_, index)| *index));
