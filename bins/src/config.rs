@@ -153,6 +153,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
         server: FrontendServer {
             catalog,
             orders,
+            cache_books_max: args.cache_books,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
             serving: serving(&args.serve)?,
         },

@@ -40,6 +40,7 @@ use bookstore_core::{
     writer::Closed,
 };
 use bookstore_transport_http::{
+    cache::{CacheOptions, CachedCatalog, Noting},
     catalog::{self, RemoteCatalog},
     client::{Client, ClientOptions},
     frontend::{self, RemoteShop, Shop},
@@ -159,6 +160,8 @@ pub struct FrontendServer {
     pub catalog: Vec<String>,
     /// Addresses of the order servers.
     pub orders: Vec<String>,
+    /// Books that it keeps in memory, 0 for no cache. See [`bookstore_transport_http::cache`].
+    pub cache_books_max: usize,
     /// What the shop's servers show each other.
     pub server_token: Option<AccessToken>,
     /// How it is served.
@@ -274,9 +277,21 @@ pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
     let client = |urls: &[String]| client(urls, config.server_token.clone(), ClientOptions::default());
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(&config.catalog)?));
     let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(client(&config.orders)?));
+    // Asks the servers themselves: a cache would answer for a catalog that is away.
     let (ready, task) = ready_while_reachable(Arc::clone(&catalog), Arc::clone(&orders));
+    let (catalog, orders) = cached((catalog, orders), config.cache_books_max);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
     Ok(public(shop, &config.serving, ready).with_task(task))
+}
+
+fn cached((catalog, orders): Services, books_max: usize) -> Services {
+    if books_max == 0 {
+        return (catalog, orders);
+    }
+    let options = CacheOptions { books_max, ..CacheOptions::default() };
+    let catalog = Arc::new(CachedCatalog::start(catalog, options));
+    let orders = Noting::new(orders, Arc::clone(&catalog));
+    (catalog, Arc::new(orders))
 }
 
 /// Both services of a shop.

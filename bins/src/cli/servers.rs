@@ -111,8 +111,21 @@ pub(crate) struct FrontendArgs {
     /// The order servers
     #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
     pub(crate) order: Vec<String>,
+    /// Books kept in memory, brought forward by the ledger; 0 asks the catalog server every time
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = books_max)]
+    pub(crate) cache_books: usize,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
     #[command(flatten)]
     pub(crate) internal: InternalArgs,
+}
+
+/// The most that `--cache-books` takes.
+const CACHE_BOOKS_MAX: usize = 10_000_000;
+
+fn books_max(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(books) if books <= CACHE_BOOKS_MAX => Ok(books),
+        _ => Err(format!("a number of books from 0, no cache, to {CACHE_BOOKS_MAX}")),
+    }
 }
