@@ -72,7 +72,7 @@ impl Shop {
     fn list(&mut self, nth: u64) {
         let text = BookText { title: format!("book {nth}"), topic: "t".into(), ..BookText::default() };
         let (price_cents, stock) = (Cents::new(100).expect("small"), 100);
-        let decided = self.decide(&Command::List { book: NewBook { text, price_cents, stock } });
+        let decided = self.decide(&Command::List { book: Box::new(NewBook { text, price_cents, stock }) });
         let Ok(Decided::Listed(listed)) = decided else { panic!("a new book can be listed") };
         let books = vec![Shelved { price_cents, stock }];
         self.record(nth, nth, Operation::List { books, outcome: Outcome::Answered(vec![listed]) });
@@ -98,8 +98,8 @@ impl Shop {
             }
             2 | 3 => {
                 let order = self.old_order();
-                let known = match self.state.known.get(&order) {
-                    Some(Known::Order(order)) => Ok(order.clone()),
+                let known = match self.state.known(order, &self.batch) {
+                    Some(Known::Order(order)) => Ok(order),
                     _ => Err(Error::UnknownOrder { order }),
                 };
                 Operation::ReadOrder { order, outcome: Outcome::of(&known, Clone::clone) }

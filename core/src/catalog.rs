@@ -1,7 +1,7 @@
 //! The catalogue: what there is to buy, and the ledger of everything that changed its stock.
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::{TryFutureExt as _, future::join_all};
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -156,11 +156,12 @@ impl Catalog {
         })
     }
 
-    async fn receipt(&self, command: Command) -> Result<Receipt> {
-        match self.writer.execute(command).await? {
-            Outcome::Receipt(receipt) => Ok(receipt),
+    // Not an `async fn`, which would keep another copy of the command while it waits; as in `Writer::execute`.
+    fn receipt(&self, command: Command) -> impl Future<Output = Result<Receipt>> {
+        self.writer.execute(command).map_ok(|outcome| match outcome {
+            Outcome::Receipt(receipt) => receipt,
             other => unreachable!("a reserve or release answered with {other:?}"),
-        }
+        })
     }
 }
 
@@ -222,7 +223,7 @@ impl CatalogService for Catalog {
             return Err(Error::invalid("books", format!("at most {LIST_MAX} at once")));
         }
         books.iter().try_for_each(NewBook::check)?;
-        let commands = books.into_iter().map(|book| self.writer.execute(Command::List { book }));
+        let commands = books.into_iter().map(|book| self.writer.execute(Command::List { book: Box::new(book) }));
         let outcomes = join_all(commands).await.into_iter();
         outcomes
             .map(|outcome| match outcome? {

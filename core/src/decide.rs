@@ -43,8 +43,8 @@ pub enum Command {
     },
     /// List a new book.
     List {
-        /// The book.
-        book: NewBook,
+        /// The book; boxed, because it is many times larger than the commands that come by the thousand.
+        book: Box<NewBook>,
     },
 }
 
@@ -127,7 +127,8 @@ pub struct State {
     pub last_book: u64,
     /// The books: at least all that the batch touches.
     pub levels: Levels,
-    /// The keys of the batch that the ledger holds already. A key of the batch that is missing here is new.
+    /// The keys of the batch that the ledger holds already, as far as they are not in [`Batch::sales`]. A key that is in
+    /// neither is new.
     pub known: HashMap<OrderId, Known>,
     /// The identities of the batch's new books that are listed already.
     pub identities: HashMap<String, BookId>,
@@ -142,6 +143,21 @@ pub struct Batch {
     pub listed: Vec<(BookId, NewBook)>,
     /// Books whose price a `Reprice` changed.
     pub repriced: HashSet<BookId>,
+    /// Where the sales are among the entries. One that was cancelled again is also in [`State::known`], which knows better.
+    pub sales: HashMap<OrderId, usize>,
+}
+
+impl Batch {
+    /// An empty batch with room for this many sales.
+    #[must_use]
+    pub fn with_capacity(sales: usize) -> Self {
+        Self { entries: Vec::with_capacity(sales), sales: HashMap::with_capacity(sales), ..Self::default() }
+    }
+
+    /// An order that was placed in this batch, as it was placed.
+    fn order(&self, id: OrderId) -> Option<Order> {
+        self.entries.get(*self.sales.get(&id)?)?.order()
+    }
 }
 
 impl State {
@@ -160,11 +176,15 @@ impl State {
         }
     }
 
+    /// What the ledger holds under a key, with this batch.
+    #[must_use]
+    pub fn known(&self, key: OrderId, batch: &Batch) -> Option<Known> {
+        self.known.get(&key).cloned().or_else(|| batch.order(key).map(Known::Order))
+    }
+
     fn reserve(&mut self, id: OrderId, lines: &Lines, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
-        match self.known.get(&id) {
-            Some(Known::Order(order)) if order.sold(lines) => {
-                return Ok(Receipt { order: order.clone(), replayed: true });
-            }
+        match self.known(id, batch) {
+            Some(Known::Order(order)) if order.sold(lines) => return Ok(Receipt { order, replayed: true }),
             Some(_) => return Err(Error::OrderIdReused { order: id }),
             None => {}
         }
@@ -183,19 +203,19 @@ impl State {
             let delta = -i64::from(line.quantity);
             changes.push(Change { book: line.book, delta, price_cents: level.price_cents, stock });
         }
+        batch.sales.insert(id, batch.entries.len());
         let entry = self.append(Kind::Sale, Some(id), changes, now, batch);
         let order = entry.order().expect("a sale with a key is an order");
         debug_assert_eq!(order.total_cents, total);
-        self.known.insert(id, Known::Order(order.clone()));
         Ok(Receipt { order, replayed: false })
     }
 
     fn release(&mut self, id: OrderId, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
-        let Some(Known::Order(order)) = self.known.get(&id) else { return Err(Error::UnknownOrder { order: id }) };
+        let Some(Known::Order(order)) = self.known(id, batch) else { return Err(Error::UnknownOrder { order: id }) };
         if order.status == Status::Cancelled {
-            return Ok(Receipt { order: order.clone(), replayed: true });
+            return Ok(Receipt { order, replayed: true });
         }
-        let order = order.clone().cancelled(now);
+        let order = order.cancelled(now);
         let mut changes = SmallVec::with_capacity(order.lines.len());
         for line in &order.lines {
             let level = self.levels.get(line.book).ok_or(Error::UnknownBook { book: line.book })?;
@@ -217,8 +237,8 @@ impl State {
         batch: &mut Batch,
     ) -> Result<Level> {
         let level = self.levels.get(book).ok_or(Error::UnknownBook { book })?;
-        match key.and_then(|key| self.known.get(&key).map(|known| (key, known))) {
-            Some((_, Known::Amend(amended))) if *amended == book => return Ok(level),
+        match key.and_then(|key| Some((key, self.known(key, batch)?))) {
+            Some((_, Known::Amend(amended))) if amended == book => return Ok(level),
             Some((order, _)) => return Err(Error::OrderIdReused { order }),
             None => {}
         }

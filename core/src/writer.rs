@@ -151,8 +151,8 @@ impl Writer {
     ///
     /// # Errors
     /// The domain's refusals, and those of [`Queue::call`].
-    pub async fn execute(&self, command: Command) -> Result<Outcome> {
-        self.queue.call(command).await
+    pub fn execute(&self, command: Command) -> impl Future<Output = Result<Outcome>> {
+        self.queue.call(command)
     }
 
     /// Tells when the store is closed.
@@ -226,7 +226,7 @@ impl<S: LedgerStore> Desk<S> {
             return None;
         }
         let now = self.clock.now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_capacity(calls.len());
         let replies = calls
             .into_iter()
             .map(|call| (call.reply, state.decide(&call.command, now, &mut batch)))

@@ -62,7 +62,7 @@ fn listings() -> impl Strategy<Value = Command> {
     (0..7_u32, prices(), 0..20_u32).prop_map(|(title, price_cents, stock)| {
         let isbn = title.is_multiple_of(2).then(|| format!("978000000000{title}"));
         let text = BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() };
-        Command::List { book: NewBook { text, price_cents, stock } }
+        Command::List { book: Box::new(NewBook { text, price_cents, stock }) }
     })
 }
 

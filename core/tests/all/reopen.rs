@@ -72,7 +72,10 @@ fn a_long_ledger_is_the_same_after_a_crash() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("a.db");
     let mut ledger = Ledger::open(&path);
-    ledger.batch(&[Command::List { book: book("One", 1_000_000) }, Command::List { book: book("Two", 5) }]);
+    ledger.batch(&[
+        Command::List { book: Box::new(book("One", 1_000_000)) },
+        Command::List { book: Box::new(book("Two", 5)) },
+    ]);
     let base = 1_700_000_000_000;
     for first in (0..SALES).step_by(5000) {
         let commands: Vec<Command> = (first..first + 5000).map(|n| sale(v7(base + n), 1)).collect();

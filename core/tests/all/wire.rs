@@ -116,7 +116,9 @@ fn commands() -> impl Strategy<Value = Command> {
             change,
             key
         }),
-        new.prop_map(|(text, price_cents, stock)| Command::List { book: NewBook { text, price_cents, stock } }),
+        new.prop_map(|(text, price_cents, stock)| Command::List {
+            book: Box::new(NewBook { text, price_cents, stock })
+        }),
     ]
 }
 

@@ -73,7 +73,8 @@ impl Shop {
     pub(crate) fn list(&mut self, when: When, stock: u32, price: u64) -> usize {
         let title = format!("book {}", self.state.last_book + 1);
         let text = BookText { title, topic: "t".into(), ..BookText::default() };
-        let decided = self.decide(&Command::List { book: NewBook { text, price_cents: cents(price), stock } });
+        let decided =
+            self.decide(&Command::List { book: Box::new(NewBook { text, price_cents: cents(price), stock }) });
         let Ok(Decided::Listed(listed)) = decided else { panic!("a new book can be listed") };
         let books = vec![Shelved { price_cents: cents(price), stock }];
         self.record(when, Operation::List { books, outcome: Outcome::Answered(vec![listed]) })
@@ -132,8 +133,8 @@ impl Shop {
     }
 
     pub(crate) fn order(&self, id: u128) -> Option<Order> {
-        match self.state.known.get(&key(id)) {
-            Some(Known::Order(order)) => Some(order.clone()),
+        match self.state.known(key(id), &self.batch) {
+            Some(Known::Order(order)) => Some(order),
             _ => None,
         }
     }

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, types::Type};
 use smallvec::SmallVec;
-use std::fmt::Write as _;
+
+use std::sync::LazyLock;
 
 use super::StoreError;
 use crate::{
@@ -47,12 +48,20 @@ fn kind(number: i64) -> rusqlite::Result<Kind> {
 
 /// Writes `[[book,delta,price_cents,stock],…]` at the end of `text`.
 pub(super) fn write_changes(text: &mut String, changes: &[Change]) {
-    let mut before = '[';
+    let mut number = itoa::Buffer::new();
+    let mut before = "[[";
     for Change { book, delta, price_cents, stock } in changes {
-        write!(text, "{before}[{book},{delta},{},{stock}]", price_cents.get()).expect("a String takes all");
-        before = ',';
+        text.push_str(before);
+        text.push_str(number.format(book.0));
+        text.push(',');
+        text.push_str(number.format(*delta));
+        text.push(',');
+        text.push_str(number.format(price_cents.get()));
+        text.push(',');
+        text.push_str(number.format(*stock));
+        before = "],[";
     }
-    text.push(']');
+    text.push_str("]]");
 }
 
 fn read_changes(text: &str) -> Option<SmallVec<[Change; 1]>> {
@@ -139,9 +148,11 @@ pub(super) fn orders(
     Ok(found)
 }
 
-/// The statements that insert entries: many rows at a time, because a row's share of a statement is then small.
+/// Rows of one statement, because a row's share of it is then small.
+const ROWS: usize = 64;
+
+/// Inserts entries, [`ROWS`] or one at a time.
 pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    const ROWS: usize = 64;
     let mut text = String::new();
     let mut chunks = entries.chunks_exact(ROWS);
     for chunk in &mut chunks {
@@ -157,14 +168,8 @@ fn insert_rows(connection: &Connection, entries: &[Entry], text: &mut String) ->
     const COLUMNS: usize = 5;
     // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
     const ONE: &str = "INSERT OR ROLLBACK INTO ledger VALUES (?,?,?,?,?)";
-    let many: String;
-    let sql = if entries.len() == 1 {
-        ONE
-    } else {
-        many = format!("{ONE}{}", ",(?,?,?,?,?)".repeat(entries.len() - 1));
-        &many
-    };
-    let mut statement = connection.prepare_cached(sql)?;
+    static MANY: LazyLock<String> = LazyLock::new(|| format!("{ONE}{}", ",(?,?,?,?,?)".repeat(ROWS - 1)));
+    let mut statement = connection.prepare_cached(if entries.len() == ROWS { &MANY } else { ONE })?;
     for (row, entry) in entries.iter().enumerate() {
         let at = row * COLUMNS;
         text.clear();

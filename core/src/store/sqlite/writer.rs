@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{HashSet, VecDeque},
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -127,7 +127,7 @@ impl LedgerStore for SqliteStore {
             write_stock(&transaction, dirty, state)?;
         }
         transaction.commit()?;
-        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| self.recent.insert(key));
+        self.recent.extend(batch.entries.iter().filter_map(|entry| entry.key));
         if checkpoint {
             self.applied = state.head;
             self.dirty.clear();
@@ -237,12 +237,13 @@ fn write_stock(transaction: &Transaction<'_>, dirty: &HashSet<BookId>, state: &S
 
 /// Which of the newest order ids the ledger holds, so that a fresh time-ordered id costs no look-up.
 ///
-/// Only version 7 ids are kept; any other id is always looked up.
+/// Only version 7 ids are kept, as the numbers that they are; any other id is always looked up.
 #[derive(Debug, Default)]
 struct RecentKeys {
     /// Every version 7 key of the ledger above this one is in `keys`.
-    above: Option<Uuid>,
-    keys: BTreeSet<Uuid>,
+    above: u128,
+    /// Sorted. Keys come nearly in order, so nearly all are added at the end.
+    keys: VecDeque<u128>,
 }
 
 impl RecentKeys {
@@ -253,22 +254,35 @@ impl RecentKeys {
         let mut statement = connection.prepare(sql)?;
         let rows = statement.query_map([to_i64(Self::MAX as u64)], |row| row.get::<_, [u8; 16]>(0))?;
         let newest: Vec<Uuid> = rows.map(|row| row.map(Uuid::from_bytes)).collect::<Result<_, _>>()?;
-        let above = newest.last().copied().filter(|_| newest.len() == Self::MAX);
-        Ok(Self { above, keys: newest.into_iter().filter(is_v7).collect() })
+        let above = newest.last().filter(|_| newest.len() == Self::MAX).map_or(0, Uuid::as_u128);
+        Ok(Self { above, keys: newest.iter().rev().filter(|id| is_v7(id)).map(Uuid::as_u128).collect() })
     }
 
     /// Whether the ledger certainly does not hold this key.
     fn is_new(&self, key: OrderId) -> bool {
-        is_v7(&key.0) && self.above.is_none_or(|above| key.0 > above) && !self.keys.contains(&key.0)
+        let id = key.0.as_u128();
+        is_v7(&key.0)
+            && id > self.above
+            && (self.keys.back().is_none_or(|newest| id > *newest) || self.keys.binary_search(&id).is_err())
     }
 
-    fn insert(&mut self, key: OrderId) {
-        if !is_v7(&key.0) || self.above.is_some_and(|above| key.0 <= above) {
-            return;
-        }
-        self.keys.insert(key.0);
-        if self.keys.len() > Self::MAX {
-            self.above = self.keys.pop_first();
+    /// Adds a batch's keys and lets the oldest go.
+    fn extend(&mut self, keys: impl Iterator<Item = OrderId>) {
+        let above = self.above;
+        let mut new: Vec<u128> = keys.filter(|key| is_v7(&key.0)).map(|key| key.0.as_u128()).collect();
+        new.retain(|id| *id > above);
+        new.sort_unstable();
+        new.dedup();
+        let Some(first) = new.first() else { return };
+        // Those that are newer than a key of this batch are few: they are sorted in among it.
+        let overtaken = self.keys.partition_point(|id| id < first);
+        new.extend(self.keys.drain(overtaken..));
+        new.sort_unstable();
+        new.dedup();
+        self.keys.extend(new);
+        let surplus = self.keys.len().saturating_sub(Self::MAX);
+        if let Some(last) = self.keys.drain(..surplus).next_back() {
+            self.above = last;
         }
     }
 }
