@@ -1,7 +1,7 @@
 //! Books: what the catalogue says of them, and how many copies there are.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::{error::Error, ledger::Seq, money::Cents};
 
@@ -31,9 +31,9 @@ impl FromStr for BookId {
 pub struct Book {
     /// Its number in this catalogue.
     pub id: BookId,
-    /// What it says of itself.
+    /// What it says of itself; shared, because it never changes.
     #[serde(flatten)]
-    pub text: BookText,
+    pub text: Arc<BookText>,
     /// What one copy costs.
     pub price_cents: Cents,
     /// Copies that can be bought now.

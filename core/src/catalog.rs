@@ -146,7 +146,7 @@ impl Catalog {
     /// A found book with its level; `None` if its listing is not durable yet.
     fn book(&self, found: Found) -> Option<Book> {
         let level = self.writer.published().level(found.position.id)?;
-        let text = Arc::unwrap_or_clone(found.text);
+        let text = found.text;
         Some(Book {
             id: found.position.id,
             text,
@@ -187,7 +187,7 @@ impl CatalogService for Catalog {
         let text = self.reader.text(book).await?.ok_or(unknown)?;
         Ok(Book {
             id: book,
-            text: Arc::unwrap_or_clone(text),
+            text,
             price_cents: level.price_cents,
             stock: level.stock,
             version: level.version,
@@ -211,7 +211,7 @@ impl CatalogService for Catalog {
         let text = text.ok_or_else(|| Error::unknown("the book was changed but could not be read"))?;
         Ok(Book {
             id,
-            text: Arc::unwrap_or_clone(text),
+            text,
             price_cents: level.price_cents,
             stock: level.stock,
             version: level.version,

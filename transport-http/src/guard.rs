@@ -3,28 +3,31 @@
 use axum::{
     Router,
     body::{Body, HttpBody},
-    extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request},
     http::{Method, StatusCode, request::Parts},
-    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{Error, Executed};
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use hyper::body::{Frame, SizeHint};
+use metrics::{Counter, Histogram};
 use std::{
+    collections::HashMap,
     convert::Infallible,
-    future::Future,
+    fmt,
+    future::{Future, ready},
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
+use tower::{Service, layer::layer_fn};
 
 use crate::{
     health::OPERATIONAL,
@@ -35,34 +38,64 @@ use crate::{
 /// Puts the guard around every route and around the fallbacks.
 pub(crate) fn wrap(router: Router, limits: ServerLimits, draining: Draining) -> Router {
     let body_limit = DefaultBodyLimit::max(limits.body_bytes_max);
-    let guard = Arc::new(Guard { limits, draining, in_flight: AtomicUsize::new(0) });
-    // The last layer is the outermost.
-    router.layer(body_limit).layer(from_fn_with_state(guard, pass))
+    let (in_flight, requests) = (AtomicUsize::new(0), Requests::default());
+    let guard = Arc::new(Guard { limits, body_limit, draining, in_flight, requests });
+    router.layer(layer_fn(move |inner| Guarded { guard: Arc::clone(&guard), inner }))
 }
 
 struct Guard {
     limits: ServerLimits,
+    body_limit: DefaultBodyLimit,
     draining: Draining,
     in_flight: AtomicUsize,
+    requests: Requests,
 }
 
-async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let mut measured = Measured::start(&request);
-    let response = match guard.admit(&request) {
-        Ok(_place) => guard.run(request, next).await,
-        Err(refused) => refused.into_response(),
-    };
-    let response = wire::normalise(response).await;
-    measured.status = Some(response.status());
-    response
+/// By hand, since the usual middleware function costs every request more boxes and a clone of what is inside.
+#[derive(Clone)]
+struct Guarded<S> {
+    guard: Arc<Guard>,
+    inner: S,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let guard = Arc::clone(&self.guard);
+        let measured = Measured::start(&guard, &request);
+        match Guard::admit(&guard, &request) {
+            Ok(place) => {
+                let safe = request.method().is_safe();
+                let progress = Arc::new(Progress::new(guard));
+                let work = self.inner.call(attach(&progress, request));
+                Box::pin(async move {
+                    let _place = place;
+                    let response = answer(&progress, work, safe).await;
+                    Ok(measured.finish(wire::normalise(response).await))
+                })
+            }
+            Err(refused) => Box::pin(ready(Ok(measured.finish(refused.into_response())))),
+        }
+    }
 }
 
 impl Guard {
     /// A place among the requests in flight, if there is one and the request is not too long.
-    fn admit(&self, request: &Request) -> Result<Option<Place<'_>>, NotAdmitted> {
+    fn admit(guard: &Arc<Self>, request: &Request) -> Result<Option<Place>, NotAdmitted> {
         let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
-        if uri > self.limits.uri_bytes_max {
-            return Err(NotAdmitted::UriTooLong(self.limits.uri_bytes_max));
+        if uri > guard.limits.uri_bytes_max {
+            return Err(NotAdmitted::UriTooLong(guard.limits.uri_bytes_max));
         }
         if OPERATIONAL.contains(&request.uri().path()) {
             return Ok(None);
@@ -70,30 +103,11 @@ impl Guard {
         if request.extensions().get::<Spare>().is_some() {
             return Err(NotAdmitted::Overloaded("this server has too many connections"));
         }
-        let place = Place(&self.in_flight);
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.limits.in_flight_max {
+        let place = Place(Arc::clone(guard));
+        if guard.in_flight.fetch_add(1, Ordering::AcqRel) >= guard.limits.in_flight_max {
             return Err(NotAdmitted::Overloaded("this server works on too many requests"));
         }
         Ok(Some(place))
-    }
-
-    async fn run(&self, request: Request, next: Next) -> Response {
-        let safe = request.method().is_safe();
-        let deadline = Deadline::after(self.limits.request_deadline);
-        let request = deadline.attach(request, &self.draining);
-        let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-        match deadline.enforce(work).await {
-            Some(Ok(response)) => response,
-            Some(Err(_)) => {
-                // The panic hook has logged where.
-                let executed = if safe { Executed::No } else { Executed::Unknown };
-                wire::transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the server's log", executed)
-            }
-            None if safe || !deadline.body_is_complete() => {
-                Refused(Error::DeadlineExpired { message: "the server's time limit".into() }).into_response()
-            }
-            None => Refused(Error::unknown("the server's time limit passed while it worked")).into_response(),
-        }
     }
 }
 
@@ -118,55 +132,30 @@ impl IntoResponse for NotAdmitted {
 }
 
 /// One of the requests in flight.
-struct Place<'a>(&'a AtomicUsize);
+struct Place(Arc<Guard>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// When a request must be answered, for handlers that wait by design and so need longer.
-///
-/// It covers everything from the request's headers to the head of the answer, so a streamed answer may take any time.
-/// Handlers MUST have read the whole body before they have an effect: a request whose body is still on its way
-/// when its time is up counts as not executed.
-#[derive(Clone, Debug)]
-pub struct Deadline(Arc<Progress>);
-
-#[derive(Debug)]
+/// How far a request is, in its extensions for handlers that need to know.
 struct Progress {
+    /// When it must be answered.
     at: Mutex<Instant>,
     body_complete: AtomicBool,
+    guard: Arc<Guard>,
 }
 
-impl Deadline {
-    fn after(time: Duration) -> Self {
-        Self(Arc::new(Progress { at: Mutex::new(Instant::now() + time), body_complete: AtomicBool::new(false) }))
-    }
-
-    /// Gives the request this much more time.
-    pub fn extend(&self, by: Duration) {
-        *self.0.at.lock().unwrap_or_else(PoisonError::into_inner) += by;
+impl Progress {
+    fn new(guard: Arc<Guard>) -> Self {
+        let at = Mutex::new(Instant::now() + guard.limits.request_deadline);
+        Self { at, body_complete: AtomicBool::new(false), guard }
     }
 
     fn at(&self) -> Instant {
-        *self.0.at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn body_is_complete(&self) -> bool {
-        self.0.body_complete.load(Ordering::Acquire)
-    }
-
-    /// The request with this deadline in its extensions, and a body that tells when all of it has come.
-    fn attach(&self, request: Request, draining: &Draining) -> Request {
-        let mut request = request.map(|body| {
-            self.0.body_complete.store(body.is_end_stream(), Ordering::Release);
-            if body.is_end_stream() { body } else { Body::new(Watched { body, progress: Arc::clone(&self.0) }) }
-        });
-        request.extensions_mut().insert(self.clone());
-        request.extensions_mut().insert(draining.clone());
-        request
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `None` if the work did not end in time.
@@ -183,12 +172,62 @@ impl Deadline {
     }
 }
 
+/// The request with its progress in its extensions, and a body that tells when all of it has come.
+fn attach(progress: &Arc<Progress>, mut request: Request) -> Request {
+    if request.body().is_end_stream() {
+        progress.body_complete.store(true, Ordering::Release);
+    } else {
+        request = request.map(|body| Body::new(Watched { body, progress: Arc::clone(progress) }));
+        progress.guard.body_limit.apply(&mut request);
+    }
+    request.extensions_mut().insert(Arc::clone(progress));
+    request
+}
+
+/// The answer to a request, or why there is none in time.
+async fn answer(progress: &Progress, work: impl Future<Output = Result<Response, Infallible>>, safe: bool) -> Response {
+    match progress.enforce(AssertUnwindSafe(work).catch_unwind()).await {
+        Some(Ok(Ok(response))) => response,
+        Some(Err(_)) => {
+            // The panic hook has logged where.
+            let executed = if safe { Executed::No } else { Executed::Unknown };
+            wire::transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the server's log", executed)
+        }
+        None if safe || !progress.body_complete.load(Ordering::Acquire) => {
+            Refused(Error::DeadlineExpired { message: "the server's time limit".into() }).into_response()
+        }
+        None => Refused(Error::unknown("the server's time limit passed while it worked")).into_response(),
+    }
+}
+
+/// When a request must be answered, for handlers that wait by design and so need longer.
+///
+/// It covers everything from the request's headers to the head of the answer, so a streamed answer may take any time.
+/// Handlers MUST have read the whole body before they have an effect: a request whose body is still on its way
+/// when its time is up counts as not executed.
+pub struct Deadline(Option<Arc<Progress>>);
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Deadline").field(&self.0.as_ref().map(|progress| progress.at())).finish()
+    }
+}
+
+impl Deadline {
+    /// Gives the request this much more time.
+    pub fn extend(&self, by: Duration) {
+        if let Some(progress) = &self.0 {
+            *progress.at.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Deadline {
     type Rejection = Infallible;
 
     /// Outside [`serve`](crate::server::serve) there is no limit to move.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::after(Duration::ZERO)))
+        Ok(Self(parts.extensions.get().cloned()))
     }
 }
 
@@ -249,35 +288,84 @@ impl<S: Sync> FromRequestParts<S> for Draining {
 
     /// Outside [`serve`](crate::server::serve) it never does.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or(Self(None)))
+        let progress = parts.extensions.get::<Arc<Progress>>();
+        Ok(progress.map_or(Self(None), |progress| progress.guard.draining.clone()))
     }
 }
 
 /// Counts and times a request when it ends, however it ends.
 struct Measured {
+    guard: Arc<Guard>,
     started: Instant,
     method: &'static str,
-    route: String,
+    route: Option<MatchedPath>,
     /// `None` if the client hung up first.
     status: Option<StatusCode>,
 }
 
 impl Measured {
-    fn start(request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>();
-        let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
-        Self { started: Instant::now(), method: method_label(request.method()), route, status: None }
+    fn start(guard: &Arc<Guard>, request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let (guard, method) = (Arc::clone(guard), method_label(request.method()));
+        Self { guard, started: Instant::now(), method, route, status: None }
+    }
+
+    fn finish(mut self, response: Response) -> Response {
+        self.status = Some(response.status());
+        response
     }
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        let status = self.status.map_or_else(|| "hung-up".to_owned(), |status| status.as_u16().to_string());
-        let route = std::mem::take(&mut self.route);
-        metrics::histogram!("bookstore_http_request_duration_seconds", "method" => self.method, "route" => route.clone())
-            .record(self.started.elapsed().as_secs_f64());
-        metrics::counter!("bookstore_http_requests_total", "method" => self.method, "route" => route, "status" => status)
-            .increment(1);
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        self.guard.requests.record(self.method, route, self.status, self.started.elapsed());
+    }
+}
+
+/// The metrics of the requests, looked up in the recorder once per kind of request: routes, methods and statuses are few.
+#[derive(Default)]
+struct Requests(RwLock<HashMap<String, Vec<Series>>>);
+
+/// Requests of one route, method and end.
+struct Series {
+    method: &'static str,
+    status: Option<StatusCode>,
+    requests: Counter,
+    duration: Histogram,
+}
+
+impl Series {
+    fn new(method: &'static str, route: &str, status: Option<StatusCode>) -> Self {
+        let route = route.to_owned();
+        let ended = status.map_or_else(|| "hung-up".to_owned(), |status| status.as_u16().to_string());
+        let duration = metrics::histogram!("bookstore_http_request_duration_seconds",
+            "method" => method, "route" => route.clone());
+        let requests = metrics::counter!("bookstore_http_requests_total",
+            "method" => method, "route" => route, "status" => ended);
+        Self { method, status, requests, duration }
+    }
+
+    fn record(&self, took: Duration) {
+        self.requests.increment(1);
+        self.duration.record(took);
+    }
+}
+
+impl Requests {
+    fn record(&self, method: &'static str, route: &str, status: Option<StatusCode>, took: Duration) {
+        let is_one = |series: &&Series| series.method == method && series.status == status;
+        {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(series) = known.get(route).and_then(|series| series.iter().find(is_one)) {
+                return series.record(took);
+            }
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let series = known.entry(route.to_owned()).or_default();
+        // Two requests may both find none; a handle twice does no harm.
+        series.push(Series::new(method, route, status));
+        series.last().into_iter().for_each(|series| series.record(took));
     }
 }
 

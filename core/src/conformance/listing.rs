@@ -29,7 +29,7 @@ pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
     for (number, new) in (1..).zip([full, bare]) {
         let book = d.info(BookId(number)).await;
         assert_eq!(book.id, BookId(number));
-        assert_eq!((book.text, book.price_cents, book.stock), (new.text, new.price_cents, new.stock));
+        assert_eq!((book.text, book.price_cents, book.stock), (new.text.into(), new.price_cents, new.stock));
         assert_eq!(book.version, Seq(number));
     }
     assert_eq!(d.list(vec![titled("Third")]).await, [BookId(3)]);
@@ -109,7 +109,7 @@ pub(super) async fn takes_fields_at_their_limits(d: Deployment) {
     let new = NewBook { text, price_cents: crate::money::Cents::MAX, stock: NewBook::STOCK_MAX };
     let id = d.list(vec![new.clone()]).await[0];
     let book = d.info(id).await;
-    assert_eq!((book.text, book.price_cents, book.stock), (new.text, new.price_cents, new.stock));
+    assert_eq!((book.text, book.price_cents, book.stock), (new.text.into(), new.price_cents, new.stock));
 }
 
 pub(super) async fn takes_as_many_books_as_it_says(d: Deployment) {

@@ -42,7 +42,7 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { execution: Execution::Threads, readers: 4, waiting_reads_max: 1024, cached_texts: 4096 }
+        Self { execution: Execution::Threads, readers: 4, waiting_reads_max: 1024, cached_texts: 16_384 }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Cached {
 impl Cached {
     pub(super) fn book(&self, id: BookId) -> Book {
         let Level { stock, price_cents, version } = self.level;
-        Book { id, text: BookText::clone(&self.text), price_cents, stock, version }
+        Book { id, text: Arc::clone(&self.text), price_cents, stock, version }
     }
 }
 

@@ -211,7 +211,7 @@ impl State {
             Some(cached) if cached.level.version >= newest.version => newest = cached.level,
             Some(cached) => cached.level = newest,
             None => {
-                let text = Arc::new(found.text.clone());
+                let text = Arc::clone(&found.text);
                 self.books.put(book, Cached { text, level: newest, least: Seq(0) });
                 stats::show_books(self.books.len());
             }

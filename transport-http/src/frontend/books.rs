@@ -10,7 +10,7 @@ use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Rejection, Shared, Wants,
+    Answer, Rejection, Shared, Shop, Wants,
     extract::{InPath, TextInPath},
     pages, query,
 };
@@ -90,7 +90,7 @@ pub(super) async fn info(
     if condition.has(book.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
     }
-    Ok(with_etag(book))
+    Ok(with_etag(&shop, &book))
 }
 
 /// The page with the buy button, for browsers only; a GET never buys.
@@ -105,9 +105,10 @@ pub(super) async fn purchase_page(State(shop): Shared, wants: Wants, InPath(book
 }
 
 /// A book with its version as `ETag`.
-pub(super) fn with_etag(book: Book) -> Response {
-    let tag = etag(book.version);
-    ([(header::ETAG, tag)], Json(book)).into_response()
+pub(super) fn with_etag(shop: &Shop, book: &Book) -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let headers = [(header::CONTENT_TYPE, JSON), (header::ETAG, etag(book.version))];
+    (headers, shop.rendered.json(book)).into_response()
 }
 
 fn etag(version: Seq) -> HeaderValue {

@@ -11,6 +11,7 @@ mod pages;
 mod query;
 mod rejection;
 mod remote;
+mod rendered;
 mod wants;
 
 use axum::{Router, extract::State, response::Response};
@@ -37,6 +38,7 @@ pub struct Shop {
     pub admin: Option<AccessToken>,
     /// Stock and price changes for `GET /events`.
     pub feed: Feed,
+    rendered: rendered::Rendered,
 }
 
 impl Shop {
@@ -49,7 +51,7 @@ impl Shop {
         admin: Option<AccessToken>,
     ) -> Self {
         let feed = Feed::new(Arc::clone(&catalog));
-        Self { catalog, orders, clock, admin, feed }
+        Self { catalog, orders, clock, admin, feed, rendered: rendered::Rendered::default() }
     }
 }
 
