@@ -43,7 +43,7 @@ use bookstore_transport_http::{
     cache::{CacheOptions, CachedCatalog, Noting},
     catalog::{self, RemoteCatalog},
     client::{Client, ClientOptions},
-    frontend::{self, RemoteShop, Shop},
+    frontend::{RemoteShop, Shop, Site},
     internal::InternalOptions,
     orders::{self, RemoteOrders},
     server::{self, Health, MetricsText, ReadyCheck, ServerLimits},
@@ -180,7 +180,7 @@ pub(crate) async fn wait_until(closed: Closed) {
 
 /// A server that is ready to run.
 pub struct Server {
-    router: Router,
+    interface: Interface,
     limits: ServerLimits,
     tasks: Vec<Task>,
     closed: Option<Closed>,
@@ -192,9 +192,15 @@ impl fmt::Debug for Server {
     }
 }
 
+/// What is served.
+enum Interface {
+    Public(Site),
+    Internal(Router),
+}
+
 impl Server {
-    fn new(router: Router, serving: &Serving) -> Self {
-        Self { router, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
+    fn new(interface: Interface, serving: &Serving) -> Self {
+        Self { interface, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
     }
 
     fn with_task(mut self, task: Task) -> Self {
@@ -209,7 +215,11 @@ impl Server {
 
     /// Serves until `shutdown`, lets what is running end, closes the store, and returns.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        server::serve(server::tcp(listener), self.router, self.limits, shutdown).await;
+        let listener = server::tcp(listener);
+        match self.interface {
+            Interface::Public(site) => server::serve(listener, site, self.limits, shutdown).await,
+            Interface::Internal(router) => server::serve(listener, router, self.limits, shutdown).await,
+        }
         drop(self.tasks);
         if let Some(closed) = self.closed {
             wait_until(closed).await;
@@ -248,7 +258,8 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     fill(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let options = internal(config.server_token, &config.serving, always_ready());
-    Ok(Server::new(catalog::router(catalog, options), &config.serving).closing(closed))
+    let router = Interface::Internal(catalog::router(catalog, options));
+    Ok(Server::new(router, &config.serving).closing(closed))
 }
 
 /// Makes an order server ready, whose copy follows the catalog's ledger from now on.
@@ -266,7 +277,7 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let options = internal(config.server_token, &config.serving, ready);
     let router = orders::router(Arc::new(orders), options);
-    Ok(Server::new(router, &config.serving).with_task(task))
+    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
 }
 
 /// Makes a frontend ready.
@@ -384,7 +395,8 @@ async fn fill(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
 }
 
 fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
-    Server::new(frontend::router(shop).merge(server::health_routes(health(serving, ready))), serving)
+    let site = Site::new(shop, server::health_routes(health(serving, ready)));
+    Server::new(Interface::Public(site), serving)
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {

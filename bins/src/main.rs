@@ -6,6 +6,10 @@ mod config;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
+/// Requests live on short-lived allocations: with the C library's allocator the servers are about a tenth slower.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,

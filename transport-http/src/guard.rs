@@ -9,18 +9,18 @@ use axum::{
 };
 use bookstore_core::{Error, Executed};
 use bytes::Bytes;
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use metrics::{Counter, Histogram};
 use std::{
     collections::HashMap,
     convert::Infallible,
     fmt,
-    future::{Future, ready},
+    future::Future,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -35,15 +35,8 @@ use crate::{
     wire::{self, Refused},
 };
 
-/// Puts the guard around every route and around the fallbacks.
-pub(crate) fn wrap(router: Router, limits: ServerLimits, draining: Draining) -> Router {
-    let body_limit = DefaultBodyLimit::max(limits.body_bytes_max);
-    let (in_flight, requests) = (AtomicUsize::new(0), Requests::default());
-    let guard = Arc::new(Guard { limits, body_limit, draining, in_flight, requests });
-    router.layer(layer_fn(move |inner| Guarded { guard: Arc::clone(&guard), inner }))
-}
-
-struct Guard {
+/// Stands between the connections and the service.
+pub(crate) struct Guard {
     limits: ServerLimits,
     body_limit: DefaultBodyLimit,
     draining: Draining,
@@ -51,51 +44,36 @@ struct Guard {
     requests: Requests,
 }
 
-/// By hand, since the usual middleware function costs every request more boxes and a clone of what is inside.
-#[derive(Clone)]
-struct Guarded<S> {
-    guard: Arc<Guard>,
-    inner: S,
-}
-
-impl<S> Service<Request> for Guarded<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let guard = Arc::clone(&self.guard);
-        let measured = Measured::start(&guard, &request);
-        match Guard::admit(&guard, &request) {
-            Ok(place) => {
-                let safe = request.method().is_safe();
-                let progress = Arc::new(Progress::new(guard));
-                let work = self.inner.call(attach(&progress, request));
-                Box::pin(async move {
-                    let _place = place;
-                    let response = answer(&progress, work, safe).await;
-                    Ok(measured.finish(wire::normalise(response).await))
-                })
-            }
-            Err(refused) => Box::pin(ready(Ok(measured.finish(refused.into_response())))),
-        }
-    }
-}
-
 impl Guard {
+    pub(crate) fn new(limits: ServerLimits, draining: Draining) -> Self {
+        let body_limit = DefaultBodyLimit::max(limits.body_bytes_max);
+        Self { limits, body_limit, draining, in_flight: AtomicUsize::new(0), requests: Requests::default() }
+    }
+
+    /// Answers a request: by the service, or without it if it may not pass.
+    pub(crate) async fn pass<S>(self: Arc<Self>, request: Request, mut service: S) -> Result<Response, Infallible>
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        let progress = Arc::new(Progress::new(&self));
+        let measured = Measured::start(&progress, request.method());
+        let response = match self.admit(&request) {
+            Ok(_place) => {
+                let safe = request.method().is_safe();
+                let request = attach(&progress, request);
+                // A router is always ready.
+                answer(&progress, async { service.call(request).await }, safe).await
+            }
+            Err(refused) => refused.into_response(),
+        };
+        Ok(measured.finish(wire::normalise(response).await))
+    }
+
     /// A place among the requests in flight, if there is one and the request is not too long.
-    fn admit(guard: &Arc<Self>, request: &Request) -> Result<Option<Place>, NotAdmitted> {
+    fn admit(&self, request: &Request) -> Result<Option<Place<'_>>, NotAdmitted> {
         let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
-        if uri > guard.limits.uri_bytes_max {
-            return Err(NotAdmitted::UriTooLong(guard.limits.uri_bytes_max));
+        if uri > self.limits.uri_bytes_max {
+            return Err(NotAdmitted::UriTooLong(self.limits.uri_bytes_max));
         }
         if OPERATIONAL.contains(&request.uri().path()) {
             return Ok(None);
@@ -103,8 +81,8 @@ impl Guard {
         if request.extensions().get::<Spare>().is_some() {
             return Err(NotAdmitted::Overloaded("this server has too many connections"));
         }
-        let place = Place(Arc::clone(guard));
-        if guard.in_flight.fetch_add(1, Ordering::AcqRel) >= guard.limits.in_flight_max {
+        let place = Place(&self.in_flight);
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.limits.in_flight_max {
             return Err(NotAdmitted::Overloaded("this server works on too many requests"));
         }
         Ok(Some(place))
@@ -132,11 +110,11 @@ impl IntoResponse for NotAdmitted {
 }
 
 /// One of the requests in flight.
-struct Place(Arc<Guard>);
+struct Place<'a>(&'a AtomicUsize);
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -145,13 +123,14 @@ struct Progress {
     /// When it must be answered.
     at: Mutex<Instant>,
     body_complete: AtomicBool,
+    route: OnceLock<Route>,
     guard: Arc<Guard>,
 }
 
 impl Progress {
-    fn new(guard: Arc<Guard>) -> Self {
+    fn new(guard: &Arc<Guard>) -> Self {
         let at = Mutex::new(Instant::now() + guard.limits.request_deadline);
-        Self { at, body_complete: AtomicBool::new(false), guard }
+        Self { at, body_complete: AtomicBool::new(false), route: OnceLock::new(), guard: Arc::clone(guard) }
     }
 
     fn at(&self) -> Instant {
@@ -293,21 +272,66 @@ impl<S: Sync> FromRequestParts<S> for Draining {
     }
 }
 
+/// The template of a request's path: what metrics call it, since paths themselves are too many.
+#[derive(Clone)]
+pub(crate) enum Route {
+    Matched(MatchedPath),
+    Named(&'static str),
+}
+
+impl Route {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Matched(path) => path.as_str(),
+            Self::Named(name) => name,
+        }
+    }
+}
+
+/// Says which route a request took. Nothing happens outside [`serve`](crate::server::serve).
+pub(crate) fn took(route: Route, request: &Request) {
+    if let Some(progress) = request.extensions().get::<Arc<Progress>>() {
+        let _ = progress.route.set(route);
+    }
+}
+
+/// The router, its routes saying which of them a request took.
+pub(crate) fn labelled(router: Router) -> Router {
+    router.layer(layer_fn(Labelled))
+}
+
+#[derive(Clone)]
+struct Labelled<S>(S);
+
+impl<S: Service<Request>> Service<Request> for Labelled<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> S::Future {
+        if let Some(path) = request.extensions().get::<MatchedPath>() {
+            took(Route::Matched(path.clone()), &request);
+        }
+        self.0.call(request)
+    }
+}
+
 /// Counts and times a request when it ends, however it ends.
 struct Measured {
-    guard: Arc<Guard>,
+    progress: Arc<Progress>,
     started: Instant,
     method: &'static str,
-    route: Option<MatchedPath>,
     /// `None` if the client hung up first.
     status: Option<StatusCode>,
 }
 
 impl Measured {
-    fn start(guard: &Arc<Guard>, request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        let (guard, method) = (Arc::clone(guard), method_label(request.method()));
-        Self { guard, started: Instant::now(), method, route, status: None }
+    fn start(progress: &Arc<Progress>, method: &Method) -> Self {
+        Self { progress: Arc::clone(progress), started: Instant::now(), method: method_label(method), status: None }
     }
 
     fn finish(mut self, response: Response) -> Response {
@@ -318,8 +342,8 @@ impl Measured {
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
-        self.guard.requests.record(self.method, route, self.status, self.started.elapsed());
+        let route = self.progress.route.get().map_or("none", Route::as_str);
+        self.progress.guard.requests.record(self.method, route, self.status, self.started.elapsed());
     }
 }
 

@@ -11,7 +11,10 @@ use bookstore_core::Error;
 use serde_json::json;
 use std::{fmt, sync::Arc};
 
-use crate::{guard::Draining, wire::Refused};
+use crate::{
+    guard::{Draining, labelled},
+    wire::Refused,
+};
 
 /// Whether a server can do its work now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub fn health_routes(health: Health) -> Router {
     if let Some(metrics) = health.metrics {
         router = router.route("/metrics", get(metrics_text).with_state(metrics));
     }
-    router
+    labelled(router)
 }
 
 async fn livez() -> Response {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::future::Future;
 
 use crate::{
+    guard::labelled,
     server::{Health, health_routes},
     token::AccessToken,
     wire::Refused,
@@ -100,7 +101,7 @@ pub(crate) fn finish(service: Router, options: InternalOptions) -> Router {
         Some(token) => service.route_layer(from_fn_with_state(token, check_token)),
         None => service,
     };
-    service.merge(health_routes(options.health))
+    labelled(service).merge(health_routes(options.health))
 }
 
 async fn check_token(State(token): State<AccessToken>, request: Request, next: Next) -> Response {

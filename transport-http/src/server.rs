@@ -4,18 +4,18 @@
 //! parser itself cannot accept (headers over the limit: 431; not HTTP: 400) is answered without a body, and the
 //! connection is closed: no handler has seen it, so nothing was executed.
 
-use axum::{Router, body::Body, extract::Request, serve::Listener};
+use axum::{body::Body, extract::Request, response::Response, serve::Listener};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
-use tower::ServiceExt;
+use tower::Service;
 
-use crate::{guard, stall::StallGuard};
+use crate::{guard::Guard, stall::StallGuard};
 pub use crate::{
     guard::{Deadline, Draining},
     health::{Health, MetricsText, Readiness, ReadyCheck, health_routes},
@@ -75,17 +75,16 @@ pub fn tcp(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = Socket
     })
 }
 
-/// Serves the router until `shutdown` resolves, then lets the requests in flight end and returns.
+/// Serves a router, or another service that is always ready, until `shutdown` resolves, then lets the requests in flight end and returns.
 ///
 /// A TCP listener should come through [`tcp`]. Dropping this future closes every connection at once.
-pub async fn serve<L: Listener>(
-    mut listener: L,
-    router: Router,
-    limits: ServerLimits,
-    shutdown: impl Future<Output = ()>,
-) {
+pub async fn serve<L, S>(mut listener: L, service: S, limits: ServerLimits, shutdown: impl Future<Output = ()>)
+where
+    L: Listener,
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let drain_timeout = limits.drain_timeout;
-    let server = Server::new(router, limits);
+    let server = Server::new(service, limits);
     let mut shutdown = pin!(shutdown);
     let mut connections = JoinSet::new();
     loop {
@@ -105,8 +104,9 @@ pub async fn serve<L: Listener>(
     }
 }
 
-struct Server {
-    router: Router,
+struct Server<S> {
+    service: S,
+    guard: Arc<Guard>,
     http: http1::Builder,
     /// For connections over the limit: one quick request each.
     spare_http: http1::Builder,
@@ -123,8 +123,11 @@ const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 pub(crate) struct Spare;
 
-impl Server {
-    fn new(router: Router, limits: ServerLimits) -> Self {
+impl<S> Server<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    fn new(service: S, limits: ServerLimits) -> Self {
         let draining = watch::Sender::new(false);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -140,7 +143,8 @@ impl Server {
             places: Arc::new(Semaphore::new(limits.connections_max)),
             spare_places: Arc::new(Semaphore::new(limits.spare_connections_max)),
             stall_timeout: limits.stall_timeout,
-            router: guard::wrap(router, limits, Draining::new(draining.subscribe())),
+            service,
+            guard: Arc::new(Guard::new(limits, Draining::new(draining.subscribe()))),
             draining,
         }
     }
@@ -167,17 +171,17 @@ impl Server {
         http: &http1::Builder,
         place: OwnedSemaphorePermit,
         spare: bool,
-    ) -> impl Future<Output = ()> + Send + use<Io>
+    ) -> impl Future<Output = ()> + Send + use<Io, S>
     where
         Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
+        let (service, guard) = (self.service.clone(), Arc::clone(&self.guard));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
             if spare {
                 request.extensions_mut().insert(Spare);
             }
-            router.clone().oneshot(request)
+            Arc::clone(&guard).pass(request, service.clone())
         });
         let connection = http.serve_connection(io, service);
         let draining = Draining::new(self.draining.subscribe());

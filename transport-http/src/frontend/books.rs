@@ -127,7 +127,7 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         Self(headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect())
     }
 

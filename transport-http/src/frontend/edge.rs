@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -11,8 +11,8 @@ use std::{
     convert::Infallible,
     task::{Context, Poll},
 };
-use tower::{Service, ServiceBuilder, layer::layer_fn};
-use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower::{Layer as _, Service};
+use tower_http::csrf::{Csrf, CsrfLayer, ProtectionError};
 use tracing::Instrument;
 
 use super::{Rejection, Wants, pages};
@@ -25,20 +25,29 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 /// For everything else: nothing at all.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// Adds what is the same for every path: fallbacks, the check against forged requests, security headers.
-pub(super) fn wrap(router: Router) -> Router {
-    const FORGED: &str = "this request comes from a page of another site";
-    let same_site =
-        CsrfLayer::new().with_rejection_response(|_: ProtectionError| Rejection::Forbidden(FORGED).into_response());
+/// What is answered where there is no route.
+pub(super) fn with_fallbacks(router: Router) -> Router {
     router
         .fallback(|| async { Rejection::NoSuchPath })
         .method_not_allowed_fallback(|| async { Rejection::MethodNotAllowed(None) })
-        .layer(ServiceBuilder::new().layer(layer_fn(Edge)).layer(same_site))
 }
+
+/// Adds what is the same for every path: the check against forged requests, security headers.
+pub(super) fn around<S>(service: S) -> Around<S> {
+    const FORGED: &str = "this request comes from a page of another site";
+    let forged: Forged = |_| Rejection::Forbidden(FORGED).into_response();
+    Edge(CsrfLayer::new().with_rejection_response(forged).layer(service))
+}
+
+/// A service with an [`Edge`] around it.
+pub(super) type Around<S> = Edge<Csrf<S, Forged>>;
+
+/// The answer to a forged request.
+type Forged = fn(ProtectionError) -> Response;
 
 /// By hand, since the usual middleware function costs every request two more boxes and a clone of what is inside.
 #[derive(Clone)]
-struct Edge<S>(S);
+pub(super) struct Edge<S>(S);
 
 impl<S> Service<Request> for Edge<S>
 where
@@ -81,8 +90,7 @@ fn traced(request: &Request) -> Option<tracing::Span> {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let id = text("traceparent").or_else(|| text("x-request-id"))?;
     let id = id.get(..REQUEST_ID_MAX).unwrap_or(id);
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    Some(tracing::info_span!("request", id, method = %request.method(), route))
+    Some(tracing::info_span!("request", id, method = %request.method()))
 }
 
 /// Bytes of a caller's request id that are worth logging.

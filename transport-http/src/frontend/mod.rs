@@ -12,18 +12,21 @@ mod query;
 mod rejection;
 mod remote;
 mod rendered;
+mod site;
 mod wants;
 
 use axum::{Router, extract::State, response::Response};
 use bookstore_core::{CatalogService, Clock, OrderService};
 use std::sync::Arc;
+use tower::layer::layer_fn;
 
-use crate::{server::ServerLimits, token::AccessToken};
+use crate::{guard, server::ServerLimits, token::AccessToken};
 
 pub use events::{Feed, SUBSCRIBERS_MAX};
 pub use openapi::document;
 pub use rejection::Rejection;
 pub use remote::RemoteShop;
+pub use site::Site;
 pub use wants::Wants;
 
 /// What every request handler of the public interface shares.
@@ -67,9 +70,14 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The public interface as a router, without the operator's `/livez`, `/readyz` and `/metrics`.
+/// The public interface as a router, without the operator's `/livez`, `/readyz` and `/metrics`: to be put into another
+/// program's routes. A server of its own is faster with a [`Site`].
 pub fn router(shop: Shop) -> Router {
+    routes(&Arc::new(shop)).layer(layer_fn(edge::around))
+}
+
+fn routes(shop: &Arc<Shop>) -> Router {
     let (documented, _) = openapi::routes().split_for_parts();
-    let router = documented.merge(pages::routes()).with_state(Arc::new(shop));
-    edge::wrap(router)
+    let router = documented.merge(pages::routes()).with_state(Arc::clone(shop));
+    guard::labelled(edge::with_fallbacks(router))
 }

@@ -8,4 +8,5 @@ mod events;
 mod openapi;
 mod orders;
 mod remote;
+mod site;
 mod support;

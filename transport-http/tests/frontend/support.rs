@@ -1,13 +1,17 @@
 //! A shop on loopback, and a plain client that shows everything.
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
+};
 use bookstore_core::{
     Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error, Lines,
     Listed, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
-    frontend::{self, Shop},
+    frontend::{self, Shop, Site},
     server::{self, Health},
     token::AccessToken,
 };
@@ -19,6 +23,7 @@ use hyper_util::{
 };
 use serde_json::Value;
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc,
@@ -32,6 +37,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use tower::Service;
 
 /// Longer than anything here takes; a test that waits for it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,22 +110,33 @@ pub(crate) async fn shop() -> Running {
 pub(crate) async fn start(token: Option<&str>) -> Running {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
-    let catalog = Arc::new(Catalog::start(store, reader, clock.clone(), CatalogOptions::default()).unwrap());
+    let catalog = Arc::new(Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap());
+    run(catalog, token, |shop| Site::new(shop, server::health_routes(Health::default()))).await
+}
+
+async fn run<S>(catalog: Arc<Catalog>, token: Option<&str>, interface: impl FnOnce(Shop) -> S) -> Running
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
     let token = token.map(|token| AccessToken::new(token).unwrap());
     let shaky = Arc::new(Shaky::new(catalog.clone()));
-    let shop = Shop::new(shaky.clone(), orders, clock, token);
-    let router = frontend::router(shop).merge(server::health_routes(Health::default()));
+    let interface = interface(Shop::new(shaky.clone(), orders, Arc::new(SystemClock), token));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
-    let served = tokio::spawn(server::serve(server::tcp(listener), router, frontend::limits(), shutdown));
+    let served = tokio::spawn(server::serve(server::tcp(listener), interface, frontend::limits(), shutdown));
     let http = Client::builder(TokioExecutor::new()).build_http();
     Running { addr, catalog, shaky, http, stop: Some(stop), served }
 }
 
 impl Running {
+    /// The same shop once more, as the routes that another program would take into its own.
+    pub(crate) async fn as_router(&self) -> Running {
+        run(Arc::clone(&self.catalog), Some(TOKEN), frontend::router).await
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }

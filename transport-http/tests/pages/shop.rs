@@ -1,13 +1,14 @@
 //! A shop on loopback whose services can be told to fail.
 
 use async_trait::async_trait;
+use axum::Router;
 use bookstore_core::{
     Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries, Error,
     Lines, Listed, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
     Status, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
-    frontend::{Shop, router},
+    frontend::{Shop, Site},
     server::{self, ServerLimits},
     token::AccessToken,
 };
@@ -168,7 +169,7 @@ impl Visit {
         // The test's runtime ends the server.
         tokio::spawn(server::serve(
             server::tcp(listener),
-            router(shop),
+            Site::new(shop, Router::new()),
             ServerLimits::default(),
             std::future::pending(),
         ));
