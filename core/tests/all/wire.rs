@@ -173,7 +173,7 @@ proptest! {
         assert_travels(&Entries { ledger: Uuid::from_u128(number.into()), head: Seq(number), entries: vec![entry] });
         assert_travels(&Topic { topic: text.title.clone(), books: number });
         assert_travels(&Listed { id: BookId(number), created: replayed });
-        let book = Book { id: BookId(number), text, price_cents, stock, version: Seq(number) };
+        let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };
         assert_travels(&BookPage { books: vec![book], next_page_token: token });
     }
 

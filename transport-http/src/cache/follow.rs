@@ -8,6 +8,8 @@ use super::Inner;
 
 /// The shortest and the longest poll of a ledger that stands still.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(20));
+/// Rest after a stretch of entries, while the next ones gather: a hundred polls a second of a busy ledger are enough.
+const GATHER: Duration = Duration::from_millis(10);
 /// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -55,6 +57,9 @@ async fn step(inner: &Inner) -> Result<Progress> {
     if page.entries.is_empty() && sent.elapsed() < wait / 2 {
         // A server that is about to end does not wait.
         sleep(PAUSE.0).await;
+    }
+    if !page.entries.is_empty() && page.entries.len() < ENTRIES_MAX {
+        sleep(GATHER.min(max_staleness / 4)).await;
     }
     Ok(Progress::Followed)
 }
