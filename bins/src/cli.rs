@@ -143,6 +143,7 @@ Example:
     #[command(after_help = "\
 Mixes, --mix:
   browsing, shopping, ordering  those of TPC-W, the bookstore benchmark; the report lists the shares
+  even                          a search, a look at a book and a purchase, each a third
   p=CHANCE                      look at a book, then buy it with this chance
   race                          everybody buys one book, copy by copy, until it is sold out
 
@@ -182,7 +183,7 @@ pub(crate) struct LoadArgs {
     /// The shop; clients are spread over several frontends of it
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
     pub(crate) server: Vec<String>,
-    /// What clients do: browsing, shopping, ordering, race, or p=CHANCE
+    /// What clients do: browsing, shopping, ordering, even, race, or p=CHANCE
     #[arg(long, default_value = "shopping")]
     pub(crate) mix: Mix,
     /// Clients, each with a connection of its own, at most 10000
