@@ -160,6 +160,25 @@ Examples:
   bookstore load --mix race --copies 500 --clients 200 --admin-token-file admin.token
   bookstore load --mix ordering --stock 1000000 --admin-token-file admin.token --json")]
     Load(LoadArgs),
+    /// Measure the deployments on this machine, and write a report with tables and plots
+    #[command(after_help = "\
+Starts one process, then three servers, then two frontends and two order servers over one catalog,
+on loopback, with their stores in a folder that is removed at the end, and answers:
+
+  1. How long do search, info and purchase take as the number of clients grows?
+  2. In which tier is the time spent?
+  3. What does a larger share of purchases cost?
+  4. What does a frontend's cache save, what does it cost, and how stale is it?
+  5. What do clients see when an order server is killed?
+
+After every load the promises are checked. Exits with 1 if one is broken, with 3 if not everything
+could be checked. Ctrl-C ends the servers, too.
+
+Examples:
+  bookstore lab
+  bookstore lab --quick --report quick.html
+  bookstore lab --directory /mnt/disk --json > lab.json")]
+    Lab(LabArgs),
     /// Prove from the ledger that nothing was oversold, lost or doubled
     #[command(after_help = "\
 Reads only, and may run beside a server. Exits with 1 if any promise is broken.
@@ -175,6 +194,26 @@ May run beside a server. An existing file is never overwritten.
 Example:
   bookstore backup shop-2026-08-01.db --store sqlite:bookstore.db")]
     Backup(BackupArgs),
+}
+
+/// `bookstore lab`
+#[derive(Debug, Args)]
+pub(crate) struct LabArgs {
+    /// All questions in about half a minute; otherwise it takes about four minutes
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Where the report is written
+    #[arg(long, value_name = "FILE.html", default_value = "lab.html")]
+    pub(crate) report: PathBuf,
+    /// Where the folder of the servers' stores is made [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Draws the clients' choices; the same seed, the same choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `bookstore load`

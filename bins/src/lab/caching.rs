@@ -136,7 +136,9 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
         };
         let old_first = timeout(UNSEEN_MAX, shown).await.map_err(|_| {
             let seconds = UNSEEN_MAX.as_secs();
-            LabError::Failed(format!("a purchase of book {book} is not seen through the other frontend after {seconds} s"))
+            LabError::Failed(format!(
+                "a purchase of book {book} is not seen through the other frontend after {seconds} s"
+            ))
         })?;
         seen.push(Seen { after: bought.elapsed(), old_first: old_first.map_err(asked("look at a book"))? });
     }

@@ -115,7 +115,8 @@ impl Site {
             let file = room.join(name);
             fs::write(&file, secret).map_err(LabError::Folder)?;
             #[cfg(unix)]
-            fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(LabError::Folder)?;
+            fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .map_err(LabError::Folder)?;
         }
         Ok(room)
     }

@@ -47,7 +47,9 @@ pub(super) async fn measure(session: &mut Session<'_>, mixes: &[Cell]) -> Result
     let (begin, begun) = oneshot::channel();
     let before = counted(&shop, Tier::Frontend).await?;
     let (tell, stop) = (|_: &_| session.steps.tell(), Stop::new());
-    let began = async { drop(begin.send(Instant::now())) };
+    let began = async {
+        let _ = begin.send(Instant::now());
+    };
     let loading = load.run_between(began, std::future::ready(()), &tell, &stop);
     let (result, killed) = tokio::join!(loading, kill(victim, &start, begun, time));
     let after = counted(&shop, Tier::Frontend).await?;

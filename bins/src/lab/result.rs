@@ -387,7 +387,8 @@ impl Promises {
     pub(super) fn audited(&mut self, audit: &Audit) {
         self.verdict = self.verdict.max(audit.verdict());
         self.findings_total += audit.findings_total;
-        self.findings.extend(audit.findings.iter().map(|finding| format!("audit of {}: {finding}", audit.shape.name())));
+        self.findings
+            .extend(audit.findings.iter().map(|finding| format!("audit of {}: {finding}", audit.shape.name())));
         self.findings.truncate(NAMED_MAX);
         let behind = audit.copies.iter().filter(|copy| copy.behind > 0);
         let late = behind.map(|copy| format!("a copy of {} is {} entries behind", audit.shape.name(), copy.behind));

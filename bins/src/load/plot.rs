@@ -78,7 +78,7 @@ impl Axis {
     }
 
     /// The part of the axis that lies before `value`.
-    fn part(&self, value: f64) -> f64 {
+    pub(crate) fn part(&self, value: f64) -> f64 {
         let [low, high, at] = [self.low, self.high, value].map(|value| self.scale.place(value));
         if high > low { ((at - low) / (high - low)).clamp(0.0, 1.0) } else { 0.5 }
     }
