@@ -199,7 +199,7 @@ Example:
 /// `bookstore lab`
 #[derive(Debug, Args)]
 pub(crate) struct LabArgs {
-    /// All questions in about half a minute; otherwise it takes about four minutes
+    /// All questions in less than a minute, for an impression; otherwise it takes about four minutes
     #[arg(long)]
     pub(crate) quick: bool,
     /// Where the report is written

@@ -27,6 +27,8 @@ pub(super) async fn measure(session: &mut Session<'_>) -> Result<Caching, LabErr
     let mut caching = Caching { bound_ms, books_max: options.books_max, ..Caching::default() };
     for cached in [false, true] {
         let shop = session.open(Shape::Replicated, if cached { options.books_max } else { 0 }).await?;
+        // Else what is seen is how a cache is filled.
+        shop.warm_up().await?;
         for chance in &session.plan().cache_chances {
             caching.cells.push(cell(session, &shop, cached, *chance).await?);
         }
@@ -113,10 +115,6 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
     let urls = shop.urls();
     let connect = |url: &str| Bookstore::connect(url).map_err(|error| LabError::Failed(error.to_string()));
     let (buying, looking) = (connect(&urls[0])?, connect(&urls[1])?);
-    let asked = |what: &str| {
-        let what = what.to_owned();
-        move |error| LabError::Asked { what, error }
-    };
     let (until, mut seen) = (Instant::now() + time, Vec::new());
     for book in (1..=sample::books().len() as u64).cycle().map(BookId) {
         if Instant::now() >= until {
@@ -124,8 +122,8 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
         }
         tell();
         // Now it is in the other frontend's cache.
-        looking.info(book).await.map_err(asked("look at a book"))?;
-        let order = buying.buy(book, 1).await.map_err(asked("buy a book"))?;
+        looking.info(book).await.map_err(LabError::asked("look at a book"))?;
+        let order = buying.buy(book, 1).await.map_err(LabError::asked("buy a book"))?;
         let bought = Instant::now();
         let shown = async {
             let mut looks = 0u32;
@@ -140,7 +138,7 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
                 "a purchase of book {book} is not seen through the other frontend after {seconds} s"
             ))
         })?;
-        seen.push(Seen { after: bought.elapsed(), old_first: old_first.map_err(asked("look at a book"))? });
+        seen.push(Seen { after: bought.elapsed(), old_first: old_first.map_err(LabError::asked("look at a book"))? });
     }
     Ok(seen)
 }

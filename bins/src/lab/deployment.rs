@@ -1,6 +1,6 @@
 //! The deployments: which servers there are, and how they are started, asked, audited and stopped.
 
-use bookstore_core::BookId;
+use bookstore_core::{Book, BookId, Error};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -70,8 +70,8 @@ impl Shape {
 
 /// Copies that are added to each book: more than all loads of a deployment can sell.
 const COPIES: i64 = 5_000_000;
-/// Books that are stocked at once.
-const STOCKING: usize = 16;
+/// Books that are stocked, or looked at, at once.
+const BOOKS_AT_ONCE: usize = 16;
 /// How long copies may take to catch up before a deployment's audit.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
 /// Between two looks at them.
@@ -220,24 +220,23 @@ impl<'a> Deployment<'a> {
     }
 
     async fn stock_up(&self) -> Result<(), LabError> {
-        let asked = |what: &str| {
-            let what = what.to_owned();
-            move |error| LabError::Asked { what, error }
-        };
-        let shop = Bookstore::connect_admin(&self.urls()[0], self.site.token.clone())
-            .map_err(|error| LabError::Failed(error.to_string()))?;
-        let books: Vec<BookId> = (1..=sample::books().len() as u64).map(BookId).collect();
-        for some in books.chunks(STOCKING) {
-            let mut tasks = JoinSet::new();
-            for book in some {
-                let (shop, book) = (shop.clone(), *book);
-                tasks.spawn(async move { shop.restock(book, COPIES).await });
-            }
-            for done in tasks.join_all().await {
-                done.map_err(asked("stock the books"))?;
-            }
+        for_all_books(&self.shop_at(&self.urls()[0])?, |shop, book| async move { shop.restock(book, COPIES).await })
+            .await
+            .map_err(LabError::asked("stock the books"))
+    }
+
+    /// Looks at every book through every frontend.
+    pub(super) async fn warm_up(&self) -> Result<(), LabError> {
+        for url in self.urls() {
+            for_all_books(&self.shop_at(&url)?, |shop, book| async move { shop.info(book).await })
+                .await
+                .map_err(LabError::asked("look at the books"))?;
         }
         Ok(())
+    }
+
+    fn shop_at(&self, url: &str) -> Result<Bookstore, LabError> {
+        Bookstore::connect_admin(url, self.site.token.clone()).map_err(|error| LabError::Failed(error.to_string()))
     }
 
     /// What the servers count, now.
@@ -297,6 +296,21 @@ impl<'a> Deployment<'a> {
         }
         Ok(())
     }
+}
+
+/// Does something with every book, with a few at once.
+async fn for_all_books<F>(shop: &Bookstore, work: impl Fn(Bookstore, BookId) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<Book, Error>> + Send + 'static,
+{
+    let books: Vec<BookId> = (1..=sample::books().len() as u64).map(BookId).collect();
+    for some in books.chunks(BOOKS_AT_ONCE) {
+        let tasks: JoinSet<_> = some.iter().map(|book| work(shop.clone(), *book)).collect();
+        for done in tasks.join_all().await {
+            done?;
+        }
+    }
+    Ok(())
 }
 
 /// A server of this site; `args` without what all servers take.

@@ -35,11 +35,18 @@ pub enum LabError {
     #[error("could not {what}: {error}")]
     Asked {
         /// What.
-        what: String,
+        what: &'static str,
         /// Its answer.
         error: Error,
     },
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl LabError {
+    /// What becomes of a shop's answer to something that the lab itself asked for.
+    pub(super) fn asked(what: &'static str) -> impl FnOnce(Error) -> Self {
+        move |error| Self::Asked { what, error }
+    }
 }

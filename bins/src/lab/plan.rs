@@ -52,7 +52,7 @@ impl Plan {
         }
     }
 
-    /// About half a minute: every question, but little time for each.
+    /// Less than a minute: every question, but little time for each.
     #[must_use]
     pub fn quick() -> Self {
         Self {
@@ -61,10 +61,10 @@ impl Plan {
             chances: vec![0.0, 0.2, 0.8],
             cache_chances: vec![0.0, 0.2],
             clients_otherwise: 8,
-            cell: Duration::from_millis(500),
+            cell: Duration::from_millis(400),
             warmup: Duration::from_millis(100),
-            staleness: Duration::from_millis(1200),
-            killing: Duration::from_secs(4),
+            staleness: Duration::from_millis(1000),
+            killing: Duration::from_secs(3),
         }
     }
 

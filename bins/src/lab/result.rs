@@ -406,3 +406,59 @@ impl Promises {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audit(behind: u64, findings: &[&str]) -> Audit {
+        Audit {
+            shape: Shape::Replicated,
+            entries: 10,
+            orders: 5,
+            copies_sold: 5,
+            copies: vec![CopyAudit { orders: 5, behind: 0 }, CopyAudit { orders: 5, behind }],
+            findings_total: findings.len() as u64,
+            findings: findings.iter().map(|finding| (*finding).to_owned()).collect(),
+        }
+    }
+
+    fn check(verdict: Verdict) -> Check {
+        let json = serde_json::json!({
+            "verdict": verdict, "acknowledged": 3, "confirmed": 2, "unknown": 1, "unknown_existing": 0, "unread": 0,
+            "ledger_entries": 9, "findings_total": 1,
+            "promises": [{
+                "promise": "never_lost", "verdict": verdict, "checked": "", "not_checked": "the shop is away", "findings": 1
+            }],
+            "findings": [{ "promise": "never_lost", "what": "order 7 is gone" }],
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn the_worst_check_counts() {
+        let mut promises = Promises::default();
+        promises.audited(&audit(0, &[]));
+        assert_eq!(promises.verdict, Verdict::Kept);
+        promises.loaded(&check(Verdict::Incomplete));
+        assert_eq!(
+            (promises.verdict, promises.not_checked.as_slice()),
+            (Verdict::Incomplete, &["the shop is away".to_owned()][..])
+        );
+        promises.loaded(&check(Verdict::Broken));
+        promises.loaded(&check(Verdict::Kept));
+        assert_eq!((promises.verdict, promises.loads, promises.acknowledged), (Verdict::Broken, 3, 9));
+        assert!(promises.findings[0].contains("order 7 is gone"), "{promises:?}");
+    }
+
+    #[test]
+    fn an_audit_counts_as_much_as_a_check() {
+        let mut late = Promises::default();
+        late.audited(&audit(2, &[]));
+        assert_eq!(late.verdict, Verdict::Incomplete);
+        assert!(late.not_checked[0].contains("2 entries behind"), "{late:?}");
+        late.audited(&audit(0, &["entry 3 follows on entry 1"]));
+        assert_eq!((late.verdict, late.findings_total), (Verdict::Broken, 1));
+        assert!(late.sentence().contains("broken") && late.findings[0].contains("entry 3"), "{late:?}");
+    }
+}

@@ -50,7 +50,7 @@ impl LabResult {
         vec![
             format!("The median purchase takes {} with {}.", medians(few), clients(few)),
             format!("With {} it takes {}.", clients(many_clients), medians(many_clients)),
-            format!("The most answers a second were {best}. Beyond that, more clients only wait longer."),
+            format!("The most answers a second, all three operations together, were {best}."),
         ]
     }
 
