@@ -100,7 +100,7 @@ async fn under_load(session: &mut Session<'_>, shop: &Deployment<'_>) -> Result<
     };
     let lasting = Load { duration: time + UNSEEN_MAX, ..load };
     let (result, seen) = tokio::join!(lasting.run(&|_| (), &stop), watching);
-    session.loaded(shop, doing, result)?;
+    session.loaded(shop, &doing, result)?;
     Ok(summed_up(clients, seen?))
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn measure(session: &mut Session<'_>, mixes: &[Cell]) -> Result
     let after = counted(&shop, Tier::Frontend).await?;
     let Killed { server, at } = killed?;
     shop.give_order_server(server);
-    let result = session.loaded(&shop, doing, result)?;
+    let result = session.loaded(&shop, &doing, result)?;
     let audit = session.close(shop).await?;
     Ok(Killing {
         rate,

@@ -8,7 +8,27 @@ use super::{
     plan::{CLOSING, OPENING},
     steps::Steps,
 };
-use crate::load::{Load, LoadResult, Mix, Pace, Stop};
+use crate::load::{Load, LoadError, LoadResult, Mix, Operation, Pace, Stop};
+
+/// A load in which something was never answered is run again for twice as long: so often at most.
+const LONGER_MAX: u32 = 6;
+
+/// Whether there is a number for everything that the mix is about.
+fn is_enough(result: &LoadResult) -> bool {
+    let wanted: &[Operation] = match result.mix {
+        Mix::Even => &[Operation::SearchTopic, Operation::Book, Operation::Purchase],
+        Mix::Chance(chance) if chance > 0.0 => &[Operation::Book, Operation::Purchase],
+        _ => &[Operation::Book],
+    };
+    let answered = |operation: &Operation| {
+        result.operations.iter().any(|of| of.operation == *operation && of.numbers.latency.is_some())
+    };
+    wanted.iter().all(answered)
+}
+
+fn too_slow(doing: &str) -> LabError {
+    LabError::Failed(format!("{doing}: this machine is too busy, some operations were never answered"))
+}
 
 /// A lab at work.
 pub(super) struct Session<'a> {
@@ -66,8 +86,16 @@ impl<'a> Session<'a> {
         takes: Duration,
     ) -> Result<LoadResult, LabError> {
         self.steps.begin(doing.clone(), takes);
-        let result = load.run(&|_| self.steps.tell(), &Stop::new()).await;
-        self.loaded(shop, doing, result)
+        let mut load = load.clone();
+        for _ in 0..LONGER_MAX {
+            let result = load.run(&|_| self.steps.tell(), &Stop::new()).await;
+            let result = self.loaded(shop, &doing, result)?;
+            if is_enough(&result) {
+                return Ok(result);
+            }
+            load.duration *= 2;
+        }
+        Err(too_slow(&doing))
     }
 
     /// Runs a load without a warm-up of its own (one that is not looked at comes first), and says what the servers counted
@@ -80,30 +108,33 @@ impl<'a> Session<'a> {
         takes: Duration,
     ) -> Result<(LoadResult, Snapshot), LabError> {
         self.steps.begin(doing.clone(), takes);
-        let (tell, stop) = (|_: &_| self.steps.tell(), Stop::new());
         let warm = Load { duration: load.warmup, warmup: Duration::ZERO, ..load.clone() };
-        let warmed = warm.run(&tell, &stop).await;
-        let cold = Load { warmup: Duration::ZERO, ..load.clone() };
-        let (mut before, mut after) = (None, None);
-        let first = async { before = Some(shop.snapshot().await) };
-        let last = async { after = Some(shop.snapshot().await) };
-        let result = cold.run_between(first, last, &tell, &stop).await;
-        self.loaded(shop, doing.clone(), warmed)?;
-        let result = self.loaded(shop, doing, result)?;
-        match (before, after) {
-            (Some(before), Some(after)) => Ok((result, after?.since(&before?))),
-            _ => Err(LabError::Failed("a load ended without having been counted".into())),
+        let warmed = warm.run(&|_| self.steps.tell(), &Stop::new()).await;
+        self.loaded(shop, &doing, warmed)?;
+        let mut load = Load { warmup: Duration::ZERO, ..load.clone() };
+        for _ in 0..LONGER_MAX {
+            let (mut before, mut after) = (None, None);
+            let first = async { before = Some(shop.snapshot().await) };
+            let last = async { after = Some(shop.snapshot().await) };
+            let result = load.run_between(first, last, &|_| self.steps.tell(), &Stop::new()).await;
+            let result = self.loaded(shop, &doing, result)?;
+            if let (Some(before), Some(after), true) = (before, after, is_enough(&result)) {
+                return Ok((result, after?.since(&before?)));
+            }
+            load.duration *= 2;
         }
+        Err(too_slow(&doing))
     }
 
     /// Takes note of a load's check.
     pub(super) fn loaded(
         &mut self,
         shop: &Deployment<'_>,
-        doing: String,
-        result: Result<LoadResult, crate::load::LoadError>,
+        doing: &str,
+        result: Result<LoadResult, LoadError>,
     ) -> Result<LoadResult, LabError> {
-        let result = result.map_err(|error| LabError::Load { doing, error, log: shop.said() })?;
+        let failed = |error| LabError::Load { doing: doing.to_owned(), error, log: shop.said() };
+        let result = result.map_err(failed)?;
         self.promises.loaded(&result.check);
         Ok(result)
     }

@@ -3,7 +3,7 @@
 use bookstore::lab::{Lab as Library, Plan};
 use std::process::Command;
 
-use crate::support::{Dir, Lab, is_empty_dir};
+use crate::support::{Dir, Lab, alone, is_empty_dir};
 
 /// A lab with servers running.
 fn in_the_middle(dir: &Dir) -> Lab {
@@ -17,6 +17,7 @@ fn in_the_middle(dir: &Dir) -> Lab {
 
 #[test]
 fn an_interrupted_lab_leaves_nothing_behind() {
+    let _alone = alone();
     for signal in ["-INT", "-TERM"] {
         let dir = Dir::new();
         let lab = in_the_middle(&dir);
@@ -32,6 +33,7 @@ fn an_interrupted_lab_leaves_nothing_behind() {
 
 #[test]
 fn servers_do_not_outlive_a_killed_lab() {
+    let _alone = alone();
     let dir = Dir::new();
     let lab = in_the_middle(&dir);
     lab.signal("-KILL");

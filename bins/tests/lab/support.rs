@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +13,12 @@ use tempfile::TempDir;
 
 /// The longest that anything may take here.
 pub(crate) const TAKES_MAX: Duration = Duration::from_secs(240);
+
+/// Labs that measure share the machine badly: one at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A directory for one lab.
 pub(crate) struct Dir(TempDir);
