@@ -27,7 +27,7 @@ pub enum LabError {
         /// What was being measured.
         doing: String,
         /// Why.
-        error: LoadError,
+        error: Box<LoadError>,
         /// What the servers wrote to stderr.
         log: String,
     },
@@ -37,7 +37,7 @@ pub enum LabError {
         /// What.
         what: &'static str,
         /// Its answer.
-        error: Error,
+        error: Box<Error>,
     },
     /// Anything else.
     #[error("{0}")]
@@ -47,6 +47,6 @@ pub enum LabError {
 impl LabError {
     /// What becomes of a shop's answer to something that the lab itself asked for.
     pub(super) fn asked(what: &'static str) -> impl FnOnce(Error) -> Self {
-        move |error| Self::Asked { what, error }
+        move |error| Self::Asked { what, error: Box::new(error) }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::{fs, path::Path, thread};
 
 /// What everything ran on: clients and servers alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's own name, or else its architecture.
     pub cpu: String,
@@ -16,6 +16,8 @@ pub struct Machine {
     pub system: String,
     /// The file system of the stores, if it is known.
     pub file_system: Option<String>,
+    /// Programs that wanted a core in the minute before, if it is known (the load average).
+    pub load_before: Option<f64>,
 }
 
 impl Machine {
@@ -32,7 +34,21 @@ impl Machine {
                 .map(|kib| kib / 1024),
             system: format!("{} {}", std::env::consts::OS, release.trim()).trim_end().to_owned(),
             file_system: file_system(&read("/proc/mounts"), folder),
+            load_before: read("/proc/loadavg").split_whitespace().next().and_then(|load| load.parse().ok()),
         }
+    }
+}
+
+/// The part of the cores that may be in use by others.
+const BUSY: f64 = 0.25;
+
+impl Machine {
+    /// How many programs wanted a core before the lab began, if that were too many.
+    #[must_use]
+    pub fn busy(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a handful of cores")]
+        let cores = self.cores as f64;
+        self.load_before.filter(|load| *load > cores * BUSY)
     }
 }
 
@@ -68,5 +84,12 @@ mod tests {
     fn a_processor_has_a_name() {
         assert_eq!(named("a : 1\nmodel name\t: Fast: one\n", "model name").as_deref(), Some("Fast: one"));
         assert!(Machine::here(Path::new("/")).cores > 0);
+    }
+
+    #[test]
+    fn other_programs_are_noticed() {
+        let machine = |load| Machine { cores: 2, load_before: Some(load), ..Machine::default() };
+        assert_eq!((machine(0.4).busy(), machine(1.5).busy()), (None, Some(1.5)));
+        assert_eq!(Machine::default().busy(), None);
     }
 }

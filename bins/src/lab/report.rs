@@ -84,6 +84,13 @@ impl LabResult {
                     .to_owned(),
             );
         }
+        if let Some(load) = self.machine.busy() {
+            warnings.push(format!(
+                "The machine was busy with other work when the lab began (load {load:.1} on {}): its times are too long, and \
+                 differ by chance.",
+                many(self.machine.cores as u64, "core", "cores")
+            ));
+        }
         if self.machine.file_system.as_deref() == Some("tmpfs") {
             warnings.push(
                 "The stores were in memory (tmpfs), where a flush costs nothing. Choose a disk with --directory."

@@ -133,7 +133,7 @@ impl<'a> Session<'a> {
         doing: &str,
         result: Result<LoadResult, LoadError>,
     ) -> Result<LoadResult, LabError> {
-        let failed = |error| LabError::Load { doing: doing.to_owned(), error, log: shop.said() };
+        let failed = |error| LabError::Load { doing: doing.to_owned(), error: Box::new(error), log: shop.said() };
         let result = result.map_err(failed)?;
         self.promises.loaded(&result.check);
         Ok(result)

@@ -8,8 +8,10 @@ pub(crate) const HALF: f64 = 520.0;
 const HEIGHT: f64 = 300.0;
 /// Lines of so few points show each of them.
 const DOTS_MAX: usize = 10;
-/// What is left free for labels: left, right, top, bottom.
-const MARGIN: [f64; 4] = [74.0, 16.0, 12.0, 44.0];
+/// What is left free for labels: right, top, bottom; and left, where a narrow drawing has larger letters on a phone.
+const MARGIN: [f64; 3] = [16.0, 12.0, 44.0];
+const LEFT: f64 = 74.0;
+const LEFT_HALF: f64 = 92.0;
 
 /// How values become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,18 +142,22 @@ impl Chart {
         html
     }
 
+    fn left(&self) -> f64 {
+        if self.width < WIDE { LEFT_HALF } else { LEFT }
+    }
+
     fn x(&self, value: f64) -> f64 {
-        MARGIN[0] + self.x.part(value) * (self.width - MARGIN[0] - MARGIN[1])
+        self.left() + self.x.part(value) * (self.width - self.left() - MARGIN[0])
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - MARGIN[3] - self.y.part(value) * (HEIGHT - MARGIN[2] - MARGIN[3])
+        HEIGHT - MARGIN[2] - self.y.part(value) * (HEIGHT - MARGIN[1] - MARGIN[2])
     }
 
     fn draw_shade(&self, svg: &mut String) {
         let Some((from, until, why)) = self.shade else { return };
-        let (left, top) = (self.x(from), MARGIN[2]);
-        let (width, height) = (self.x(until) - left, HEIGHT - MARGIN[2] - MARGIN[3]);
+        let (left, top) = (self.x(from), MARGIN[1]);
+        let (width, height) = (self.x(until) - left, HEIGHT - MARGIN[1] - MARGIN[2]);
         let _ = writeln!(
             svg,
             "<rect class=\"shade\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{}</title></rect>",
@@ -160,7 +166,7 @@ impl Chart {
     }
 
     fn draw_axes(&self, svg: &mut String) {
-        let (left, right, top, bottom) = (MARGIN[0], self.width - MARGIN[1], MARGIN[2], HEIGHT - MARGIN[3]);
+        let (left, right, top, bottom) = (self.left(), self.width - MARGIN[0], MARGIN[1], HEIGHT - MARGIN[2]);
         for (value, label) in &self.y.ticks {
             let (y, text_x, text_y) = (self.y(*value), left - 8.0, self.y(*value) + 4.0);
             let _ = write!(svg, "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>");
@@ -217,7 +223,7 @@ impl Chart {
     }
 
     fn draw_hints(&self, svg: &mut String) {
-        let (top, height) = (MARGIN[2], HEIGHT - MARGIN[2] - MARGIN[3]);
+        let (top, height) = (MARGIN[1], HEIGHT - MARGIN[1] - MARGIN[2]);
         for (from, to, hint) in &self.hints {
             let (x, width) = (self.x(*from), (self.x(*to) - self.x(*from)).max(1.0));
             let _ = writeln!(

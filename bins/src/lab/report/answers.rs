@@ -80,12 +80,12 @@ impl LabResult {
         };
         vec![
             format!(
-                "With {}, of whose looks {} lead to a purchase, the shop answers {} requests a second.",
+                "With {}, when {}, the shop answers {} requests a second.",
                 clients(self.plan.clients_otherwise),
-                percent(*least),
+                buying(*least),
                 rates(*least)
             ),
-            format!("When {} of the looks do, it is {}.", percent(*most), rates(*most)),
+            format!("When {}, it is {}.", buying(*most), rates(*most)),
         ]
     }
 
@@ -182,6 +182,10 @@ fn clients(number: usize) -> String {
     }
 }
 
+fn buying(chance: f64) -> String {
+    if chance > 0.0 { format!("{} of the looks lead to a purchase", percent(chance)) } else { "nobody buys".to_owned() }
+}
+
 pub(super) fn percent(part: f64) -> String {
     let percent = part * 100.0;
     if percent > 99.0 && percent < 100.0 { format!("{percent:.2} %") } else { format!("{percent:.0} %") }
@@ -219,10 +223,10 @@ fn saved(without: &CacheCell, with: &CacheCell) -> String {
         String::new()
     };
     format!(
-        "When {} of the looks lead to a purchase, the cache answers {} of them: the median look takes {} instead of {}, and the \
+        "When {}, the cache answers {} of the looks: the median look takes {} instead of {}, and the \
          catalog server gets {} requests for each look instead of {}{purchases}. To keep it consistent, the catalog answers {} \
          polls a second instead of {}, and {} entries were followed.",
-        percent(chance),
+        buying(chance),
         percent(with.hit_share()),
         look(with),
         look(without),
