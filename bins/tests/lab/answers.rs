@@ -88,13 +88,14 @@ fn the_cache_saves_and_is_not_stale(result: &LabResult) {
         assert!(cell.looks > 0);
         if cell.cached {
             assert!(cell.hit_share() > 0.5 && cell.hits > 0, "{cell:?}");
-            assert!(cell.catalog_looks_per_look() < 0.5 && cell.polls_per_second() > 0.0, "{cell:?}");
+            assert!(cell.catalog_looks_per_look() < 0.5, "{cell:?}");
         } else {
             assert_eq!((cell.hits, cell.misses, cell.entries_followed), (0, 0, 0), "{cell:?}");
             assert!(cell.catalog_looks_per_look() > 0.9, "{cell:?}");
         }
         if cell.purchases > 0 {
-            assert!(cell.catalog_calls > 0, "{cell:?}");
+            // A ledger that stands still may be polled less often than such a short load lasts.
+            assert!(cell.catalog_calls > 0 && cell.polls_per_second() > 0.0, "{cell:?}");
         }
     }
     assert!(caching.cells.iter().any(|cell| cell.cached && cell.purchases > 0 && cell.entries_followed > 0));
