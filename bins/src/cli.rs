@@ -143,6 +143,7 @@ Example:
     #[command(after_help = "\
 Mixes, --mix:
   browsing, shopping, ordering  those of TPC-W, the bookstore benchmark; the report lists the shares
+  even                          a search, a look at a book and a purchase, each a third
   p=CHANCE                      look at a book, then buy it with this chance
   race                          everybody buys one book, copy by copy, until it is sold out
 
@@ -159,6 +160,25 @@ Examples:
   bookstore load --mix race --copies 500 --clients 200 --admin-token-file admin.token
   bookstore load --mix ordering --stock 1000000 --admin-token-file admin.token --json")]
     Load(LoadArgs),
+    /// Measure the deployments on this machine, and write a report with tables and plots
+    #[command(after_help = "\
+Starts one process, then three servers, then two frontends and two order servers over one catalog,
+on loopback, with their stores in a folder that is removed at the end, and answers:
+
+  1. How long do search, info and purchase take as the number of clients grows?
+  2. In which tier is the time spent?
+  3. What does a larger share of purchases cost?
+  4. What does a frontend's cache save, what does it cost, and how stale is it?
+  5. What do clients see when an order server is killed?
+
+After every load the promises are checked. Exits with 1 if one is broken, with 3 if not everything
+could be checked. Ctrl-C ends the servers, too.
+
+Examples:
+  bookstore lab
+  bookstore lab --quick --report quick.html
+  bookstore lab --directory /mnt/disk --json > lab.json")]
+    Lab(LabArgs),
     /// Prove from the ledger that nothing was oversold, lost or doubled
     #[command(after_help = "\
 Reads only, and may run beside a server. Exits with 1 if any promise is broken.
@@ -176,13 +196,33 @@ Example:
     Backup(BackupArgs),
 }
 
+/// `bookstore lab`
+#[derive(Debug, Args)]
+pub(crate) struct LabArgs {
+    /// All questions in less than a minute, for an impression; otherwise it takes about four minutes
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Where the report is written
+    #[arg(long, value_name = "FILE.html", default_value = "lab.html")]
+    pub(crate) report: PathBuf,
+    /// Where the folder of the servers' stores is made [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Draws the clients' choices; the same seed, the same choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `bookstore load`
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     /// The shop; clients are spread over several frontends of it
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
     pub(crate) server: Vec<String>,
-    /// What clients do: browsing, shopping, ordering, race, or p=CHANCE
+    /// What clients do: browsing, shopping, ordering, even, race, or p=CHANCE
     #[arg(long, default_value = "shopping")]
     pub(crate) mix: Mix,
     /// Clients, each with a connection of its own, at most 10000

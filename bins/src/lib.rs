@@ -25,6 +25,7 @@
 
 pub mod deploy;
 pub mod import;
+pub mod lab;
 pub mod load;
 mod patience;
 pub mod sample;

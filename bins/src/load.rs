@@ -26,19 +26,19 @@
 mod buyer;
 mod check;
 mod client;
-mod connection;
+pub(crate) mod connection;
 mod drive;
 mod error;
 mod mix;
-mod plot;
+pub(crate) mod plot;
 mod purchases;
 mod record;
-mod report;
+pub(crate) mod report;
 mod result;
 mod shelf;
 mod stop;
 mod tell;
-mod text;
+pub(crate) mod text;
 mod watch;
 
 use bookstore_core::{Clock as _, SystemClock};
@@ -228,6 +228,18 @@ impl Load {
     /// # Errors
     /// Nothing could be started, see [`LoadError`]. Whatever goes wrong later is in the result.
     pub async fn run(&self, progress: &(dyn Fn(&Progress) + Sync), stop: &Stop) -> Result<LoadResult, LoadError> {
+        self.run_between(std::future::ready(()), std::future::ready(()), progress, stop).await
+    }
+
+    /// Runs it, with something done right before and right after the load itself: neither what prepares it nor the check
+    /// lies in between.
+    pub(crate) async fn run_between(
+        &self,
+        before: impl Future<Output = ()>,
+        after: impl Future<Output = ()>,
+        progress: &(dyn Fn(&Progress) + Sync),
+        stop: &Stop,
+    ) -> Result<LoadResult, LoadError> {
         self.check()?;
         let mut load = self.clone();
         if matches!(load.mix, Mix::Race(_)) {
@@ -242,7 +254,9 @@ impl Load {
         let shelf = Shelf::prepare(&load, &mut client, &ending).await?;
         let run = Arc::new(Run::new(load, shelf, servers, ending));
         let mut teller = Teller::new(Arc::clone(&run), watch.clone(), progress);
+        before.await;
         let driven = told(drive::drive(&run), || teller.tell()).await?;
+        after.await;
         let ending = stop.next();
         let check = told(check::check(&run, &driven, &ending, &watch), || teller.tell()).await;
         Ok(LoadResult::of(&run, &driven, started_at, check))

@@ -19,6 +19,9 @@ pub(crate) struct ServeArgs {
     /// Seconds that running requests get to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
+    /// Stop as after SIGTERM when stdin ends: for a program that starts servers and must not leave any behind
+    #[arg(long)]
+    pub(crate) stop_with_stdin: bool,
 }
 
 /// The token between servers.

@@ -6,7 +6,6 @@ use bookstore::load::{
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
-    fs::OpenOptions,
     io::{self, IsTerminal as _},
     path::Path,
     process::ExitCode,
@@ -16,7 +15,7 @@ use std::{
 
 use super::{
     Failure, NOT_EXECUTED, REFUSED, UNKNOWN,
-    output::{Columns, counted, grouped, print, print_json, table},
+    output::{Columns, counted, grouped, print, print_json, table, writable},
 };
 use crate::{cli::LoadArgs, config};
 
@@ -24,7 +23,7 @@ use crate::{cli::LoadArgs, config};
 pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
     let load = checked(args)?;
     if let Some(file) = &args.report {
-        writable(file)?;
+        writable("--report", file)?;
     }
     let (stop, teller) = (Stop::new(), Teller::start());
     let signals = tokio::spawn(stop_at_signals(stop.clone(), teller.bar.clone()));
@@ -84,11 +83,6 @@ fn mix(args: &LoadArgs) -> Result<Mix, Failure> {
         }
         _ => Err(Failure::Usage("--book and --copies say what a race is about; add --mix race".into())),
     }
-}
-
-fn writable(file: &Path) -> Result<(), Failure> {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
-    opened.map(drop).map_err(|error| Failure::Usage(format!("--report {}: {error}", file.display())))
 }
 
 fn not_written(file: &Path, error: &io::Error) -> Failure {

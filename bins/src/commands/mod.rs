@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod backup;
 mod import;
+mod lab;
 mod load;
 mod output;
 mod serve;
@@ -121,6 +122,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Price(args) => admin::price(&args).await,
         Command::Add(args) => admin::add(args).await,
         Command::Load(args) => load::run(&args).await,
+        Command::Lab(args) => lab::run(&args).await,
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
     }

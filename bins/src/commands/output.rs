@@ -3,7 +3,13 @@
 use bookstore_core::{Book, Order, Topic};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use super::Failure;
 
 /// Writes to stdout. Whoever reads may stop reading (`| head`): then the process ends quietly.
 pub(crate) fn print(text: &str) {
@@ -19,6 +25,12 @@ pub(crate) fn print_json(value: &impl Serialize) {
         if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
     // The domain's own types have string keys only: this cannot fail.
     print(&text.unwrap_or_default());
+}
+
+/// Whether a flag's file can be written, before there is anything to write.
+pub(crate) fn writable(flag: &str, file: &Path) -> Result<(), Failure> {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    opened.map(drop).map_err(|error| Failure::Usage(format!("{flag} {}: {error}", file.display())))
 }
 
 /// The columns of the terminal; `None` if stdout is not one, and nothing need be cut.

@@ -2,11 +2,14 @@
 
 use bookstore::deploy::{self, Metrics, Server, Serving};
 use std::{future::Future, io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+};
 
 use super::{Failure, output::print};
 use crate::{
-    cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs},
+    cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs},
     config,
 };
 
@@ -14,28 +17,28 @@ use crate::{
 pub(super) async fn monolith(args: &MonolithArgs) -> Result<ExitCode, Failure> {
     let config::Checked { listen, mut server } = config::monolith(args)?;
     measure(&mut server.serving)?;
-    run("bookstore", listen, async { Ok(deploy::monolith(server).await?) }).await
+    run("bookstore", listen, &args.serve, async { Ok(deploy::monolith(server).await?) }).await
 }
 
 /// `bookstore catalog`
 pub(super) async fn catalog(args: &CatalogArgs) -> Result<ExitCode, Failure> {
     let config::Checked { listen, mut server } = config::catalog(args)?;
     measure(&mut server.serving)?;
-    run("catalog", listen, async { Ok(deploy::catalog_server(server).await?) }).await
+    run("catalog", listen, &args.serve, async { Ok(deploy::catalog_server(server).await?) }).await
 }
 
 /// `bookstore order --catalog …`
 pub(super) async fn order(args: &OrderArgs) -> Result<ExitCode, Failure> {
     let config::Checked { listen, mut server } = config::order(args)?;
     measure(&mut server.serving)?;
-    run("order", listen, async { Ok(deploy::order_server(server).await?) }).await
+    run("order", listen, &args.serve, async { Ok(deploy::order_server(server).await?) }).await
 }
 
 /// `bookstore frontend`
 pub(super) async fn frontend(args: &FrontendArgs) -> Result<ExitCode, Failure> {
     let config::Checked { listen, mut server } = config::frontend(args)?;
     measure(&mut server.serving)?;
-    run("frontend", listen, async { Ok(deploy::frontend_server(server)?) }).await
+    run("frontend", listen, &args.serve, async { Ok(deploy::frontend_server(server)?) }).await
 }
 
 /// Connections that may wait to be accepted.
@@ -45,12 +48,19 @@ const BACKLOG: u32 = 1024;
 async fn run(
     role: &str,
     listen: SocketAddr,
+    args: &ServeArgs,
     ready: impl Future<Output = Result<Server, Failure>>,
 ) -> Result<ExitCode, Failure> {
     let taken = |error: io::Error| Failure::Failed(port_trouble(listen, &error));
     let socket = bind(listen).map_err(taken)?;
     let stop = stop_signal().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
-    let mut stop = Box::pin(stop);
+    let stdin = stdin_ended(args.stop_with_stdin);
+    let mut stop = Box::pin(async {
+        tokio::select! {
+            () = stop => {}
+            () = stdin => {}
+        }
+    });
     let server = tokio::select! {
         server = ready => server?,
         () = &mut stop => return Ok(ExitCode::SUCCESS),
@@ -104,7 +114,7 @@ fn shown_ip(listen: SocketAddr) -> String {
 
 /// Resolves at SIGTERM or SIGINT; they are caught from the call on.
 #[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
@@ -116,8 +126,28 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
+}
+
+/// Resolves when stdin ends, if that is to count. It ends with whoever holds its other end, however that one ends.
+async fn stdin_ended(counts: bool) {
+    let (send, ended) = oneshot::channel();
+    let read = move || {
+        // What comes is of no interest, and an error is an end, too.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = send.send(());
+    };
+    if !counts {
+        return std::future::pending().await;
+    }
+    // A thread of its own: the runtime would wait for its own threads at the end, and this one may never return.
+    match std::thread::Builder::new().name("stdin".into()).spawn(read) {
+        Ok(_) => drop(ended.await),
+        Err(error) => {
+            tracing::error!(%error, "stdin cannot be watched: stopping");
+        }
+    }
 }
 
 /// Who asks twice does not want to wait.

@@ -21,7 +21,7 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Why an exchange brought no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The connection had ended before the request was written: certainly not executed.
     NotSent,
     /// It ended later.
@@ -30,13 +30,13 @@ pub(super) enum Trouble {
 
 /// An answer with all of its body.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) head: Parts,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) head: Parts,
+    pub(crate) body: Bytes,
 }
 
 /// A connection to a server.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     requests: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<TcpStream>, Full<Bytes>>,
     open: bool,
@@ -44,7 +44,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects to `host:port`.
-    pub(super) async fn open(address: &str) -> io::Result<Self> {
+    pub(crate) async fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (requests, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
@@ -52,12 +52,12 @@ impl Connection {
     }
 
     /// Whether it is not known to have ended.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open && !self.requests.is_closed()
     }
 
     /// Sends one request and reads its whole answer. If this is dropped half-way, the connection must be dropped, too.
-    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Trouble> {
+    pub(crate) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Trouble> {
         let Self { requests, driver, open } = self;
         let mut exchange = pin!(exchange(requests, request));
         poll_fn(|cx| {

@@ -87,6 +87,8 @@ pub enum Mix {
     Shopping,
     /// TPC-W's ordering mix: much buying.
     Ordering,
+    /// A search by topic, a look at a book and a purchase, each a third.
+    Even,
     /// Everybody buys one copy after the other of one book, until it is sold out.
     Race(Prize),
     /// Everybody looks at a book (`GET /info/{id}`), and with this chance buys it then, if it is in stock.
@@ -124,6 +126,7 @@ impl Mix {
             Self::Browsing => 0,
             Self::Shopping => 1,
             Self::Ordering => 2,
+            Self::Even => return even(),
             Self::Race(_) => return vec![Share { operation: Operation::Purchase, percent: 100.0 }],
             Self::Chance(_) => return vec![Share { operation: Operation::Book, percent: 100.0 }],
         };
@@ -143,12 +146,18 @@ impl Mix {
     }
 }
 
+fn even() -> Vec<Share> {
+    let third = |operation| Share { operation, percent: 100.0 / 3.0 };
+    [Operation::SearchTopic, Operation::Book, Operation::Purchase].map(third).into()
+}
+
 impl fmt::Display for Mix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Browsing => f.write_str("browsing"),
             Self::Shopping => f.write_str("shopping"),
             Self::Ordering => f.write_str("ordering"),
+            Self::Even => f.write_str("even"),
             Self::Race(Prize::Copies(copies)) => write!(f, "race={copies}"),
             Self::Race(Prize::Book(book)) => write!(f, "race=book:{book}"),
             Self::Chance(chance) => write!(f, "p={chance}"),
@@ -162,7 +171,7 @@ impl FromStr for Mix {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "{text:?} is not a mix; use browsing, shopping, ordering, p=CHANCE (for example p=0.2), race, race=COPIES \
+                "{text:?} is not a mix; use browsing, shopping, ordering, even, p=CHANCE (for example p=0.2), race, race=COPIES \
                  (for example race=500) or race=book:ID (for example race=book:3)"
             )
         };
@@ -171,6 +180,7 @@ impl FromStr for Mix {
             ("browsing", None) => Ok(Self::Browsing),
             ("shopping", None) => Ok(Self::Shopping),
             ("ordering", None) => Ok(Self::Ordering),
+            ("even", None) => Ok(Self::Even),
             ("p", Some(value)) => {
                 let chance = value.parse().map_err(|_| bad())?;
                 if (0.0..=1.0).contains(&chance) {
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_mix_is_read_as_it_is_written() {
-        for text in ["browsing", "shopping", "ordering", "p=0.2", "race=1000", "race=book:7"] {
+        for text in ["browsing", "shopping", "ordering", "even", "p=0.2", "race=1000", "race=book:7"] {
             assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
         }
         assert_eq!("race".parse(), Ok(Mix::Race(Prize::Copies(1000))));

@@ -2,15 +2,20 @@
 
 use std::fmt::Write as _;
 
-/// The drawing, in SVG units.
-const WIDTH: f64 = 860.0;
+/// How wide a drawing is, in SVG units: one that takes the whole page, and one that has another one beside it.
+pub(crate) const WIDE: f64 = 860.0;
+pub(crate) const HALF: f64 = 520.0;
 const HEIGHT: f64 = 300.0;
-/// What is left free for labels: left, right, top, bottom.
-const MARGIN: [f64; 4] = [74.0, 16.0, 12.0, 44.0];
+/// Lines of so few points show each of them.
+const DOTS_MAX: usize = 10;
+/// What is left free for labels: right, top, bottom; and left, where a narrow drawing has larger letters on a phone.
+const MARGIN: [f64; 3] = [16.0, 12.0, 44.0];
+const LEFT: f64 = 74.0;
+const LEFT_HALF: f64 = 92.0;
 
 /// How values become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub(crate) enum Scale {
     /// Evenly.
     Linear,
     /// By their logarithm.
@@ -31,18 +36,18 @@ impl Scale {
 
 /// One axis.
 #[derive(Debug)]
-pub(super) struct Axis {
-    pub(super) label: &'static str,
-    pub(super) scale: Scale,
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub(crate) struct Axis {
+    pub(crate) label: &'static str,
+    pub(crate) scale: Scale,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
     /// Where the lines are, and what stands beside them.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
     /// From zero to at least `most`, with about six round ticks.
-    pub(super) fn linear(label: &'static str, most: f64, shown: impl Fn(f64) -> String) -> Self {
+    pub(crate) fn linear(label: &'static str, most: f64, shown: impl Fn(f64) -> String) -> Self {
         let most = if most > 0.0 { most } else { 1.0 };
         let rough = most / 6.0;
         let decade = 10f64.powf(rough.log10().floor());
@@ -55,7 +60,7 @@ impl Axis {
     }
 
     /// Around `low` and `high`, with ticks at 1, 2 and 5 times the powers of ten, or at the powers alone.
-    pub(super) fn log(label: &'static str, low: f64, high: f64, shown: impl Fn(f64) -> String) -> Self {
+    pub(crate) fn log(label: &'static str, low: f64, high: f64, shown: impl Fn(f64) -> String) -> Self {
         let (low, high) = (low.max(1.0), high.max(low.max(1.0) * 1.01));
         let steps: Vec<f64> = (0..12).flat_map(|decade| [1.0, 2.0, 5.0].map(|by| by * 10f64.powi(decade))).collect();
         let low = steps.iter().copied().rfind(|step| *step <= low).unwrap_or(low);
@@ -68,14 +73,14 @@ impl Axis {
     }
 
     /// Percentiles up to `high`.
-    pub(super) fn nines(label: &'static str, high: f64) -> Self {
+    pub(crate) fn nines(label: &'static str, high: f64) -> Self {
         let all = [0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 99.999, 99.9999];
         let ticks = all.into_iter().filter(|at| *at <= high).map(|at| (at, format!("{at} %"))).collect();
         Self { label, scale: Scale::Nines, low: 0.0, high: high.max(50.0), ticks }
     }
 
     /// The part of the axis that lies before `value`.
-    fn part(&self, value: f64) -> f64 {
+    pub(crate) fn part(&self, value: f64) -> f64 {
         let [low, high, at] = [self.low, self.high, value].map(|value| self.scale.place(value));
         if high > low { ((at - low) / (high - low)).clamp(0.0, 1.0) } else { 0.5 }
     }
@@ -83,35 +88,38 @@ impl Axis {
 
 /// One line.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) name: String,
+pub(crate) struct Line {
+    pub(crate) name: String,
     /// Its colour: `--line-N` of the style sheet.
-    pub(super) colour: usize,
+    pub(crate) colour: usize,
     /// Values; where there is none the line is broken.
-    pub(super) points: Vec<(f64, Option<f64>)>,
+    pub(crate) points: Vec<(f64, Option<f64>)>,
 }
 
 /// A chart.
 #[derive(Debug)]
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
-    pub(super) lines: Vec<Line>,
-    /// A part of the x axis that does not count, and why.
-    pub(super) shade: Option<(f64, &'static str)>,
+pub(crate) struct Chart {
+    pub(crate) title: &'static str,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) lines: Vec<Line>,
+    /// [`WIDE`] or [`HALF`].
+    pub(crate) width: f64,
+    /// A part of the x axis that is different, from where to where, and why.
+    pub(crate) shade: Option<(f64, f64, &'static str)>,
     /// Stretches of the x axis, and what they say when pointed at.
-    pub(super) hints: Vec<(f64, f64, String)>,
+    pub(crate) hints: Vec<(f64, f64, String)>,
 }
 
 impl Chart {
     /// The chart with its legend.
-    pub(super) fn html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let mut html = format!("<figure>\n<figcaption>{}</figcaption>\n", escaped(self.title));
         html.push_str(&self.legend());
         let _ = writeln!(
             html,
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+            "<svg viewBox=\"0 0 {} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+            self.width,
             escaped(self.title)
         );
         self.draw_shade(&mut html);
@@ -127,25 +135,29 @@ impl Chart {
         for line in &self.lines {
             let _ = write!(html, "<li><i class=\"line-{}\"></i>{}</li>", line.colour, escaped(&line.name));
         }
-        if let Some((_, why)) = self.shade {
+        if let Some((.., why)) = self.shade {
             let _ = write!(html, "<li><i class=\"shade\"></i>{}</li>", escaped(why));
         }
         html.push_str("</ul>\n");
         html
     }
 
+    fn left(&self) -> f64 {
+        if self.width < WIDE { LEFT_HALF } else { LEFT }
+    }
+
     fn x(&self, value: f64) -> f64 {
-        MARGIN[0] + self.x.part(value) * (WIDTH - MARGIN[0] - MARGIN[1])
+        self.left() + self.x.part(value) * (self.width - self.left() - MARGIN[0])
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - MARGIN[3] - self.y.part(value) * (HEIGHT - MARGIN[2] - MARGIN[3])
+        HEIGHT - MARGIN[2] - self.y.part(value) * (HEIGHT - MARGIN[1] - MARGIN[2])
     }
 
     fn draw_shade(&self, svg: &mut String) {
-        let Some((until, why)) = self.shade else { return };
-        let (left, top) = (MARGIN[0], MARGIN[2]);
-        let (width, height) = (self.x(until) - left, HEIGHT - MARGIN[2] - MARGIN[3]);
+        let Some((from, until, why)) = self.shade else { return };
+        let (left, top) = (self.x(from), MARGIN[1]);
+        let (width, height) = (self.x(until) - left, HEIGHT - MARGIN[1] - MARGIN[2]);
         let _ = writeln!(
             svg,
             "<rect class=\"shade\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{}</title></rect>",
@@ -154,7 +166,7 @@ impl Chart {
     }
 
     fn draw_axes(&self, svg: &mut String) {
-        let (left, right, top, bottom) = (MARGIN[0], WIDTH - MARGIN[1], MARGIN[2], HEIGHT - MARGIN[3]);
+        let (left, right, top, bottom) = (self.left(), self.width - MARGIN[0], MARGIN[1], HEIGHT - MARGIN[2]);
         for (value, label) in &self.y.ticks {
             let (y, text_x, text_y) = (self.y(*value), left - 8.0, self.y(*value) + 4.0);
             let _ = write!(svg, "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>");
@@ -203,10 +215,15 @@ impl Chart {
         if !path.is_empty() {
             let _ = writeln!(svg, "<path class=\"line line-{}\" d=\"{path}\"/>", line.colour);
         }
+        if line.points.len() <= DOTS_MAX {
+            let dot = |(x, y): &(f64, Option<f64>)| y.map(|y| format!("M{:.1} {:.1}h0.01", self.x(*x), self.y(y)));
+            let dots: String = line.points.iter().filter_map(dot).collect();
+            let _ = writeln!(svg, "<path class=\"line dots line-{}\" d=\"{dots}\"/>", line.colour);
+        }
     }
 
     fn draw_hints(&self, svg: &mut String) {
-        let (top, height) = (MARGIN[2], HEIGHT - MARGIN[2] - MARGIN[3]);
+        let (top, height) = (MARGIN[1], HEIGHT - MARGIN[1] - MARGIN[2]);
         for (from, to, hint) in &self.hints {
             let (x, width) = (self.x(*from), (self.x(*to) - self.x(*from)).max(1.0));
             let _ = writeln!(
@@ -219,7 +236,7 @@ impl Chart {
 }
 
 /// Text that is safe between tags and in quotes.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -261,8 +278,9 @@ mod tests {
         let line =
             Line { name: "a<b".into(), colour: 0, points: vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(2.0))] };
         let (x, y) = (Axis::linear("s", 2.0, |at| at.to_string()), Axis::linear("n", 2.0, |at| at.to_string()));
-        let html = Chart { title: "t", x, y, lines: vec![line], shade: None, hints: Vec::new() }.html();
-        assert_eq!(html.matches("h0.01").count(), 2);
+        let html = Chart { title: "t", x, y, lines: vec![line], width: WIDE, shade: None, hints: Vec::new() }.html();
+        // Two pieces, and a dot for each point.
+        assert_eq!(html.matches("h0.01").count(), 4);
         assert!(html.contains("a&lt;b") && !html.contains("a<b"));
     }
 }

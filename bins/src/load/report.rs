@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use super::{
     Check, Latency, LoadResult, Mix, Moment, Numbers, Pace, Reason, Verdict,
-    plot::{Axis, Chart, Line, escaped},
+    plot::{Axis, Chart, Line, WIDE, escaped},
     text::{grouped, many, shown_rate, shown_us},
 };
 
-const STYLE: &str = include_str!("report.css");
+/// The style sheet.
+pub(crate) const STYLE: &str = include_str!("report.css");
 
 impl LoadResult {
     /// This result as one self-contained HTML file.
@@ -167,7 +168,7 @@ impl LoadResult {
         let values = || all().filter_map(|point| point.1);
         let y = Axis::log("latency", values().fold(f64::MAX, f64::min), values().fold(1.0, f64::max), shown_tick);
         let x = Axis::nines("percentile of the operations", all().map(|point| point.0).fold(50.0, f64::max));
-        Chart { title: "Latency by percentile", x, y, lines, shade: None, hints: Vec::new() }
+        Chart { title: "Latency by percentile", x, y, lines, width: WIDE, shade: None, hints: Vec::new() }
     }
 
     fn throughput_over_time(&self) -> Chart {
@@ -210,7 +211,7 @@ impl LoadResult {
         let mut x = Axis::linear("seconds since the start", end, |at| format!("{at}"));
         x.high = end;
         x.ticks.retain(|tick| tick.0 <= end);
-        let shade = (self.warmup_seconds > 0.0).then_some((self.warmup_seconds.min(end), "warm-up, not measured"));
+        let shade = (self.warmup_seconds > 0.0).then_some((0.0, self.warmup_seconds.min(end), "warm-up, not measured"));
         let hint = |moment: &Moment| {
             let us = |us: Option<u64>| us.map_or("–".to_owned(), shown_us);
             let text = format!(
@@ -226,7 +227,7 @@ impl LoadResult {
             );
             (moment.at_seconds, moment.at_seconds + moment.seconds, text)
         };
-        Chart { title, x, y, lines, shade, hints: self.timeline.iter().map(hint).collect() }
+        Chart { title, x, y, lines, width: WIDE, shade, hints: self.timeline.iter().map(hint).collect() }
     }
 
     fn write_race(&self, html: &mut String) {
@@ -338,7 +339,8 @@ impl Check {
     }
 }
 
-fn class(verdict: Verdict) -> &'static str {
+/// The style of a verdict.
+pub(crate) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Kept => "kept",
         Verdict::Incomplete => "incomplete",
@@ -376,7 +378,8 @@ fn shown_seconds(seconds: f64) -> String {
     }
 }
 
-fn shown_tick(us: f64) -> String {
+/// A latency as it stands beside an axis.
+pub(crate) fn shown_tick(us: f64) -> String {
     let us = whole(us);
     match us {
         0..1_000 => format!("{us} µs"),
@@ -386,11 +389,11 @@ fn shown_tick(us: f64) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for the eye")]
-fn float(number: u64) -> f64 {
+pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-fn whole(number: f64) -> u64 {
+pub(crate) fn whole(number: f64) -> u64 {
     number.round() as u64
 }

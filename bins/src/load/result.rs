@@ -117,6 +117,9 @@ pub struct OperationNumbers {
 /// Latencies in microseconds, to three digits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
+    /// The mean.
+    #[serde(default)]
+    pub mean_us: f64,
     /// The median.
     pub p50_us: u64,
     /// Nine in ten were at most this.
@@ -147,7 +150,7 @@ impl Latency {
         let carries = |percent: &f64| *percent == 0.0 || (100.0 - percent) * latencies.len() as f64 > 99.9;
         let curve = CURVE.into_iter().filter(carries).map(|percent| (percent, at(percent))).collect();
         let [p50_us, p90_us, p99_us, p999_us] = [50.0, 90.0, 99.0, 99.9].map(at);
-        Some(Self { p50_us, p90_us, p99_us, p999_us, max_us: latencies.max(), curve })
+        Some(Self { mean_us: latencies.mean(), p50_us, p90_us, p99_us, p999_us, max_us: latencies.max(), curve })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// A number with its thousands apart: `60,638`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A rate, to three digits or to the unit: `0.25`, `12.3`, `60,638`.
-pub(super) fn shown_rate(per_second: f64) -> String {
+pub(crate) fn shown_rate(per_second: f64) -> String {
     match per_second {
         rate if rate >= 99.95 => grouped(rounded(rate)),
         rate if rate >= 9.995 => format!("{rate:.1}"),
@@ -45,12 +45,12 @@ pub fn shown_us(us: u64) -> String {
 }
 
 /// The word that goes with a number.
-pub(super) fn plural(number: u64, one: &'static str, more: &'static str) -> &'static str {
+pub(crate) fn plural(number: u64, one: &'static str, more: &'static str) -> &'static str {
     if number == 1 { one } else { more }
 }
 
 /// A number and its word: `1 book`, `2,000 books`.
-pub(super) fn many(number: u64, one: &'static str, more: &'static str) -> String {
+pub(crate) fn many(number: u64, one: &'static str, more: &'static str) -> String {
     format!("{} {}", grouped(number), plural(number, one, more))
 }
 
