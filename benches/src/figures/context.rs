@@ -100,7 +100,17 @@ impl Context {
 fn build(target: &Path) -> Outcome<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--package", "bookstore", "--bin", "bookstore"]);
+    // Both packages, so that the dependencies are built once, with the features that this program has them with.
+    command.args([
+        "build",
+        "--locked",
+        "--package",
+        "bookstore",
+        "--package",
+        "bookstore-benches",
+        "--bin",
+        "bookstore",
+    ]);
     if target.ends_with("release") {
         command.arg("--release");
     } else {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{
     context::{Context, Outcome},
     in_process,
-    report::{Bound, Chart, Line, Samples, Section, Table},
+    report::{Bound, Chart, Line, Samples, Section, Table, grouped},
 };
 
 /// Tasks of the measured races.
@@ -34,14 +34,12 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
         }
     };
     let entries = ledger(context, &mut section)?;
-    show(&mut section, "a ledger of 10,000,000 entries, against 10,000", Some(0.85), entries);
-    show(&mut section, "1,000,000 books, against 1,000", Some(0.85), books(context)?);
-    show(
-        &mut section,
-        "random (v4) ids with 1,000,000 such orders stored, against time-ordered (v7) ids",
-        None,
-        ids(context)?,
-    );
+    // A short try is smaller.
+    let [many, few] = [10_000_000, 1_000_000].map(|count| grouped(context.count(count)));
+    show(&mut section, &format!("a ledger of {many} entries, against 10,000"), Some(0.85), entries);
+    show(&mut section, &format!("{few} books, against 1,000"), Some(0.85), books(context)?);
+    let what = format!("random (v4) ids with {few} such orders stored, against time-ordered (v7) ids");
+    show(&mut section, &what, None, ids(context)?);
     section.tables.push(table);
     Ok(section)
 }

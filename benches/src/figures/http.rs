@@ -11,7 +11,7 @@ use super::{
     bare::Answers,
     context::{Context, Outcome},
     process::{Server, raw},
-    report::{Bound, Samples, Section, Table, shown, shown_us},
+    report::{Bound, Samples, Section, Table, grouped, shown, shown_us},
 };
 
 /// Keep-alive connections.
@@ -63,12 +63,12 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     section.tables.push(searches(context, shop.address)?);
     let (resident, most) = shop.resident_mb()?;
     let mut table = Table::new("The server's process after all that", &["what", "value"]);
-    table.row(["books".into(), books.to_string()]);
+    table.row(["books".into(), grouped(books)]);
     table.row(["purchases per batch, that is, per flush".into(), shown(purchases / batches)]);
     table.row(["resident memory, now and at most".into(), format!("{resident:.0} MB, {most:.0} MB")]);
     section.tables.push(table);
     section.target(
-        format!("resident memory at most, with {books} books under this load, MB"),
+        format!("resident memory at most, with {} books under this load, MB", grouped(books)),
         Bound::AtMost(RESIDENT_MAX_MB),
         &Samples::one(most),
     );
@@ -135,7 +135,7 @@ fn searches(context: &Context, shop: SocketAddr) -> Outcome<Table> {
         ("one topic's first page", topic_searches(books)),
         ("two words in title, author or subjects", word_searches(books, 1_000)),
     ];
-    let caption = format!("Searches in {} books", books.len());
+    let caption = format!("Searches in {} books", grouped(books.len() as u64));
     let mut table = Table::new(caption, &["search", "connections", "answers/s", "p50", "p99"]);
     for (what, paths) in kinds {
         let ask = Ask::Paths(Arc::new(paths));

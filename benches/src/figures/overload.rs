@@ -28,6 +28,9 @@ const OTHER_FILES: usize = 100;
 
 pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     let mut section = Section::new("overload");
+    if section.environment.cores < 2 || Command::new("taskset").arg("--version").output().is_err() {
+        return Err("overload needs two cores, and taskset (util-linux) to give the server one of them".into());
+    }
     let folder = context.scratch()?;
     let store = folder.path().join("shop.db");
     context.runtime.block_on(shop::prepare(&store, (1..=ZIPF_BOOKS).map(|n| plain(n, PLENTY))));
@@ -55,7 +58,8 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     }
     let [mut goodput, mut most] = [Samples::default(), Samples::default()];
     for _ in 0..context.rounds().min(3) {
-        most.push(closed()?);
+        // The most that it sold just before, in whatever way.
+        most.push(closed()?.max(open(1.0)?.rate()).max(open(2.0)?.rate()));
         let tally = open(4.0)?;
         goodput.push(tally.rate());
         runs.push((4.0, tally));
@@ -66,13 +70,13 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     table.row([before, after, peak].map(|mb| format!("{mb:.0} MB")));
     section.tables.push(table);
     section.keep("goodput at four times the rate", &goodput);
-    section.keep("closed loop, 256 connections", &most);
+    section.keep("the most just before: 256 connections, or an open loop at once or twice the rate", &most);
     section.target("goodput at four times the sustainable rate / the most", Bound::AtLeast(0.9), &goodput.per(&most));
-    let answered: u64 = runs.iter().map(|(_, tally)| tally.others + tally.failed).sum();
+    let strange: u64 = runs.iter().map(|(_, tally)| tally.others + tally.failed).sum();
     section.target(
         "requests answered neither with an order nor with 503 and Retry-After",
         Bound::AtMost(0.0),
-        &Samples::one(answered as f64),
+        &Samples::one(strange as f64),
     );
     Ok(section)
 }

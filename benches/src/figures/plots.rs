@@ -1,7 +1,12 @@
 //! The plots, as SVG.
 
 use plotters::{
-    coord::{Shift, types::RangedCoordf64},
+    coord::{
+        Shift,
+        cartesian::Cartesian2d,
+        ranged1d::{AsRangedCoord, ValueFormatter},
+        types::RangedCoordf64,
+    },
     prelude::*,
 };
 use std::{fs, ops::Range, path::Path};
@@ -47,8 +52,8 @@ fn lines(chart: &Chart) -> Outcome<String> {
 
 fn draw<X>(chart: &Chart, area: &DrawingArea<SVGBackend<'_>, Shift>, y_most: f64, x: X) -> Outcome<()>
 where
-    X: plotters::coord::ranged1d::AsRangedCoord<Value = f64>,
-    X::CoordDescType: plotters::coord::ranged1d::ValueFormatter<f64> + Ranged<ValueType = f64>,
+    X: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64> + Ranged<ValueType = f64>,
 {
     let mut context = ChartBuilder::on(area)
         .caption(&chart.title, (FONT, 17))
@@ -67,7 +72,7 @@ where
     }
     if chart.lines.len() > 1 {
         let mut labels = context.configure_series_labels();
-        labels.position(SeriesLabelPosition::LowerRight).border_style(BLACK.mix(0.3)).background_style(WHITE.mix(0.85));
+        labels.position(SeriesLabelPosition::UpperLeft).border_style(BLACK.mix(0.3)).background_style(WHITE.mix(0.85));
         labels.label_font((FONT, 13)).draw()?;
     }
     Ok(())
@@ -124,7 +129,6 @@ fn bars(targets: &[&Target]) -> Outcome<String> {
 }
 
 type Plane = Cartesian2d<RangedCoordf64, RangedCoordf64>;
-use plotters::coord::cartesian::Cartesian2d;
 
 fn label(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
@@ -137,7 +141,7 @@ fn label(
         if what.len() < target.what.len() {
             what.push('…');
         }
-        area.draw(&Text::new(what, (10, y - 8), (FONT, 12)))?;
+        area.draw(&Text::new(what, (10, y - 2), (FONT, 12)))?;
     }
     Ok(())
 }

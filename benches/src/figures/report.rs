@@ -217,6 +217,14 @@ pub(crate) fn shown(value: f64) -> String {
     }
 }
 
+/// A whole number with commas between the thousands.
+pub(crate) fn grouped(n: u64) -> String {
+    match n / 1000 {
+        0 => n.to_string(),
+        thousands => format!("{},{:03}", grouped(thousands), n % 1000),
+    }
+}
+
 /// Microseconds, in the unit that suits them.
 pub(crate) fn shown_us(us: f64) -> String {
     if us >= 9_995.0 {

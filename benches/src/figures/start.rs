@@ -11,7 +11,7 @@ use super::{
     context::{Context, Outcome},
     http::{CONNECTIONS, THREADS},
     process::Server,
-    report::{Bound, Samples, Section, Table},
+    report::{Bound, Samples, Section, Table, grouped},
 };
 
 const STARTS: usize = 9;
@@ -34,7 +34,8 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     Crowd::connect(busy.address, CONNECTIONS, THREADS, Ask::PurchaseUniform(books))?.run_requests(orders / 20);
     busy.kill()?;
     let killed = starts(context, &store, |mut server| server.kill())?;
-    let caption = format!("From exec to a 200 from /readyz, with {books} books and {orders} orders");
+    let caption =
+        format!("From exec to a 200 from /readyz, with {} books and {} orders", grouped(books), grouped(orders));
     let mut table = Table::new(caption, &["after", "median (least–most)"]);
     for (after, samples) in [("a clean stop", &clean), ("kill -9 during purchases", &killed)] {
         table.row([after.into(), format!("{} ms", samples.shown())]);
