@@ -27,6 +27,8 @@ pub struct Deployed {
 
 /// Room for more buyers than a real server lets in at once: here the queue itself is measured.
 const CROWD_MAX: usize = 8192;
+/// Books that a frontend keeps in memory: as many as the executable's.
+const CACHED_BOOKS: usize = 10_000;
 
 impl Deployed {
     /// Starts servers with a ledger in memory, or in a SQLite file in `folder`, and lists these books.
@@ -73,7 +75,7 @@ async fn three(ledger: StoreUrl, copy: StoreUrl, serving: Serving) -> Deployed {
     };
     let (orders, second) = run(deploy::order_server(order).await.expect("the store opens")).await;
     let orders = vec![format!("http://{orders}")];
-    let frontend = FrontendServer { catalog, orders, server_token: None, serving };
+    let frontend = FrontendServer { catalog, orders, cache_books_max: CACHED_BOOKS, server_token: None, serving };
     let (address, third) = run(deploy::frontend_server(frontend).expect("good addresses")).await;
     Deployed { address, servers: vec![first, second, third] }
 }

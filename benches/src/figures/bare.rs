@@ -1,7 +1,7 @@
 //! The bare server: hyper alone, which parses the same requests and answers the same bytes, and stores nothing.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ async fn answer(request: Request<Incoming>, answers: Arc<Parsed>) -> Result<Resp
     }
     let key = request.headers().get("idempotency-key").and_then(|key| Uuid::try_parse_ascii(key.as_bytes()).ok());
     if request.method() == Method::POST && known(purchase) && key.is_some() {
-        let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
         if serde_json::from_slice(&body).is_ok_and(|Purchase { quantity }| quantity > 0) {
             return Ok(answers.purchase.clone());
         }

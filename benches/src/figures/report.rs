@@ -80,7 +80,7 @@ fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
-    let scale = 10f64.powi(4 - 1 - value.abs().log10().floor().max(-6.0) as i32);
+    let scale = 10f64.powf(3.0 - value.abs().log10().floor().max(-6.0));
     (value * scale).round() / scale
 }
 
