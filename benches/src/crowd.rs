@@ -122,13 +122,7 @@ impl Crowd {
         let worker = |nth: usize| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let own = connections / threads + usize::from(nth < connections % threads);
-            let connections = runtime.block_on(async {
-                let mut all = Vec::with_capacity(own);
-                for _ in 0..own {
-                    all.push(Connection::open(server).await?);
-                }
-                io::Result::Ok(all)
-            });
+            let connections = runtime.block_on(connected(server, own));
             io::Result::Ok(Worker { runtime, connections: connections? })
         };
         let workers = (0..threads).map(worker).collect::<io::Result<_>>()?;
@@ -174,6 +168,21 @@ impl Crowd {
         });
         sums.into_iter().fold(Sums::default(), Sums::plus).tally(time)
     }
+}
+
+/// Connections that may be under way at once: a server's backlog holds several times as many.
+const CONNECTING_MAX: usize = 128;
+
+async fn connected(server: SocketAddr, connections: usize) -> io::Result<Vec<Connection>> {
+    let mut connected = Vec::with_capacity(connections);
+    while connected.len() < connections {
+        let some = CONNECTING_MAX.min(connections - connected.len());
+        let connecting: Vec<_> = (0..some).map(|_| tokio::spawn(Connection::open(server))).collect();
+        for connection in connecting {
+            connected.push(connection.await.expect("connecting does not panic")?);
+        }
+    }
+    Ok(connected)
 }
 
 impl Worker {
