@@ -23,6 +23,9 @@ const COLOURS: [RGBColor; 4] =
 
 /// Draws every chart, and how far each target is reached.
 pub(crate) fn write(results: &Results, folder: &Path) -> Outcome<()> {
+    if results.sections.is_empty() {
+        return Ok(());
+    }
     fs::create_dir_all(folder)?;
     for chart in results.sections.iter().flat_map(|section| &section.charts) {
         fs::write(folder.join(format!("{}.svg", chart.file)), lines(chart)?)?;

@@ -25,7 +25,9 @@ impl Results {
     }
 
     pub(crate) fn save(&self, folder: &Path) -> Outcome<()> {
-        Ok(fs::write(folder.join(FILE), serde_json::to_string_pretty(self)? + "\n")?)
+        // A line for each section.
+        let lines = self.sections.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        Ok(fs::write(folder.join(FILE), format!("{{\"sections\":[\n{}\n]}}\n", lines.join(",\n")))?)
     }
 
     /// Takes the place of the section's last results.
