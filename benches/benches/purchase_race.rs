@@ -20,6 +20,10 @@ use criterion::{
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Runtime;
 
+// As the executable.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tasks, or connections, that buy at the same time.
 const BUYERS: [u64; 5] = [1, 16, 256, 1024, 4096];
 const BOOKS: u64 = race::ZIPF_BOOKS;

@@ -14,7 +14,7 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "in-process",
         "In process",
         "Purchases through `OrderService` on SQLite, every acknowledged one flushed, wired as the executable wires the shop in one \
-         process. The **raw ceiling** is the same ledger's rows, into the same tables, by bare prepared statements of 64 rows in \
+         process, and with its allocator. The **raw ceiling** is the same ledger's rows, into the same tables, by bare prepared statements of 64 rows in \
          transactions of 4,096, WAL, `synchronous=FULL`, with ids and texts drawn before and nothing else done: no check of \
          stock, no queue, no answer. Ceiling and shop alternate; a share is of the ceiling just before it.",
     ),
@@ -24,7 +24,7 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "The executable, a bare hyper server and the load generator are three processes on the same cores; the generator is the same \
          for both servers: 256 keep-alive connections, each with one request at a time and a fresh version 7 `Idempotency-Key` for \
          every purchase. The bare server parses the same request (method, path, key, JSON body) and answers the same bytes, but \
-         stores nothing. The load generator's share of the processors is the same on both sides, so the last two columns say \
+         stores nothing; it has the same allocator. The load generator's share of the processors is the same on both sides, so the last two columns say \
          what a request costs the server alone.",
     ),
     (
