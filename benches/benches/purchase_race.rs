@@ -1,78 +1,161 @@
-//! Purchases a second, when all buy at once: one hot book or 10,000, in memory or durable in SQLite, called directly or
-//! over HTTP; beside them the textbook design, whose oversells are counted.
+//! Purchases a second, when all buy at once: how many buyers, which books, in memory or durable in SQLite, called directly,
+//! over HTTP, or through three servers; beside them the raw ceiling and two other designs.
+//!
+//! The servers run in this process, on loopback. `figures` measures real processes.
 
 use bookstore_benches::{
-    race::{self, Seller, Wanted},
-    shop::{Served, Shop, Store},
+    atomic::Atomic,
+    catalogue::{PLENTY, plain},
+    ceiling::{self, Ceiling},
+    crowd::{Ask, Crowd},
+    deployed::{Deployed, Shape},
+    race::{self, Ids, Seller, Until, Wanted},
+    shop::{Shop, Store},
     textbook::Textbook,
 };
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+    measurement::WallTime,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Runtime;
 
-/// Tasks that buy at the same time.
-const BUYERS: u64 = 256;
-const PLENTY: u32 = 1_000_000_000;
-const SHAPES: [(&str, Wanted); 2] = [("hot", Wanted::Hot), ("10000", Wanted::Uniform(10_000))];
+// As the executable.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn race(criterion: &mut Criterion) {
+/// Tasks, or connections, that buy at the same time.
+const BUYERS: [u64; 5] = [1, 16, 256, 1024, 4096];
+const BOOKS: u64 = race::ZIPF_BOOKS;
+const SHAPES: [Wanted; 3] = [Wanted::Hot, Wanted::Zipf, Wanted::Uniform(BOOKS)];
+/// An iteration is one purchase of every buyer, and at least so many purchases.
+const PURCHASES_MIN: u64 = 64;
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+fn races(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let mut group = criterion.benchmark_group("purchase_race");
-    group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(4));
-    for (shape, wanted) in SHAPES {
-        for store in [Store::Memory, Store::Sqlite] {
-            let folder = tempfile::tempdir().expect("a folder");
-            let shop = runtime.block_on(Shop::open(store, folder.path(), wanted.books(), PLENTY));
-            let direct: Arc<dyn Seller> = Arc::new(Arc::clone(&shop.orders));
-            let mut measure = |transport: &str, seller: &Arc<dyn Seller>| {
-                let id = BenchmarkId::new(format!("{}/{transport}", store.name()), shape);
-                group.bench_function(id, |bencher| {
-                    bencher.iter_custom(|purchases| {
-                        let run = race::run(Arc::clone(seller), wanted, BUYERS, purchases);
-                        runtime.block_on(run).elapsed
-                    });
-                });
-            };
-            measure("in-process", &direct);
-            let served = runtime.block_on(Served::start(&shop));
-            let remote: Arc<dyn Seller> = Arc::new(served.client());
-            measure("http", &remote);
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        let textbook = Textbook::open(&folder.path().join("textbook.db"), wanted.books(), PLENTY);
-        let textbook: Arc<dyn Seller> = Arc::new(textbook);
-        group.bench_function(BenchmarkId::new("textbook/in-process", shape), |bencher| {
-            bencher.iter_custom(|purchases| {
-                let run = race::run(Arc::clone(&textbook), wanted, BUYERS, purchases);
-                runtime.block_on(run).elapsed
-            });
-        });
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(700));
+    for sqlite in [false, true] {
+        in_process(&mut group, &runtime, sqlite);
+        over_http(&mut group, &runtime, sqlite, Shape::OneServer);
+        over_http(&mut group, &runtime, sqlite, Shape::ThreeServers);
     }
+    others(&mut group, &runtime);
     group.finish();
     runtime.block_on(oversells());
 }
 
-/// 100 copies, 300 buyers at once: what each design sells.
-async fn oversells() {
-    const COPIES: u32 = 100;
-    const PURCHASES: u64 = 300;
+fn name(sqlite: bool) -> &'static str {
+    if sqlite { "sqlite" } else { "memory" }
+}
+
+fn per_iteration(buyers: u64) -> u64 {
+    buyers.max(PURCHASES_MIN)
+}
+
+fn race<S: Seller>(group: &mut Group<'_>, runtime: &Runtime, name: &str, seller: &Arc<S>, wanted: Wanted, buyers: u64) {
+    group.throughput(Throughput::Elements(per_iteration(buyers)));
+    group.bench_function(BenchmarkId::new(format!("{name}/{wanted}"), buyers), |bencher| {
+        bencher.iter_custom(|rounds| {
+            let until = Until::Purchases(rounds * per_iteration(buyers));
+            runtime.block_on(race::run(seller, wanted, Ids::V7, buyers, until)).elapsed
+        });
+    });
+}
+
+fn in_process(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool) {
     let folder = tempfile::tempdir().expect("a folder");
-    let textbook = Arc::new(Textbook::open(&folder.path().join("textbook.db"), 1, COPIES));
-    let theirs = race::run(Arc::clone(&textbook) as _, Wanted::Hot, BUYERS, PURCHASES).await;
-    let orders = textbook.orders().await;
-    println!(
-        "textbook: {COPIES} copies, {} sold, {orders} orders: {} oversold",
-        theirs.sold,
-        orders - u64::from(COPIES)
-    );
-    for store in [Store::Memory, Store::Sqlite] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let shop = Shop::open(store, folder.path(), 1, COPIES).await;
-        let ours = race::run(Arc::new(Arc::clone(&shop.orders)), Wanted::Hot, BUYERS, PURCHASES).await;
-        println!("{}: {COPIES} copies, {} sold, {} told sold out: 0 oversold", store.name(), ours.sold, ours.sold_out);
-        assert_eq!(ours.sold, u64::from(COPIES), "a copy too many or too few was sold");
+    let store = if sqlite { Store::Sqlite(folder.path().join("shop.db")) } else { Store::Memory };
+    let shop = runtime.block_on(async {
+        let shop = Shop::open(&store);
+        shop.list((1..=BOOKS).map(|n| plain(n, PLENTY))).await;
+        shop
+    });
+    for wanted in SHAPES {
+        for buyers in BUYERS {
+            race(group, runtime, &format!("{}/in-process", name(sqlite)), &shop.orders, wanted, buyers);
+        }
+    }
+    runtime.block_on(shop.close());
+}
+
+fn over_http(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool, shape: Shape) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let books = (1..=BOOKS).map(|n| plain(n, PLENTY)).collect();
+    let deployed = runtime.block_on(Deployed::start(shape, sqlite.then(|| folder.path()), books));
+    let shape = if shape == Shape::OneServer { "http" } else { "three-servers" };
+    for wanted in SHAPES {
+        for buyers in BUYERS {
+            let connections = usize::try_from(buyers).expect("small");
+            let crowd = Crowd::connect(deployed.address, connections, 2, Ask::purchase(wanted));
+            let mut crowd = match crowd {
+                Ok(crowd) => crowd,
+                Err(error) => {
+                    println!(
+                        "skipped {buyers} buyers over HTTP: {error} (both ends of every connection are here; see ulimit -n)"
+                    );
+                    continue;
+                }
+            };
+            group.throughput(Throughput::Elements(per_iteration(buyers)));
+            let id = BenchmarkId::new(format!("{}/{shape}/{wanted}", name(sqlite)), buyers);
+            group.bench_function(id, |bencher| {
+                bencher.iter_custom(|rounds| {
+                    let tally = crowd.run_requests(rounds * per_iteration(buyers));
+                    Duration::from_secs_f64(tally.all_served().expect("every purchase is served").seconds)
+                });
+            });
+        }
     }
 }
 
-criterion_group!(benches, race);
+/// The raw ceiling, the safe design without batches, and the textbook design.
+fn others(group: &mut Group<'_>, runtime: &Runtime) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    for wanted in SHAPES {
+        let mut ceiling = Ceiling::open(&path(&format!("ceiling-{wanted}.db")));
+        group.throughput(Throughput::Elements(ceiling::BATCH as u64));
+        group.bench_function(BenchmarkId::new("ceiling", wanted), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let batches = usize::try_from(rounds).expect("few");
+                ceiling.write(&ceiling::rows(batches * ceiling::BATCH, wanted))
+            });
+        });
+    }
+    let atomic = Arc::new(Atomic::open(&path("atomic.db"), BOOKS, PLENTY));
+    let textbook = Arc::new(Textbook::open(&path("textbook.db"), BOOKS, PLENTY));
+    for wanted in [Wanted::Hot, Wanted::Uniform(BOOKS)] {
+        for buyers in [1, 16, 256] {
+            race(group, runtime, "one-transaction-each", &atomic, wanted, buyers);
+            race(group, runtime, "textbook", &textbook, wanted, buyers);
+        }
+    }
+}
+
+/// 100 copies, 300 purchases at once: what each design sells.
+async fn oversells() {
+    const COPIES: u32 = 100;
+    let folder = tempfile::tempdir().expect("a folder");
+    let textbook = Arc::new(Textbook::open(&folder.path().join("textbook.db"), 1, COPIES));
+    race::run(&textbook, Wanted::Hot, Ids::V7, 256, Until::Purchases(300)).await;
+    let orders = textbook.orders().await;
+    println!("textbook: {COPIES} copies, {orders} orders: {} oversold", orders.saturating_sub(u64::from(COPIES)));
+    for store in [Store::Memory, Store::Sqlite(folder.path().join("shop.db"))] {
+        let shop = Shop::open(&store);
+        shop.list(std::iter::once(plain(1, COPIES))).await;
+        let tally = race::run(&shop.orders, Wanted::Hot, Ids::V7, 256, Until::Purchases(300)).await;
+        assert_eq!(tally.sold, u64::from(COPIES), "a copy too many or too few was sold");
+        println!("{}: {COPIES} copies, {} orders: 0 oversold", name(store != Store::Memory), tally.sold);
+    }
+}
+
+criterion_group!(
+    name = benches;
+    config = Criterion::default().without_plots();
+    targets = races
+);
 criterion_main!(benches);

@@ -1,14 +1,17 @@
-//! Buyers who all buy at once.
+//! Buyers in the shop's own process who all buy at once.
 
-use async_trait::async_trait;
 use bookstore_core::{BookId, Clock as _, Error, Lines, OrderId, OrderService, Result, SystemClock};
 use std::{
+    fmt,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+use uuid::Uuid;
+
+use crate::catalogue::mix;
 
 /// Which books the buyers want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +20,29 @@ pub enum Wanted {
     Hot,
     /// Each purchase wants one of this many books, all alike.
     Uniform(u64),
+    /// One of [`ZIPF_BOOKS`] books: the second is wanted half as often as the first, the third a third as often, …
+    Zipf,
 }
+
+/// Books that [`Wanted::Zipf`] is about.
+pub const ZIPF_BOOKS: u64 = 10_000;
+
+/// Draws from Zipf's distribution with exponent 1, as many as a power of two.
+static ZIPF_DRAWS: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    const DRAWS: u32 = 1 << 18;
+    let weights = (1..=ZIPF_BOOKS).map(|rank| 1.0 / rank as f64);
+    let sums: Vec<f64> = weights
+        .scan(0.0, |sum, weight| {
+            Some(*{
+                *sum += weight;
+                sum
+            })
+        })
+        .collect();
+    let total = sums.last().copied().unwrap_or_default();
+    let draw = |n: u32| sums.partition_point(|sum| *sum < (f64::from(n) + 0.5) / f64::from(DRAWS) * total);
+    (0..DRAWS).map(|n| u32::try_from(draw(n) + 1).expect("few books")).collect()
+});
 
 impl Wanted {
     /// How many books there must be.
@@ -26,28 +51,86 @@ impl Wanted {
         match self {
             Self::Hot => 1,
             Self::Uniform(books) => books,
+            Self::Zipf => ZIPF_BOOKS,
         }
     }
 
-    /// The book of the `n`th purchase: spread by a multiplicative hash, the same in every run.
-    fn book(self, n: u64) -> BookId {
-        let spread = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        BookId(1 + spread % self.books())
+    /// The book of the `n`th purchase, the same in every run.
+    #[must_use]
+    pub fn book(self, n: u64) -> BookId {
+        BookId(match self {
+            Self::Hot => 1,
+            Self::Uniform(books) => 1 + mix(n) % books,
+            Self::Zipf => {
+                let at = usize::try_from(mix(n) % ZIPF_DRAWS.len() as u64).expect("an index");
+                u64::from(ZIPF_DRAWS[at])
+            }
+        })
     }
 }
 
-/// Something that sells single copies.
-#[async_trait]
-pub trait Seller: Send + Sync {
-    /// Sells one copy under this id.
-    async fn sell(&self, id: OrderId, book: BookId) -> Result<()>;
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hot => f.write_str("hot"),
+            Self::Uniform(_) => f.write_str("uniform"),
+            Self::Zipf => f.write_str("zipf"),
+        }
+    }
 }
 
-#[async_trait]
+/// Where the ids of the purchases come from.
+#[derive(Clone, Debug)]
+pub enum Ids {
+    /// Time-ordered, drawn by the buyer.
+    V7,
+    /// Random, drawn by the buyer.
+    V4,
+    /// The `n`th purchase has the `n`th of these.
+    Listed(Arc<Vec<OrderId>>),
+}
+
+impl Ids {
+    fn draw(&self, n: u64) -> OrderId {
+        match self {
+            Self::V7 => SystemClock.new_order_id(),
+            Self::V4 => random_id(),
+            Self::Listed(ids) => ids[usize::try_from(n).expect("an index")],
+        }
+    }
+}
+
+/// A version 4 id.
+#[must_use]
+pub fn random_id() -> OrderId {
+    OrderId(uuid::Builder::from_random_bytes(rand::random()).into_uuid())
+}
+
+/// A fresh version 7 id.
+#[must_use]
+pub fn fresh_id() -> OrderId {
+    OrderId(Uuid::now_v7())
+}
+
+/// Something that sells single copies.
+pub trait Seller: Send + Sync + 'static {
+    /// Sells one copy under this id.
+    fn sell(&self, id: OrderId, book: BookId) -> impl Future<Output = Result<()>> + Send;
+}
+
 impl Seller for Arc<dyn OrderService> {
     async fn sell(&self, id: OrderId, book: BookId) -> Result<()> {
         self.purchase(id, Lines::one(book, 1)?).await.map(drop)
     }
+}
+
+/// When a race ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// After so many purchases.
+    Purchases(u64),
+    /// After this time, when what is under way has been answered.
+    Elapsed(Duration),
 }
 
 /// What a race came to.
@@ -61,32 +144,31 @@ pub struct Tally {
     pub elapsed: Duration,
 }
 
-/// `buyers` tasks make `purchases` purchases in all, one after another each.
+impl Tally {
+    /// Purchases a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.sold as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// `buyers` tasks buy, one purchase after another each.
 ///
 /// # Panics
 /// On any answer but "sold" and "out of stock".
-pub async fn run(seller: Arc<dyn Seller>, wanted: Wanted, buyers: u64, purchases: u64) -> Tally {
+pub async fn run<S: Seller>(seller: &Arc<S>, wanted: Wanted, ids: Ids, buyers: u64, until: Until) -> Tally {
+    let most = match until {
+        Until::Purchases(purchases) => purchases,
+        Until::Elapsed(_) => u64::MAX / 2,
+    };
     let next = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
-    let tasks: Vec<_> = (0..buyers.min(purchases))
-        .map(|_| {
-            let (seller, next) = (Arc::clone(&seller), Arc::clone(&next));
-            tokio::spawn(async move {
-                let (mut sold, mut sold_out) = (0, 0);
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= purchases {
-                        return (sold, sold_out);
-                    }
-                    match seller.sell(SystemClock.new_order_id(), wanted.book(n)).await {
-                        Ok(()) => sold += 1,
-                        Err(Error::OutOfStock { .. }) => sold_out += 1,
-                        Err(error) => panic!("a purchase failed: {error}"),
-                    }
-                }
-            })
-        })
-        .collect();
+    let buy = || buyer(Arc::clone(seller), wanted, ids.clone(), Arc::clone(&next), most);
+    let tasks: Vec<_> = (0..buyers.min(most)).map(|_| tokio::spawn(buy())).collect();
+    if let Until::Elapsed(time) = until {
+        tokio::time::sleep(time).await;
+        next.store(most, Ordering::Relaxed);
+    }
     let mut tally = Tally::default();
     for task in tasks {
         let (sold, sold_out) = task.await.expect("a buyer panicked");
@@ -95,4 +177,19 @@ pub async fn run(seller: Arc<dyn Seller>, wanted: Wanted, buyers: u64, purchases
     }
     tally.elapsed = started.elapsed();
     tally
+}
+
+async fn buyer<S: Seller>(seller: Arc<S>, wanted: Wanted, ids: Ids, next: Arc<AtomicU64>, most: u64) -> (u64, u64) {
+    let (mut sold, mut sold_out) = (0, 0);
+    loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        if n >= most {
+            return (sold, sold_out);
+        }
+        match seller.sell(ids.draw(n), wanted.book(n)).await {
+            Ok(()) => sold += 1,
+            Err(Error::OutOfStock { .. }) => sold_out += 1,
+            Err(error) => panic!("a purchase failed: {error}"),
+        }
+    }
 }

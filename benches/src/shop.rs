@@ -1,38 +1,30 @@
-//! A shop of ours to buy in: a store, the services, and perhaps HTTP between.
+//! The shop in one process, wired as the executable wires it: the services, the limits of direct calls, and a store.
 
 use bookstore_core::{
-    BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, NewBook, OrderService, Orders, SystemClock,
     catalog::LIST_MAX,
+    decide::{Batch, Command, State},
     store::{
-        memory,
+        Flush, LedgerStore, StoreError, memory,
         sqlite::{self, SqliteOptions},
     },
 };
-use bookstore_transport_http::{
-    client::{Client, ClientOptions},
-    frontend,
-    server::{serve, tcp},
+use bookstore_transport_inproc::InProcess;
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
-use std::{path::Path, sync::Arc};
 
 /// Where the ledger is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Store {
     /// In memory, not durable.
     Memory,
-    /// In a SQLite file, every acknowledged purchase flushed.
-    Sqlite,
-}
-
-impl Store {
-    /// Its name in the benchmarks' ids.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Sqlite => "sqlite",
-        }
-    }
+    /// In this SQLite file, every acknowledged purchase flushed.
+    Sqlite(PathBuf),
 }
 
 /// The services of one process.
@@ -40,77 +32,120 @@ pub struct Shop {
     /// The catalogue.
     pub catalog: Arc<Catalog>,
     /// The orders.
-    pub orders: Arc<dyn OrderService>,
+    pub orders: Arc<Arc<dyn OrderService>>,
+    /// What the store was asked to do.
+    pub counts: Arc<Counts>,
 }
 
 impl Shop {
-    /// A shop in `folder` with `books` books of `stock` copies each.
+    /// Opens a shop, or makes it. To be called within a runtime.
     ///
     /// # Panics
     /// If the store fails.
-    pub async fn open(store: Store, folder: &Path, books: u64, stock: u32) -> Self {
+    #[must_use]
+    pub fn open(store: &Store) -> Self {
         let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
+        let counts = Arc::new(Counts::default());
         let catalog = match store {
             Store::Memory => {
                 let (store, reader) = memory::open(clock.as_ref());
-                Catalog::start(store, reader, clock, options)
+                Catalog::start(Counted { store, counts: Arc::clone(&counts) }, reader, clock, options)
             }
-            Store::Sqlite => {
-                let opened = sqlite::open(&folder.join("shop.db"), clock.as_ref(), SqliteOptions::default());
-                let (store, reader) = opened.expect("a new store opens");
-                Catalog::start(store, reader, clock, options)
+            Store::Sqlite(path) => {
+                let opened = sqlite::open(path, clock.as_ref(), SqliteOptions::default());
+                let (store, reader) = opened.expect("the store opens");
+                Catalog::start(Counted { store, counts: Arc::clone(&counts) }, reader, clock, options)
             }
         };
-        let catalog = Arc::new(catalog.expect("a new store starts"));
-        let new_book = |n: u64| NewBook {
-            text: BookText { title: format!("Book {n}"), topic: "races".into(), ..BookText::default() },
-            price_cents: Cents::new(1999).expect("small"),
-            stock,
-        };
-        let all: Vec<NewBook> = (1..=books).map(new_book).collect();
-        for some in all.chunks(LIST_MAX) {
-            catalog.list(some.to_vec()).await.expect("books can be listed");
+        let catalog = Arc::new(catalog.expect("the store starts"));
+        let limited: Arc<dyn CatalogService> = Arc::new(InProcess::new(Arc::clone(&catalog)));
+        let orders: Arc<dyn OrderService> = Arc::new(Orders::new(limited, Arc::clone(&catalog) as _));
+        Self { catalog, orders: Arc::new(orders), counts }
+    }
+
+    /// Lists books.
+    ///
+    /// # Panics
+    /// If the store fails.
+    pub async fn list(&self, books: impl Iterator<Item = NewBook>) {
+        let mut books = books.peekable();
+        while books.peek().is_some() {
+            let some = books.by_ref().take(LIST_MAX).collect();
+            self.catalog.list(some).await.expect("books can be listed");
         }
-        let orders: Arc<dyn OrderService> = Arc::new(Orders::new(Arc::clone(&catalog) as _, Arc::clone(&catalog) as _));
-        Self { catalog, orders }
+    }
+
+    /// Closes the store and waits until it is.
+    pub async fn close(self) {
+        let closed = self.catalog.closed();
+        drop(self);
+        closed.wait().await;
     }
 }
 
-/// A shop's public interface on loopback, until dropped.
-pub struct Served {
-    /// Its address.
-    pub url: String,
-    server: tokio::task::JoinHandle<()>,
+/// Makes a store file with these books, and closes it.
+///
+/// # Panics
+/// If the store fails.
+pub async fn prepare(path: &Path, books: impl Iterator<Item = NewBook>) {
+    let shop = Shop::open(&Store::Sqlite(path.to_owned()));
+    shop.list(books).await;
+    shop.close().await;
 }
 
-impl Served {
-    /// Serves the shop's frontend on a free port.
-    ///
-    /// # Panics
-    /// If no port can be bound.
-    pub async fn start(shop: &Shop) -> Self {
-        let frontend =
-            frontend::Shop::new(Arc::clone(&shop.catalog) as _, Arc::clone(&shop.orders), Arc::new(SystemClock), None);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let serving =
-            serve(tcp(listener), frontend::router(frontend), frontend::limits(), std::future::pending::<()>());
-        Self { url, server: tokio::spawn(serving) }
-    }
+/// What a store was asked to do.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Entries appended.
+    pub entries: AtomicU64,
+    /// Times that appended entries were made durable.
+    pub flushes: AtomicU64,
+}
 
-    /// A client of it.
-    ///
-    /// # Panics
-    /// Never: the address is one.
-    #[must_use]
-    pub fn client(&self) -> Arc<dyn OrderService> {
-        let client = Client::http(&[&self.url], ClientOptions::default()).expect("a good address");
-        Arc::new(frontend::RemoteShop::new(client))
+impl Counts {
+    /// Entries and flushes so far.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.entries.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed))
     }
 }
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.server.abort();
+/// A store that counts batches; nothing else is changed.
+struct Counted<S> {
+    store: S,
+    counts: Arc<Counts>,
+}
+
+impl<S: LedgerStore> LedgerStore for Counted<S> {
+    fn recover(&mut self) -> Result<State, StoreError> {
+        self.store.recover()
+    }
+
+    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
+        self.store.load(commands, state)
+    }
+
+    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+        self.counts.entries.fetch_add(batch.entries.len() as u64, Ordering::Relaxed);
+        self.store.append(batch, state)
+    }
+
+    fn close(&mut self, state: &State) -> Result<(), StoreError> {
+        self.store.close(state)
+    }
+
+    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
+        Ok(Box::new(CountedFlush { flush: self.store.flusher()?, counts: Arc::clone(&self.counts) }))
+    }
+}
+
+struct CountedFlush {
+    flush: Box<dyn Flush>,
+    counts: Arc<Counts>,
+}
+
+impl Flush for CountedFlush {
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.counts.flushes.fetch_add(1, Ordering::Relaxed);
+        self.flush.flush()
     }
 }

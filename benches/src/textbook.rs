@@ -1,6 +1,5 @@
 //! The textbook design: ask "is it in stock?", then decrement, then write the order. It races, and its oversells are counted.
 
-use async_trait::async_trait;
 use bookstore_core::{BookId, Error, OrderId, Result};
 use rusqlite::Connection;
 use std::{
@@ -70,7 +69,6 @@ impl Textbook {
     }
 }
 
-#[async_trait]
 impl Seller for Textbook {
     async fn sell(&self, id: OrderId, book: BookId) -> Result<()> {
         let row = book.0.cast_signed();

@@ -1,0 +1,93 @@
+//! Whole servers inside this process, on loopback, with purchases over HTTP.
+
+use bookstore::{
+    AccessToken, Bookstore, ConnectOptions,
+    deploy::{self, CatalogServer, FrontendServer, Monolith, OrderServer, Server, Serving, StoreUrl},
+};
+use bookstore_core::{NewBook, catalog::LIST_MAX, orders::Ack};
+use bookstore_transport_http::{frontend, server::ServerLimits};
+use std::{net::SocketAddr, path::Path, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// How the shop is cut into servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// All in one server.
+    OneServer,
+    /// A catalog server, an order server, a frontend.
+    ThreeServers,
+}
+
+/// Servers that run until dropped.
+pub struct Deployed {
+    /// Where purchases go.
+    pub address: SocketAddr,
+    servers: Vec<JoinHandle<()>>,
+}
+
+/// Room for more buyers than a real server lets in at once: here the queue itself is measured.
+const CROWD_MAX: usize = 8192;
+/// Books that a frontend keeps in memory: as many as the executable's.
+const CACHED_BOOKS: usize = 10_000;
+
+impl Deployed {
+    /// Starts servers with a ledger in memory, or in a SQLite file in `folder`, and lists these books.
+    ///
+    /// # Panics
+    /// If a server does not start.
+    pub async fn start(shape: Shape, folder: Option<&Path>, books: Vec<NewBook>) -> Self {
+        let token = AccessToken::new(&"t".repeat(64)).expect("a good token");
+        let serving = Serving {
+            admin_token: Some(token.clone()),
+            limits: ServerLimits { connections_max: CROWD_MAX, in_flight_max: CROWD_MAX, ..frontend::limits() },
+            metrics: None,
+        };
+        let store = |name| folder.map_or(StoreUrl::Memory, |folder| StoreUrl::Sqlite(folder.join(name)));
+        let deployed = match shape {
+            Shape::OneServer => {
+                let config = Monolith { store: store("shop.db"), sample: false, serving };
+                let server = deploy::monolith(config).await.expect("the store opens");
+                let (address, task) = run(server).await;
+                Self { address, servers: vec![task] }
+            }
+            Shape::ThreeServers => three(store("catalog.db"), store("orders.db"), serving).await,
+        };
+        let patience = Duration::from_secs(30);
+        let options = ConnectOptions { admin_token: Some(token), patience };
+        let shop = Bookstore::connect_with(&format!("http://{}", deployed.address), options).expect("an address");
+        for some in books.chunks(LIST_MAX) {
+            shop.add_all(some.to_vec()).await.expect("books can be listed");
+        }
+        deployed
+    }
+}
+
+async fn three(ledger: StoreUrl, copy: StoreUrl, serving: Serving) -> Deployed {
+    let catalog = CatalogServer { store: ledger, sample: false, server_token: None, serving: serving.clone() };
+    let (catalog, first) = run(deploy::catalog_server(catalog).await.expect("the store opens")).await;
+    let catalog = vec![format!("http://{catalog}")];
+    let order = OrderServer {
+        store: copy,
+        catalog: catalog.clone(),
+        ack: Ack::Ledger,
+        server_token: None,
+        serving: serving.clone(),
+    };
+    let (orders, second) = run(deploy::order_server(order).await.expect("the store opens")).await;
+    let orders = vec![format!("http://{orders}")];
+    let frontend = FrontendServer { catalog, orders, cache_books_max: CACHED_BOOKS, server_token: None, serving };
+    let (address, third) = run(deploy::frontend_server(frontend).expect("good addresses")).await;
+    Deployed { address, servers: vec![first, second, third] }
+}
+
+async fn run(server: Server) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    (address, tokio::spawn(server.run(listener, std::future::pending())))
+}
+
+impl Drop for Deployed {
+    fn drop(&mut self) {
+        self.servers.iter().for_each(JoinHandle::abort);
+    }
+}

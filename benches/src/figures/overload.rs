@@ -1,0 +1,121 @@
+//! Four times the load that one server can take: what it still sells, and how it refuses the rest.
+//!
+//! The server has one processor and the load generator another: else they would take it from each other, and the more
+//! was asked for, the less could be served.
+
+use bookstore_benches::{
+    catalogue::{PLENTY, plain},
+    crowd::{Ask, Tally},
+    race::ZIPF_BOOKS,
+    shop,
+};
+use std::{fs, process::Command};
+
+use super::{
+    context::{Context, Outcome},
+    drive::Drive,
+    http::CONNECTIONS,
+    process::{Server, url},
+    report::{Bound, Chart, Line, Samples, Section, Table, shown, shown_us},
+};
+
+const SERVER: usize = 0;
+const GENERATOR: usize = 1;
+/// Connections that the generator may open: fewer than the server takes, more than the requests that it works on at once.
+const OPEN_CONNECTIONS: usize = 3_500;
+/// Open files that a process needs beside them.
+const OTHER_FILES: usize = 100;
+
+pub(crate) fn measure(context: &Context) -> Outcome<Section> {
+    let mut section = Section::new("overload");
+    if section.environment.cores < 2 || Command::new("taskset").arg("--version").output().is_err() {
+        return Err("overload needs two cores, and taskset (util-linux) to give the server one of them".into());
+    }
+    let folder = context.scratch()?;
+    let store = folder.path().join("shop.db");
+    context.runtime.block_on(shop::prepare(&store, (1..=ZIPF_BOOKS).map(|n| plain(n, PLENTY))));
+    let mut command = Command::new("taskset");
+    command.args(["-c", &SERVER.to_string()]).arg(&context.bookstore);
+    command.args(["monolith", "--no-sample", "--listen", "127.0.0.1:0", "--store", &url(&store)]);
+    let server = Server::start(command)?;
+    let drive = |per_second: Option<f64>| Drive {
+        server: server.address,
+        connections: if per_second.is_some() { open_connections() } else { CONNECTIONS },
+        ask: Ask::PurchaseUniform(ZIPF_BOOKS),
+        per_second,
+        warm_up: context.time(0.5),
+        time: context.time(2.5),
+    };
+    let closed = || -> Outcome<f64> { Ok(drive(None).on_processor(GENERATOR)?.all_served()?.rate()) };
+    let sustainable = Samples((0..3).map(|_| closed()).collect::<Outcome<_>>()?).median();
+    eprintln!("  {} purchases a second can be sustained", shown(sustainable));
+    let (before, _) = server.resident_mb()?;
+
+    let open = |times: f64| drive(Some(sustainable * times)).on_processor(GENERATOR);
+    let mut runs: Vec<(f64, Tally)> = Vec::new();
+    for times in [0.5, 1.0, 2.0] {
+        runs.push((times, open(times)?));
+    }
+    let [mut goodput, mut most] = [Samples::default(), Samples::default()];
+    for _ in 0..context.rounds().min(3) {
+        // The most that it sold just before, in whatever way.
+        most.push(closed()?.max(open(1.0)?.rate()).max(open(2.0)?.rate()));
+        let tally = open(4.0)?;
+        goodput.push(tally.rate());
+        runs.push((4.0, tally));
+    }
+    show(&mut section, sustainable, &runs);
+    let (after, peak) = server.resident_mb()?;
+    let mut table = Table::new("The server's resident memory", &["before", "after", "at most"]);
+    table.row([before, after, peak].map(|mb| format!("{mb:.0} MB")));
+    section.tables.push(table);
+    section.keep("goodput at four times the rate", &goodput);
+    section.keep("the most just before: 256 connections, or an open loop at once or twice the rate", &most);
+    section.target("goodput at four times the sustainable rate / the most", Bound::AtLeast(0.9), &goodput.per(&most));
+    let strange: u64 = runs.iter().map(|(_, tally)| tally.others + tally.failed).sum();
+    section.target(
+        "requests answered neither with an order nor with 503 and Retry-After",
+        Bound::AtMost(0.0),
+        &Samples::one(strange as f64),
+    );
+    Ok(section)
+}
+
+fn show(section: &mut Section, sustainable: f64, runs: &[(f64, Tally)]) {
+    let head = ["offered", "sent/s", "sold/s", "503 with Retry-After/s", "sold, p50", "p99", "503, p50", "p99"];
+    let caption = format!("Open loop; 1 × is {} purchases/s, the most with 256 connections", shown(sustainable));
+    let mut table = Table::new(caption, &head);
+    for (times, tally) in runs {
+        let refused = tally.refused as f64 / tally.seconds;
+        let latencies = [tally.served_latency, tally.refused_latency].map(|of| [of.p50_us, of.p99_us]).concat();
+        let latency = |(nth, us): (usize, u64)| match nth > 1 && tally.refused == 0 {
+            true => "–".to_owned(),
+            false => shown_us(us as f64),
+        };
+        let rates = [format!("{times} ×"), shown(tally.answered_rate()), shown(tally.rate()), shown(refused)];
+        table.row(rates.into_iter().chain(latencies.into_iter().enumerate().map(latency)));
+    }
+    section.tables.push(table);
+    let line = |name: &str, rate: &dyn Fn(&Tally) -> f64| {
+        let mut points: Vec<(f64, f64)> =
+            runs.iter().map(|(times, tally)| (*times, rate(tally) / sustainable)).collect();
+        points.dedup_by_key(|(times, _)| *times);
+        Line::new(name, points)
+    };
+    section.charts.push(Chart {
+        file: "overload".into(),
+        title: "One server beyond what it can take".into(),
+        x: "offered load, in sustainable rates".into(),
+        y: "answers, in sustainable rates".into(),
+        log_x: false,
+        lines: vec![line("sold", &Tally::rate), line("503", &|tally| tally.refused as f64 / tally.seconds)],
+    });
+}
+
+/// As many as this process may open.
+fn open_connections() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files: Option<usize> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    files.map_or(OPEN_CONNECTIONS, |files| OPEN_CONNECTIONS.min(files.saturating_sub(OTHER_FILES)))
+}
