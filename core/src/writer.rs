@@ -282,16 +282,18 @@ impl<S: LedgerStore> Desk<S> {
                 (sync, failed_at) = (recovered, None);
             }
             if let Some(appended) = self.append(calls) {
-                // The dangerous moment: appended, not yet durable, not yet answered. A simulation may crash here.
-                tokio::task::yield_now().await;
-                match make_durable(&appended, sync.as_mut()) {
+                // The dangerous moments: appended and not yet durable, durable and not yet answered. A simulation may crash here.
+                let waits = sync.simulated_wait();
+                pause(waits[0]).await;
+                let durable = make_durable(&appended, sync.as_mut());
+                pause(waits[1]).await;
+                match durable {
                     Ok(()) => appended.publish_and_answer(&self.published),
                     Err(_) => {
                         self.state = None;
                         appended.answer_unknown();
                     }
                 }
-                tokio::task::yield_now().await;
             }
             if self.state.is_none() && failed_at.is_none() {
                 failed_at = Some(tokio::time::Instant::now());
@@ -347,6 +349,15 @@ impl<S: LedgerStore> Desk<S> {
                 let _ = to_sync.send(ToSync::Batch(appended));
             }
         }
+    }
+}
+
+/// Lets others run, and simulated time pass.
+async fn pause(time: Duration) {
+    if time.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(time).await;
     }
 }
 
