@@ -104,7 +104,9 @@ impl Coverage {
     }
 
     pub(crate) fn merge(&self, counts: &[u64]) {
-        self.0.iter().zip(counts).for_each(|(total, count)| drop(total.fetch_add(*count, Ordering::Relaxed)));
+        for (total, count) in self.0.iter().zip(counts) {
+            total.fetch_add(*count, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn counts(&self) -> Vec<u64> {

@@ -171,7 +171,8 @@ impl Disk {
         log.truncate(end);
         let torn = wal::tear(&mut log, durable, &mut state.rng);
         fs::write(wal_of(&to), &log)?;
-        (state.mark, state.cut) = (Mark::default(), true);
+        // What is left is on the disk.
+        (state.mark, state.cut) = (wal::all_of(&log), true);
         Ok(PowerCut { suspect: end - durable, torn })
     }
 

@@ -169,7 +169,6 @@ fn open_ledger(world: &Shared) -> Result<Catalog, StoreError> {
         world.coverage.saw(Seen::WalRecovered);
     }
     let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
-    disk.mark_durable();
     let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
     Catalog::start(SimStore::new(store, disk, world), reader, clock, options)
 }

@@ -36,7 +36,9 @@ fn scan(path: &Path, from: Mark) -> Option<Mark> {
     let mut header = [0; HEADER];
     file.read_exact(&mut header).ok()?;
     let (salt, page) = (salt_at(&header, 16), u32_at(&header, 8) as usize);
-    let mut end = if salt == from.salt { from.end.max(HEADER) } else { HEADER };
+    // A torn end may stand where a whole frame does not.
+    let whole = from.end.saturating_sub(HEADER) / (FRAME_HEADER + page) * (FRAME_HEADER + page);
+    let mut end = HEADER + if salt == from.salt { whole } else { 0 };
     let mut frame = [0; FRAME_HEADER];
     let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
     while end + FRAME_HEADER + page <= length {
@@ -49,11 +51,16 @@ fn scan(path: &Path, from: Mark) -> Option<Mark> {
     Some(Mark { salt, end })
 }
 
+/// All of a log.
+pub(crate) fn all_of(log: &[u8]) -> Mark {
+    if log.len() < HEADER { Mark::default() } else { Mark { salt: salt_at(log, 16), end: log.len() } }
+}
+
 /// How much of this log is durable, if it was up to `mark`. The header of a log that started over is synced by SQLite.
 pub(crate) fn durable(log: &[u8], mark: Mark) -> usize {
     match log.len() {
         0..HEADER => 0,
-        _ if salt_at(log, 16) == mark.salt => mark.end,
+        _ if salt_at(log, 16) == mark.salt => mark.end.min(log.len()),
         _ => HEADER,
     }
 }
