@@ -21,7 +21,7 @@ use super::{
     actors,
     bugs::Bug,
     caller::Routes,
-    coverage::{Coverage, Seen},
+    coverage::Seen,
     nemesis::Nemesis,
     servers,
     world::{Host, Shared, World},
@@ -68,10 +68,10 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>, print: bool) -> Outcome {
     if PANICS.load(Ordering::SeqCst) > panics {
         world.fail("panic", "something panicked".into());
     }
-    outcome(&world, report, dir.path())
+    outcome(&world, report)
 }
 
-fn outcome(world: &Shared, report: Option<Report>, _dir: &Path) -> Outcome {
+fn outcome(world: &Shared, report: Option<Report>) -> Outcome {
     let calls = report.as_ref().map_or(0, |report| report.counts.calls);
     if let Some(report) = report {
         world.coverage.add(Seen::HappenedUnknown, report.counts.unacknowledged);
@@ -291,11 +291,4 @@ fn judge_file(world: &Shared, finals: &Finals) {
             }
         }
     }
-}
-
-/// What a process that ran seeds tells about them.
-pub(crate) fn merged(outcomes: &[Outcome]) -> Coverage {
-    let coverage = Coverage::default();
-    outcomes.iter().for_each(|outcome| coverage.merge(&outcome.coverage));
-    coverage
 }
