@@ -41,12 +41,9 @@ impl Routes {
     pub(crate) fn new(world: &Shared, from: Host) -> Self {
         let client = |to: Host| {
             let seed = world.seed_for(100 + from as u64 * 10 + to as u64);
-            let patient = ClientOptions {
-                deadline: Duration::from_secs(4),
-                attempt_timeout: Duration::from_millis(1800),
-                ..world.client_options(false, seed)
-            };
-            Client::new(connector(world, from), &[to.url()], patient).expect("these are URLs")
+            let (deadline, attempt_timeout) = world.plan.patience();
+            let options = ClientOptions { deadline, attempt_timeout, waiting_max: 100, ..world.client_options(false, seed) };
+            Client::new(connector(world, from), &[to.url()], options).expect("these are URLs")
         };
         let shop = Arc::new(RemoteShop::new(client(Host::Frontend)));
         let ledger: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(Host::Catalog)));

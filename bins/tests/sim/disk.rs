@@ -347,7 +347,7 @@ struct SimFlush {
 }
 
 /// Longer than a server waits for another one.
-const SLOW_MS: std::ops::Range<u64> = 1_200..3_500;
+const SLOW_MS: std::ops::Range<u64> = 700..2_500;
 
 /// The time that a write takes, and that passes before its success is told.
 pub(crate) fn write_times(world: &Shared, disk: &Disk) -> [Duration; 2] {

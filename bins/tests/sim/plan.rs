@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) cache: Option<CacheOptions>,
     /// Whether queues are tiny.
     pub(crate) tight: bool,
+    /// Whether callers give up before the servers do.
+    pub(crate) hasty: bool,
 }
 
 fn ms(ms: u64) -> Duration {
@@ -70,9 +72,9 @@ impl Plan {
         };
         let wait = ms(rng.random_range(100..600));
         Self {
-            tick: ms(rng.random_range(3..=6)),
-            chaos: ms(rng.random_range(3_000..6_000)),
-            think: ms(rng.random_range(50..500)),
+            tick: ms(rng.random_range(6..=12)),
+            chaos: ms(rng.random_range(2_000..4_500)),
+            think: ms(rng.random_range(50..400)),
             buyers: rng.random_range(2..=4),
             intents: rng.random_range(4..=9),
             stocks: (0..books).map(|_| rng.random_range(1..=12)).collect(),
@@ -95,13 +97,14 @@ impl Plan {
                 patience: ms(rng.random_range(50..1_000)),
             }),
             tight: rng.random_bool(0.25),
+            hasty: rng.random_bool(0.4),
         }
     }
 
     pub(crate) fn writer_limits(&self) -> WriterLimits {
         let recover_after = ms(200);
         match self.tight {
-            true => WriterLimits { waiting_max: 2, batch_max: 2, recover_after },
+            true => WriterLimits { waiting_max: 1, batch_max: 1, recover_after },
             false => WriterLimits { recover_after, ..WriterLimits::default() },
         }
     }
@@ -114,8 +117,16 @@ impl Plan {
     }
 
     pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
-        let usual = if inner { ClientOptions::inner() } else { ClientOptions::default() };
-        let waiting_max = if self.tight { 2 } else { usual.waiting_max };
-        ClientOptions { seed, waiting_max, ..usual }
+        // Shorter than in production, in the same order: whoever is further in gives up first.
+        let (deadline, attempt_timeout) = if inner { (900, 600) } else { (2_000, 1_200) };
+        let usual = ClientOptions { deadline: ms(deadline), attempt_timeout: ms(attempt_timeout), ..ClientOptions::default() };
+        let waiting_max = if self.tight { 1 } else { usual.waiting_max };
+        let batches_in_flight_max = if self.tight { 1 } else { usual.batches_in_flight_max };
+        ClientOptions { seed, waiting_max, batches_in_flight_max, ..usual }
+    }
+
+    /// For buyers and staff: patient, or gone before the servers know.
+    pub(crate) fn patience(&self) -> (Duration, Duration) {
+        if self.hasty { (ms(1_500), ms(500)) } else { (ms(3_000), ms(2_400)) }
     }
 }

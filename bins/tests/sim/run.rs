@@ -125,6 +125,7 @@ fn simulate(world: &Shared) -> turmoil::Result<Option<Finals>> {
     while !sim.step()? {
         nemesis.act(&mut sim);
     }
+    world.trace.line(sim.elapsed(), format_args!("the end"));
     drop(sim);
     Ok(finals.lock().expect("nobody panics with it").take())
 }

@@ -30,6 +30,8 @@ pub(crate) struct Watched<S: ?Sized> {
     seen: Mutex<BTreeSet<OrderId>>,
 }
 
+const POLL_MAX: Duration = Duration::from_secs(3);
+
 /// One of a server's calls under way.
 struct Call<'a>(&'a AtomicUsize);
 
@@ -109,7 +111,8 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
-        self.service.entries(after, limit, wait).await
+        // A poll whose connection has lost a message ends with its patience: a short one keeps the run short.
+        self.service.entries(after, limit, wait.min(POLL_MAX)).await
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

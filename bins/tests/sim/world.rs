@@ -178,7 +178,7 @@ impl World {
         while !self.buyers_done.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
     }
 
     /// On a simulated host.
@@ -197,7 +197,7 @@ impl World {
 }
 
 /// Longer than any call takes with its retries, at every server on its way.
-const SETTLE: Duration = Duration::from_secs(7);
+const SETTLE: Duration = Duration::from_secs(5);
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX - 1)
