@@ -158,15 +158,15 @@ impl Caller {
     }
 }
 
-fn count(world: &Shared, error: &Error) {
+/// Counts an answer that nobody likes, wherever it passes.
+pub(crate) fn count(world: &Shared, error: &Error) {
     let what = match error {
-        Error::Overloaded { .. } => Seen::Overloaded,
+        Error::Overloaded { message } if !message.contains("injected") => Seen::Overloaded,
         Error::Unknown { message } => match message {
             said if said.contains("an earlier attempt") => Seen::UnknownEarlier,
             said if said.contains("injected") => Seen::UnknownInjected,
             said if said.contains("the store failed") => Seen::UnknownStore,
             said if said.contains("not yet in this server's copy") => Seen::UnknownNotCopied,
-            said if said.contains("lost") || said.contains("broke off") => Seen::UnknownLost,
             said if said.contains("in time") || said.contains("time limit") => Seen::UnknownTimeout,
             _ => Seen::UnknownOther,
         },

@@ -61,10 +61,13 @@ counters! {
     Checkpoint, "disk", "the WAL was moved into the database under way", 50;
     ClockJump, "clock", "a server's clock jumped", 200;
     Overloaded, "load", "calls refused as overloaded", 100;
-    UnknownLost, "unknown outcome", "connection lost", 50;
+    AttemptNotSent, "failed attempt", "not sent: no connection", 100;
+    AttemptLost, "failed attempt", "sent, then the connection was lost", 50;
+    AttemptTimeout, "failed attempt", "sent, and no answer in time", 100;
+    AttemptBroken, "failed attempt", "sent, and the answer broke off", 0;
+    UnknownStore, "unknown outcome", "the store failed while writing", 20;
     UnknownTimeout, "unknown outcome", "no answer in time", 50;
-    UnknownStore, "unknown outcome", "the store failed while writing", 10;
-    UnknownEarlier, "unknown outcome", "a refusal after an unknown attempt", 20;
+    UnknownEarlier, "unknown outcome", "a refusal after an unknown attempt", 50;
     UnknownNotCopied, "unknown outcome", "in the ledger, not yet in the copy", 10;
     UnknownInjected, "unknown outcome", "a message between servers lost", 50;
     UnknownOther, "unknown outcome", "for another reason", 0;
@@ -76,9 +79,8 @@ counters! {
     ReadThrough, "recovery", "an order read from the ledger, since the copy lagged", 20;
     CacheHit, "recovery", "a book shown from the cache", 200;
     CacheStale, "recovery", "a book shown from the cache while the catalog was away", 20;
-    CacheReset, "recovery", "a cache that started over", 0;
     Resolved, "recovery", "unknown calls resolved after the faults", 100;
-    HappenedUnknown, "recovery", "calls that happened although nobody was told", 50;
+    HappenedUnknown, "recovery", "calls that happened although nobody was told", 10;
     ColdReopen, "recovery", "the ledger as it is in the file, opened again at the end", 900;
 }
 

@@ -13,6 +13,7 @@ mod copies;
 mod coverage;
 mod disk;
 mod driver;
+mod logs;
 mod nemesis;
 mod net;
 mod plan;

@@ -298,7 +298,9 @@ impl Nemesis {
         };
         let moments = [Moment::Any, Moment::Before, Moment::Before, Moment::After, Moment::Calls, Moment::Starting];
         let moment = moments[self.rng.random_range(0..moments.len())];
-        let power = self.world.plan.power && self.rng.random_bool(0.5);
+        // Between append and flush a power cut shows the most.
+        let share = if moment == Moment::Before { 0.8 } else { 0.4 };
+        let power = self.world.plan.power && self.rng.random_bool(share);
         self.armed = Some(Armed { host, moment, power, at_last: now + ms(800) });
     }
 

@@ -70,7 +70,7 @@ impl Plan {
             delayed: often(rng, 0.4, 0.3),
             delay_max: ms(rng.random_range(20..900)),
         };
-        let wait = ms(rng.random_range(100..600));
+        let wait = ms(rng.random_range(30..400));
         Self {
             tick: ms(rng.random_range(6..=12)),
             chaos: ms(rng.random_range(2_000..4_500)),
@@ -81,7 +81,7 @@ impl Plan {
             latency_max: ms(rng.random_range(2..40)),
             faults_every: ms(rng.random_range(80..500)),
             crashes: rng.random_bool(0.8),
-            power: rng.random_bool(0.6),
+            power: rng.random_bool(0.7),
             cuts: rng.random_bool(0.6),
             clogs: rng.random_bool(0.5),
             clocks: rng.random_bool(0.4),

@@ -22,6 +22,7 @@ use super::{
     bugs::Bug,
     caller::Routes,
     coverage::Seen,
+    logs::Logs,
     nemesis::Nemesis,
     servers,
     world::{Host, Shared, World},
@@ -58,7 +59,7 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>, print: bool) -> Outcome {
     let dir = scratch();
     let world = World::new(seed, bug, print, dir.path());
     let panics = PANICS.load(Ordering::SeqCst);
-    let ended = simulate(&world);
+    let ended = tracing::subscriber::with_default(Logs::new(&world, print), || simulate(&world));
     let mut report = None;
     match ended {
         Ok(Some(finals)) => report = Some(judge(&world, finals)),

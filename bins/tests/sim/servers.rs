@@ -230,13 +230,12 @@ pub(crate) async fn frontend_server(world: Shared) -> turmoil::Result {
 fn watch_cache(world: &Shared, cache: &Arc<CachedCatalog>) {
     let (world, cache) = (world.clone(), Arc::downgrade(cache));
     tokio::spawn(async move {
-        let (mut hits, mut stale, mut resets) = (0, 0, 0);
+        let (mut hits, mut stale) = (0, 0);
         while let Some(cache) = cache.upgrade() {
             let stats = cache.stats();
             world.coverage.add(Seen::CacheHit, stats.hits - hits);
             world.coverage.add(Seen::CacheStale, stats.served_stale - stale);
-            world.coverage.add(Seen::CacheReset, stats.resets - resets);
-            (hits, stale, resets) = (stats.hits, stats.served_stale, stats.resets);
+            (hits, stale) = (stats.hits, stats.served_stale);
             drop(cache);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     bugs::Bug,
+    caller::count,
     coverage::Seen,
     world::{Host, Shared},
 };
@@ -44,6 +45,14 @@ impl Drop for Call<'_> {
 impl<S: ?Sized> Watched<S> {
     pub(crate) fn new(service: Arc<S>, world: &Shared, host: Host) -> Self {
         Self { service, world: world.clone(), host, seen: Mutex::default() }
+    }
+
+    /// Counts what this server was answered, or answers.
+    fn counted<T>(&self, answer: Result<T>) -> Result<T> {
+        if let Err(error) = &answer {
+            count(&self.world, error);
+        }
+        answer
     }
 
     fn enter(&self) -> Call<'_> {
@@ -90,7 +99,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let _call = self.enter();
-        let Some(again) = self.executed_again(order) else { return self.service.reserve(order, lines).await };
+        let Some(again) = self.executed_again(order) else { return self.counted(self.service.reserve(order, lines).await) };
         let mut receipt = self.service.reserve(again, lines).await?;
         (receipt.order.id, receipt.replayed) = (order, true);
         Ok(receipt)
@@ -98,12 +107,12 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         let _call = self.enter();
-        self.service.release(order).await
+        self.counted(self.service.release(order).await)
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let _call = self.enter();
-        self.service.amend(book, change, key).await
+        self.counted(self.service.amend(book, change, key).await)
     }
 
     async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
@@ -129,12 +138,12 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
 impl<S: OrderService + ?Sized> OrderService for Watched<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         let _call = self.enter();
-        self.service.purchase(id, lines).await
+        self.counted(self.service.purchase(id, lines).await)
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let _call = self.enter();
-        self.service.cancel(id).await
+        self.counted(self.service.cancel(id).await)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {
