@@ -1,8 +1,6 @@
 //! Who uses the shop: buyers, a restocker, a canceller, a reader and an auditor, all at random.
 
-use bookstore_core::{
-    Amend, BookId, Cents, Clock as _, Error, Line, Lines, OrderId, Result, Seq, audit::Audit,
-};
+use bookstore_core::{Amend, BookId, Cents, Clock as _, Error, Line, Lines, OrderId, Result, Seq, audit::Audit};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::{sync::Arc, time::Duration};
 
@@ -199,7 +197,11 @@ pub(crate) async fn restocker(routes: Arc<Routes>, number: u64) {
             continue;
         }
         let change = match actor.rng.random_range(0..8) {
-            0 => Amend::Set { price_cents: Cents::new(actor.rng.random_range(900..1100)).ok(), stock: None, version: None },
+            0 => Amend::Set {
+                price_cents: Cents::new(actor.rng.random_range(900..1100)).ok(),
+                stock: None,
+                version: None,
+            },
             1 => Amend::StockDelta { delta: -delta },
             2 => {
                 let Ok(seen) = actor.caller.info(book).await else { continue };

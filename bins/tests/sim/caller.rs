@@ -42,7 +42,8 @@ impl Routes {
         let client = |to: Host| {
             let seed = world.seed_for(100 + from as u64 * 10 + to as u64);
             let (deadline, attempt_timeout) = world.plan.patience();
-            let options = ClientOptions { deadline, attempt_timeout, waiting_max: 100, ..world.client_options(false, seed) };
+            let options =
+                ClientOptions { deadline, attempt_timeout, waiting_max: 100, ..world.client_options(false, seed) };
             Client::new(connector(world, from), &[to.url()], options).expect("these are URLs")
         };
         let shop = Arc::new(RemoteShop::new(client(Host::Frontend)));
@@ -144,7 +145,12 @@ impl Caller {
     pub(crate) async fn search(&self) {
         let answer = self.routes[self.at].catalog.search(Query::topic("simulation")).await;
         let shown = |books: &bookstore_core::BookPage| {
-            books.books.iter().map(|book| format!("{}:{}@{}", book.id, book.stock, book.version)).collect::<Vec<_>>().join(" ")
+            books
+                .books
+                .iter()
+                .map(|book| format!("{}:{}@{}", book.id, book.stock, book.version))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         self.told(format_args!("search"), &answer, shown);
     }

@@ -11,21 +11,16 @@
 //! Not covered: a cut in the middle of opening or of a checkpoint (both are one step here, and both sync before they
 //! rely on it), names lost from a directory, flushed sectors that rot, and a disk that lies about flushing.
 
-use bookstore_core::{
-    BookId, Seq,
-    decide::{Batch, Command, Levels, State},
-    store::{Flush, LedgerStore, StoreError, sqlite::SqliteStore},
-};
+use bookstore_core::Seq;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use super::{
-    bugs::Bug,
     coverage::Seen,
     wal::{self, Mark},
     world::{Shared, now},
@@ -135,6 +130,26 @@ impl Disk {
         (state.appended, state.flushed)
     }
 
+    pub(crate) fn taken(&self, commands: usize) {
+        self.lock().batch = commands;
+    }
+
+    pub(crate) fn appended(&self, head: Seq) {
+        self.lock().appended = head;
+    }
+
+    /// Begins a write that takes these times before and after the flush.
+    pub(crate) fn begin_write(&self, times: [Duration; 2]) {
+        self.enter(Stage::Before, times[0]);
+        self.lock().after = times[1];
+    }
+
+    /// The flush is done, or has failed; the answers take their time.
+    pub(crate) fn begin_answers(&self) {
+        let after = self.lock().after;
+        self.enter(Stage::After, after);
+    }
+
     /// Commands of the batch under way.
     pub(crate) fn batch(&self) -> usize {
         self.lock().batch
@@ -142,7 +157,7 @@ impl Disk {
 
     /// The ledger was opened and ends at `head`. Says whether this is the first time after a power cut, and the last
     /// entries that had been appended and flushed before.
-    fn opened(&self, head: Seq) -> (bool, Seq, Seq) {
+    pub(crate) fn opened(&self, head: Seq) -> (bool, Seq, Seq) {
         let mut state = self.lock();
         let before = (std::mem::take(&mut state.cut), state.appended, state.flushed);
         (state.appended, state.flushed) = (head, head);
@@ -211,27 +226,6 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The ledger's real store, on such a disk.
-pub(crate) struct SimStore {
-    store: SqliteStore,
-    disk: Arc<Disk>,
-    world: Shared,
-    recovered: bool,
-    /// For the bug that decides on old stock.
-    before: Option<(Duration, Levels)>,
-}
-
-impl SimStore {
-    pub(crate) fn new(store: SqliteStore, disk: Arc<Disk>, world: &Shared) -> Self {
-        Self { store, disk, world: world.clone(), recovered: false, before: None }
-    }
-
-    /// Whether the next write fails: `Some(true)` after it was done all the same.
-    fn fault(&self) -> Option<bool> {
-        fault(&self.world, &self.disk)
-    }
-}
-
 /// Whether the next write fails: `Some(true)` after it was done all the same.
 pub(crate) fn fault(world: &Shared, disk: &Disk) -> Option<bool> {
     let failing = world.plan.failing;
@@ -239,111 +233,6 @@ pub(crate) fn fault(world: &Shared, disk: &Disk) -> Option<bool> {
         return None;
     }
     disk.draw(|rng| rng.random_bool(failing).then(|| rng.random_bool(0.5)))
-}
-
-fn injected() -> StoreError {
-    StoreError::Failed("an injected fault".into())
-}
-
-impl LedgerStore for SimStore {
-    fn recover(&mut self) -> Result<State, StoreError> {
-        if self.fault().is_some() {
-            self.world.coverage.saw(Seen::RecoverFailed);
-            self.world.note(format_args!("catalog: recovery fails"));
-            return Err(injected());
-        }
-        let state = self.store.recover()?;
-        self.note_recovered(state.head);
-        self.disk.mark_durable();
-        if std::mem::replace(&mut self.recovered, true) {
-            self.world.coverage.saw(Seen::StoreReopened);
-        }
-        Ok(state)
-    }
-
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
-        let commands: Vec<&Command> = commands.collect();
-        self.disk.lock().batch = commands.len();
-        self.store.load(&mut commands.iter().copied(), state)?;
-        if self.world.has(Bug::CheckThenDecrement) {
-            self.decide_on_old_stock(&commands, state);
-        }
-        Ok(())
-    }
-
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
-        let fault = self.fault();
-        if fault.is_some() {
-            self.world.coverage.saw(Seen::AppendFailed);
-            self.world.note(format_args!("catalog: append fails, {fault:?}"));
-        }
-        if fault == Some(false) {
-            return Err(injected());
-        }
-        if self.world.has(Bug::InvalidateBeforeCommit) {
-            let books = batch.entries.iter().flat_map(|entry| &entry.changes).map(|change| change.book);
-            books.for_each(|book| drop(self.world.bad_cache().remove(&book)));
-        }
-        self.store.append(batch, state)?;
-        self.disk.lock().appended = state.head;
-        self.world.note(format_args!("catalog: {} entries appended up to {}", batch.entries.len(), state.head));
-        if fault.is_some() { Err(injected()) } else { Ok(()) }
-    }
-
-    fn close(&mut self, state: &State) -> Result<(), StoreError> {
-        self.store.close(state)
-    }
-
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        let (disk, world) = (Arc::clone(&self.disk), self.world.clone());
-        Ok(Box::new(SimFlush { flush: self.store.flusher()?, disk, world }))
-    }
-}
-
-impl SimStore {
-    fn note_recovered(&self, head: Seq) {
-        let (cut, appended, flushed) = self.disk.opened(head);
-        self.world.note(format_args!("catalog: recovered at {head}"));
-        if head < flushed {
-            self.world.fail("durability", format!("entry {flushed} was flushed, but the ledger ends at {head}"));
-        }
-        if cut && head < appended {
-            self.world.coverage.saw(Seen::PowerLost);
-        }
-        if cut && head > flushed {
-            self.world.coverage.saw(Seen::PowerKept);
-        }
-    }
-
-    /// The bug: the books of this batch as they stood before the last one, if that is not long ago.
-    fn decide_on_old_stock(&mut self, commands: &[&Command], state: &mut State) {
-        const RACE: Duration = Duration::from_millis(100);
-        let current = state.levels.clone();
-        if let Some((at, levels)) = &self.before
-            && now() < *at + RACE
-        {
-            for command in commands {
-                let Command::Reserve { lines, .. } = command else { continue };
-                for (book, old) in lines.iter().filter_map(|line| Some((line.book, levels.get(line.book)?))) {
-                    restore_stock(state, book, old.stock);
-                }
-            }
-        }
-        self.before = Some((now(), current));
-    }
-}
-
-fn restore_stock(state: &mut State, book: BookId, stock: u32) {
-    if let Some(mut level) = state.levels.get(book) {
-        level.stock = stock;
-        state.levels.set(book, level);
-    }
-}
-
-struct SimFlush {
-    flush: Box<dyn Flush>,
-    disk: Arc<Disk>,
-    world: Shared,
 }
 
 /// Longer than a server waits for another one.
@@ -369,32 +258,4 @@ pub(crate) fn write_times(world: &Shared, disk: &Disk) -> [Duration; 2] {
 
 fn part(rng: &mut StdRng, most: Duration) -> Duration {
     Duration::from_millis(rng.random_range(0..=u64::try_from(most.as_millis()).unwrap_or(1)))
-}
-
-impl Flush for SimFlush {
-    fn flush(&mut self) -> Result<(), StoreError> {
-        let after = self.disk.lock().after;
-        self.disk.enter(Stage::After, after);
-        if self.world.has(Bug::AnswerBeforeFlush) {
-            return Ok(());
-        }
-        let fault = fault(&self.world, &self.disk);
-        if fault.is_some() {
-            self.world.coverage.saw(Seen::FlushFailed);
-            self.world.note(format_args!("catalog: flush fails, {fault:?}"));
-        }
-        if fault == Some(false) {
-            return Err(injected());
-        }
-        self.flush.flush()?;
-        self.disk.mark_durable();
-        if fault.is_some() { Err(injected()) } else { Ok(()) }
-    }
-
-    fn simulated_wait(&mut self) -> [Duration; 2] {
-        let times = write_times(&self.world, &self.disk);
-        self.disk.enter(Stage::Before, times[0]);
-        self.disk.lock().after = times[1];
-        times
-    }
 }

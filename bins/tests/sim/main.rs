@@ -11,6 +11,7 @@ mod bugs;
 mod caller;
 mod copies;
 mod coverage;
+mod crashes;
 mod disk;
 mod driver;
 mod logs;
@@ -20,6 +21,7 @@ mod plan;
 mod run;
 mod servers;
 mod services;
+mod store;
 mod trace;
 mod wal;
 mod world;
@@ -36,7 +38,8 @@ fn seeds() {
         return driver::run_alone(seed);
     }
     let _turn = turn();
-    let (first, count) = (number("BOOKSTORE_SIM_FIRST_SEED").unwrap_or(1), number("BOOKSTORE_SIM_SEEDS").unwrap_or(100));
+    let (first, count) =
+        (number("BOOKSTORE_SIM_FIRST_SEED").unwrap_or(1), number("BOOKSTORE_SIM_SEEDS").unwrap_or(100));
     let seeds: Vec<u64> = regressions().into_iter().chain(first..first + count).collect();
     let started = Instant::now();
     let told = run_all(&seeds);

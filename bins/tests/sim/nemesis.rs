@@ -1,17 +1,12 @@
 //! What goes wrong, and when.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::atomic::Ordering, time::Duration};
 use turmoil::Sim;
 
 use super::{
     coverage::Seen,
-    disk::Stage,
+    crashes::Armed,
     world::{Host, Shared},
 };
 
@@ -37,7 +32,7 @@ const LINKS: [(Host, Host); 13] = {
 
 /// What a link is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+pub(super) enum Trouble {
     /// Nothing passes, either way.
     Cut,
     /// Nothing passes this way.
@@ -48,47 +43,25 @@ enum Trouble {
 
 /// Something to be done at a time.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     Clog(usize),
     /// Ends the trouble of a link.
     Free(usize),
     Restart(Host),
 }
 
-/// A crash that waits for its moment.
-#[derive(Clone, Copy, Debug)]
-struct Armed {
-    host: Host,
-    moment: Moment,
-    power: bool,
-    /// When it happens anyway.
-    at_last: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
-    Any,
-    /// Between append and flush; entries fetched, not copied.
-    Before,
-    /// Between flush and answers; entries copied, not reported.
-    After,
-    /// Calls wait that are not in the batch.
-    Calls,
-    Starting,
-}
-
 pub(crate) struct Nemesis {
-    world: Shared,
-    rng: StdRng,
-    next: Duration,
-    steps: Vec<(Duration, Step)>,
-    troubled: BTreeMap<usize, Trouble>,
-    armed: Option<Armed>,
-    down: Vec<Host>,
-    healed: bool,
+    pub(super) world: Shared,
+    pub(super) rng: StdRng,
+    pub(super) next: Duration,
+    pub(super) steps: Vec<(Duration, Step)>,
+    pub(super) troubled: BTreeMap<usize, Trouble>,
+    pub(super) armed: Option<Armed>,
+    pub(super) down: Vec<Host>,
+    pub(super) healed: bool,
 }
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -107,7 +80,7 @@ impl Nemesis {
         }
     }
 
-    fn note(&self, sim: &Sim<'_>, what: fmt::Arguments<'_>) {
+    pub(super) fn note(&self, sim: &Sim<'_>, what: fmt::Arguments<'_>) {
         self.world.trace.line(sim.elapsed(), what);
     }
 
@@ -237,7 +210,7 @@ impl Nemesis {
         }
     }
 
-    fn free(&mut self, sim: &Sim<'_>, link: usize) {
+    pub(super) fn free(&mut self, sim: &Sim<'_>, link: usize) {
         let (a, b) = LINKS[link];
         // A lost machine's links stay cut until it is back.
         if self.down.contains(&a) || self.down.contains(&b) {
@@ -256,6 +229,15 @@ impl Nemesis {
             Some(Trouble::Clogged) => sim.release(a.name(), b.name()),
         }
         self.note(sim, format_args!("free: {a} - {b}"));
+    }
+
+    /// Cuts a link whatever it is in.
+    pub(super) fn take_away(&mut self, sim: &Sim<'_>, link: usize) {
+        let (a, b) = LINKS[link];
+        self.troubled.insert(link, Trouble::Cut);
+        self.world.net.set_cut(a, b, true);
+        self.world.net.set_cut(b, a, false);
+        sim.partition(a.name(), b.name());
     }
 
     fn change_latency(&mut self, sim: &mut Sim<'_>) {
@@ -286,120 +268,6 @@ impl Nemesis {
         }
     }
 
-    fn arm(&mut self, now: Duration) {
-        if self.armed.is_some() {
-            return;
-        }
-        let host = match self.rng.random_range(0..10) {
-            0..5 => Host::Catalog,
-            5..7 => Host::Order1,
-            7..9 => Host::Order2,
-            _ => Host::Frontend,
-        };
-        let moments = [Moment::Any, Moment::Before, Moment::Before, Moment::After, Moment::Calls, Moment::Starting];
-        let moment = moments[self.rng.random_range(0..moments.len())];
-        // Between append and flush a power cut shows the most.
-        let share = if moment == Moment::Before { 0.8 } else { 0.4 };
-        let power = self.world.plan.power && self.rng.random_bool(share);
-        self.armed = Some(Armed { host, moment, power, at_last: now + ms(800) });
-    }
-
-    fn is_the_moment(&self, Armed { host, moment, .. }: Armed, now: Duration) -> bool {
-        if self.down.contains(&host) {
-            return false;
-        }
-        let doing = &self.world.doing[host as usize];
-        match moment {
-            Moment::Any => true,
-            Moment::Starting => doing.starting.load(Ordering::SeqCst),
-            Moment::Calls => doing.calls.load(Ordering::SeqCst) > 1,
-            Moment::Before | Moment::After if host == Host::Frontend => doing.calls.load(Ordering::SeqCst) > 0,
-            Moment::Before => self.world.disk(host).stage(now) == Stage::Before,
-            Moment::After => self.world.disk(host).stage(now) == Stage::After,
-        }
-    }
-
-    fn crash(&mut self, sim: &mut Sim<'_>, armed: Armed) {
-        let Armed { host, power, moment, .. } = armed;
-        if self.down.contains(&host) {
-            return;
-        }
-        let now = sim.elapsed();
-        self.count_crash(host, now);
-        let disk = (host != Host::Frontend).then(|| self.world.disk(host).clone());
-        self.note(sim, format_args!("crash of {host} at {moment:?}, power cut: {power}"));
-        let mut lasts = ms(self.rng.random_range(20..1_200));
-        if moment == Moment::Starting {
-            // Soon again, while it is still starting.
-            lasts = ms(self.rng.random_range(5..60));
-            self.armed = Some(Armed { moment: Moment::Starting, at_last: now + lasts + ms(120), ..armed })
-                .filter(|_| self.rng.random_bool(0.5));
-        }
-        self.world.coverage.saw(if power { Seen::Machine } else { Seen::Kill });
-        if power {
-            // Nothing of its last moments must leave the machine.
-            links_of(host).for_each(|link| self.take_away(sim, link));
-        }
-        if let Some(disk) = disk {
-            let (appended, flushed) = disk.heads();
-            let cut = if power { disk.after_power_cut() } else { disk.after_kill().map(|()| Default::default()) };
-            let cut = cut.expect("the simulation's own files can be copied");
-            if cut.suspect > 0 {
-                self.world.coverage.saw(Seen::PowerSuspect);
-                self.note(sim, format_args!("{host}: {} bytes at stake, {appended} > {flushed}, torn: {}", cut.suspect, cut.torn));
-            }
-            if cut.torn {
-                self.world.coverage.saw(Seen::PowerTorn);
-            }
-        }
-        sim.crash(host.name());
-        self.down.push(host);
-        self.steps.push((now + lasts, Step::Restart(host)));
-    }
-
-    /// Cuts a link whatever it is in.
-    fn take_away(&mut self, sim: &Sim<'_>, link: usize) {
-        let (a, b) = LINKS[link];
-        self.troubled.insert(link, Trouble::Cut);
-        self.world.net.set_cut(a, b, true);
-        self.world.net.set_cut(b, a, false);
-        sim.partition(a.name(), b.name());
-    }
-
-    fn count_crash(&self, host: Host, now: Duration) {
-        let doing = &self.world.doing[host as usize];
-        let (starting, calls) = (doing.starting.load(Ordering::SeqCst), doing.calls.load(Ordering::SeqCst));
-        let stage = if host == Host::Frontend { Stage::Idle } else { self.world.disk(host).stage(now) };
-        let seen = match (host, stage) {
-            (Host::Catalog, _) if starting => Seen::CrashRecovering,
-            (Host::Catalog, Stage::Before) => Seen::CrashAppended,
-            (Host::Catalog, Stage::After) => Seen::CrashFlushed,
-            (Host::Catalog, Stage::Idle) => Seen::CrashCatalogOther,
-            (Host::Frontend, _) if calls > 0 => Seen::CrashFrontendCalling,
-            (Host::Frontend, _) => Seen::CrashFrontendOther,
-            _ if starting => Seen::CrashOpening,
-            (_, Stage::Before) => Seen::CrashFetched,
-            (_, Stage::After) => Seen::CrashCopied,
-            _ if calls > 0 => Seen::CrashCalling,
-            _ => Seen::CrashOrderOther,
-        };
-        self.world.coverage.saw(seen);
-        if host == Host::Catalog && stage != Stage::Idle && calls > self.world.disk(host).batch() {
-            self.world.coverage.saw(Seen::CrashBeforeAppend);
-        }
-    }
-
-    fn restart(&mut self, sim: &mut Sim<'_>, host: Host) {
-        let Some(at) = self.down.iter().position(|down| *down == host) else { return };
-        self.down.remove(at);
-        // A machine that was gone is back on the network; so is one whose links should have been freed meanwhile.
-        for link in links_of(host) {
-            self.free(sim, link);
-        }
-        self.note(sim, format_args!("restart of {host}"));
-        sim.bounce(host.name());
-    }
-
     /// The end of all faults.
     fn heal(&mut self, sim: &mut Sim<'_>) {
         self.healed = true;
@@ -409,9 +277,8 @@ impl Nemesis {
         self.world.heal(sim.elapsed());
         self.world.clocks.iter().for_each(|off| off.store(0, Ordering::SeqCst));
         let down = std::mem::take(&mut self.down);
-        for link in 0..LINKS.len() {
+        for (link, (a, b)) in LINKS.into_iter().enumerate() {
             self.free(sim, link);
-            let (a, b) = LINKS[link];
             sim.set_link_latency(a.name(), b.name(), ms(1));
         }
         for host in down {
@@ -421,6 +288,6 @@ impl Nemesis {
     }
 }
 
-fn links_of(host: Host) -> impl Iterator<Item = usize> {
+pub(super) fn links_of(host: Host) -> impl Iterator<Item = usize> {
     (0..LINKS.len()).filter(move |link| LINKS[*link].0 == host || LINKS[*link].1 == host)
 }

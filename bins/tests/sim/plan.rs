@@ -1,12 +1,7 @@
 //! What a seed stands for: the sizes, the limits and the rates of one run.
 
 use bookstore_core::{orders::Ack, writer::WriterLimits};
-use bookstore_transport_http::{
-    cache::CacheOptions,
-    client::ClientOptions,
-    frontend,
-    server::ServerLimits,
-};
+use bookstore_transport_http::{cache::CacheOptions, client::ClientOptions, frontend, server::ServerLimits};
 use bookstore_transport_inproc::Rates;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::time::Duration;
@@ -119,7 +114,8 @@ impl Plan {
     pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
         // Shorter than in production, in the same order: whoever is further in gives up first.
         let (deadline, attempt_timeout) = if inner { (900, 600) } else { (2_000, 1_200) };
-        let usual = ClientOptions { deadline: ms(deadline), attempt_timeout: ms(attempt_timeout), ..ClientOptions::default() };
+        let usual =
+            ClientOptions { deadline: ms(deadline), attempt_timeout: ms(attempt_timeout), ..ClientOptions::default() };
         let waiting_max = if self.tight { 1 } else { usual.waiting_max };
         let batches_in_flight_max = if self.tight { 1 } else { usual.batches_in_flight_max };
         ClientOptions { seed, waiting_max, batches_in_flight_max, ..usual }

@@ -286,8 +286,7 @@ fn judge_file(world: &Shared, finals: &Finals) {
         Err(error) => world.fail("reopen", error.to_string()),
         Ok((head, stocks)) => {
             world.coverage.saw(Seen::ColdReopen);
-            let served: Vec<_> =
-                finals.levels.iter().flatten().map(|(book, level)| (*book, level.stock)).collect();
+            let served: Vec<_> = finals.levels.iter().flatten().map(|(book, level)| (*book, level.stock)).collect();
             if head != finals.entries.len() as u64 || stocks != served {
                 world.fail("reopen", format!("the file ends at {head} with {stocks:?}, served was {served:?}"));
             }

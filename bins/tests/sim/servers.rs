@@ -31,9 +31,9 @@ use std::{
 use super::{
     copies::SimCopy,
     coverage::Seen,
-    disk::SimStore,
     net::{SimListener, connector},
     services::Watched,
+    store::SimStore,
     world::{Host, Shared, SimClock},
 };
 
@@ -54,7 +54,7 @@ pub(crate) fn stock_the_shelves(world: &Shared) -> Result<(), StoreError> {
     let mut state = store.recover()?;
     let mut batch = Batch::default();
     for (at, stock) in world.plan.stocks.iter().enumerate() {
-        let command = Command::List { book: book(at + 1, *stock) };
+        let command = Command::List { book: Box::new(book(at + 1, *stock)) };
         let listed = state.decide(&command, Timestamp(0), &mut batch);
         listed.map_err(|error| StoreError::Failed(error.to_string()))?;
     }

@@ -99,7 +99,9 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let _call = self.enter();
-        let Some(again) = self.executed_again(order) else { return self.counted(self.service.reserve(order, lines).await) };
+        let Some(again) = self.executed_again(order) else {
+            return self.counted(self.service.reserve(order, lines).await);
+        };
         let mut receipt = self.service.reserve(again, lines).await?;
         (receipt.order.id, receipt.replayed) = (order, true);
         Ok(receipt)
