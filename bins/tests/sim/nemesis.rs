@@ -262,7 +262,8 @@ impl Nemesis {
     }
 
     fn checkpoint(&mut self, sim: &Sim<'_>) {
-        if !self.down.contains(&Host::Catalog) && self.world.disk(Host::Catalog).checkpoint() {
+        let starting = self.world.doing[Host::Catalog as usize].starting.load(Ordering::SeqCst);
+        if !starting && !self.down.contains(&Host::Catalog) && self.world.disk(Host::Catalog).checkpoint() {
             self.world.coverage.saw(Seen::Checkpoint);
             self.note(sim, format_args!("catalog: checkpoint"));
         }
