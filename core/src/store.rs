@@ -1,7 +1,7 @@
 //! What a store must do. Stores load, append and read; they decide nothing.
 
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     book::{BookId, BookText, Topic},
@@ -97,6 +97,12 @@ pub trait Flush: Send {
     /// # Errors
     /// Whether it is durable is unknown.
     fn flush(&mut self) -> Result<(), StoreError>;
+
+    /// How long the disk takes in a simulation, where [`Flush::flush`] itself takes no time: what the writer's task waits
+    /// between the append and the flush, and between the flush and the answers. Threads do not ask.
+    fn simulated_wait(&mut self) -> [Duration; 2] {
+        [Duration::ZERO; 2]
+    }
 }
 
 /// A book that a search found.

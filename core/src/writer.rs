@@ -1,7 +1,7 @@
 //! The one writer of a ledger: gathers commands, decides them, appends, makes durable, publishes, answers.
 //!
 //! In production two threads share the work: while one makes a batch durable, the other decides and appends the next.
-//! In a simulation one task does both, so that a seed gives the same trace every time.
+//! In a simulation two tasks do the same, so that a seed gives the same trace every time.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ pub enum Execution {
     /// On threads of its own, which may wait for the disk.
     #[default]
     Threads,
-    /// On a task of the current runtime: for simulations, where the disk costs no time and order is everything.
+    /// On tasks of the current runtime: for simulations, where the disk costs no time and order is everything.
     Task,
 }
 
@@ -269,32 +269,36 @@ impl<S: LedgerStore> Desk<S> {
         }
     }
 
-    async fn run_task(mut self, mut waiting: Waiting<Command, Outcome>, mut sync: Box<dyn Flush>) {
+    /// As [`Desk::run`], with a task for each of the two threads.
+    async fn run_task(mut self, mut waiting: Waiting<Command, Outcome>, sync: Box<dyn Flush>) {
+        let (to_sync, from_desk) = tokio::sync::mpsc::channel(1);
+        let failed = Arc::new(AtomicBool::new(false));
+        let syncer = Syncer { published: Arc::clone(&self.published), failed: Arc::clone(&failed) };
+        tokio::spawn(syncer.run_task(from_desk, sync));
         let mut failed_at: Option<tokio::time::Instant> = None;
         loop {
             let calls = waiting.gather(self.limits.batch_max).await;
             if calls.is_empty() {
+                drain_task(&to_sync).await;
+            }
+            if failed.load(Ordering::Acquire) {
+                self.state = None;
+            }
+            if calls.is_empty() {
                 return self.close();
             }
-            if failed_at.is_some_and(|at| at.elapsed() >= self.limits.recover_after)
-                && let Some(recovered) = self.recover()
-            {
-                (sync, failed_at) = (recovered, None);
+            let mut since = || *failed_at.get_or_insert_with(tokio::time::Instant::now);
+            if self.state.is_none() && since().elapsed() >= self.limits.recover_after {
+                drain_task(&to_sync).await;
+                failed_at = Some(tokio::time::Instant::now());
+                if let Some(sync) = self.recover() {
+                    failed.store(false, Ordering::Release);
+                    let _ = to_sync.send(ToSync::Reopened(sync)).await;
+                    failed_at = None;
+                }
             }
             if let Some(appended) = self.append(calls) {
-                // The dangerous moment: appended, not yet durable, not yet answered. A simulation may crash here.
-                tokio::task::yield_now().await;
-                match make_durable(&appended, sync.as_mut()) {
-                    Ok(()) => appended.publish_and_answer(&self.published),
-                    Err(_) => {
-                        self.state = None;
-                        appended.answer_unknown();
-                    }
-                }
-                tokio::task::yield_now().await;
-            }
-            if self.state.is_none() && failed_at.is_none() {
-                failed_at = Some(tokio::time::Instant::now());
+                let _ = to_sync.send(ToSync::Batch(appended)).await;
             }
         }
     }
@@ -350,17 +354,30 @@ impl<S: LedgerStore> Desk<S> {
     }
 }
 
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
 /// Returns when nothing is on its way to the disk.
 fn drain(to_sync: &mpsc::SyncSender<ToSync>) {
-    let (drained, wait) = mpsc::sync_channel(0);
+    let (drained, wait) = oneshot::channel();
     let _ = to_sync.send(ToSync::Drain(drained));
-    let _ = wait.recv();
+    let _ = wait.blocking_recv();
+}
+
+/// As [`drain`], for a task.
+async fn drain_task(to_sync: &tokio::sync::mpsc::Sender<ToSync>) {
+    let (drained, wait) = oneshot::channel();
+    let _ = to_sync.send(ToSync::Drain(drained)).await;
+    let _ = wait.await;
 }
 
 enum ToSync {
     Batch(Appended),
     /// Answered when everything before it is done.
-    Drain(mpsc::SyncSender<()>),
+    Drain(oneshot::Sender<()>),
     Reopened(Box<dyn Flush>),
 }
 
@@ -378,14 +395,40 @@ impl Syncer {
                 ToSync::Reopened(reopened) => sync = reopened,
                 // Decided on top of a batch whose fate is unknown: unknown as well.
                 ToSync::Batch(appended) if self.failed.load(Ordering::Acquire) => appended.answer_unknown(),
-                ToSync::Batch(appended) => match make_durable(&appended, sync.as_mut()) {
-                    Ok(()) => appended.publish_and_answer(&self.published),
-                    Err(error) => {
-                        tracing::error!(%error, "the store failed to sync; it will be opened again");
-                        self.failed.store(true, Ordering::Release);
-                        appended.answer_unknown();
-                    }
-                },
+                ToSync::Batch(appended) => {
+                    let durable = make_durable(&appended, sync.as_mut());
+                    self.tell(appended, durable);
+                }
+            }
+        }
+    }
+
+    /// As [`Syncer::run`]. A crash of the simulated machine may fall into each of the waits: between append and flush, and
+    /// between flush and answers.
+    async fn run_task(self, mut from_desk: tokio::sync::mpsc::Receiver<ToSync>, mut sync: Box<dyn Flush>) {
+        while let Some(message) = from_desk.recv().await {
+            match message {
+                ToSync::Drain(drained) => drop(drained.send(())),
+                ToSync::Reopened(reopened) => sync = reopened,
+                ToSync::Batch(appended) if self.failed.load(Ordering::Acquire) => appended.answer_unknown(),
+                ToSync::Batch(appended) => {
+                    let [before, after] = sync.simulated_wait();
+                    pause(before).await;
+                    let durable = make_durable(&appended, sync.as_mut());
+                    pause(after).await;
+                    self.tell(appended, durable);
+                }
+            }
+        }
+    }
+
+    fn tell(&self, appended: Appended, durable: Result<(), StoreError>) {
+        match durable {
+            Ok(()) => appended.publish_and_answer(&self.published),
+            Err(error) => {
+                tracing::error!(%error, "the store failed to sync; it will be opened again");
+                self.failed.store(true, Ordering::Release);
+                appended.answer_unknown();
             }
         }
     }

@@ -185,7 +185,12 @@ impl<S: ?Sized> Faulty<S> {
         }
         pause(fate.delay).await;
         let answer = call(Arc::clone(&self.service)).await;
-        if let Some(delay) = fate.again {
+        // What never arrived, or was turned away at the door, does not arrive again.
+        let executed = !matches!(
+            answer,
+            Err(Error::Unavailable { .. } | Error::Overloaded { .. } | Error::DeadlineExpired { .. })
+        );
+        if let Some(delay) = fate.again.filter(|_| executed) {
             let (again, under_way) = (call(Arc::clone(&self.service)), Arc::clone(&self.under_way));
             under_way.send_modify(|count| *count += 1);
             tokio::spawn(async move {

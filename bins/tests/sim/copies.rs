@@ -1,0 +1,90 @@
+//! An order server's real copy, on a disk of the simulation.
+
+use async_trait::async_trait;
+use bookstore_core::{
+    Entry, Error, LedgerId, Order, OrderId, Result, Seq,
+    ledger::Kind,
+    store::{OrderCopy, sqlite::SqliteCopy},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    bugs::Bug,
+    coverage::Seen,
+    disk::{Disk, Stage, fault, write_times},
+    world::{Host, Shared},
+};
+
+/// The copy, with time to be crashed in.
+pub(crate) struct SimCopy {
+    copy: SqliteCopy,
+    disk: Arc<Disk>,
+    host: Host,
+    world: Shared,
+    failed: AtomicBool,
+}
+
+impl SimCopy {
+    pub(crate) fn new(copy: SqliteCopy, host: Host, world: &Shared) -> Self {
+        let disk = Arc::clone(world.disk(host));
+        Self { copy, disk, host, world: world.clone(), failed: AtomicBool::new(false) }
+    }
+
+    async fn stay(&self, stage: Stage, lasts: Duration) {
+        self.disk.enter(stage, lasts);
+        tokio::time::sleep(lasts).await;
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl OrderCopy for SimCopy {
+    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
+        self.copy.followed().await
+    }
+
+    async fn append(&self, ledger: LedgerId, mut entries: Vec<Entry>) -> Result<()> {
+        let [before, after] = write_times(&self.world, &self.disk);
+        self.stay(Stage::Before, before).await;
+        let fault = fault(&self.world, &self.disk);
+        if fault.is_some() {
+            self.failed.store(true, Ordering::SeqCst);
+            self.world.coverage.saw(Seen::CopyFailed);
+            self.world.note(format_args!("{}: copying fails, {fault:?}", self.host));
+        }
+        let failed = Err(Error::unavailable("an injected fault"));
+        if fault == Some(false) {
+            return failed;
+        }
+        if self.world.has(Bug::CopySkipsAnEntry) {
+            // The store itself refuses gaps: the entry is there, but not the order.
+            entries.iter_mut().filter(|entry| entry.seq.0 % 16 == 0).for_each(|entry| entry.kind = Kind::Restock);
+        }
+        let last = entries.last().map(|entry| entry.seq).unwrap_or_default();
+        self.copy.append(ledger, entries).await?;
+        self.disk.mark_durable();
+        self.world.note(format_args!("{}: copied up to {last}", self.host));
+        self.stay(Stage::After, after).await;
+        if fault.is_some() {
+            return failed;
+        }
+        if self.failed.swap(false, Ordering::SeqCst) {
+            self.world.coverage.saw(Seen::CopyRetried);
+        }
+        Ok(())
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        self.copy.order(id).await
+    }
+
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        self.copy.orders(before, limit).await
+    }
+}

@@ -1,0 +1,261 @@
+//! Disks that take time, fail, and lose what was not flushed when the power goes.
+//!
+//! SQLite runs inline, so at every simulated moment a store is two files: the database and its write-ahead log. What is
+//! durable of the log is where it ended at the last flush that was reported complete (ours for the ledger, SQLite's own
+//! at the commits of a copy, at a checkpoint and when a file is opened). A *kill* keeps both files as they are. A *power
+//! cut* keeps the database and the durable part of the log; of the rest, sector by sector of 512 bytes, some is as
+//! written, some is zeros, some is noise, and the end may be missing. The shared-memory index is lost either way. Every
+//! incarnation works on a copy of the files made at the moment of the crash, so that what a dying process still does to
+//! its own files (SQLite empties the log when its last connection closes) is never seen.
+//!
+//! Not covered: a cut in the middle of opening or of a checkpoint (both are one step here, and both sync before they
+//! rely on it), names lost from a directory, flushed sectors that rot, and a disk that lies about flushing.
+
+use bookstore_core::Seq;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use super::{
+    coverage::Seen,
+    wal::{self, Mark},
+    world::{Shared, now},
+};
+
+/// Which dangerous moment a store is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    #[default]
+    Idle,
+    /// A ledger: appended, not flushed. A copy: fetched, not copied.
+    Before,
+    /// A ledger: flushed, not answered. A copy: copied, not reported.
+    After,
+}
+
+/// One machine's disk: it outlives the processes that use it.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    dir: PathBuf,
+    name: String,
+    state: Mutex<DiskState>,
+}
+
+#[derive(Debug)]
+struct DiskState {
+    generation: u32,
+    rng: StdRng,
+    mark: Mark,
+    stage: Stage,
+    stage_ends: Duration,
+    /// The last entry appended, and the last one flushed.
+    appended: Seq,
+    flushed: Seq,
+    /// Commands of the batch under way.
+    batch: usize,
+    /// Whether the power was cut since the last opening.
+    cut: bool,
+    /// Time between flush and answers that was drawn with the one before.
+    after: Duration,
+}
+
+/// What a power cut did.
+#[derive(Debug, Default)]
+pub(crate) struct PowerCut {
+    /// Bytes that were written and not flushed.
+    pub(crate) suspect: usize,
+    pub(crate) torn: bool,
+}
+
+impl Disk {
+    pub(crate) fn new(dir: PathBuf, name: &str, seed: u64) -> Self {
+        let number = name.bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let state = DiskState {
+            generation: 0,
+            rng: StdRng::seed_from_u64(number),
+            mark: Mark::default(),
+            stage: Stage::Idle,
+            stage_ends: Duration::ZERO,
+            appended: Seq(0),
+            flushed: Seq(0),
+            batch: 0,
+            cut: false,
+            after: Duration::ZERO,
+        };
+        Self { dir, name: name.to_owned(), state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DiskState> {
+        self.state.lock().expect("nobody panics with it")
+    }
+
+    /// The database file of the running incarnation.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path_of(self.lock().generation)
+    }
+
+    fn path_of(&self, generation: u32) -> PathBuf {
+        self.dir.join(format!("{}-{generation}.db", self.name))
+    }
+
+    pub(crate) fn stage(&self, now: Duration) -> Stage {
+        let state = self.lock();
+        if now < state.stage_ends { state.stage } else { Stage::Idle }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage, lasts: Duration) {
+        let mut state = self.lock();
+        (state.stage, state.stage_ends) = (stage, now() + lasts);
+    }
+
+    pub(crate) fn draw<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.lock().rng)
+    }
+
+    /// Everything in the log is durable.
+    pub(crate) fn mark_durable(&self) {
+        let path = self.path();
+        let mut state = self.lock();
+        state.mark = wal::end(&wal_of(&path), state.mark);
+        state.flushed = state.appended;
+    }
+
+    /// The last entry appended, and the last one flushed.
+    pub(crate) fn heads(&self) -> (Seq, Seq) {
+        let state = self.lock();
+        (state.appended, state.flushed)
+    }
+
+    pub(crate) fn taken(&self, commands: usize) {
+        self.lock().batch = commands;
+    }
+
+    pub(crate) fn appended(&self, head: Seq) {
+        self.lock().appended = head;
+    }
+
+    /// Begins a write that takes these times before and after the flush.
+    pub(crate) fn begin_write(&self, times: [Duration; 2]) {
+        self.enter(Stage::Before, times[0]);
+        self.lock().after = times[1];
+    }
+
+    /// The flush is done, or has failed; the answers take their time.
+    pub(crate) fn begin_answers(&self) {
+        let after = self.lock().after;
+        self.enter(Stage::After, after);
+    }
+
+    /// Commands of the batch under way.
+    pub(crate) fn batch(&self) -> usize {
+        self.lock().batch
+    }
+
+    /// The ledger was opened and ends at `head`. Says whether this is the first time after a power cut, and the last
+    /// entries that had been appended and flushed before.
+    pub(crate) fn opened(&self, head: Seq) -> (bool, Seq, Seq) {
+        let mut state = self.lock();
+        let before = (std::mem::take(&mut state.cut), state.appended, state.flushed);
+        (state.appended, state.flushed) = (head, head);
+        before
+    }
+
+    /// The process has died: its files as the next one will find them.
+    pub(crate) fn after_kill(&self) -> io::Result<()> {
+        let (from, to) = self.next_generation();
+        copy(&from, &to)?;
+        copy(&wal_of(&from), &wal_of(&to))
+    }
+
+    /// The power is gone: its files as the next process will find them.
+    pub(crate) fn after_power_cut(&self) -> io::Result<PowerCut> {
+        let (from, to) = self.next_generation();
+        copy(&from, &to)?;
+        let mut log = match fs::read(wal_of(&from)) {
+            Ok(log) => log,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PowerCut::default()),
+            Err(error) => return Err(error),
+        };
+        let mut state = self.lock();
+        let end = wal::end(&wal_of(&from), state.mark).end.min(log.len());
+        let durable = wal::durable(&log, state.mark).min(end);
+        log.truncate(end);
+        let torn = wal::tear(&mut log, durable, &mut state.rng);
+        fs::write(wal_of(&to), &log)?;
+        // What is left is on the disk.
+        (state.mark, state.cut) = (wal::all_of(&log), true);
+        Ok(PowerCut { suspect: end - durable, torn })
+    }
+
+    fn next_generation(&self) -> (PathBuf, PathBuf) {
+        let mut state = self.lock();
+        let from = self.path_of(state.generation);
+        state.generation += 1;
+        (state.stage, state.stage_ends) = (Stage::Idle, Duration::ZERO);
+        (from, self.path_of(state.generation))
+    }
+
+    /// Moves the log into the database, as SQLite itself does now and then.
+    pub(crate) fn checkpoint(&self) -> bool {
+        let path = self.path();
+        let Ok(connection) = rusqlite::Connection::open(&path) else { return false };
+        let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2));
+        drop(connection);
+        let moved = moved.is_ok_and(|pages| pages > 0);
+        if moved {
+            self.mark_durable();
+        }
+        moved
+    }
+}
+
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::copy(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the next write fails: `Some(true)` after it was done all the same.
+pub(crate) fn fault(world: &Shared, disk: &Disk) -> Option<bool> {
+    let failing = world.plan.failing;
+    if failing == 0.0 || world.is_healed() {
+        return None;
+    }
+    disk.draw(|rng| rng.random_bool(failing).then(|| rng.random_bool(0.5)))
+}
+
+/// Longer than a server waits for another one.
+const SLOW_MS: std::ops::Range<u64> = 700..2_500;
+
+/// The time that a write takes, and that passes before its success is told.
+pub(crate) fn write_times(world: &Shared, disk: &Disk) -> [Duration; 2] {
+    let plan = &world.plan;
+    if world.is_healed() {
+        return [Duration::from_millis(1); 2];
+    }
+    let (slow, times) = disk.draw(|rng| {
+        let slow = plan.slow > 0.0 && rng.random_bool(plan.slow);
+        let before = if slow { Duration::from_millis(rng.random_range(SLOW_MS)) } else { part(rng, plan.flush_max) };
+        (slow, [before, part(rng, plan.flush_max)])
+    });
+    if slow {
+        world.coverage.saw(Seen::SlowDisk);
+        world.note(format_args!("{}: the disk is slow: {:?}", disk.name, times[0]));
+    }
+    times
+}
+
+fn part(rng: &mut StdRng, most: Duration) -> Duration {
+    Duration::from_millis(rng.random_range(0..=u64::try_from(most.as_millis()).unwrap_or(1)))
+}

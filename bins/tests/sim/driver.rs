@@ -1,0 +1,181 @@
+//! Running seeds: in processes of their own, as many at once as there are cores.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `BOOKSTORE_SIM_SEEDS` | how many seeds, 100 unless set; those in `seeds.txt` come first and are not counted |
+//! | `BOOKSTORE_SIM_FIRST_SEED` | the first of them, 1 unless set |
+//! | `BOOKSTORE_SIM_SEED` | only this seed, in this process, with its trace |
+//! | `BOOKSTORE_SIM_BUG` | with this bug planted, see `bugs.rs` |
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{bugs::Bug, run};
+
+/// What a process tells of one seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) seed: u64,
+    pub(crate) hash: String,
+    pub(crate) calls: u64,
+    pub(crate) coverage: Vec<u64>,
+    /// What was broken, by rule.
+    pub(crate) failures: Vec<(String, String)>,
+}
+
+const SEEDS: &str = "BOOKSTORE_SIM_CHILD_SEEDS";
+const BUG: &str = "BOOKSTORE_SIM_BUG";
+/// Seeds that one process runs.
+const CHUNK: usize = 10;
+/// A seed that takes longer hangs; the machine may be busy.
+const SEED_TIME_MAX: Duration = Duration::from_secs(240);
+
+/// The tests of this binary take turns, since each uses all cores.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, not {text:?}")))
+}
+
+pub(crate) fn bug() -> Option<Bug> {
+    let name = std::env::var(BUG).ok()?;
+    let found = Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
+    Some(found.unwrap_or_else(|| panic!("{BUG} must be one of {:?}", Bug::ALL)))
+}
+
+/// The seeds that once failed, with what they found behind a `#`.
+pub(crate) fn regressions() -> Vec<u64> {
+    let lines = include_str!("seeds.txt").lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).map(|line| line.parse().expect("seeds.txt has a seed a line")).collect()
+}
+
+/// What a child process does: its seeds, one line of result each.
+pub(crate) fn child() {
+    let Ok(seeds) = std::env::var(SEEDS) else { return };
+    run::count_panics();
+    let bug = bug();
+    for seed in seeds.split(',').map(|seed| seed.parse().expect("a seed")) {
+        let done = watch(seed);
+        let outcome = run::run(seed, bug, false);
+        drop(done);
+        for (rule, what) in &outcome.failures {
+            println!("\nSIM-FAILED\t{seed}\t{rule}\t{}", what.replace(['\n', '\t'], " "));
+        }
+        let counts: Vec<String> = outcome.coverage.iter().map(u64::to_string).collect();
+        println!("\nSIM-DONE\t{seed}\t{:016x}\t{}\t{}", outcome.hash, outcome.calls, counts.join(","));
+    }
+}
+
+/// Ends the process if the seed does not end.
+fn watch(seed: u64) -> std::sync::mpsc::Sender<()> {
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    thread::spawn(move || {
+        if wait.recv_timeout(SEED_TIME_MAX) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            println!("\nSIM-FAILED\t{seed}\thang\tthe seed did not end within {SEED_TIME_MAX:?}");
+            println!("\nSIM-DONE\t{seed}\t0\t0\t");
+            std::process::exit(1);
+        }
+    });
+    done
+}
+
+fn spawn(seeds: &[u64], bug: Option<Bug>) -> Child {
+    let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    command.args(["--exact", "child", "--ignored", "--nocapture"]).env(SEEDS, list.join(","));
+    match bug {
+        Some(bug) => command.env(BUG, format!("{bug:?}")),
+        None => command.env_remove(BUG),
+    };
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("this program can be run again")
+}
+
+/// Runs these seeds in one process. A seed without a result is one that brought its process down.
+pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>) -> Vec<Told> {
+    let mut child = spawn(seeds, bug);
+    let errors = child.stderr.take().expect("piped");
+    let errors = thread::spawn(move || {
+        let lines: Vec<String> = BufReader::new(errors).lines().map_while(Result::ok).collect();
+        lines.join("\n")
+    });
+    let (mut told, mut failures) = (Vec::new(), Vec::new());
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields.as_slice() {
+            ["SIM-FAILED", _, rule, what] => failures.push(((*rule).to_owned(), (*what).to_owned())),
+            ["SIM-DONE", seed, hash, calls, counts] => told.push(Told {
+                seed: seed.parse().expect("a seed"),
+                hash: (*hash).to_owned(),
+                calls: calls.parse().expect("a number"),
+                coverage: counts.split(',').filter_map(|count| count.parse().ok()).collect(),
+                failures: std::mem::take(&mut failures),
+            }),
+            _ => {}
+        }
+    }
+    let status = child.wait().expect("it was started here");
+    if told.len() < seeds.len() {
+        let said = errors.join().unwrap_or_default();
+        let what = format!("its process ended with {status}: {said}");
+        let failures = vec![("crash".to_owned(), what)];
+        told.push(Told { seed: seeds[told.len()], hash: String::new(), calls: 0, coverage: Vec::new(), failures });
+    }
+    told
+}
+
+/// Runs all these seeds, on all cores.
+pub(crate) fn run_all(seeds: &[u64]) -> Vec<Told> {
+    let queue: Mutex<VecDeque<&[u64]>> = Mutex::new(seeds.chunks(CHUNK).collect());
+    let told = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..cores() {
+            scope.spawn(|| {
+                loop {
+                    let Some(chunk) = queue.lock().expect("nobody panics with it").pop_front() else { return };
+                    let more = run_in_child(chunk, None);
+                    more.iter().filter(|told| !told.failures.is_empty()).for_each(tell);
+                    told.lock().expect("nobody panics with it").extend(more);
+                }
+            });
+        }
+    });
+    told.into_inner().expect("nobody panics with it")
+}
+
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// One line that says what failed, and how to run that seed alone.
+fn tell(told: &Told) {
+    let Told { seed, failures, .. } = told;
+    let rules: Vec<&str> = failures.iter().map(|(rule, _)| rule.as_str()).collect();
+    let first = failures.first().map(|(_, what)| what.chars().take(300).collect::<String>()).unwrap_or_default();
+    println!(
+        "seed {seed} failed ({}): {first}\n  BOOKSTORE_SIM_SEED={seed} cargo test -p bookstore --test sim seeds -- --nocapture\n  \
+         keep it: add it to bins/tests/sim/seeds.txt",
+        rules.join(", ")
+    );
+}
+
+/// One seed in this process, with its trace.
+pub(crate) fn run_alone(seed: u64) {
+    run::count_panics();
+    let started = Instant::now();
+    let outcome = run::run(seed, bug(), true);
+    for (rule, what) in &outcome.failures {
+        println!("{rule}: {what}");
+    }
+    println!("seed {seed}: trace {:016x}, {} calls, {:?}", outcome.hash, outcome.calls, started.elapsed());
+    assert!(outcome.failures.is_empty(), "seed {seed} failed");
+}

@@ -1,0 +1,295 @@
+//! One seed, from the first start of the servers to the verdict.
+
+use bookstore_core::{
+    OrderQuery, Seq, Status,
+    check::{Cached, Cancellations, Delivery, Finals, Options, Report, check},
+    ledger::Kind,
+};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+use tokio::task::JoinSet;
+use turmoil::{Builder, Sim};
+
+use super::{
+    actors,
+    bugs::Bug,
+    caller::Routes,
+    coverage::Seen,
+    logs::Logs,
+    nemesis::Nemesis,
+    servers,
+    world::{Host, Shared, World},
+};
+
+/// What became of a seed.
+pub(crate) struct Outcome {
+    pub(crate) hash: u64,
+    /// Calls that were recorded and checked.
+    pub(crate) calls: u64,
+    /// What was broken: the rule, and what was seen.
+    pub(crate) failures: Vec<(String, String)>,
+    pub(crate) coverage: Vec<u64>,
+}
+
+/// Simulated time after which a run that has not ended has failed.
+const TIME_MAX: Duration = Duration::from_secs(180);
+
+/// Panics in this process: a panic in a task would otherwise go unnoticed.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// To be called once in a process that runs seeds.
+pub(crate) fn count_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, Ordering::SeqCst);
+        usual(info);
+    }));
+}
+
+/// Runs a seed, with a bug or without.
+pub(crate) fn run(seed: u64, bug: Option<Bug>, print: bool) -> Outcome {
+    align_task_ids();
+    let dir = scratch();
+    let world = World::new(seed, bug, print, dir.path());
+    let panics = PANICS.load(Ordering::SeqCst);
+    let ended = tracing::subscriber::with_default(Logs::new(&world, print), || simulate(&world));
+    let mut report = None;
+    match ended {
+        Ok(Some(finals)) => report = Some(judge(&world, finals)),
+        Ok(None) => world.fail("convergence", "the final state was never read".into()),
+        Err(error) => world.fail("convergence", error.to_string()),
+    }
+    if PANICS.load(Ordering::SeqCst) > panics {
+        world.fail("panic", "something panicked".into());
+    }
+    outcome(&world, report)
+}
+
+fn outcome(world: &Shared, report: Option<Report>) -> Outcome {
+    let calls = report.as_ref().map_or(0, |report| report.counts.calls);
+    if let Some(report) = report {
+        world.coverage.add(Seen::HappenedUnknown, report.counts.unacknowledged);
+        for violation in report.violations.iter().take(8) {
+            world.fail(violation.rule.name(), violation.message.clone());
+        }
+        for undecided in &report.undecided {
+            world.fail("undecided", undecided.clone());
+        }
+    }
+    let failures = std::mem::take(&mut world.facts().failures);
+    Outcome { hash: world.trace.hash(), calls, failures, coverage: world.coverage.counts() }
+}
+
+/// Memory if there is a file system in it: flushing is simulated, and need not wear a real disk.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.expect("a directory for the simulated disks can be made")
+}
+
+/// A runtime that ends drops its tasks in an order that depends on their ids, which are counted for the whole process.
+fn align_task_ids() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a plain runtime starts");
+    runtime.block_on(async {
+        loop {
+            let id = tokio::spawn(async {}).id().to_string();
+            if id.parse::<u64>().is_ok_and(|id| id % 64 == 0) {
+                return;
+            }
+        }
+    });
+}
+
+fn simulate(world: &Shared) -> turmoil::Result<Option<Finals>> {
+    servers::stock_the_shelves(world).map_err(|error| error.to_string())?;
+    // A fixed latency takes nothing from the simulated network's own dice, whatever the order of its messages.
+    let latency = Duration::from_millis(1);
+    let mut sim = Builder::new()
+        .rng_seed(world.seed)
+        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600))
+        .tick_duration(world.plan.tick)
+        .simulation_duration(TIME_MAX)
+        .min_message_latency(latency)
+        .max_message_latency(latency)
+        .tcp_capacity(1024)
+        .build();
+    let finals = Arc::new(Mutex::new(None));
+    start(&mut sim, world, &finals);
+    let mut nemesis = Nemesis::new(world);
+    while !sim.step()? {
+        nemesis.act(&mut sim);
+    }
+    world.trace.line(sim.elapsed(), format_args!("the end"));
+    drop(sim);
+    Ok(finals.lock().expect("nobody panics with it").take())
+}
+
+type FinalsCell = Arc<Mutex<Option<Finals>>>;
+
+fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalsCell) {
+    let shared = world.clone();
+    sim.host(Host::Catalog.name(), move || servers::catalog_server(shared.clone()));
+    for host in [Host::Order1, Host::Order2] {
+        let shared = world.clone();
+        sim.host(host.name(), move || servers::order_server(shared.clone(), host));
+    }
+    let shared = world.clone();
+    sim.host(Host::Frontend.name(), move || servers::frontend_server(shared.clone()));
+    let shared = world.clone();
+    sim.client(Host::Buyers.name(), async move {
+        let routes = Arc::new(Routes::new(&shared, Host::Buyers));
+        let mut buyers = JoinSet::new();
+        (1..=shared.plan.buyers).for_each(|number| drop(buyers.spawn(actors::buyer(Arc::clone(&routes), number))));
+        while buyers.join_next().await.is_some() {}
+        shared.buyers_done();
+        Ok(())
+    });
+    let (shared, finals) = (world.clone(), Arc::clone(finals));
+    sim.client(Host::Staff.name(), async move {
+        let routes = Arc::new(Routes::new(&shared, Host::Staff));
+        let mut staff = JoinSet::new();
+        staff.spawn(actors::restocker(Arc::clone(&routes), 11));
+        staff.spawn(actors::canceller(Arc::clone(&routes), 12));
+        staff.spawn(actors::reader(Arc::clone(&routes), 13));
+        staff.spawn(actors::reader(Arc::clone(&routes), 14));
+        staff.spawn(actors::auditor(Arc::clone(&routes), shared.clone()));
+        while staff.join_next().await.is_some() {}
+        shared.all_done().await;
+        let read = converged(&shared, &routes).await?;
+        *finals.lock().expect("nobody panics with it") = Some(read);
+        Ok(())
+    });
+}
+
+/// The end state, once everything agrees; or as it is when the time for that is over.
+async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<Finals> {
+    const ATTEMPTS: u32 = 100;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let last = attempts == ATTEMPTS;
+        match read_finals(routes, world).await {
+            Ok((finals, true)) => return Ok(finals),
+            Ok((finals, false)) if last => {
+                world.fail("convergence", "copies or caches still differ from the ledger".into());
+                return Ok(finals);
+            }
+            Err(error) if last => return Err(format!("the end state cannot be read: {error}").into()),
+            _ => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    }
+}
+
+async fn read_finals(routes: &Routes, world: &Shared) -> bookstore_core::Result<(Finals, bool)> {
+    let mut finals = Finals::read(routes.ledger.as_ref()).await?.since(Seq(world.plan.stocks.len() as u64));
+    let mut agree = true;
+    let orders = orders_of(&finals);
+    for (host, copy) in [Host::Order1, Host::Order2].into_iter().zip(&routes.copies) {
+        finals.add_orders(host.name(), copy.as_ref()).await?;
+        agree &= orders == copied(&finals);
+        copy.orders(OrderQuery::default()).await?;
+    }
+    for (book, level) in finals.levels.iter().flatten() {
+        let shown = routes.shop.info(*book).await?;
+        agree &= (shown.stock, shown.version, shown.price_cents) == (level.stock, level.version, level.price_cents);
+    }
+    Ok((finals, agree))
+}
+
+/// How many orders stand and how many are cancelled, by the ledger.
+fn orders_of(finals: &Finals) -> (usize, usize) {
+    let of = |kind| finals.entries.iter().filter(|entry| entry.kind == kind).count();
+    (of(Kind::Sale), of(Kind::Return))
+}
+
+/// The same by the copy that was added last.
+fn copied(finals: &Finals) -> (usize, usize) {
+    use bookstore_core::check::Copied;
+    match finals.copies.last().map(|copy| &copy.copied) {
+        Some(Copied::Orders(orders)) => {
+            (orders.len(), orders.iter().filter(|order| order.status == Status::Cancelled).count())
+        }
+        _ => (0, 0),
+    }
+}
+
+/// The checker, and what it cannot see.
+fn judge(world: &Shared, finals: Finals) -> Report {
+    let options = Options {
+        delivery: Delivery::Duplicated,
+        cancellations: Cancellations::Eventually,
+        cached: match world.plan.cache {
+            Some(_) => Cached::Through(vec!["frontend".into()]),
+            None => Cached::Never,
+        },
+    };
+    let history = world.recorder.history();
+    let report = check(&history, &finals, &options);
+    judge_intents(world, &finals);
+    judge_shown(world, &finals);
+    judge_file(world, &finals);
+    world.trace.line(TIME_MAX, format_args!("{history:?} {finals:?}"));
+    report
+}
+
+/// One intent, one order, whatever ids it was given.
+fn judge_intents(world: &Shared, finals: &Finals) {
+    let facts = world.facts();
+    let mut sales: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
+    for entry in finals.entries.iter().filter(|entry| entry.kind == Kind::Sale) {
+        if let Some(intent) = entry.key.and_then(|key| facts.intents.get(&key)) {
+            sales.entry(*intent).or_default().push(entry.seq);
+        }
+    }
+    let twice: Vec<String> = sales
+        .iter()
+        .filter(|(_, sales)| sales.len() > 1)
+        .map(|(intent, sales)| format!("purchase intent {intent} became the sales {sales:?}"))
+        .collect();
+    let added: BTreeMap<_, i64> =
+        finals.entries.iter().filter_map(|entry| Some((entry.key?, entry.changes.first()?.delta))).collect();
+    let restocks: Vec<String> = facts
+        .restocks
+        .iter()
+        .filter(|(key, delta)| added.get(key).is_some_and(|added| added != delta))
+        .map(|(key, delta)| format!("restock {key} of {delta} copies added {:?}", added.get(key)))
+        .collect();
+    drop(facts);
+    twice.into_iter().for_each(|what| world.fail("one-intent-one-order", what));
+    restocks.into_iter().for_each(|what| world.fail("restock-adds", what));
+}
+
+/// What was readable once is there for good.
+fn judge_shown(world: &Shared, finals: &Finals) {
+    let facts = world.facts();
+    let changed = facts.shown.iter().find(|shown| {
+        let at = usize::try_from(shown.seq.0).unwrap_or_default().checked_sub(1);
+        at.and_then(|at| finals.entries.get(at)) != Some(*shown)
+    });
+    let what = changed.map(|shown| format!("entry {} was shown as {shown:?}, and is not there in the end", shown.seq));
+    drop(facts);
+    if let Some(what) = what {
+        world.fail("durable-reads", what);
+    }
+}
+
+/// The file says the same as the server did.
+fn judge_file(world: &Shared, finals: &Finals) {
+    match servers::reopened(world) {
+        Err(error) => world.fail("reopen", error.to_string()),
+        Ok((head, stocks)) => {
+            world.coverage.saw(Seen::ColdReopen);
+            let served: Vec<_> = finals.levels.iter().flatten().map(|(book, level)| (*book, level.stock)).collect();
+            if head != finals.entries.len() as u64 || stocks != served {
+                world.fail("reopen", format!("the file ends at {head} with {stocks:?}, served was {served:?}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What all parts of one run share.
+
+use bookstore_core::{Book, BookId, Clock, Entry, OrderId, Timestamp, check::Recorder};
+use bookstore_transport_http::{client::ClientOptions, token::AccessToken};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use uuid::Uuid;
+
+use super::{bugs::Bug, coverage::Coverage, disk::Disk, net::Net, plan::Plan, trace::Trace};
+
+/// The simulated machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Host {
+    Frontend,
+    Order1,
+    Order2,
+    Catalog,
+    Buyers,
+    Staff,
+}
+
+impl Host {
+    pub(crate) const SERVERS: [Self; 4] = [Self::Frontend, Self::Order1, Self::Order2, Self::Catalog];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Frontend, Self::Order1, Self::Order2, Self::Catalog, Self::Buyers, Self::Staff];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::Order1 => "order-1",
+            Self::Order2 => "order-2",
+            Self::Catalog => "catalog",
+            Self::Buyers => "buyers",
+            Self::Staff => "staff",
+        }
+    }
+
+    pub(crate) fn url(self) -> String {
+        format!("http://{}", self.name())
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a server is about to do, for crashes that mean to interrupt it.
+#[derive(Debug, Default)]
+pub(crate) struct Doing {
+    /// From its start until it listens.
+    pub(crate) starting: AtomicBool,
+    /// Calls that it works on.
+    pub(crate) calls: AtomicUsize,
+    /// How often it was started: hands out fresh seeds and ids.
+    pub(crate) starts: AtomicU64,
+}
+
+/// One run.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) plan: Plan,
+    pub(crate) bug: Option<Bug>,
+    pub(crate) trace: Trace,
+    pub(crate) coverage: Coverage,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) net: Net,
+    pub(crate) token: AccessToken,
+    pub(crate) doing: [Doing; 4],
+    /// Of the catalog, and of the order servers.
+    pub(crate) disks: [Arc<Disk>; 3],
+    /// Milliseconds by which each machine's clock is off.
+    pub(crate) clocks: [AtomicI64; 6],
+    /// Nanoseconds of simulated time at which the faults ended.
+    healed_at: AtomicU64,
+    ids: AtomicU64,
+    buyers_done: AtomicBool,
+    facts: Mutex<Facts>,
+    /// The frontend's, for [`Bug::InvalidateBeforeCommit`].
+    bad_cache: Mutex<BTreeMap<BookId, Book>>,
+}
+
+/// What actors have learnt.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// Which purchase intent an order id was made for.
+    pub(crate) intents: BTreeMap<OrderId, u64>,
+    /// Orders that somebody was told of.
+    pub(crate) orders: Vec<OrderId>,
+    /// Durable entries that the auditor was shown.
+    pub(crate) shown: Vec<Entry>,
+    /// Restocks that somebody was told of, by key: copies meant to be added.
+    pub(crate) restocks: Vec<(OrderId, i64)>,
+    /// What must not be, by rule.
+    pub(crate) failures: Vec<(String, String)>,
+}
+
+pub(crate) type Shared = Arc<World>;
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>, print: bool, dir: &Path) -> Shared {
+        let disk = |name: &str| Arc::new(Disk::new(PathBuf::from(dir), name, seed));
+        Arc::new(Self {
+            seed,
+            plan: Plan::draw(seed),
+            bug,
+            trace: Trace::new(print),
+            coverage: Coverage::default(),
+            recorder: Arc::default(),
+            net: Net::default(),
+            token: AccessToken::new("0123456789abcdef0123456789abcdef").expect("long enough"),
+            doing: Default::default(),
+            disks: [disk("catalog"), disk("order-1"), disk("order-2")],
+            clocks: Default::default(),
+            healed_at: AtomicU64::new(u64::MAX),
+            ids: AtomicU64::new(0),
+            buyers_done: AtomicBool::new(false),
+            facts: Mutex::default(),
+            bad_cache: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().expect("nobody panics with it")
+    }
+
+    pub(crate) fn bad_cache(&self) -> MutexGuard<'_, BTreeMap<BookId, Book>> {
+        self.bad_cache.lock().expect("nobody panics with it")
+    }
+
+    pub(crate) fn disk(&self, host: Host) -> &Arc<Disk> {
+        match host {
+            Host::Order1 => &self.disks[1],
+            Host::Order2 => &self.disks[2],
+            _ => &self.disks[0],
+        }
+    }
+
+    pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
+        ClientOptions { token: Some(self.token.clone()), ..self.plan.client_options(inner, seed) }
+    }
+
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    pub(crate) fn heal(&self, now: Duration) {
+        self.healed_at.store(nanos(now), Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_healed(&self) -> bool {
+        self.healed_at.load(Ordering::SeqCst) != u64::MAX
+    }
+
+    /// Waits until the faults have ended and whatever was under way then must have ended too.
+    pub(crate) async fn settled(&self) {
+        while nanos(now()) < self.healed_at.load(Ordering::SeqCst).saturating_add(nanos(SETTLE)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) fn buyers_done(&self) {
+        self.buyers_done.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until nobody calls any more, and nothing of it is under way.
+    pub(crate) async fn all_done(&self) {
+        self.settled().await;
+        while !self.buyers_done.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    }
+
+    /// On a simulated host.
+    pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
+        self.trace.line(now(), what);
+    }
+
+    pub(crate) fn fail(&self, rule: &str, what: String) {
+        self.facts().failures.push((rule.to_owned(), what));
+    }
+
+    /// A number that differs for every `purpose`, and for every seed.
+    pub(crate) fn seed_for(&self, purpose: u64) -> u64 {
+        self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose.wrapping_mul(0xd1b5_4a32_d192_ed03)
+    }
+}
+
+/// Longer than any call takes with its retries, at every server on its way.
+const SETTLE: Duration = Duration::from_secs(5);
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX - 1)
+}
+
+/// Simulated time since the run began, on a simulated host.
+pub(crate) fn now() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
+}
+
+/// One machine's clock: simulated time, and whatever it is off by.
+#[derive(Clone)]
+pub(crate) struct SimClock {
+    world: Shared,
+    host: Host,
+}
+
+impl SimClock {
+    pub(crate) fn new(world: &Shared, host: Host) -> Self {
+        Self { world: world.clone(), host }
+    }
+}
+
+/// 2026-01-01.
+const EPOCH_MS: i64 = 1_767_225_600_000;
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        let off = self.world.clocks[self.host as usize].load(Ordering::SeqCst);
+        Timestamp(EPOCH_MS + i64::try_from(now().as_millis()).unwrap_or_default() + off)
+    }
+
+    /// Version 7, counted; every eighth is a version 4.
+    fn new_id(&self) -> Uuid {
+        let count = self.world.ids.fetch_add(1, Ordering::SeqCst);
+        let noise = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if count % 8 == 7 {
+            return uuid::Builder::from_random_bytes((u128::from(noise) << 64 | u128::from(count)).to_be_bytes())
+                .into_uuid();
+        }
+        let mut random = [0; 10];
+        random[..2].copy_from_slice(&noise.to_be_bytes()[..2]);
+        random[2..].copy_from_slice(&count.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(u64::try_from(self.now().0).unwrap_or_default(), &random).into_uuid()
+    }
+}
