@@ -87,11 +87,10 @@ proptest! {
         lines in lines(vec(any::<u8>(), 1..60).prop_filter("one record", |bytes| {
             !bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | b'"' | b','))
         })),
-        windows in any::<bool>(),
+        end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
     ) {
-        let end: &[u8] = if windows { b"\r\n" } else { b"\n" };
-        let head = format!("title,topic,stock{}", String::from_utf8_lossy(end));
-        let file = file(&lines, &head, |n| format!("Book {n},\"t, u\",{n}"), end);
+        let head = format!("title,topic,stock{end}");
+        let file = file(&lines, &head, |n| format!("Book {n},\"t, u\",{n}"), end.as_bytes());
         assert_told_apart(&lines, csv(&file[..]).collect(), 2)?;
     }
 
@@ -106,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_spoiled_archive_loses_no_line_that_it_has_read(
+    fn a_spoiled_archive_is_never_taken_for_a_good_one(
         lines in vec(any::<u16>(), 1..60),
         spoil in any::<Index>(),
         byte in any::<u8>(),
@@ -116,13 +115,11 @@ proptest! {
         packed.write_all(text.as_bytes()).unwrap();
         let mut packed = packed.finish().unwrap();
         let at = spoil.index(packed.len());
-        let same = std::mem::replace(&mut packed[at], byte) == byte;
+        packed[at] = byte;
         let read: Vec<_> = json_lines(MultiGzDecoder::new(&packed[..])).collect();
-        let whole = read.len() == lines.len() && read.iter().all(Result::is_ok);
-        prop_assert!(whole || !same, "{read:?}");
-        // Whatever is wrong is said, and a line that could be read before that is the line that it was, or is said to be broken.
-        prop_assert!(read.len() <= lines.len() + 1, "{read:?}");
-        let ends_well = !matches!(read.last(), Some(Err(BrokenLine { last: true, .. })));
-        prop_assert!(!ends_well || read.len() == lines.len() || !same);
+        // What is wrong is said at the end at the latest, where the checksum stands.
+        let titles = read.iter().map(|book| book.as_ref().ok().map(|book| book.text.title.clone()));
+        let same = titles.eq(lines.iter().map(|n| Some(format!("Book {n}"))));
+        prop_assert!(same || read.iter().any(Result::is_err), "{read:?}");
     }
 }
