@@ -61,7 +61,7 @@ pub(super) enum AmendBody {
     Delta(StockDelta),
     /// A price, and possibly a stock. Needs `If-Match`; `*` will do for a price alone.
     Price(SetPrice),
-    /// A stock, and possibly a price. Needs `If-Match` with the version that the caller saw.
+    /// A stock alone. Needs `If-Match` with the version that the caller saw.
     Stock(SetStock),
 }
 
@@ -87,7 +87,7 @@ pub(super) struct SetPrice {
     stock: Option<u32>,
 }
 
-/// A stock, and possibly a price.
+/// A stock alone.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "documents a body")]
@@ -95,8 +95,6 @@ pub(super) struct SetStock {
     /// The new stock.
     #[schema(maximum = 1_000_000_000)]
     stock: u32,
-    /// The new price.
-    price_cents: Option<Cents>,
 }
 
 impl AmendRequest {

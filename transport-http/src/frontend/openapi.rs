@@ -98,6 +98,9 @@ fn leave_out_null(parameter: &mut RefOr<Parameter>) {
         Some(RefOr::T(Schema::Object(object))) => {
             if let SchemaType::Array(types) = &mut object.schema_type {
                 types.retain(|kind| *kind != Type::Null);
+                if let [only] = &types[..] {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
             }
         }
         Some(RefOr::T(Schema::OneOf(one_of))) => one_of.items.retain(|schema| !is_null(schema)),
