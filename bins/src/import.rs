@@ -199,7 +199,7 @@ pub fn derive(identity: &str) -> (Cents, u32) {
 /// Books as comma-separated values under a header line.
 pub fn csv<'a>(input: impl Read + 'a) -> Books<'a> {
     let budget = Rc::new(Cell::new(LINE_MAX));
-    let input = Bounded { inner: input, budget: Rc::clone(&budget) };
+    let input = Bounded { inner: input, budget: Rc::clone(&budget), after_return: false };
     let mut table = Table {
         reader: csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(input),
         budget,
@@ -210,9 +210,28 @@ pub fn csv<'a>(input: impl Read + 'a) -> Books<'a> {
 }
 
 /// Fails instead of feeding a reader more than one record may have: an open quote would swallow the whole file.
+///
+/// It also makes every end of a line a single `\n`: the reader counts no other, and it names lines to people.
 struct Bounded<R> {
     inner: R,
     budget: Rc<Cell<usize>>,
+    after_return: bool,
+}
+
+impl<R> Bounded<R> {
+    /// How many bytes are left.
+    fn with_plain_ends(&mut self, bytes: &mut [u8]) -> usize {
+        let mut kept = 0;
+        for at in 0..bytes.len() {
+            let (byte, ended) = (bytes[at], self.after_return);
+            self.after_return = byte == b'\r';
+            if !(ended && byte == b'\n') {
+                bytes[kept] = if byte == b'\r' { b'\n' } else { byte };
+                kept += 1;
+            }
+        }
+        kept
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
@@ -224,7 +243,11 @@ impl<R: Read> Read for Bounded<R> {
         let room = buffer.len().min(self.budget.get());
         let n = self.inner.read(&mut buffer[..room])?;
         self.budget.set(self.budget.get() - n);
-        Ok(n)
+        match self.with_plain_ends(&mut buffer[..n]) {
+            // The end of a line that was counted already is not the end of the file.
+            0 if n > 0 => self.read(buffer),
+            kept => Ok(kept),
+        }
     }
 }
 
@@ -344,5 +367,7 @@ fn number<N: std::str::FromStr>(name: &str, text: Option<&str>) -> Result<Option
     number.map_err(|_| format!("{name} must be a whole number in its range, not {:?}", text.unwrap_or_default()))
 }
 
+#[cfg(test)]
+mod arbitrary;
 #[cfg(test)]
 mod tests;

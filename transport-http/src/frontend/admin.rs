@@ -6,16 +6,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{
-    Amend, Book, BookId, BookText, Cents, Entries, Error, Listed, NewBook, Result, Seq, catalog::WAIT_MAX,
-};
+use bookstore_core::{Amend, Book, BookId, BookText, Cents, Entries, Error, Listed, NewBook, Result, Seq};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 use super::{
     Answer, Rejection, Shared, Shop,
     books::with_etag,
-    extract::{BOOKS_MAX, InPath, Key, Payload, only},
+    extract::{BOOKS_MAX, InPath, Key, Object, Payload, only},
     query,
 };
 use crate::{
@@ -39,7 +37,7 @@ impl FromRequestParts<Arc<Shop>> for Admin {
 }
 
 /// A change to one book: copies added, or absolute values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AmendRequest {
     /// Copies to add; negative to take away. Goes alone, needs no `If-Match`.
@@ -51,6 +49,52 @@ pub(super) struct AmendRequest {
     /// The new price; needs `If-Match`, `*` will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) price_cents: Option<Cents>,
+}
+
+/// A change to one book: copies added, or absolute values.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[schema(as = AmendRequest)]
+#[expect(dead_code, reason = "documents which fields of `AmendRequest` go together")]
+pub(super) enum AmendBody {
+    /// Copies added, or taken away. Needs no `If-Match`.
+    Delta(StockDelta),
+    /// A price, and possibly a stock. Needs `If-Match`; `*` will do for a price alone.
+    Price(SetPrice),
+    /// A stock alone. Needs `If-Match` with the version that the caller saw.
+    Stock(SetStock),
+}
+
+/// Copies added, or taken away.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "documents a body")]
+pub(super) struct StockDelta {
+    /// Copies to add; negative to take away; not 0.
+    #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000)]
+    stock_delta: i64,
+}
+
+/// A price, and possibly a stock.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "documents a body")]
+pub(super) struct SetPrice {
+    /// The new price.
+    price_cents: Cents,
+    /// The new stock.
+    #[schema(maximum = 1_000_000_000)]
+    stock: Option<u32>,
+}
+
+/// A stock alone.
+#[derive(utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "documents a body")]
+pub(super) struct SetStock {
+    /// The new stock.
+    #[schema(maximum = 1_000_000_000)]
+    stock: u32,
 }
 
 impl AmendRequest {
@@ -109,10 +153,11 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 #[utoipa::path(patch, path = "/books/{id}", tag = "admin", security(("token" = [])),
     params(
         ("id" = BookId, Path, description = "The book's number"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` that the caller saw; `*` is enough for a price alone"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes the change happen once, however often it is sent"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,18}")$"#, description = "The `ETag` that the caller saw; `*` is enough for a price alone"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
+            description = "Makes the change happen once, however often it is sent"),
     ),
-    request_body = AmendRequest,
+    request_body = AmendBody,
     responses(
         (status = 200, description = "The book as it stands now", body = Book,
             headers(("ETag" = String, description = "Its version, in quotes")))))]
@@ -128,19 +173,49 @@ pub(super) async fn amend(
     Ok(with_etag(&shop, &shop.catalog.amend(book, change, key).await?))
 }
 
-/// A book to be listed; unknown fields are refused.
-#[derive(Debug, Deserialize)]
+/// A book to be listed; unknown fields are refused. No text has control characters.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ListRequest {
-    #[serde(flatten)]
-    text: BookText,
+#[schema(as = NewBook)]
+pub(super) struct ListRequest {
+    /// Its title.
+    #[schema(min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    title: String,
+    /// Who wrote it; may be empty.
+    #[serde(default)]
+    #[schema(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    author: String,
+    /// The topic under which it is listed.
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    topic: String,
+    /// Ten or thirteen digits (`X` may end the short form), if it has one.
+    #[serde(default)]
+    #[schema(pattern = "^([0-9]{13}|[0-9]{9}[0-9X])$")]
+    isbn: Option<String>,
+    /// Year of publication.
+    #[serde(default)]
+    #[schema(minimum = -3000, maximum = 9999)]
+    year: Option<i32>,
+    /// At most 32 of 1 to 500 characters each, searched with title and author.
+    #[serde(default)]
+    #[schema(max_items = 32, value_type = Vec<Subject>)]
+    subjects: Vec<String>,
+    /// What one copy costs.
     price_cents: Cents,
+    /// Copies to begin with.
+    #[schema(maximum = 1_000_000_000)]
     stock: u32,
 }
 
+/// What a book is about.
+#[derive(utoipa::ToSchema)]
+#[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+#[expect(dead_code, reason = "documents the limits of one subject")]
+pub(super) struct Subject(String);
+
 impl From<ListRequest> for NewBook {
-    fn from(ListRequest { text, price_cents, stock }: ListRequest) -> Self {
-        Self { text, price_cents, stock }
+    fn from(ListRequest { title, author, topic, isbn, year, subjects, price_cents, stock }: ListRequest) -> Self {
+        Self { text: BookText { title, author, topic, isbn, year, subjects }, price_cents, stock }
     }
 }
 
@@ -150,9 +225,9 @@ impl From<ListRequest> for NewBook {
 #[expect(dead_code, reason = "documents the body; which of the two it is decides how it is read")]
 pub(super) enum NewBooks {
     /// One book.
-    One(NewBook),
+    One(ListRequest),
     /// At most 1000 books.
-    Many(Vec<NewBook>),
+    Many(Vec<ListRequest>),
 }
 
 /// The numbers of the listed books.
@@ -170,8 +245,9 @@ pub(super) struct ListedBooks {
         (status = 200, description = "All of them were listed before", body = ListedBooks)))]
 pub(super) async fn list(State(shop): Shared, _: Admin, payload: Payload<BOOKS_MAX>) -> Answer {
     let many = payload.is_array();
-    let books = if many { payload.array()? } else { vec![payload.json::<ListRequest>()?] };
-    let listed = shop.catalog.list(books.into_iter().map(NewBook::from).collect()).await?;
+    let books = if many { payload.array::<ListRequest>()? } else { vec![Object(payload.json()?)] };
+    let books = books.into_iter().map(|Object(book)| NewBook::from(book)).collect();
+    let listed = shop.catalog.list(books).await?;
     let created = listed.iter().any(|listed| listed.created);
     let location = listed.first().filter(|_| !many).map(|one| format!("/info/{}", one.id));
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -187,13 +263,12 @@ pub(super) async fn list(State(shop): Shared, _: Admin, payload: Payload<BOOKS_M
 #[utoipa::path(get, path = "/entries", tag = "admin", security(("token" = [])),
     params(
         ("after" = Option<Seq>, Query, description = "The last entry that the caller has; 0 is before the first"),
-        ("limit" = Option<usize>, Query, minimum = 1, description = "Entries a page, 100 unless asked otherwise, at most 1000"),
-        ("wait_ms" = Option<u64>, Query, description = "How long to wait for an entry if there is none yet, at most 30000"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Entries a page, 100 unless asked otherwise"),
+        ("wait_ms" = Option<u64>, Query, maximum = 30000, description = "How long to wait for an entry if there is none yet, in milliseconds"),
     ),
     responses((status = 200, description = "Consecutive entries, oldest first", body = Entries)))]
 pub(super) async fn entries(State(shop): Shared, _: Admin, uri: Uri, deadline: Deadline, draining: Draining) -> Answer {
     let (after, limit, wait) = query::entries(&uri)?;
-    let wait = wait.min(WAIT_MAX);
     deadline.extend(wait);
     let page = tokio::select! {
         biased;

@@ -18,11 +18,11 @@ use super::{
 /// Finds books by words, by topic, or both.
 #[utoipa::path(get, path = "/search", tag = "books",
     params(
-        ("q" = Option<String>, Query, description = "Words that must all begin some word of title, author or subjects; at most 200 characters"),
-        ("topic" = Option<String>, Query, description = "The topic, case aside"),
+        ("q" = Option<String>, Query, max_length = 200, description = "Words that must all begin some word of title, author or subjects; at most 200 characters"),
+        ("topic" = Option<String>, Query, max_length = 200, description = "The topic, case aside"),
         ("sort" = Option<Sort>, Query, description = "The order of the books"),
         ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
     ),
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) async fn search(State(shop): Shared, wants: Wants, uri: Uri) -> Answer {
@@ -35,11 +35,11 @@ pub(super) async fn search(State(shop): Shared, wants: Wants, uri: Uri) -> Answe
 /// The books of one topic.
 #[utoipa::path(get, path = "/search/{topic}", tag = "books",
     params(
-        ("topic" = String, Path, description = "The topic, case aside"),
-        ("q" = Option<String>, Query, description = "As in /search"),
+        ("topic" = String, Path, min_length = 1, max_length = 200, description = "The topic, case aside"),
+        ("q" = Option<String>, Query, max_length = 200, description = "As in /search"),
         ("sort" = Option<Sort>, Query, description = "The order of the books"),
         ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
     ),
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) async fn search_topic(State(shop): Shared, wants: Wants, TextInPath(topic): TextInPath, uri: Uri) -> Answer {

@@ -8,9 +8,12 @@ use axum::{
 use bookstore_core::{Error, OrderId};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::error::Category;
-use std::{borrow::Cow, error::Error as _, str::FromStr};
+use std::{borrow::Cow, error::Error as _, fmt, marker::PhantomData, str::FromStr};
 
 use super::Rejection;
 
@@ -155,15 +158,11 @@ impl<const MAX: usize> Payload<MAX> {
 
     /// The JSON object in it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        // Serde would take an array for a list of the fields' values.
-        if self.is_array() && self.content == Content::Json {
-            return Err(Error::invalid("body", "must be a JSON object, not an array").into());
-        }
-        self.any_json()
+        self.any_json().map(|Object(fields)| fields)
     }
 
-    /// The JSON array in it.
-    pub(super) fn array<T: DeserializeOwned>(&self) -> Result<Vec<T>, Rejection> {
+    /// The JSON array of objects in it.
+    pub(super) fn array<T: DeserializeOwned>(&self) -> Result<Vec<Object<T>>, Rejection> {
         self.any_json()
     }
 
@@ -177,6 +176,30 @@ impl<const MAX: usize> Payload<MAX> {
     /// Whether the first character says that this is a JSON array.
     pub(super) fn is_array(&self) -> bool {
         self.bytes.trim_ascii_start().first() == Some(&b'[')
+    }
+}
+
+/// A struct read from a JSON object only: by itself serde takes an array, too, as a list of the fields' values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields))
     }
 }
 

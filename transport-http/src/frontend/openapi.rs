@@ -15,9 +15,10 @@ use std::{
 use utoipa::{
     OpenApi as _, ToSchema,
     openapi::{
-        Content, OpenApi, Ref, ResponseBuilder,
+        Content, OpenApi, Ref, RefOr, ResponseBuilder,
         example::ExampleBuilder,
-        path::Operation,
+        path::{Operation, Parameter},
+        schema::{Schema, SchemaType, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -80,12 +81,31 @@ pub fn document() -> OpenApi {
         let unsafe_ = [&mut item.put, &mut item.post, &mut item.patch].into_iter().flatten().map(|one| (one, false));
         for (operation, safe) in safe.chain(unsafe_) {
             add_refusals(path, operation, safe);
+            operation.parameters.iter_mut().flatten().for_each(leave_out_null);
         }
     }
     let components = document.components.get_or_insert_default();
     let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.security_schemes.insert("token".into(), token.into());
     document
+}
+
+/// A parameter that is not required may be missing; a header or a query cannot say `null`.
+fn leave_out_null(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
+    match &mut parameter.schema {
+        Some(RefOr::T(Schema::Object(object))) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+                if let [only] = &types[..] {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+        }
+        Some(RefOr::T(Schema::OneOf(one_of))) => one_of.items.retain(|schema| !is_null(schema)),
+        _ => {}
+    }
 }
 
 /// The process runs.
@@ -121,7 +141,8 @@ struct Problem {
     executed: String,
     /// The stable name of this kind of problem, in kebab-case.
     code: String,
-    /// The book in question.
+    /// The book in question, even if there is no such book.
+    #[schema(value_type = Option<u64>)]
     book: Option<BookId>,
     /// Copies that there are: fewer than asked for.
     available: Option<u32>,
@@ -175,7 +196,7 @@ fn refusals(path: &str, operation: &Operation, safe: bool) -> Vec<Rejection> {
         all.push(Error::Unauthorized { message: "the bearer token is not the right one".into() }.into());
         all.push(Rejection::Forbidden("admin is off on this server"));
     }
-    if operation.parameters.is_some() {
+    if operation.parameters.is_some() || operation.request_body.is_some() {
         all.push(Error::malformed("the query parameter q is given twice").into());
     }
     if operation.request_body.is_some() {

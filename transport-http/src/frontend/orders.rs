@@ -7,13 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Line, Lines, Order, OrderId, OrderPage, Receipt};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
 use super::{
     Answer, Shared, Wants,
     admin::Admin,
-    extract::{InPath, Key, Payload},
+    extract::{InPath, Key, Object, Payload},
     pages, query,
 };
 
@@ -49,7 +49,13 @@ impl Default for Purchase {
 pub(super) struct OrderRequest {
     /// 1 to 100 lines; those of one book are summed.
     #[schema(value_type = Vec<LineRequest>, min_items = 1, max_items = 100)]
+    #[serde(deserialize_with = "objects")]
     pub(super) lines: SmallVec<[LineRequest; 1]>,
+}
+
+fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SmallVec<[LineRequest; 1]>, D::Error> {
+    let lines = SmallVec::<[Object<LineRequest>; 1]>::deserialize(deserializer)?;
+    Ok(lines.into_iter().map(|Object(line)| line).collect())
 }
 
 /// One book of an order.
@@ -85,8 +91,8 @@ impl From<Line> for LineRequest {
 #[utoipa::path(post, path = "/purchase/{id}", tag = "orders",
     params(
         ("id" = BookId, Path, description = "The book's number"),
-        ("Idempotency-Key" = Option<String>, Header,
-            description = "The order id: a UUID, version 7 preferred. Any other text of at most 255 characters is hashed to one. Without it a retry buys again"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
+            description = "The order id: a UUID, version 7 preferred. Any other text of at most 255 characters is hashed to one; it may stand in quotes. Without it a retry buys again"),
     ),
     request_body(content = inline(Option<Purchase>), description = "One copy if there is no body"),
     responses(
@@ -157,7 +163,7 @@ struct Nothing {}
 #[utoipa::path(get, path = "/orders", tag = "admin", security(("token" = [])),
     params(
         ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Orders a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
     ),
     responses((status = 200, description = "A page of orders", body = OrderPage)))]
 pub(super) async fn orders(State(shop): Shared, _: Admin, uri: Uri) -> Answer {

@@ -1,7 +1,10 @@
 //! Query strings: every parameter known, given once, and readable.
 
 use axum::http::Uri;
-use bookstore_core::{Error, OrderQuery, Query, Result, Seq, Sort};
+use bookstore_core::{
+    Error, OrderQuery, Query, Result, Seq, Sort,
+    catalog::{ENTRIES_MAX, WAIT_MAX},
+};
 use std::{str::FromStr, time::Duration};
 
 /// The parameters of one request, checked against those that its path knows.
@@ -76,10 +79,17 @@ pub(super) fn entries(uri: &Uri) -> Result<(Seq, usize, Duration)> {
     let mut parameters = Parameters::of(uri, &["after", "limit", "wait_ms"])?;
     let after = Seq(parameters.number("after")?.unwrap_or_default());
     let limit = parameters.number("limit")?.unwrap_or(ENTRIES_DEFAULT);
-    if limit == 0 {
-        return Err(Error::invalid("limit", "must be at least 1"));
+    let wait = Duration::from_millis(parameters.number("wait_ms")?.unwrap_or_default());
+    if i64::try_from(after.0).is_err() {
+        return Err(Error::invalid("after", "no ledger is that long"));
     }
-    Ok((after, limit, Duration::from_millis(parameters.number("wait_ms")?.unwrap_or_default())))
+    if !(1..=ENTRIES_MAX).contains(&limit) {
+        return Err(Error::invalid("limit", format!("must be from 1 to {ENTRIES_MAX}")));
+    }
+    if wait > WAIT_MAX {
+        return Err(Error::invalid("wait_ms", format!("must be at most {}", WAIT_MAX.as_millis())));
+    }
+    Ok((after, limit, wait))
 }
 
 /// Entries a page, unless asked otherwise.

@@ -83,6 +83,11 @@ async fn json_of_another_shape() {
     assert_eq!(put(r#"{"lines":[{"book":1,"quantity":1},{"book":1}]}"#).await["field"], "lines[1]");
     assert_eq!(put(r#"{"lines":[{"book":"1","quantity":1}]}"#).await["field"], "lines[0].book");
     assert_eq!(put(r#"{"lines":[]}"#).await["field"], "lines");
+    // Serde would read the values of an array as those of the fields.
+    assert_eq!(put(r#"{"lines":[[1,2]]}"#).await["field"], "lines[0]");
+    let books = r#"[["t","","t",null,null,[],1,1]]"#;
+    let listed = shop.admin("POST", "/books", &[("content-type", "application/json")], books).await;
+    assert_eq!(listed.problem(422, "invalid")["field"], "[0]");
     assert_eq!(put("{}").await["field"], "body");
     let many = vec![r#"{"book":1,"quantity":1}"#; 101].join(",");
     assert_eq!(put(&format!(r#"{{"lines":[{many}]}}"#)).await["field"], "lines");

@@ -1,6 +1,7 @@
 //! The public interface over real sockets, with the real core behind it.
 
 mod admin;
+mod arbitrary;
 mod bad_input;
 mod books;
 mod edge;

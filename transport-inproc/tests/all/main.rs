@@ -2,6 +2,8 @@
 
 mod faulty;
 mod in_process;
+mod races;
+mod textbook;
 
 use bookstore_core::{
     BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderService, Orders, SystemClock,

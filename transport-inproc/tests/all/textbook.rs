@@ -1,0 +1,149 @@
+//! The textbook design, with the bug that it is known for: look whether there is enough, then take it.
+
+use async_trait::async_trait;
+use bookstore_core::{
+    Amend, Book, BookId, BookPage, BookText, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId,
+    Lines, Listed, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Topic,
+    decide::{self, Batch, Command, Known, Outcome, State},
+};
+use std::{
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// Right for one buyer at a time: it sells from a ledger as it should, but checks the stock before it holds the lock.
+#[derive(Default)]
+pub(crate) struct Textbook(Mutex<Shelf>);
+
+#[derive(Default)]
+struct Shelf {
+    state: State,
+    entries: Vec<Entry>,
+    texts: Vec<BookText>,
+}
+
+impl Shelf {
+    fn decide(&mut self, command: &Command) -> Result<Outcome> {
+        if let Command::List { book } = command {
+            self.texts.push(book.text.clone());
+        }
+        let mut batch = Batch::default();
+        let outcome = self.state.decide(command, SystemClock.now(), &mut batch);
+        self.entries.append(&mut batch.entries);
+        outcome
+    }
+
+    fn book(&self, id: BookId) -> Result<Book> {
+        let level = self.state.levels.get(id).ok_or(Error::UnknownBook { book: id })?;
+        let text = self.texts[usize::try_from(id.0).expect("small") - 1].clone();
+        Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
+    }
+
+    /// Takes copies that were there a moment ago.
+    fn oversell(&mut self, order: OrderId, lines: &Lines) -> Receipt {
+        let take = |line: &bookstore_core::Line| {
+            let level = self.state.levels.get(line.book).expect("it was looked at");
+            let stock = level.stock.saturating_sub(line.quantity);
+            Change { book: line.book, delta: -i64::from(line.quantity), price_cents: level.price_cents, stock }
+        };
+        let changes = lines.iter().map(take).collect();
+        let seq = self.state.head.next();
+        let entry = Entry { seq, at: SystemClock.now(), kind: Kind::Sale, key: Some(order), changes };
+        self.state.head = seq;
+        decide::apply(&mut self.state.levels, &entry);
+        let sold = entry.order().expect("a sale with a key is an order");
+        self.state.known.insert(order, Known::Order(sold.clone()));
+        self.entries.push(entry);
+        Receipt { order: sold, replayed: false }
+    }
+}
+
+impl Textbook {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().expect("nobody panics with it")
+    }
+
+    fn has_enough(&self, lines: &Lines) -> bool {
+        let shelf = self.shelf();
+        let enough = |book, quantity| shelf.state.levels.get(book).is_some_and(|level| level.stock >= quantity);
+        lines.iter().all(|line| enough(line.book, line.quantity))
+    }
+}
+
+#[async_trait]
+impl CatalogService for Textbook {
+    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        let had_enough = self.has_enough(&lines);
+        // Where the textbook asks another server.
+        tokio::task::yield_now().await;
+        let mut shelf = self.shelf();
+        match shelf.decide(&Command::Reserve { order, lines: lines.clone() }) {
+            Ok(Outcome::Receipt(receipt)) => Ok(receipt),
+            Err(Error::OutOfStock { .. }) if had_enough => Ok(shelf.oversell(order, &lines)),
+            Err(error) => Err(error),
+            Ok(other) => panic!("{other:?}"),
+        }
+    }
+
+    async fn release(&self, order: OrderId) -> Result<Receipt> {
+        let Outcome::Receipt(receipt) = self.shelf().decide(&Command::Release { order })? else { panic!("a receipt") };
+        Ok(receipt)
+    }
+
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+        let mut shelf = self.shelf();
+        shelf.decide(&Command::Amend { book, change, key })?;
+        shelf.book(book)
+    }
+
+    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+        let mut shelf = self.shelf();
+        let list = |book| match shelf.decide(&Command::List { book })? {
+            Outcome::Listed(listed) => Ok(listed),
+            other => panic!("{other:?}"),
+        };
+        books.into_iter().map(list).collect()
+    }
+
+    async fn info(&self, book: BookId) -> Result<Book> {
+        self.shelf().book(book)
+    }
+
+    async fn entries(&self, after: Seq, limit: usize, _wait: Duration) -> Result<Entries> {
+        let shelf = self.shelf();
+        let entries = shelf.entries.iter().filter(|entry| entry.seq > after).take(limit).cloned().collect();
+        Ok(Entries { ledger: LedgerId::nil(), head: shelf.state.head, entries })
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Order> {
+        match self.shelf().state.known.get(&order) {
+            Some(Known::Order(found)) => Ok(found.clone()),
+            _ => Err(Error::UnknownOrder { order }),
+        }
+    }
+
+    async fn search(&self, _query: Query) -> Result<BookPage> {
+        Err(Error::unavailable("nobody searches here"))
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        Err(Error::unavailable("nobody searches here"))
+    }
+}
+
+#[async_trait]
+impl OrderReader for Textbook {
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        Ok(self.find_order(id).await.ok())
+    }
+
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        let shelf = self.shelf();
+        let known = |known: &Known| if let Known::Order(order) = known { Some(order.clone()) } else { None };
+        let mut orders: Vec<Order> = shelf.state.known.values().filter_map(known).collect();
+        orders.retain(|order| before.is_none_or(|before| order.seq < before));
+        orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.seq));
+        orders.truncate(limit);
+        Ok(orders)
+    }
+}
