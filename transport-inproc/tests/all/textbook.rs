@@ -36,7 +36,7 @@ impl Shelf {
     fn book(&self, id: BookId) -> Result<Book> {
         let level = self.state.levels.get(id).ok_or(Error::UnknownBook { book: id })?;
         let text = self.texts[usize::try_from(id.0).expect("small") - 1].clone();
-        Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
+        Ok(Book { id, text: text.into(), price_cents: level.price_cents, stock: level.stock, version: level.version })
     }
 
     /// Takes copies that were there a moment ago.
@@ -98,7 +98,7 @@ impl CatalogService for Textbook {
 
     async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
         let mut shelf = self.shelf();
-        let list = |book| match shelf.decide(&Command::List { book })? {
+        let list = |book: NewBook| match shelf.decide(&Command::List { book: Box::new(book) })? {
             Outcome::Listed(listed) => Ok(listed),
             other => panic!("{other:?}"),
         };
