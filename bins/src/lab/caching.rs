@@ -1,6 +1,5 @@
 //! Question 4: what does a frontend's cache save, what does keeping it consistent cost, and how stale is it?
 
-use bookstore_core::BookId;
 use bookstore_transport_http::cache::CacheOptions;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -14,7 +13,6 @@ use super::{
 use crate::{
     Bookstore,
     load::{Load, LoadResult, Mix, Stop},
-    sample,
 };
 
 /// How long a purchase may stay unseen at another frontend before the lab gives up.
@@ -116,7 +114,7 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
     let connect = |url: &str| Bookstore::connect(url).map_err(|error| LabError::Failed(error.to_string()));
     let (buying, looking) = (connect(&urls[0])?, connect(&urls[1])?);
     let (until, mut seen) = (Instant::now() + time, Vec::new());
-    for book in (1..=sample::books().len() as u64).cycle().map(BookId) {
+    for book in shop.books().cycle() {
         if Instant::now() >= until {
             break;
         }

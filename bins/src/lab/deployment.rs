@@ -1,6 +1,6 @@
 //! The deployments: which servers there are, and how they are started, asked, audited and stopped.
 
-use bookstore_core::{Book, BookId, Error};
+use bookstore_core::{BookId, Error, NewBook};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -68,9 +68,9 @@ impl Shape {
     }
 }
 
-/// Copies that are added to each book: more than all loads of a deployment can sell.
-const COPIES: i64 = 5_000_000;
-/// Books that are stocked, or looked at, at once.
+/// Copies of each book: more than all loads of a deployment can sell.
+const COPIES: u32 = 5_000_000;
+/// Books that are looked at at once.
 const BOOKS_AT_ONCE: usize = 16;
 /// How long copies may take to catch up before a deployment's audit.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
@@ -84,6 +84,7 @@ const LEDGER: &str = "sqlite:catalog.db";
 /// Where the deployments are made. Its folder is removed with it.
 pub(super) struct Site {
     executable: PathBuf,
+    books: usize,
     folder: TempDir,
     token: AccessToken,
     secrets: [String; 2],
@@ -100,7 +101,8 @@ impl Site {
         let secret = || rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let secrets = [secret(), secret()];
         let token = AccessToken::new(&secrets[0]).map_err(|error| LabError::Failed(error.to_string()))?;
-        Ok(Self { executable: lab.executable.clone(), folder: folder.map_err(LabError::Folder)?, token, secrets })
+        let (executable, books) = (lab.executable.clone(), lab.plan.books.clamp(1, sample::books().len()));
+        Ok(Self { executable, books, folder: folder.map_err(LabError::Folder)?, token, secrets })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -150,7 +152,7 @@ pub(super) struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Starts it with the sample catalogue and plenty of every book.
+    /// Starts it with books of the sample catalogue, and plenty of each.
     pub(super) async fn start(
         site: &'a Site,
         shape: Shape,
@@ -160,10 +162,10 @@ impl<'a> Deployment<'a> {
         let room = site.room(number)?;
         let at = "127.0.0.1:0";
         let mut shop = if shape == Shape::Monolith {
-            let first = start(site, &room, "the shop", &["monolith", "--store", LEDGER]).at(at).await?;
+            let first = start(site, &room, "the shop", &["monolith", "--store", LEDGER, "--no-sample"]).at(at).await?;
             Self { shape, site, room, first, orders: Vec::new(), frontends: Vec::new() }
         } else {
-            let args = ["catalog", "--store", LEDGER, "--sample"];
+            let args = ["catalog", "--store", LEDGER];
             let first = start(site, &room, "the catalog server", &args).at(at).await?;
             Self { shape, site, room, first, orders: Vec::new(), frontends: Vec::new() }
         };
@@ -178,7 +180,7 @@ impl<'a> Deployment<'a> {
         for server in shop.servers_mut() {
             server.ready().await?;
         }
-        shop.stock_up().await?;
+        shop.stock().await?;
         Ok(shop)
     }
 
@@ -219,18 +221,24 @@ impl<'a> Deployment<'a> {
         Target { servers: self.urls(), admin_token: Some(self.site.token.clone()) }
     }
 
-    async fn stock_up(&self) -> Result<(), LabError> {
-        for_all_books(&self.shop_at(&self.urls()[0])?, |shop, book| async move { shop.restock(book, COPIES).await })
-            .await
-            .map_err(LabError::asked("stock the books"))
+    /// Lists the books, with plenty of each.
+    async fn stock(&self) -> Result<(), LabError> {
+        let books = sample::books().into_iter().take(self.site.books);
+        let books = books.map(|book| NewBook { stock: COPIES, ..book }).collect();
+        let listed = self.shop_at(&self.urls()[0])?.add_all(books).await;
+        listed.map(drop).map_err(LabError::asked("list the books"))
+    }
+
+    /// The books that it has, by their numbers.
+    pub(super) fn books(&self) -> impl Iterator<Item = BookId> + Clone + use<> {
+        (1..=self.site.books as u64).map(BookId)
     }
 
     /// Looks at every book through every frontend.
     pub(super) async fn warm_up(&self) -> Result<(), LabError> {
         for url in self.urls() {
-            for_all_books(&self.shop_at(&url)?, |shop, book| async move { shop.info(book).await })
-                .await
-                .map_err(LabError::asked("look at the books"))?;
+            let (shop, books) = (self.shop_at(&url)?, self.books().collect::<Vec<_>>());
+            look_at(&shop, &books).await.map_err(LabError::asked("look at the books"))?;
         }
         Ok(())
     }
@@ -298,16 +306,16 @@ impl<'a> Deployment<'a> {
     }
 }
 
-/// Does something with every book, with a few at once.
-async fn for_all_books<F>(shop: &Bookstore, work: impl Fn(Bookstore, BookId) -> F) -> Result<(), Error>
-where
-    F: Future<Output = Result<Book, Error>> + Send + 'static,
-{
-    let books: Vec<BookId> = (1..=sample::books().len() as u64).map(BookId).collect();
+/// Looks at these books, a few at once.
+async fn look_at(shop: &Bookstore, books: &[BookId]) -> Result<(), Error> {
     for some in books.chunks(BOOKS_AT_ONCE) {
-        let tasks: JoinSet<_> = some.iter().map(|book| work(shop.clone(), *book)).collect();
-        for done in tasks.join_all().await {
-            done?;
+        let mut tasks = JoinSet::new();
+        for book in some {
+            let (shop, book) = (shop.clone(), *book);
+            tasks.spawn(async move { shop.info(book).await });
+        }
+        for looked in tasks.join_all().await {
+            looked?;
         }
     }
     Ok(())

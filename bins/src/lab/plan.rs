@@ -8,6 +8,8 @@ use super::Shape;
 /// How much is measured, and for how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Books of the sample catalogue that there are, at least one.
+    pub books: usize,
     /// Numbers of clients, for latency as it grows.
     pub clients: Vec<usize>,
     /// Numbers of clients for the time in each tier; with one there is no waiting and no sharing of calls.
@@ -40,6 +42,7 @@ impl Plan {
     #[must_use]
     pub fn full() -> Self {
         Self {
+            books: 300,
             clients: vec![1, 2, 4, 8, 16, 32, 64, 128],
             tier_clients: vec![1, 16],
             chances: vec![0.0, 0.1, 0.2, 0.4, 0.6, 0.8],
@@ -56,6 +59,8 @@ impl Plan {
     #[must_use]
     pub fn quick() -> Self {
         Self {
+            // After every load each is compared with the ledger.
+            books: 60,
             clients: vec![1, 8, 32],
             tier_clients: vec![1, 8],
             chances: vec![0.0, 0.2, 0.8],

@@ -140,13 +140,14 @@ impl LabResult {
         let _ = writeln!(
             html,
             "<h2>How it was measured</h2>\n\
-             <p>The lab started every deployment itself, from one executable, with the sample catalogue on SQLite; every purchase \
+             <p>The lab started every deployment itself, from one executable, with {} of the sample catalogue on SQLite; every purchase \
              was flushed to disk before it was acknowledged. Each load ran for {} after {} of warm-up, in a closed loop (each \
              client asks, waits for the answer and asks again), some books more popular than others by Zipf’s law (0.99), with seed \
              {}. Latency is that of operations that were answered, from the client’s view, with connections kept open.</p>\n\
              <p>After each load every order was read back through the frontends and the whole ledger replayed; at the end of each \
              deployment the ledger and every order server’s copy were audited.</p>\n\
              <p>{}</p>",
+            many(plan.books as u64, "book", "books"),
             shown_time(plan.cell),
             shown_time(plan.warmup),
             self.seed,
