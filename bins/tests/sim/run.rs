@@ -124,6 +124,7 @@ fn simulate(world: &Shared) -> turmoil::Result<Option<Finals>> {
     start(&mut sim, world, &finals);
     let mut nemesis = Nemesis::new(world);
     while !sim.step()? {
+        world.watch(sim.elapsed());
         nemesis.act(&mut sim);
     }
     world.trace.line(sim.elapsed(), format_args!("the end"));
