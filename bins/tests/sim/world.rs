@@ -14,7 +14,14 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{bugs::Bug, coverage::Coverage, disk::{Disk, Stage}, net::Net, plan::Plan, trace::Trace};
+use super::{
+    bugs::Bug,
+    coverage::Coverage,
+    disk::{Disk, Stage},
+    net::Net,
+    plan::Plan,
+    trace::Trace,
+};
 
 /// The simulated machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
