@@ -15,18 +15,21 @@ pub(crate) enum Bug {
     RetryWithNewId,
     /// Copies are added by reading the stock and writing the sum.
     RestockReadsThenWrites,
+    /// A call that was sent and not answered is called "not executed".
+    UnknownCalledNotExecuted,
     /// An order server leaves an entry out of its copy.
     CopySkipsAnEntry,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::CheckThenDecrement,
         Self::NoDeduplication,
         Self::AnswerBeforeFlush,
         Self::InvalidateBeforeCommit,
         Self::RetryWithNewId,
         Self::RestockReadsThenWrites,
+        Self::UnknownCalledNotExecuted,
         Self::CopySkipsAnEntry,
     ];
 
@@ -34,7 +37,7 @@ impl Bug {
     pub(crate) fn seeds_max(self) -> u64 {
         match self {
             Self::CheckThenDecrement | Self::NoDeduplication | Self::RetryWithNewId | Self::CopySkipsAnEntry => 10,
-            Self::InvalidateBeforeCommit | Self::RestockReadsThenWrites => 20,
+            Self::InvalidateBeforeCommit | Self::RestockReadsThenWrites | Self::UnknownCalledNotExecuted => 20,
             Self::AnswerBeforeFlush => 30,
         }
     }

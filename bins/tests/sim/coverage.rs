@@ -27,6 +27,7 @@ macro_rules! counters {
 counters! {
     CrashBeforeAppend, "crash of the catalog", "while calls wait for their batch", 20;
     CrashAppended, "crash of the catalog", "between append and flush", 50;
+    CrashPiledUp, "crash of the catalog", "between append and flush, with a second batch on top", 10;
     CrashFlushed, "crash of the catalog", "between flush and answers", 50;
     CrashRecovering, "crash of the catalog", "while it opens and recovers", 20;
     CrashCatalogOther, "crash of the catalog", "at any other time", 50;
@@ -55,6 +56,7 @@ counters! {
     Refused, "network", "calls refused at random", 100;
     AppendFailed, "disk", "an append failed", 50;
     FlushFailed, "disk", "a flush failed", 50;
+    FlushFailedPiledUp, "disk", "a flush failed with a second batch on top", 10;
     RecoverFailed, "disk", "a recovery failed", 10;
     CopyFailed, "disk", "a copy's append failed, done or not", 50;
     SlowDisk, "disk", "a flush took longer than its callers wait", 50;

@@ -126,6 +126,9 @@ impl Nemesis {
             _ => Seen::CrashOrderOther,
         };
         self.world.coverage.saw(seen);
+        if seen == Seen::CrashAppended && self.world.disk(host).is_piled_up() {
+            self.world.coverage.saw(Seen::CrashPiledUp);
+        }
         if host == Host::Catalog && stage != Stage::Idle && calls > self.world.disk(host).batch() {
             self.world.coverage.saw(Seen::CrashBeforeAppend);
         }

@@ -57,6 +57,8 @@ struct DiskState {
     flushed: Seq,
     /// Commands of the batch under way.
     batch: usize,
+    /// Batches appended since the last flush.
+    unflushed: u32,
     /// Whether the power was cut since the last opening.
     cut: bool,
     /// Time between flush and answers that was drawn with the one before.
@@ -83,6 +85,7 @@ impl Disk {
             appended: Seq(0),
             flushed: Seq(0),
             batch: 0,
+            unflushed: 0,
             cut: false,
             after: Duration::ZERO,
         };
@@ -121,7 +124,12 @@ impl Disk {
         let path = self.path();
         let mut state = self.lock();
         state.mark = wal::end(&wal_of(&path), state.mark);
-        state.flushed = state.appended;
+        (state.flushed, state.unflushed) = (state.appended, 0);
+    }
+
+    /// Whether a batch was appended on top of one that is not flushed.
+    pub(crate) fn is_piled_up(&self) -> bool {
+        self.lock().unflushed > 1
     }
 
     /// The last entry appended, and the last one flushed.
@@ -135,7 +143,9 @@ impl Disk {
     }
 
     pub(crate) fn appended(&self, head: Seq) {
-        self.lock().appended = head;
+        let mut state = self.lock();
+        state.appended = head;
+        state.unflushed += 1;
     }
 
     /// Begins a write that takes these times before and after the flush.
@@ -160,7 +170,7 @@ impl Disk {
     pub(crate) fn opened(&self, head: Seq) -> (bool, Seq, Seq) {
         let mut state = self.lock();
         let before = (std::mem::take(&mut state.cut), state.appended, state.flushed);
-        (state.appended, state.flushed) = (head, head);
+        (state.appended, state.flushed, state.unflushed) = (head, head, 0);
         before
     }
 

@@ -33,6 +33,8 @@ const SEEDS: &str = "BOOKSTORE_SIM_CHILD_SEEDS";
 const BUG: &str = "BOOKSTORE_SIM_BUG";
 /// Seeds that one process runs.
 const CHUNK: usize = 10;
+/// Seeds after which a long run says how far it is.
+const PROGRESS: usize = 200;
 /// A seed that takes longer hangs; the machine may be busy.
 const SEED_TIME_MAX: Duration = Duration::from_secs(240);
 
@@ -137,6 +139,7 @@ pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>) -> Vec<Told> {
 pub(crate) fn run_all(seeds: &[u64]) -> Vec<Told> {
     let queue: Mutex<VecDeque<&[u64]>> = Mutex::new(seeds.chunks(CHUNK).collect());
     let told = Mutex::new(Vec::new());
+    let started = Instant::now();
     thread::scope(|scope| {
         for _ in 0..cores() {
             scope.spawn(|| {
@@ -144,7 +147,11 @@ pub(crate) fn run_all(seeds: &[u64]) -> Vec<Told> {
                     let Some(chunk) = queue.lock().expect("nobody panics with it").pop_front() else { return };
                     let more = run_in_child(chunk, None);
                     more.iter().filter(|told| !told.failures.is_empty()).for_each(tell);
-                    told.lock().expect("nobody panics with it").extend(more);
+                    let mut told = told.lock().expect("nobody panics with it");
+                    told.extend(more);
+                    if told.len() % PROGRESS < CHUNK && seeds.len() > PROGRESS {
+                        println!("{} of {} seeds, {:.0} s", told.len(), seeds.len(), started.elapsed().as_secs_f64());
+                    }
                 }
             });
         }

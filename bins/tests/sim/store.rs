@@ -149,6 +149,9 @@ impl Flush for SimFlush {
         let fault = fault(&self.world, &self.disk);
         if fault.is_some() {
             self.world.coverage.saw(Seen::FlushFailed);
+            if self.disk.is_piled_up() {
+                self.world.coverage.saw(Seen::FlushFailedPiledUp);
+            }
             self.world.note(format_args!("catalog: flush fails, {fault:?}"));
         }
         if fault == Some(false) {

@@ -14,7 +14,14 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{bugs::Bug, coverage::Coverage, disk::Disk, net::Net, plan::Plan, trace::Trace};
+use super::{
+    bugs::Bug,
+    coverage::Coverage,
+    disk::{Disk, Stage},
+    net::Net,
+    plan::Plan,
+    trace::Trace,
+};
 
 /// The simulated machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +89,8 @@ pub(crate) struct World {
     pub(crate) clocks: [AtomicI64; 6],
     /// Nanoseconds of simulated time at which the faults ended.
     healed_at: AtomicU64,
+    /// The same, of the last moment when something was under way.
+    busy_at: AtomicU64,
     ids: AtomicU64,
     buyers_done: AtomicBool,
     facts: Mutex<Facts>,
@@ -122,6 +131,7 @@ impl World {
             disks: [disk("catalog"), disk("order-1"), disk("order-2")],
             clocks: Default::default(),
             healed_at: AtomicU64::new(u64::MAX),
+            busy_at: AtomicU64::new(0),
             ids: AtomicU64::new(0),
             buyers_done: AtomicBool::new(false),
             facts: Mutex::default(),
@@ -161,10 +171,20 @@ impl World {
         self.healed_at.load(Ordering::SeqCst) != u64::MAX
     }
 
-    /// Waits until the faults have ended and whatever was under way then must have ended too.
+    /// To be told between the simulation's steps: whether anything is under way that may have an effect.
+    pub(crate) fn watch(&self, now: Duration) {
+        let calls = self.doing.iter().any(|doing| doing.calls.load(Ordering::SeqCst) > 0);
+        if calls || self.disk(Host::Catalog).stage(now) != Stage::Idle {
+            self.busy_at.store(nanos(now), Ordering::SeqCst);
+        }
+    }
+
+    /// Waits until the faults have ended and whatever was under way then has ended too.
     pub(crate) async fn settled(&self) {
-        while nanos(now()) < self.healed_at.load(Ordering::SeqCst).saturating_add(nanos(SETTLE)) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        let healed_at = || self.healed_at.load(Ordering::SeqCst);
+        let since = || healed_at().max(self.busy_at.load(Ordering::SeqCst));
+        while nanos(now()) < healed_at().saturating_add(nanos(SETTLE_MAX)).min(since().saturating_add(nanos(QUIET))) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -174,11 +194,10 @@ impl World {
 
     /// Waits until nobody calls any more, and nothing of it is under way.
     pub(crate) async fn all_done(&self) {
-        self.settled().await;
         while !self.buyers_done.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        self.settled().await;
     }
 
     /// On a simulated host.
@@ -196,8 +215,10 @@ impl World {
     }
 }
 
+/// Longer than anything stays hidden between two machines: a duplicate, a retry's pause.
+const QUIET: Duration = Duration::from_millis(1_300);
 /// Longer than any call takes with its retries, at every server on its way.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE_MAX: Duration = Duration::from_secs(8);
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX - 1)
