@@ -56,7 +56,8 @@ pub trait CatalogService: Send + Sync {
     /// Takes a sale back and puts its copies into stock again, once, durably.
     ///
     /// # Errors
-    /// [`Error::UnknownOrder`] if there is no such sale.
+    /// [`Error::UnknownOrder`] if there is no such sale; [`Error::Invalid`] while a book could not hold the copies, see
+    /// [`NewBook::STOCK_MAX`].
     async fn release(&self, order: OrderId) -> Result<Receipt>;
 
     /// Changes a book's price or stock, durably, and answers with the book as it stands then.
@@ -65,7 +66,9 @@ pub trait CatalogService: Send + Sync {
     ///
     /// # Errors
     /// [`Error::UnknownBook`]; [`Error::VersionMismatch`], [`Error::VersionRequired`] for absolute values;
-    /// [`Error::OutOfStock`] if a delta would take more than there is; [`Error::OrderIdReused`] for a key of something else.
+    /// [`Error::OutOfStock`] if a delta would take more than there is; [`Error::OrderIdReused`] for a key of something else,
+    /// another change of the same book included; [`Error::Invalid`] for a change of nothing, and above
+    /// [`NewBook::STOCK_MAX`] copies.
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book>;
 
     /// Lists new books, at most [`LIST_MAX`], each durable when this answers, and says their numbers in the same order.
@@ -185,13 +188,7 @@ impl CatalogService for Catalog {
         let unknown = Error::UnknownBook { book };
         let level = self.writer.published().level(book).ok_or_else(|| unknown.clone())?;
         let text = self.reader.text(book).await?.ok_or(unknown)?;
-        Ok(Book {
-            id: book,
-            text,
-            price_cents: level.price_cents,
-            stock: level.stock,
-            version: level.version,
-        })
+        Ok(Book { id: book, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
     }
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
@@ -209,13 +206,7 @@ impl CatalogService for Catalog {
         let text = self.reader.text(id).await.ok().flatten();
         // The change is durable: whatever the reader says now must not look like a refusal.
         let text = text.ok_or_else(|| Error::unknown("the book was changed but could not be read"))?;
-        Ok(Book {
-            id,
-            text,
-            price_cents: level.price_cents,
-            stock: level.stock,
-            version: level.version,
-        })
+        Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
     }
 
     async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {

@@ -169,6 +169,7 @@ cases! {
         refuses_unknown_orders
         shows_in_later_replays_of_the_purchase
         returns_at_the_price_of_the_sale
+        needs_room_for_the_copies
     }
     amends {
         adds_and_takes_copies
@@ -176,6 +177,7 @@ cases! {
         has_a_limit_of_copies
         with_a_key_happens_once
         keys_are_not_shared
+        changes_something
         sets_with_the_version_seen
         needs_a_version_for_stock
         sets_a_price_without_a_version

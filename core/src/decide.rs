@@ -87,8 +87,8 @@ pub struct Level {
 pub enum Known {
     /// An order, standing or cancelled.
     Order(Order),
-    /// A restock or a reprice of this book.
-    Amend(BookId),
+    /// A restock or a reprice, and what it did.
+    Amend(Kind, Change),
 }
 
 /// Every book's [`Level`], by id: dense, as ids are.
@@ -219,8 +219,8 @@ impl State {
         let mut changes = SmallVec::with_capacity(order.lines.len());
         for line in &order.lines {
             let level = self.levels.get(line.book).ok_or(Error::UnknownBook { book: line.book })?;
-            let stock = stock_plus(level, line.book, i64::from(line.quantity))?;
             let delta = i64::from(line.quantity);
+            let stock = stock_plus(level, line.book, delta).map_err(|_| no_room(line.book))?;
             changes.push(Change { book: line.book, delta, price_cents: line.unit_price_cents, stock });
         }
         self.append(Kind::Return, Some(id), changes, now, batch);
@@ -236,9 +236,10 @@ impl State {
         now: Timestamp,
         batch: &mut Batch,
     ) -> Result<Level> {
+        check_change(change)?;
         let level = self.levels.get(book).ok_or(Error::UnknownBook { book })?;
         match key.and_then(|key| Some((key, self.known(key, batch)?))) {
-            Some((_, Known::Amend(amended))) if amended == book => return Ok(level),
+            Some((_, Known::Amend(kind, done))) if is_done(book, change, kind, &done) => return Ok(level),
             Some((order, _)) => return Err(Error::OrderIdReused { order }),
             None => {}
         }
@@ -260,13 +261,13 @@ impl State {
             }
         };
         let delta = i64::from(stock) - i64::from(level.stock);
-        let entry = self.append(kind, key, smallvec![Change { book, delta, price_cents, stock }], now, batch);
-        let version = entry.seq;
+        let done = Change { book, delta, price_cents, stock };
+        let version = self.append(kind, key, smallvec![done], now, batch).seq;
         if kind == Kind::Reprice {
             batch.repriced.insert(book);
         }
         if let Some(key) = key {
-            self.known.insert(key, Known::Amend(book));
+            self.known.insert(key, Known::Amend(kind, done));
         }
         Ok(Level { stock, price_cents, version })
     }
@@ -312,6 +313,35 @@ pub fn apply(levels: &mut Levels, entry: &Entry) {
         };
         levels.set(change.book, Level { stock: change.stock, price_cents, version: entry.seq });
     }
+}
+
+/// A change that changes nothing is a mistake, not an entry.
+fn check_change(change: Amend) -> Result<()> {
+    match change {
+        Amend::StockDelta { delta: 0 } => Err(Error::invalid("stock_delta", "must not be 0")),
+        Amend::Set { price_cents: None, stock: None, .. } => {
+            Err(Error::invalid("price_cents", "a change sets the price, the stock, or both"))
+        }
+        Amend::StockDelta { .. } | Amend::Set { .. } => Ok(()),
+    }
+}
+
+/// Whether an entry did just what a change of `book` asks for; the version aside, which was right when it did.
+fn is_done(book: BookId, change: Amend, kind: Kind, done: &Change) -> bool {
+    let same = match change {
+        Amend::StockDelta { delta } => kind == Kind::Restock && delta == done.delta,
+        Amend::Set { price_cents, stock, .. } => {
+            let sets = if price_cents.is_some() { Kind::Reprice } else { Kind::Restock };
+            let stocked = stock.map_or(done.delta == 0, |stock| stock == done.stock);
+            kind == sets && stocked && price_cents.is_none_or(|price| price == done.price_cents)
+        }
+    };
+    same && done.book == book
+}
+
+fn no_room(book: BookId) -> Error {
+    let most = NewBook::STOCK_MAX;
+    Error::invalid("stock", format!("book {book} would have more than {most} copies if these were put back"))
 }
 
 fn stock_plus(level: Level, book: BookId, delta: i64) -> Result<u32> {

@@ -34,7 +34,7 @@ pub trait OrderService: Send + Sync {
     /// Cancels an order and puts its copies back into stock, once; durable before it answers.
     ///
     /// # Errors
-    /// [`Error::UnknownOrder`].
+    /// As [`CatalogService::release`].
     async fn cancel(&self, id: OrderId) -> Result<Receipt>;
 
     /// Reads an order. It MUST find every order that was acknowledged before the call, by any server.

@@ -198,7 +198,7 @@ impl Matcher<'_, '_> {
             return;
         }
         self.entry_of[at] = pos;
-        let (same, agreed) = self.amends(pos, book, change);
+        let (same, agreed) = self.ledger.amends(pos, book, change);
         let may_do = match outcome {
             Outcome::NotExecuted => false,
             Outcome::Refused(_) => self.delivery == Delivery::Duplicated,
@@ -223,7 +223,7 @@ impl Matcher<'_, '_> {
         }
         let named = answered.and_then(|shown| Some(self.ledger.track(book)?.version(shown.version)?.1));
         if let Some(pos) = named
-            && let (true, agreed) = self.amends(pos, book, change)
+            && let (true, agreed) = self.ledger.amends(pos, book, change)
             && self.ledger.entry(pos).key.is_none()
             && self.slots[pos].first.is_none()
         {
@@ -278,23 +278,6 @@ impl Matcher<'_, '_> {
         } else if !same {
             self.other.push((at, pos));
         }
-    }
-
-    /// Whether the entry at `pos` does what an amend asked for, and whether the amend had seen the right version.
-    fn amends(&self, pos: Pos, book: BookId, change: Amend) -> (bool, bool) {
-        let entry = self.ledger.entry(pos);
-        let [Change { book: amended, delta, price_cents, stock }] = entry.changes[..] else { return (false, false) };
-        let (does, seen) = match change {
-            Amend::StockDelta { delta: asked } => (entry.kind == Kind::Restock && delta == asked, None),
-            Amend::Set { price_cents: price, stock: asked, version } => {
-                let kind = if price.is_some() { Kind::Reprice } else { Kind::Restock };
-                let stocked = asked.map_or(delta == 0, |asked| asked == stock);
-                let priced = price.is_none_or(|price| price == price_cents);
-                (entry.kind == kind && stocked && priced, version)
-            }
-        };
-        let before = self.ledger.track(book).map(|track| track.version_before(pos));
-        (does && amended == book, seen.is_none_or(|seen| Some(seen) == before))
     }
 
     /// Gives each entry that nobody has claimed yet to a call whose outcome is unknown, the earliest first.

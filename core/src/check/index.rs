@@ -3,9 +3,9 @@
 use std::{cell::OnceCell, collections::HashMap};
 
 use crate::{
-    book::BookId,
+    book::{Amend, BookId},
     decide::Level,
-    ledger::{Entry, Kind, Seq},
+    ledger::{Change, Entry, Kind, Seq},
     money::Cents,
     order::OrderId,
 };
@@ -144,6 +144,23 @@ impl<'a> Ledger<'a> {
     /// The entries after recording began, with their places.
     pub(super) fn recorded(&self) -> impl Iterator<Item = (Pos, &'a Entry)> {
         (1..).zip(self.entries).skip(self.since)
+    }
+
+    /// Whether the entry at `pos` does what an amend asked for, and whether the amend had seen the right version.
+    pub(super) fn amends(&self, pos: Pos, book: BookId, change: Amend) -> (bool, bool) {
+        let entry = self.entry(pos);
+        let [Change { book: amended, delta, price_cents, stock }] = entry.changes[..] else { return (false, false) };
+        let (does, seen) = match change {
+            Amend::StockDelta { delta: asked } => (entry.kind == Kind::Restock && delta == asked, None),
+            Amend::Set { price_cents: price, stock: asked, version } => {
+                let kind = if price.is_some() { Kind::Reprice } else { Kind::Restock };
+                let stocked = asked.map_or(delta == 0, |asked| asked == stock);
+                let priced = price.is_none_or(|price| price == price_cents);
+                (entry.kind == kind && stocked && priced, version)
+            }
+        };
+        let before = self.track(book).map(|track| track.version_before(pos));
+        (does && amended == book, seen.is_none_or(|seen| Some(seen) == before))
     }
 
     /// All entries up to `head`.

@@ -58,7 +58,7 @@ impl Sweep<'_, '_> {
         let (asked, change, key) = asked;
         let uses = key.map(|key| self.ledger.uses(key)).unwrap_or_default();
         if let (Error::OrderIdReused { .. }, Some(key)) = (error, key) {
-            let other = uses.amend > 0 && self.ledger.entry(uses.amend).changes.iter().all(|done| done.book != asked);
+            let other = uses.amend > 0 && !self.ledger.amends(uses.amend, asked, change).0;
             return self.check_reused(at, key, [Some(uses.sale), other.then_some(uses.amend)]);
         }
         let Some(window) = self.window(at, uses.amend, floor) else { return };

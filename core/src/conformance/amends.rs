@@ -79,11 +79,31 @@ pub(super) async fn keys_are_not_shared(d: Deployment) {
     let reused = |order| Error::OrderIdReused { order };
     assert_eq!(d.catalog.amend(books[0], delta(1), Some(order)).await, Err(reused(order)));
     assert_eq!(d.catalog.amend(books[1], delta(1), Some(key)).await, Err(reused(key)));
+    // Nor for another change of the same book.
+    let version = Some(d.info(books[0]).await.version);
+    for other in [delta(2), delta(-1), set(Some(5), None, None), set(None, Some(9), version)] {
+        assert_eq!(d.catalog.amend(books[0], other, Some(key)).await, Err(reused(key)));
+    }
     assert_eq!(d.orders.purchase(key, lines(&[(books[0], 1)])).await, Err(reused(key)));
     assert_eq!(d.orders.cancel(key).await, Err(Error::UnknownOrder { order: key }));
     assert_eq!(d.orders.order(key).await, Err(Error::UnknownOrder { order: key }));
     assert_eq!(d.catalog.find_order(key).await, Err(Error::UnknownOrder { order: key }));
     assert_eq!(d.head().await, head);
+}
+
+pub(super) async fn changes_something(d: Deployment) {
+    let book = d.shelve(5).await;
+    let version = Some(d.info(book).await.version);
+    for nothing in [delta(0), set(None, None, None), set(None, None, version)] {
+        for key in [None, Some(id())] {
+            let refused = d.catalog.amend(book, nothing, key).await;
+            assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+        }
+    }
+    assert_eq!(d.head().await, Seq(1));
+    // What happens to be so already is set all the same: whoever asked knows that it is so at this version.
+    let same = d.catalog.amend(book, set(None, Some(5), version), None).await.expect("set");
+    assert_eq!((same.stock, same.version), (5, Seq(2)));
 }
 
 pub(super) async fn sets_with_the_version_seen(d: Deployment) {

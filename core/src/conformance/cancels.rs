@@ -1,9 +1,9 @@
 use super::{
     Deployment,
-    fixture::{assert_replayed, cents, id, lines},
+    fixture::{assert_invalid, assert_replayed, cents, id, lines},
 };
 use crate::{
-    book::Amend,
+    book::{Amend, NewBook},
     error::Error,
     ledger::{Kind, Seq},
     order::{Order, Status},
@@ -71,4 +71,16 @@ pub(super) async fn returns_at_the_price_of_the_sale(d: Deployment) {
     let back = &entries[0];
     assert_eq!((back.kind, back.key, back.changes[0].delta), (Kind::Return, Some(order.id), 2));
     assert_eq!((back.changes[0].price_cents, back.changes[0].stock), (cents(1000), 5));
+}
+
+pub(super) async fn needs_room_for_the_copies(d: Deployment) {
+    let book = d.shelve(5).await;
+    let order = d.buy(book, 2).await.expect("there are five").order;
+    d.restock(book, i64::from(NewBook::STOCK_MAX) - 4).await.expect("one less than the limit");
+    let head = d.head().await;
+    assert_invalid(d.orders.cancel(order.id).await, "stock");
+    assert_eq!((d.orders.order(order.id).await, d.head().await), (Ok(order.clone()), head), "nothing has changed");
+    d.restock(book, -1).await.expect("there are enough");
+    d.orders.cancel(order.id).await.expect("there is room now");
+    assert_eq!(d.stock(book).await, NewBook::STOCK_MAX);
 }

@@ -94,7 +94,7 @@ impl Ledger {
         let first = self.under(key, self.head()).next()?;
         match first.kind {
             Kind::Sale => self.order(key, self.head()).map(Known::Order),
-            _ => Some(Known::Amend(first.changes[0].book)),
+            _ => Some(Known::Amend(first.kind, first.changes[0])),
         }
     }
 

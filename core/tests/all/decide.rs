@@ -232,7 +232,7 @@ fn a_return_that_would_pass_the_limit_of_copies_is_refused_until_there_is_room()
     shop.receipt(&reserve(7, &[(1, 3)]));
     let room = i64::from(NewBook::STOCK_MAX) - 7;
     shop.decide(&delta(1, room, None)).expect("up to the limit");
-    shop.assert_invalid(&release(7), "stock_delta");
+    shop.assert_invalid(&release(7), "stock");
     shop.decide(&delta(1, -3, None)).expect("there are enough");
     assert!(!shop.receipt(&release(7)).replayed);
     assert_eq!(shop.level(1).0, NewBook::STOCK_MAX);
@@ -264,7 +264,7 @@ fn a_keyed_amend_happens_once_and_only_there() {
     let mut shop = Shop::open();
     shop.decide(&delta(1, 5, Some(7))).expect("a restock");
     assert_eq!(shop.batch.entries[0].key, Some(order(7)));
-    assert_eq!(shop.known(7), Known::Amend(BookId(1)));
+    assert_eq!(shop.known(7), Known::Amend(Kind::Restock, shop.batch.entries[0].changes[0]));
     let again = shop.decide(&delta(1, 5, Some(7)));
     let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
     assert_eq!(again, Ok(Outcome::Amended(BookId(1), level)));

@@ -109,8 +109,9 @@ fn an_id_is_refused_only_if_it_was_used_for_something_else() {
     shop.amend((16, 17), 1, delta(1), Some(key(9)));
     shop.amend((18, 19), 2, delta(1), Some(key(9)));
     shop.buy((20, 21), 9, &[(1, 1)]);
+    shop.amend((22, 23), 1, delta(2), Some(key(9)));
     shop.assert_right();
-    assert_eq!(shop.check().counts.refused, 4);
+    assert_eq!(shop.check().counts.refused, 5);
     let reused = |id| Error::OrderIdReused { order: key(id) };
     let mut same = shop.clone();
     refused(&mut same, (90, 91), 1, lines(&[(1, 3)]), reused(1));

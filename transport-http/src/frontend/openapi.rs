@@ -177,7 +177,11 @@ fn refusals(path: &str, operation: &Operation, safe: bool) -> Vec<Rejection> {
         "purchase" | "place_order" => service(&sells),
         "info" => service(&[unknown_book]),
         "purchase_page" => all.extend([unknown_book.into(), Rejection::MethodNotAllowed(Some("POST"))]),
-        "order" | "cancel" => service(&[Error::UnknownOrder { order }]),
+        "order" => service(&[Error::UnknownOrder { order }]),
+        "cancel" => service(&[
+            Error::UnknownOrder { order },
+            Error::invalid("stock", "book 3 would have more than 1000000000 copies if these were put back"),
+        ]),
         "amend" => service(&[
             unknown_book,
             Error::OutOfStock { book, available: 2 },

@@ -29,6 +29,11 @@ impl Shelf {
         }
         let mut batch = Batch::default();
         let outcome = self.state.decide(command, SystemClock.now(), &mut batch);
+        for entry in &batch.entries {
+            if let (Some(key), Some(order)) = (entry.key, entry.order()) {
+                self.state.known.insert(key, Known::Order(order));
+            }
+        }
         self.entries.append(&mut batch.entries);
         outcome
     }
@@ -98,7 +103,7 @@ impl CatalogService for Textbook {
 
     async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
         let mut shelf = self.shelf();
-        let list = |book: NewBook| match shelf.decide(&Command::List { book: Box::new(book) })? {
+        let list = |book: NewBook| match shelf.decide(&Command::List { book: book.into() })? {
             Outcome::Listed(listed) => Ok(listed),
             other => panic!("{other:?}"),
         };

@@ -104,7 +104,7 @@ impl LedgerStore for SqliteStore {
             let Some(key) = command.key().filter(|key| !self.recent.is_new(*key)) else { continue };
             let entries = rows::entries_of(connection, key, state.head)?;
             let known = rows::fold_order(&entries).map(Known::Order);
-            let amended = || entries.first().map(|entry| Known::Amend(entry.changes[0].book));
+            let amended = || entries.first().map(|entry| Known::Amend(entry.kind, entry.changes[0]));
             if let Some(known) = known.or_else(amended) {
                 state.known.insert(key, known);
             }
