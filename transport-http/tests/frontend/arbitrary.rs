@@ -289,7 +289,7 @@ fn every_request_gets_a_documented_answer_and_a_refused_one_changes_nothing() {
     let shop = runtime.block_on(shop());
     let (accepted, refused, changed) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let count = |cell: &Cell<u32>| cell.set(cell.get() + 1);
-    let ran = TestRunner::new(config(2000)).run(&requests(), |sent| {
+    let ran = TestRunner::new(config(1200)).run(&requests(), |sent| {
         let before = shop.catalog.head();
         let heard = runtime.block_on(exchange(&shop, &sent.bytes(), false)).expect("an answer");
         is_documented(&heard)?;
@@ -309,7 +309,7 @@ fn every_request_gets_a_documented_answer_and_a_refused_one_changes_nothing() {
     ran.unwrap_or_else(|failed| panic!("{failed}"));
     let (accepted, refused, changed) = (accepted.get(), refused.get(), changed.get());
     println!("{accepted} accepted, {changed} of them with an effect; {refused} refused");
-    assert!(accepted > 100 && refused > 500 && changed > 20, "nothing was tried: {accepted}, {refused}, {changed}");
+    assert!(accepted > 100 && refused > 400 && changed > 10, "nothing was tried: {accepted}, {refused}, {changed}");
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -329,7 +329,7 @@ fn bytes_that_are_no_request_at_all_break_nothing() {
         bytes
     });
     let noise = prop_oneof![3 => spoiled, 1 => vec(any::<u8>(), 0..300)];
-    let ran = TestRunner::new(config(600)).run(&noise, |bytes| {
+    let ran = TestRunner::new(config(300)).run(&noise, |bytes| {
         let before = shop.catalog.head();
         let heard = runtime.block_on(exchange(&shop, &bytes, true));
         if let Some(heard) = &heard {
@@ -360,7 +360,7 @@ fn a_page_token_leads_on_or_is_refused() {
     }
     let tokens: Vec<String> = lists.map(token).into();
     let spoil = (0..lists.len(), 0..lists.len(), vec((any::<Index>(), "[A-Za-z0-9_-]"), 0..3));
-    let ran = TestRunner::new(config(400)).run(&spoil, |(list, of, spoils)| {
+    let ran = TestRunner::new(config(300)).run(&spoil, |(list, of, spoils)| {
         let mut token = tokens[of].clone();
         for (at, letter) in &spoils {
             let at = at.index(token.len());
@@ -385,7 +385,7 @@ fn a_key_quoted_or_bare_is_one_order() {
     let shop = runtime.block_on(shop());
     // Bare, a key does not begin with a quote; and the space around a header is not part of it.
     let keys = "[!#-~]([ -~]{0,60}[!-~])?";
-    let ran = TestRunner::new(config(300)).run(&keys, |key| {
+    let ran = TestRunner::new(config(200)).run(&keys, |key| {
         let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
         let buy = async |key: &str| shop.json("POST", "/purchase/2", &[("idempotency-key", key)], "{}").await;
         let (first, again) = runtime.block_on(async { (buy(&key).await, buy(&quoted).await) });
