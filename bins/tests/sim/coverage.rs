@@ -64,9 +64,8 @@ counters! {
     ClockJump, "clock", "a server's clock jumped", 200;
     Overloaded, "load", "calls refused as overloaded", 100;
     AttemptNotSent, "failed attempt", "not sent: no connection", 100;
-    AttemptLost, "failed attempt", "sent, then the connection was lost", 50;
+    AttemptLost, "failed attempt", "sent, then the connection was lost or the answer broke off", 50;
     AttemptTimeout, "failed attempt", "sent, and no answer in time", 100;
-    AttemptBroken, "failed attempt", "sent, and the answer broke off", 0;
     UnknownStore, "unknown outcome", "the store failed while writing", 20;
     UnknownTimeout, "unknown outcome", "no answer in time", 50;
     UnknownEarlier, "unknown outcome", "a refusal after an unknown attempt", 50;

@@ -48,9 +48,8 @@ impl Subscriber for Logs {
         }
         let seen = match told.trouble.as_str() {
             _ if !told.sent => Seen::AttemptNotSent,
-            trouble if trouble.starts_with("the connection to a server was lost") => Seen::AttemptLost,
             trouble if trouble.starts_with("a server did not answer in time") => Seen::AttemptTimeout,
-            _ => Seen::AttemptBroken,
+            _ => Seen::AttemptLost,
         };
         self.world.coverage.saw(seen);
     }
