@@ -231,10 +231,11 @@ impl CatalogService for Catalog {
         // Out of time is an answer: there is nothing yet.
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();
-        let entries = if head > after {
-            self.reader.entries(after, head, limit.clamp(1, ENTRIES_MAX)).await?
-        } else {
-            Vec::new()
+        let limit = limit.clamp(1, ENTRIES_MAX);
+        let entries = match published.recent(after, head, limit) {
+            _ if head <= after => Vec::new(),
+            Some(entries) => entries,
+            None => self.reader.entries(after, head, limit).await?,
         };
         Ok(Entries { ledger: self.reader.id(), head, entries })
     }

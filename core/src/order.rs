@@ -1,6 +1,6 @@
 //! Orders: what a buyer asks for, and what was sold.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
@@ -71,8 +71,8 @@ impl Line {
 }
 
 /// The checked lines of a purchase: 1 to [`Lines::MAX`], sorted by book, each book once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Line>", into = "Vec<Line>")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<Line>")]
 pub struct Lines(SmallVec<[Line; 1]>);
 
 impl Lines {
@@ -133,6 +133,12 @@ fn check_quantity(quantity: u32) -> Result<u32, Error> {
         return Ok(quantity);
     }
     Err(Error::invalid("quantity", format!("must be from 1 to {}, not {quantity}", Lines::QUANTITY_MAX)))
+}
+
+impl Serialize for Lines {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
+    }
 }
 
 impl<'a> IntoIterator for &'a Lines {

@@ -4,6 +4,7 @@
 //! In a simulation two tasks do the same, so that a seed gives the same trace every time.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -54,11 +55,17 @@ impl Default for WriterLimits {
 pub struct Published {
     head: watch::Sender<Seq>,
     levels: RwLock<Levels>,
+    /// The newest entries, for those who follow closely.
+    recent: RwLock<VecDeque<Entry>>,
 }
+
+/// Entries that are kept for followers; whoever is further behind reads the store.
+const RECENT_MAX: usize = 4_096;
 
 impl Published {
     fn new(state: &State) -> Self {
-        Self { head: watch::Sender::new(state.head), levels: RwLock::new(state.levels.clone()) }
+        let (head, levels) = (watch::Sender::new(state.head), RwLock::new(state.levels.clone()));
+        Self { head, levels, recent: RwLock::default() }
     }
 
     /// The last durable entry.
@@ -87,16 +94,31 @@ impl Published {
         self.levels(|levels| levels.get(book))
     }
 
-    fn advance(&self, entries: &[Entry]) {
-        let Some(last) = entries.last() else { return };
+    /// Up to `limit` entries after `after` and up to `head`, if all of them are at hand.
+    pub(crate) fn recent(&self, after: Seq, head: Seq, limit: usize) -> Option<Vec<Entry>> {
+        let recent = self.recent.read().expect("the writer does not panic");
+        let first = recent.front().filter(|first| first.seq <= after.next())?;
+        let skip = usize::try_from(after.next().0 - first.seq.0).ok()?;
+        Some(recent.iter().skip(skip).take_while(|entry| entry.seq <= head).take(limit).cloned().collect())
+    }
+
+    fn advance(&self, entries: Vec<Entry>) {
+        let Some(last) = entries.last().map(|entry| entry.seq) else { return };
         {
             let mut levels = self.levels.write().expect("readers do not panic");
             entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
         }
-        self.head.send_replace(last.seq);
+        {
+            let mut recent = self.recent.write().expect("readers do not panic");
+            recent.extend(entries);
+            let surplus = recent.len().saturating_sub(RECENT_MAX);
+            recent.drain(..surplus);
+        }
+        self.head.send_replace(last);
     }
 
     fn replace(&self, state: &State) {
+        self.recent.write().expect("readers do not panic").clear();
         *self.levels.write().expect("readers do not panic") = state.levels.clone();
         self.head.send_replace(state.head);
     }
@@ -176,7 +198,7 @@ struct Appended {
 
 impl Appended {
     fn publish_and_answer(self, published: &Published) {
-        published.advance(&self.batch.entries);
+        published.advance(self.batch.entries);
         for (reply, outcome) in self.replies {
             // A caller that has gone needs no answer.
             let _ = reply.send(outcome);

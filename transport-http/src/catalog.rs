@@ -40,7 +40,7 @@ use crate::{
 
 /// One call of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "call")]
+#[serde(rename_all = "snake_case")]
 pub enum CatalogCall {
     /// Sell all lines or none.
     Reserve {

@@ -26,7 +26,7 @@ use crate::{
 
 /// One call of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "call")]
+#[serde(rename_all = "snake_case")]
 pub enum OrderCall {
     /// Buy all lines or none.
     Purchase {

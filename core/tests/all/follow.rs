@@ -6,7 +6,7 @@ use bookstore_core::{
     OrderQuery, OrderService, Result, Seq, Status, SystemClock,
     follow::Follower,
     orders::Ack,
-    store::{OrderCopy, memory},
+    store::{LedgerReader, OrderCopy, memory},
 };
 use std::{
     sync::{
@@ -302,5 +302,24 @@ mod sqlite {
         assert!(matches!(copy(&ledger_path, Execution::Threads), Err(StoreError::Unusable(_))));
         let opened = open(&copy_path, &SystemClock, SqliteOptions::default());
         assert!(matches!(opened, Err(StoreError::Unusable(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_is_read_alike_from_the_store_and_from_memory() {
+    let (store, reader) = memory::open(&SystemClock);
+    let stored: Arc<dyn LedgerReader> = reader.clone();
+    let (catalog, orders) = monolith(store, reader, CatalogOptions::default());
+    catalog.list(vec![book("A book", 1_000_000)]).await.expect("listed");
+    // More than are kept at hand.
+    let sales = (0..6_000).map(|_| orders.purchase(SystemClock.new_order_id(), one()));
+    assert!(futures_util::future::join_all(sales).await.iter().all(Result::is_ok));
+    let whole = stored.entries(Seq(0), Seq(6_001), 10_000).await.expect("the store can be read");
+    assert_eq!(whole.len(), 6_001);
+    for after in [0, 1, 1_904, 1_905, 1_906, 5_000, 5_999, 6_000, 6_001] {
+        let page = catalog.entries(Seq(after), 1000, Duration::ZERO).await.expect("the ledger can be read");
+        let from = usize::try_from(after).expect("small");
+        assert_eq!(page.entries, whole[from..(from + 1000).min(6_001)], "after {after}");
+        assert_eq!(page.head, Seq(6_001));
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 fn purchase(id: OrderId) -> String {
-    let body = format!(r#"[{{"call":"reserve","order":"{id}","lines":[{{"book":1,"quantity":1}}]}}]"#);
+    let body = format!(r#"[{{"reserve":{{"order":"{id}","lines":[{{"book":1,"quantity":1}}]}}}}]"#);
     post("/v1/calls", &body)
 }
 

@@ -112,9 +112,8 @@ async fn every_refusal_is_a_problem() {
     check(bare("GET", "/v1/books/7"), 404, "unknown-book").await;
     check(bare("GET", "/v1/entries?after=x"), 400, "malformed").await;
     check(post("/v1/calls", "[{"), 400, "malformed").await;
-    check(post("/v1/calls", r#"[{"call":"steal"}]"#), 422, "invalid").await;
-    let reserve =
-        r#"{"call":"reserve","order":"018f0000-0000-7000-8000-000000000000","lines":[{"book":1,"quantity":0}]}"#;
+    check(post("/v1/calls", r#"[{"steal":{}}]"#), 422, "invalid").await;
+    let reserve = r#"{"reserve":{"order":"018f0000-0000-7000-8000-000000000000","lines":[{"book":1,"quantity":0}]}}"#;
     check(post("/v1/calls", &format!("[{reserve}]")), 422, "invalid").await;
     let many = vec![reserve.replace(":0}", ":1}"); 257].join(",");
     check(post("/v1/calls", &format!("[{many}]")), 422, "invalid").await;
