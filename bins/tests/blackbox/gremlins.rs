@@ -100,10 +100,12 @@ async fn filtered(shop: &Shop<'_>, link: &Link, fault: Fault) -> u64 {
     let (input, output) = match fault.kind {
         Kind::Reset => (format!("ip saddr {from} meta l4proto tcp counter reject with tcp reset"), String::new()),
         // Either requests do not arrive, or answers.
-        Kind::OneWay if fault.chance % 3 == 0 => (format!("ip saddr {from} counter drop"), String::new()),
+        Kind::OneWay if fault.chance.is_multiple_of(3) => (format!("ip saddr {from} counter drop"), String::new()),
         Kind::OneWay => (String::new(), format!("ip daddr {from} counter drop")),
         // One link, or the whole machine; its own loopback goes on.
-        _ if fault.chance % 3 == 0 => (format!("iifname {CARD} counter drop"), format!("oifname {CARD} counter drop")),
+        _ if fault.chance.is_multiple_of(3) => {
+            (format!("iifname {CARD} counter drop"), format!("oifname {CARD} counter drop"))
+        }
         _ => (format!("ip saddr {from} counter drop"), format!("ip daddr {from} counter drop")),
     };
     debug_assert_ne!(from, to, "only used with namespaces");

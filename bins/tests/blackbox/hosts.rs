@@ -175,12 +175,13 @@ fn enter(_namespace: &str) {}
 
 /// Runs a command to its end, with a text as its input.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, String> {
+    let shown = format!("{command:?}");
+    let fail = |error: std::io::Error| format!("{shown}: {error}");
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let fail = |error: std::io::Error| format!("{command_name}: {error}", command_name = "cannot run");
     let mut child = piped.spawn().map_err(fail)?;
     // A command that does not read its input is not wrong for that.
     let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
     let Output { status, stdout, stderr } = child.wait_with_output().map_err(fail)?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
-    if status.success() { Ok(text(stdout)) } else { Err(format!("{command:?}: {}", text(stderr))) }
+    if status.success() { Ok(text(stdout)) } else { Err(format!("{shown}: {}", text(stderr))) }
 }
