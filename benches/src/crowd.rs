@@ -170,8 +170,8 @@ impl Crowd {
     }
 }
 
-/// Connections that may be under way at once: a server's backlog holds several times as many.
-const CONNECTING_MAX: usize = 128;
+/// Connections that may wait to be accepted: one more than the server's backlog holds would be tried again after a second.
+const CONNECTING_MAX: usize = 64;
 
 async fn connected(server: SocketAddr, connections: usize) -> io::Result<Vec<Connection>> {
     let mut connected = Vec::with_capacity(connections);
@@ -180,6 +180,10 @@ async fn connected(server: SocketAddr, connections: usize) -> io::Result<Vec<Con
         let connecting: Vec<_> = (0..some).map(|_| tokio::spawn(Connection::open(server))).collect();
         for connection in connecting {
             connected.push(connection.await.expect("connecting does not panic")?);
+        }
+        // They are accepted in turn, so all of them are when the last one has an answer, whatever it says.
+        if let Some(last) = connected.last_mut() {
+            last.exchange(b"GET /livez HTTP/1.1\r\nhost: shop\r\n\r\n").await?;
         }
     }
     Ok(connected)
