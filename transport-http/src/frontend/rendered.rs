@@ -9,8 +9,8 @@ use std::{
 };
 
 /// Books whose JSON is kept.
-const BOOKS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
-/// Longer ones are rendered every time, so that the memory is bounded in bytes too: 16 MiB.
+const BOOKS_MAX: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
+/// Longer ones are rendered every time, so that the memory is bounded in bytes too: 4 MiB.
 const BYTES_MAX: usize = 1024;
 
 /// The JSON of the books that were asked for last.
