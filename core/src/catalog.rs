@@ -232,10 +232,11 @@ impl CatalogService for Catalog {
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();
         let limit = limit.clamp(1, ENTRIES_MAX);
-        let entries = match published.recent(after, head, limit) {
-            _ if head <= after => Vec::new(),
-            Some(entries) => entries,
-            None => self.reader.entries(after, head, limit).await?,
+        // Whoever asks for the head alone asks for what comes after the last of all numbers.
+        let entries = match (head > after).then(|| published.recent(after, head, limit)) {
+            None => Vec::new(),
+            Some(Some(entries)) => entries,
+            Some(None) => self.reader.entries(after, head, limit).await?,
         };
         Ok(Entries { ledger: self.reader.id(), head, entries })
     }

@@ -25,6 +25,8 @@ pub(super) async fn is_dense_and_ordered(d: Deployment) {
     let sales = entries.iter().filter_map(Entry::order).collect::<Vec<_>>();
     assert_eq!(sales, bought, "in the order of the commits");
     let first = d.catalog.entries(Seq(0), 1, Duration::ZERO).await.expect("the ledger can be read");
+    let last = d.catalog.entries(Seq(u64::MAX), 1, Duration::ZERO).await.expect("a head without entries is an answer");
+    assert_eq!((last.head, last.entries.len()), (head, 0));
     let again = d.catalog.entries(Seq(22), 1, Duration::ZERO).await.expect("the ledger can be read");
     assert_eq!(first.ledger, again.ledger, "one ledger has one id");
 }
