@@ -64,7 +64,10 @@ impl Guard {
                 // A router is always ready.
                 answer(&progress, async { service.call(request).await }, safe).await
             }
-            Err(refused) => refused.into_response(),
+            Err(refused) => {
+                refused.pause().await;
+                refused.into_response()
+            }
         };
         Ok(measured.finish(wire::normalise(response).await))
     }
@@ -79,11 +82,11 @@ impl Guard {
             return Ok(None);
         }
         if request.extensions().get::<Spare>().is_some() {
-            return Err(NotAdmitted::Overloaded("this server has too many connections"));
+            return Err(NotAdmitted::NoConnection);
         }
         let place = Place(&self.in_flight);
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.limits.in_flight_max {
-            return Err(NotAdmitted::Overloaded("this server works on too many requests"));
+            return Err(NotAdmitted::NoPlace);
         }
         Ok(Some(place))
     }
@@ -93,14 +96,29 @@ impl Guard {
 enum NotAdmitted {
     /// The most bytes there may be.
     UriTooLong(usize),
-    /// Of what there is too much.
-    Overloaded(&'static str),
+    /// This connection is one over the limit.
+    NoConnection,
+    /// As many requests are worked on as there may be.
+    NoPlace,
+}
+
+/// How long a caller waits for the news that there is no room. A refusal costs the server nearly as much as an answer: told
+/// at once, callers who do not wait would leave it no time for those who have a place. Less than the pause they are asked for.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
+
+impl NotAdmitted {
+    async fn pause(&self) {
+        if let Self::NoPlace = self {
+            tokio::time::sleep(REFUSAL_PAUSE).await;
+        }
+    }
 }
 
 impl IntoResponse for NotAdmitted {
     fn into_response(self) -> Response {
         match self {
-            Self::Overloaded(what) => Refused(Error::overloaded(what)).into_response(),
+            Self::NoConnection => Refused(Error::overloaded("this server has too many connections")).into_response(),
+            Self::NoPlace => Refused(Error::overloaded("this server works on too many requests")).into_response(),
             Self::UriTooLong(most) => {
                 let detail = format!("path and query must be at most {most} bytes");
                 wire::transport_problem(StatusCode::URI_TOO_LONG, &detail, Executed::No)
