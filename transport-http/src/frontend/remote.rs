@@ -128,6 +128,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         let (limit, wait) = (limit.clamp(1, ENTRIES_MAX), wait.min(WAIT_MAX));
+        // The interface takes signed numbers; no ledger is longer.
+        let after = after.0.min(i64::MAX.cast_unsigned());
         let path = format!("/entries?after={after}&limit={limit}&wait_ms={}", wait.as_millis());
         self.client.call(Ask::get(path).patience(wait)).await
     }
