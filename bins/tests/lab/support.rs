@@ -96,11 +96,11 @@ impl Lab {
         Self { child, stderr }
     }
 
-    /// Waits until it says that it does this.
+    /// Waits until it says that it does one of these.
     #[track_caller]
-    pub(crate) fn until(&mut self, doing: &str) {
+    pub(crate) fn until(&mut self, doing: &[&str]) {
         let mut said = String::new();
-        while !said.contains(doing) {
+        while !doing.iter().any(|doing| said.contains(doing)) {
             let before = said.len();
             self.stderr.read_line(&mut said).unwrap();
             assert!(said.len() > before, "it ended without {doing:?}: {said}");
