@@ -149,14 +149,7 @@ impl Catalog {
     /// A found book with its level; `None` if its listing is not durable yet.
     fn book(&self, found: Found) -> Option<Book> {
         let level = self.writer.published().level(found.position.id)?;
-        let text = found.text;
-        Some(Book {
-            id: found.position.id,
-            text,
-            price_cents: level.price_cents,
-            stock: level.stock,
-            version: level.version,
-        })
+        Some(level.of(found.position.id, found.text))
     }
 
     // Not an `async fn`, which would keep another copy of the command while it waits; as in `Writer::execute`.
@@ -188,7 +181,7 @@ impl CatalogService for Catalog {
         let unknown = Error::UnknownBook { book };
         let level = self.writer.published().level(book).ok_or_else(|| unknown.clone())?;
         let text = self.reader.text(book).await?.ok_or(unknown)?;
-        Ok(Book { id: book, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
+        Ok(level.of(book, text))
     }
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
@@ -206,7 +199,7 @@ impl CatalogService for Catalog {
         let text = self.reader.text(id).await.ok().flatten();
         // The change is durable: whatever the reader says now must not look like a refusal.
         let text = text.ok_or_else(|| Error::unknown("the book was changed but could not be read"))?;
-        Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
+        Ok(level.of(id, text))
     }
 
     async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
@@ -233,10 +226,12 @@ impl CatalogService for Catalog {
         let head = published.head();
         let limit = limit.clamp(1, ENTRIES_MAX);
         // Whoever asks for the head alone asks for what comes after the last of all numbers.
-        let entries = match (head > after).then(|| published.recent(after, head, limit)) {
-            None => Vec::new(),
-            Some(Some(entries)) => entries,
-            Some(None) => self.reader.entries(after, head, limit).await?,
+        let entries = if head <= after {
+            Vec::new()
+        } else if let Some(entries) = published.recent(after, head, limit) {
+            entries
+        } else {
+            self.reader.entries(after, head, limit).await?
         };
         Ok(Entries { ledger: self.reader.id(), head, entries })
     }

@@ -5,10 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
-    book::{Amend, BookId, Listed, NewBook},
+    book::{Amend, Book, BookId, BookText, Listed, NewBook},
     clock::Timestamp,
     error::{Error, Result},
     ledger::{Change, Entry, Kind, Seq},
@@ -80,6 +83,13 @@ pub struct Level {
     pub price_cents: Cents,
     /// The entry that last changed either.
     pub version: Seq,
+}
+
+impl Level {
+    /// The book that stands at this level.
+    pub(crate) fn of(self, id: BookId, text: Arc<BookText>) -> Book {
+        Book { id, text, price_cents: self.price_cents, stock: self.stock, version: self.version }
+    }
 }
 
 /// What the ledger holds under one key.

@@ -75,7 +75,8 @@ pub fn tcp(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = Socket
     })
 }
 
-/// Serves a router, or another service that is always ready, until `shutdown` resolves, then lets the requests in flight end and returns.
+/// Serves a router, or another service that is always ready, until `shutdown` resolves, then lets the requests in flight
+/// end and returns.
 ///
 /// A TCP listener should come through [`tcp`]. Dropping this future closes every connection at once.
 pub async fn serve<L, S>(mut listener: L, service: S, limits: ServerLimits, shutdown: impl Future<Output = ()>)

@@ -268,12 +268,9 @@ impl RecentKeys {
 
     /// Adds a batch's keys and lets the oldest go.
     fn extend(&mut self, keys: impl Iterator<Item = OrderId>) {
-        let above = self.above;
-        let mut new: Vec<u128> = keys.filter(|key| is_v7(&key.0)).map(|key| key.0.as_u128()).collect();
-        new.retain(|id| *id > above);
-        new.sort_unstable();
-        new.dedup();
-        let Some(first) = new.first() else { return };
+        let ids = keys.filter(|key| is_v7(&key.0)).map(|key| key.0.as_u128());
+        let mut new: Vec<u128> = ids.filter(|id| *id > self.above).collect();
+        let Some(first) = new.iter().min() else { return };
         // Those that are newer than a key of this batch are few: they are sorted in among it.
         let overtaken = self.keys.partition_point(|id| id < first);
         new.extend(self.keys.drain(overtaken..));
