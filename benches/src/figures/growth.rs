@@ -19,6 +19,8 @@ const TASKS: u64 = 1024;
 const FILLERS: u64 = 4096;
 /// Purchases of one measurement: more than six times as many as the store writes its stock back after.
 const PURCHASES: u64 = 400_000;
+/// The same with a million books, whose stock is written back after a million entries.
+const PURCHASES_OF_MANY_BOOKS: u64 = 1_200_000;
 
 pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     let mut section = Section::new("growth");
@@ -74,7 +76,7 @@ fn ledger(context: &Context, section: &mut Section) -> Outcome<[Samples; 2]> {
         let path = folder.path().join(format!("small-{round}.db"));
         let small = in_process::shop(context, &Store::Sqlite(path), BOOKS);
         buy(context, &small, wanted, Ids::V7, FILLERS, 10_000 - BOOKS);
-        measure_both(context, [&small, &large], [wanted; 2], round, &mut rates);
+        measure_both(context, [&small, &large], [wanted; 2], PURCHASES, round, &mut rates);
         context.runtime.block_on(small.close());
     }
     context.runtime.block_on(large.close());
@@ -82,9 +84,16 @@ fn ledger(context: &Context, section: &mut Section) -> Outcome<[Samples; 2]> {
 }
 
 /// One round; the first one only warms up.
-fn measure_both(context: &Context, shops: [&Shop; 2], wanted: [Wanted; 2], round: usize, rates: &mut [Samples; 2]) {
+fn measure_both(
+    context: &Context,
+    shops: [&Shop; 2],
+    wanted: [Wanted; 2],
+    purchases: u64,
+    round: usize,
+    rates: &mut [Samples; 2],
+) {
     for ((shop, wanted), rates) in shops.into_iter().zip(wanted).zip(rates) {
-        let rate = buy(context, shop, wanted, Ids::V7, TASKS, context.count(PURCHASES));
+        let rate = buy(context, shop, wanted, Ids::V7, TASKS, context.count(purchases));
         if round > 0 {
             rates.push(rate);
         }
@@ -105,7 +114,8 @@ fn books(context: &Context) -> Outcome<[Samples; 2]> {
     let (small, large) = (listed("few.db", few), listed("many.db", many));
     let mut rates = [Samples::default(), Samples::default()];
     for round in 0..=context.rounds() {
-        measure_both(context, [&small, &large], [few, many].map(Wanted::Uniform), round, &mut rates);
+        let wanted = [few, many].map(Wanted::Uniform);
+        measure_both(context, [&small, &large], wanted, PURCHASES_OF_MANY_BOOKS, round, &mut rates);
     }
     for shop in [small, large] {
         context.runtime.block_on(shop.close());

@@ -9,6 +9,7 @@ mod maintenance;
 mod reader;
 mod rows;
 mod schema;
+mod stock;
 mod writer;
 
 pub use copy::SqliteCopy;

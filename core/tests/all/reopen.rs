@@ -193,3 +193,67 @@ fn a_simulated_store_needs_no_threads() {
         assert_eq!(audit(&d).await.copies_sold, 2);
     });
 }
+
+/// A ledger with more books than fit a row of the stock table, one of them sold and one repriced.
+fn many_books(path: &Path) -> Ledger {
+    let mut ledger = Ledger::open(path);
+    let list = |n: u32| Command::List { book: Box::new(book(&format!("Book {n}"), n)) };
+    ledger.batch(&(1..=450).map(list).collect::<Vec<_>>());
+    let price = Amend::Set { price_cents: Some(Cents::new(7).expect("small")), stock: None, version: None };
+    let reprice = Command::Amend { book: BookId(200), change: price, key: None };
+    let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice]);
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    ledger
+}
+
+#[test]
+fn the_stock_of_every_book_is_read_back() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let mut ledger = many_books(&path);
+    let levels: Vec<_> = ledger.state.levels.iter().collect();
+    assert_eq!(levels.len(), 450);
+    ledger.store.close(&ledger.state).expect("closed");
+    drop(ledger);
+    let mut snapshot = sqlite::Snapshot::open(&path).expect("the file can be read");
+    let (summary, stock) = snapshot.read(|_, _| Ok::<_, StoreError>(())).expect("a good ledger");
+    assert_eq!((summary.applied, summary.head), (Seq(452), Seq(452)), "nothing is left to replay");
+    assert_eq!(stock.iter().collect::<Vec<_>>(), levels);
+    assert_eq!(Ledger::open(&path).state.levels.iter().collect::<Vec<_>>(), levels);
+}
+
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let mut ledger = many_books(&path);
+    let levels: Vec<_> = ledger.state.levels.iter().collect();
+    ledger.store.close(&ledger.state).expect("closed");
+    drop(ledger);
+    // As that version had it: a row for each book.
+    let first = "DROP TABLE stock;
+        CREATE TABLE stock (book INTEGER PRIMARY KEY, stock INTEGER, price_cents INTEGER, version INTEGER) STRICT;
+        INSERT INTO stock VALUES (1, 1, 1999, 1);
+        PRAGMA user_version = 1;";
+    rusqlite::Connection::open(&path).and_then(|file| file.execute_batch(first)).expect("changed");
+    let refused = sqlite::Snapshot::open(&path).err().expect("its stock cannot be read yet").to_string();
+    assert!(refused.contains("earlier version"), "{refused}");
+    let ledger = Ledger::open(&path);
+    assert_eq!(ledger.state.levels.iter().collect::<Vec<_>>(), levels);
+    assert!(sqlite::Snapshot::open(&path).is_ok());
+}
+
+#[test]
+fn damaged_stock_is_noticed() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let mut ledger = many_books(&path);
+    ledger.store.close(&ledger.state).expect("closed");
+    drop(ledger);
+    let cut = "UPDATE stock SET levels = substr(levels, 1, 3999) WHERE row = 1";
+    let changed = rusqlite::Connection::open(&path).and_then(|file| file.execute(cut, [])).expect("changed");
+    assert_eq!(changed, 1);
+    let (mut store, _) = open(&path);
+    let refused = store.recover().expect_err("a row is too short").to_string();
+    assert!(refused.contains("from book 200 on is damaged"), "{refused}");
+}

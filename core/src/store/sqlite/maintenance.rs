@@ -3,16 +3,10 @@
 use rusqlite::{Connection, Transaction};
 use std::{fs::File, path::Path};
 
-use super::{
-    StoreError,
-    rows::{self, to_u64},
-    schema, unusable,
-};
+use super::{StoreError, rows, schema, stock, unusable};
 use crate::{
-    book::BookId,
-    decide::{Level, Levels},
+    decide::Levels,
     ledger::{Entry, LedgerId, Seq},
-    money::Cents,
 };
 
 /// A ledger or a copy as it stood at one moment, for a reader beside its writer.
@@ -61,7 +55,7 @@ impl Snapshot {
         while let Some(row) = found.next().map_err(StoreError::from)? {
             entry(&summary, rows::entry(row).map_err(StoreError::from)?)?;
         }
-        let levels = if summary.is_copy { Levels::default() } else { stock(&transaction)? };
+        let levels = if summary.is_copy { Levels::default() } else { stock::read(&transaction)? };
         Ok((summary, levels))
     }
 }
@@ -72,18 +66,6 @@ fn summary(transaction: &Transaction<'_>) -> Result<Summary, StoreError> {
     let applied = rows::applied(transaction)?;
     let head = if is_copy { applied } else { rows::head(transaction)? };
     Ok(Summary { ledger: schema::ledger_id(transaction)?, is_copy, head, applied })
-}
-
-pub(super) fn stock(connection: &Connection) -> Result<Levels, StoreError> {
-    let mut levels = Levels::default();
-    let mut statement = connection.prepare("SELECT book, stock, price_cents, version FROM stock ORDER BY book DESC")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let price = Cents::new(to_u64(row.get(2)?)).map_err(|error| StoreError::Unusable(error.to_string()))?;
-        let level = Level { stock: row.get(1)?, price_cents: price, version: Seq(to_u64(row.get(3)?)) };
-        levels.set(BookId(to_u64(row.get(0)?)), level);
-    }
-    Ok(levels)
 }
 
 /// Writes a consistent copy of the store `path` to the new file `to`, beside a process that writes, and makes it durable.

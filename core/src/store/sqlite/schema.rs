@@ -8,7 +8,7 @@ use super::{StoreError, configure, unusable};
 use crate::ledger::LedgerId;
 
 /// The schema that this program writes; a file with a higher one is refused.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 /// `BOOK` in ASCII, in the header of every file of ours.
 const APPLICATION_ID: i64 = 0x424F_4F4B;
 
@@ -29,7 +29,7 @@ impl Role {
 }
 
 // `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
-// `stock` is a checkpoint, true as of entry `meta.applied`: the ledger's tail is replayed on top of it.
+// `stock` is a checkpoint, true as of entry `meta.applied`: the ledger's tail is replayed on top of it. See `stock.rs`.
 // `book.price_cents` is always current, for sorting; the books' texts never change.
 const TABLES: &str = "
     CREATE TABLE meta (
@@ -64,16 +64,17 @@ const CATALOGUE_TABLES: &str = "
     CREATE INDEX book_title ON book (title, id);
     CREATE INDEX book_price ON book (price_cents, id);
     CREATE INDEX book_newest ON book (ifnull(-year, 10000), id);
-    CREATE TABLE stock (
-        book INTEGER PRIMARY KEY,
-        stock INTEGER NOT NULL CHECK (stock >= 0),
-        price_cents INTEGER NOT NULL CHECK (price_cents >= 0),
-        version INTEGER NOT NULL
-    ) STRICT;
     CREATE VIRTUAL TABLE book_fts USING fts5 (
         title, author, subjects,
         content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
     );
+";
+
+const STOCK_TABLE: &str = "
+    CREATE TABLE stock (
+        row INTEGER PRIMARY KEY,
+        levels BLOB NOT NULL
+    ) STRICT;
 ";
 
 /// Opens a file for writing, makes the tables if it is new, and checks that it is what `role` says.
@@ -87,7 +88,9 @@ pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connecti
         connection.pragma_update(None, "journal_mode", "wal")?;
         create(&mut connection, role, new_id)?;
     }
-    check(&connection, path, role)?;
+    if check(&connection, path, role)? < VERSION {
+        upgrade(&mut connection, role).map_err(|error| named(path, error))?;
+    }
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Err(unusable(path, "its file system does not support SQLite's WAL mode"));
@@ -101,7 +104,12 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
     configure(&connection).map_err(|error| named(path, error))?;
-    check_header(&connection, path)?;
+    if check_header(&connection, path)? < VERSION {
+        return Err(unusable(
+            path,
+            "an earlier version of this program wrote it; a server that opens it brings it up to date",
+        ));
+    }
     Ok(connection)
 }
 
@@ -118,6 +126,7 @@ fn create(connection: &mut Connection, role: Role, new_id: LedgerId) -> Result<(
     let ledger = match role {
         Role::Ledger => {
             transaction.execute_batch(CATALOGUE_TABLES)?;
+            transaction.execute_batch(STOCK_TABLE)?;
             Some(*new_id.as_bytes())
         }
         Role::Copy => None,
@@ -127,7 +136,20 @@ fn create(connection: &mut Connection, role: Role, new_id: LedgerId) -> Result<(
     Ok(())
 }
 
-fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Until version 2, `stock` had a row for each book. The ledger is the truth: the table is filled from it again.
+fn upgrade(connection: &mut Connection, role: Role) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    if role == Role::Ledger {
+        transaction.execute_batch("DROP TABLE stock; UPDATE meta SET applied = 0;")?;
+        transaction.execute_batch(STOCK_TABLE)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The version of a file that is one of ours.
+fn check_header(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("application_id").map_err(|error| named(path, error.into()))? != APPLICATION_ID {
         return Err(unusable(path, "it is a SQLite file, but not a bookstore's; give another path"));
@@ -136,15 +158,15 @@ fn check_header(connection: &Connection, path: &Path) -> Result<(), StoreError> 
     if found > VERSION {
         return Err(StoreError::TooNew { path: path.display().to_string(), found, known: VERSION });
     }
-    Ok(())
+    Ok(found)
 }
 
-fn check(connection: &Connection, path: &Path, role: Role) -> Result<(), StoreError> {
-    check_header(connection, path)?;
+fn check(connection: &Connection, path: &Path, role: Role) -> Result<i64, StoreError> {
+    let version = check_header(connection, path)?;
     let found = connection.query_row("SELECT role FROM meta", [], |row| row.get::<_, String>(0)).optional();
     let found = found.map_err(|error| named(path, error.into()))?;
     match found {
-        Some(found) if found == role.name() => Ok(()),
+        Some(found) if found == role.name() => Ok(version),
         Some(found) => Err(unusable(path, &format!("it holds a {found}, not a {}", role.name()))),
         None => Err(unusable(path, "it is damaged: it does not say what it holds")),
     }

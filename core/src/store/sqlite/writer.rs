@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::{
     Lock, StoreError, beside,
-    maintenance::stock,
     rows::{self, to_i64, to_u64},
-    schema, unusable,
+    schema,
+    stock::{self, Dirty},
+    unusable,
 };
 use crate::{
     book::{BookId, NewBook},
@@ -23,7 +24,8 @@ use crate::{
     store::{Flush, LedgerStore},
 };
 
-/// After so many entries the stock table is brought up to date: what a start after a crash has to replay at most.
+/// After so many entries, or as many as there are books if these are more, the stock table is brought up to date: what a
+/// start after a crash has to replay at most.
 const CHECKPOINT_ENTRIES: u64 = 65_536;
 /// WAL pages (4 KiB each) after which SQLite moves them into the database file.
 const WAL_PAGES: u32 = 8_192;
@@ -34,8 +36,8 @@ pub struct SqliteStore {
     connection: Option<Connection>,
     /// The stock table is as of this entry, …
     applied: Seq,
-    /// … and these books have changed since.
-    dirty: HashSet<BookId>,
+    /// … but for these rows.
+    dirty: Dirty,
     recent: RecentKeys,
     // After the connection, so that it is given back last.
     _lock: Arc<Lock>,
@@ -47,7 +49,7 @@ impl SqliteStore {
             path: path.to_owned(),
             connection: None,
             applied: Seq(0),
-            dirty: HashSet::new(),
+            dirty: Dirty::default(),
             recent: RecentKeys::default(),
             _lock: lock,
         }
@@ -88,7 +90,7 @@ impl LedgerStore for SqliteStore {
             return Err(unusable(&self.path, "it is damaged: its stock is newer than its ledger"));
         }
         self.dirty.clear();
-        state.levels = stock(&connection)?;
+        state.levels = stock::read(&connection)?;
         replay_tail(&connection, self.applied, &mut state, &mut self.dirty)?;
         self.recent = RecentKeys::read(&connection)?;
         self.connection = Some(connection);
@@ -113,10 +115,8 @@ impl LedgerStore for SqliteStore {
     }
 
     fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
-        let checkpoint = state.head.0 - self.applied.0 >= CHECKPOINT_ENTRIES;
-        for entry in &batch.entries {
-            self.dirty.extend(entry.changes.iter().map(|change| change.book));
-        }
+        let checkpoint = state.head.0 - self.applied.0 >= CHECKPOINT_ENTRIES.max(state.last_book);
+        batch.entries.iter().for_each(|entry| self.dirty.touch(entry));
         let dirty = &self.dirty;
         let connection = self.connection.as_mut().ok_or_else(|| StoreError::Failed("not recovered".into()))?;
         let transaction = connection.transaction()?;
@@ -124,7 +124,7 @@ impl LedgerStore for SqliteStore {
         insert_books(&transaction, &batch.listed)?;
         reprice(&transaction, batch)?;
         if checkpoint {
-            write_stock(&transaction, dirty, state)?;
+            dirty.write(&transaction, &state.levels, state.head)?;
         }
         transaction.commit()?;
         self.recent.extend(batch.entries.iter().filter_map(|entry| entry.key));
@@ -139,7 +139,7 @@ impl LedgerStore for SqliteStore {
     fn close(&mut self, state: &State) -> Result<(), StoreError> {
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
         let transaction = connection.transaction()?;
-        write_stock(&transaction, &self.dirty, state)?;
+        self.dirty.write(&transaction, &state.levels, state.head)?;
         transaction.commit()?;
         Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
@@ -163,12 +163,7 @@ impl Flush for WalFlusher {
     }
 }
 
-fn replay_tail(
-    connection: &Connection,
-    applied: Seq,
-    state: &mut State,
-    dirty: &mut HashSet<BookId>,
-) -> Result<(), StoreError> {
+fn replay_tail(connection: &Connection, applied: Seq, state: &mut State, dirty: &mut Dirty) -> Result<(), StoreError> {
     let mut statement = connection.prepare(&rows::select_entries("WHERE seq > ?1 ORDER BY seq"))?;
     let mut next = applied.next();
     for entry in statement.query_map([to_i64(applied.0)], rows::entry)? {
@@ -178,7 +173,7 @@ fn replay_tail(
         }
         next = next.next();
         decide::apply(&mut state.levels, &entry);
-        dirty.extend(entry.changes.iter().map(|change| change.book));
+        dirty.touch(&entry);
     }
     Ok(())
 }
@@ -218,20 +213,6 @@ fn reprice(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreErro
             statement.execute([to_i64(change.book.0), to_i64(change.price_cents.get())])?;
         }
     }
-    Ok(())
-}
-
-/// Brings the stock table up to the state's head.
-fn write_stock(transaction: &Transaction<'_>, dirty: &HashSet<BookId>, state: &State) -> Result<(), StoreError> {
-    let mut books: Vec<BookId> = dirty.iter().copied().collect();
-    books.sort_unstable();
-    let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO stock VALUES (?1,?2,?3,?4)")?;
-    for book in books {
-        let Some(level) = state.levels.get(book) else { continue };
-        let (price, version) = (to_i64(level.price_cents.get()), to_i64(level.version.0));
-        statement.execute(params![to_i64(book.0), level.stock, price, version])?;
-    }
-    transaction.execute("UPDATE meta SET applied = ?1", [to_i64(state.head.0)])?;
     Ok(())
 }
 
