@@ -148,28 +148,30 @@ pub(super) fn orders(
     Ok(found)
 }
 
-/// Rows of one statement, because a row's share of it is then small.
-const ROWS: usize = 64;
+/// Rows of one statement, because a row's share of it is then small: as many as there are, then fewer.
+const ROWS: [usize; 3] = [64, 8, 1];
 
-/// Inserts entries, [`ROWS`] or one at a time.
+/// Inserts entries, many with each statement.
 pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+    // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
+    const ONE: &str = "INSERT OR ROLLBACK INTO ledger VALUES (?,?,?,?,?)";
+    static STATEMENTS: LazyLock<[String; 3]> =
+        LazyLock::new(|| ROWS.map(|rows| format!("{ONE}{}", ",(?,?,?,?,?)".repeat(rows - 1))));
     let mut text = String::new();
-    let mut chunks = entries.chunks_exact(ROWS);
-    for chunk in &mut chunks {
-        insert_rows(connection, chunk, &mut text)?;
-    }
-    for one in chunks.remainder() {
-        insert_rows(connection, std::slice::from_ref(one), &mut text)?;
+    let mut rest = entries;
+    for (rows, sql) in ROWS.into_iter().zip(STATEMENTS.iter()) {
+        let chunks = rest.chunks_exact(rows);
+        rest = chunks.remainder();
+        for chunk in chunks {
+            insert_rows(connection, sql, chunk, &mut text)?;
+        }
     }
     Ok(())
 }
 
-fn insert_rows(connection: &Connection, entries: &[Entry], text: &mut String) -> Result<(), StoreError> {
+fn insert_rows(connection: &Connection, sql: &str, entries: &[Entry], text: &mut String) -> Result<(), StoreError> {
     const COLUMNS: usize = 5;
-    // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
-    const ONE: &str = "INSERT OR ROLLBACK INTO ledger VALUES (?,?,?,?,?)";
-    static MANY: LazyLock<String> = LazyLock::new(|| format!("{ONE}{}", ",(?,?,?,?,?)".repeat(ROWS - 1)));
-    let mut statement = connection.prepare_cached(if entries.len() == ROWS { &MANY } else { ONE })?;
+    let mut statement = connection.prepare_cached(sql)?;
     for (row, entry) in entries.iter().enumerate() {
         let at = row * COLUMNS;
         text.clear();
