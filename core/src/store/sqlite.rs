@@ -10,6 +10,7 @@ mod reader;
 mod rows;
 mod schema;
 mod stock;
+mod texts;
 mod writer;
 
 pub use copy::SqliteCopy;
@@ -37,13 +38,13 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// Reads that may wait for a connection; more are refused as overloaded.
     pub waiting_reads_max: usize,
-    /// Books whose texts are kept in memory.
+    /// Books whose texts are kept in memory: some 300 bytes each.
     pub cached_texts: usize,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { execution: Execution::Threads, readers: 4, waiting_reads_max: 1024, cached_texts: 32_768 }
+        Self { execution: Execution::Threads, readers: 4, waiting_reads_max: 1024, cached_texts: 65_536 }
     }
 }
 

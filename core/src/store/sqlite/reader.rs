@@ -1,10 +1,8 @@
 //! The reading half: a few connections of its own, beside the writer.
 
 use async_trait::async_trait;
-use lru::LruCache;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params_from_iter, types::Value};
 use std::{
-    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -17,6 +15,7 @@ use super::{
     SqliteOptions, StoreError,
     rows::{self, to_i64, to_u64},
     schema,
+    texts::Texts,
 };
 use crate::{
     book::{BookId, BookText, Topic},
@@ -32,23 +31,22 @@ use crate::{
 pub struct SqliteReader {
     id: LedgerId,
     pool: Pool,
-    texts: Mutex<LruCache<BookId, Arc<BookText>>>,
+    texts: Mutex<Texts>,
     /// The topics as of the highest book id: books are only ever added.
     topics: Arc<Mutex<(i64, Vec<Topic>)>>,
 }
 
 impl SqliteReader {
     pub(super) fn open(path: &Path, id: LedgerId, options: SqliteOptions) -> Result<Self, StoreError> {
-        let cached = NonZeroUsize::new(options.cached_texts).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             id,
             pool: Pool::open(path, options)?,
-            texts: Mutex::new(LruCache::new(cached)),
+            texts: Mutex::new(Texts::new(options.cached_texts)),
             topics: Arc::default(),
         })
     }
 
-    fn texts(&self) -> MutexGuard<'_, LruCache<BookId, Arc<BookText>>> {
+    fn texts(&self) -> MutexGuard<'_, Texts> {
         self.texts.lock().expect("nobody panics with it")
     }
 }
@@ -64,12 +62,13 @@ impl LedgerReader for SqliteReader {
     }
 
     async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>> {
-        if let Some(text) = self.texts().get(&book) {
-            return Ok(Some(Arc::clone(text)));
+        let kept = self.texts().get(book);
+        if kept.is_some() {
+            return Ok(kept);
         }
         let text = self.pool.read(move |connection| text(connection, book)).await?;
         if let Some(text) = &text {
-            self.texts().put(book, Arc::clone(text));
+            self.texts().put(book, text);
         }
         Ok(text)
     }
