@@ -71,10 +71,4 @@ impl<C, R> Waiting<C, R> {
         self.calls.blocking_recv_many(&mut batch, limit);
         batch
     }
-
-    /// Whether a call waits now.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-    }
 }

@@ -100,11 +100,9 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
 
 async fn calls(State(service): Service, Json(calls): Json<Vec<CatalogCall>>) -> Answered<Vec<Answer<Receipt>>> {
     let service = &service;
-    let answer = |call| async move {
-        match call {
-            CatalogCall::Reserve { order, lines } => service.reserve(order, lines).await,
-            CatalogCall::Release { order } => service.release(order).await,
-        }
+    let answer = |call| match call {
+        CatalogCall::Reserve { order, lines } => service.reserve(order, lines),
+        CatalogCall::Release { order } => service.release(order),
     };
     answer_all(calls, answer).await
 }

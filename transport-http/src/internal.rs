@@ -8,9 +8,12 @@ use axum::{
     routing::MethodRouter,
 };
 use bookstore_core::{Error, Result};
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, maybe_done},
+};
 use serde::{Deserialize, Serialize};
-use std::future::Future;
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use crate::{
     guard::labelled,
@@ -76,18 +79,29 @@ impl<A> From<Answer<A>> for Result<A> {
 /// call is one command, and the ledger's writer executes a command wholly or, if its caller has gone before the
 /// batch was taken, not at all. Waiting for a copy comes after the commit and changes nothing. So there is
 /// nothing to detach.
-pub(crate) async fn answer_all<Q, A, F>(
+pub(crate) async fn answer_all<'a, Q, A>(
     calls: Vec<Q>,
-    answer: impl FnMut(Q) -> F,
-) -> Result<Json<Vec<Answer<A>>>, Refused>
-where
-    F: Future<Output = Result<A>>,
-{
+    answer: impl Fn(Q) -> BoxFuture<'a, Result<A>>,
+) -> Result<Json<Vec<Answer<A>>>, Refused> {
     if calls.len() > BATCH_MAX {
         return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", calls.len())).into());
     }
-    let answers = join_all(calls.into_iter().map(answer)).await;
-    Ok(Json(answers.into_iter().map(Answer::from).collect()))
+    let mut running: Vec<_> = calls.into_iter().map(|call| maybe_done(answer(call))).collect();
+    // All begin before the first is waited for, …
+    poll_fn(|cx| {
+        for call in &mut running {
+            let _ = call.poll_unpin(cx);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    // … and then it is one after the other's turn: they are done nearly together, and none is looked at in vain.
+    let mut answers = Vec::with_capacity(running.len());
+    for mut call in running {
+        (&mut call).await;
+        answers.extend(Pin::new(&mut call).take_output().map(Answer::from));
+    }
+    Ok(Json(answers))
 }
 
 /// A route whose body may be [`BIG_BODY_MAX`] long.

@@ -60,11 +60,9 @@ pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Route
 
 async fn calls(State(service): Service, Json(calls): Json<Vec<OrderCall>>) -> Answered<Vec<Answer<Receipt>>> {
     let service = &service;
-    let answer = |call| async move {
-        match call {
-            OrderCall::Purchase { order, lines } => service.purchase(order, lines).await,
-            OrderCall::Cancel { order } => service.cancel(order).await,
-        }
+    let answer = |call| match call {
+        OrderCall::Purchase { order, lines } => service.purchase(order, lines),
+        OrderCall::Cancel { order } => service.cancel(order),
     };
     answer_all(calls, answer).await
 }
