@@ -137,7 +137,17 @@ pub(crate) struct Forgetful {
 #[derive(Default)]
 struct Shared {
     disk: Mutex<Disk>,
-    appended: Condvar,
+    changed: Condvar,
+}
+
+/// Holds up what a store appends.
+pub(crate) struct Hold(Arc<Shared>);
+
+impl Hold {
+    pub(crate) fn set(&self, held: bool) {
+        self.0.lock().held = held;
+        self.0.changed.notify_all();
+    }
 }
 
 #[derive(Default)]
@@ -147,6 +157,8 @@ struct Disk {
     durable: usize,
     /// This flush fails, but not before another batch has been appended.
     tears_at: Option<u64>,
+    /// Nothing is appended meanwhile.
+    held: bool,
     flushes: u64,
     /// How often it was opened: what an earlier opening flushes is not this disk any more.
     opened: u64,
@@ -162,10 +174,11 @@ impl Forgetful {
     }
 
     /// The n-th flush fails while the batch after it has been appended already, and loses its own.
-    pub(crate) fn tearing_at(n: u64) -> (Self, Arc<dyn LedgerReader>) {
+    pub(crate) fn tearing_at(n: u64) -> (Self, Arc<dyn LedgerReader>, Hold) {
         let (store, reader) = Self::open();
         store.disk.lock().tears_at = Some(n);
-        (store, reader)
+        let hold = Hold(Arc::clone(&store.disk));
+        (store, reader, hold)
     }
 }
 
@@ -201,8 +214,10 @@ impl LedgerStore for Forgetful {
     }
 
     fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
-        self.disk.lock().appended.push(batch.clone());
-        self.disk.appended.notify_all();
+        let mut disk = self.disk.changed.wait_while(self.disk.lock(), |disk| disk.held).expect("nobody panics with it");
+        disk.appended.push(batch.clone());
+        drop(disk);
+        self.disk.changed.notify_all();
         self.store.append(batch, state)
     }
 
@@ -225,7 +240,7 @@ impl Flush for Remember {
             // Not counted from what is durable: the flush before this one may have covered batches that were appended ahead of it,
             // and the writer goes only so far ahead.
             let alone = |disk: &mut Disk| disk.appended.len() as u64 <= disk.flushes;
-            disk = self.shared.appended.wait_while(disk, alone).expect("nobody panics with it");
+            disk = self.shared.changed.wait_while(disk, alone).expect("nobody panics with it");
             disk.torn = true;
             return Err(StoreError::Failed("injected: the disk is torn".into()));
         }

@@ -132,10 +132,10 @@ async fn what_was_not_flushed_is_forgotten_and_nobody_was_told_otherwise() {
 }
 
 /// The batch behind a failed one is decided on top of it: it must not be acknowledged, though its own flush would succeed.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
     for n in 2..6 {
-        let (store, reader) = Forgetful::tearing_at(n);
+        let (store, reader, hold) = Forgetful::tearing_at(n);
         let limits = WriterLimits { batch_max: 1, recover_after: Duration::ZERO, ..WriterLimits::default() };
         let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Threads });
         d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
@@ -143,8 +143,13 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
             let (d, id) = (d.clone(), SystemClock.new_order_id());
             tokio::spawn(async move { (id, buy(&d, id).await) })
         });
+        // All of them wait before the first one's batch is appended, so that there is always another one behind.
+        hold.set(true);
+        let buyers: Vec<_> = buyers.collect();
+        tokio::task::yield_now().await;
+        hold.set(false);
         let mut told = Vec::new();
-        for buyer in buyers.collect::<Vec<_>>() {
+        for buyer in buyers {
             told.push(buyer.await.expect("no panic"));
         }
         let unknown = told.iter().filter(|(_, outcome)| matches!(outcome, Err(Error::Unknown { .. }))).count();
