@@ -86,6 +86,10 @@ impl ClientOptions {
 
 /// How long [`Client::http`] lets a connection take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// After so long in silence TCP asks whether the server is still there, …
+const KEEPALIVE: Duration = Duration::from_secs(3);
+/// … and three times in this distance, before it counts as gone.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Shorter than a server keeps an idle connection, so that a request seldom meets its end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,6 +131,10 @@ impl Client<HttpConnector> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        // A long poll sends nothing: without this, the end of a server that lost its power would show only when the poll is over.
+        connector.set_keepalive(Some(KEEPALIVE));
+        connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        connector.set_keepalive_retries(Some(3));
         Self::new(connector, urls, options)
     }
 }

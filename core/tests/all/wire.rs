@@ -337,3 +337,13 @@ fn an_order_page_is_cut_where_the_next_begins() {
     assert_eq!(OrderPage::cut(orders.clone(), 3), OrderPage { orders, next_page_token: None });
     assert_eq!(OrderPage::cut(Vec::new(), 3), OrderPage { orders: Vec::new(), next_page_token: None });
 }
+
+#[test]
+fn a_key_has_one_to_255_characters_none_of_them_control() {
+    let refused = |key: &str| matches!(OrderId::from_key(key), Err(Error::Malformed { .. }));
+    // Characters, not bytes.
+    assert!(!refused(&"k".repeat(255)) && !refused(&"\u{e9}".repeat(255)));
+    assert!(refused(&"k".repeat(256)) && refused(&"k".repeat(1000)));
+    assert!(refused("") && refused("a\tb") && refused("\u{85}"));
+    assert!(!refused(" "));
+}
