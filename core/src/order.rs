@@ -156,12 +156,6 @@ impl TryFrom<Vec<Line>> for Lines {
     }
 }
 
-impl From<Lines> for Vec<Line> {
-    fn from(lines: Lines) -> Vec<Line> {
-        lines.0.into_vec()
-    }
-}
-
 /// One line of an order: what was sold, at which price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

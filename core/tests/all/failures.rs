@@ -104,6 +104,11 @@ async fn one_failure<S: LedgerStore>(
         told.push((id, outcome));
     }
     settle(&d, 100, &told).await;
+    assert_eq!(
+        plan.tried(Recover),
+        1 + plan.struck(),
+        "{fault:?}: a store is opened again if it failed, and only then"
+    );
     plan.struck() > 0
 }
 

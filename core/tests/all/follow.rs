@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entry, Error, Kind, LedgerId, Lines, Order, OrderId,
-    OrderQuery, OrderService, Result, Seq, Status, SystemClock,
+    OrderQuery, OrderService, Orders, Result, Seq, Status, SystemClock,
     follow::Follower,
-    orders::Ack,
+    orders::{Ack, OrderReader},
     store::{LedgerReader, OrderCopy, memory},
 };
 use std::{
@@ -164,6 +164,64 @@ async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
     assert_eq!(orders.purchase(id, one()).await.map(|receipt| receipt.replayed), Ok(true));
     let cancelled = orders.cancel(id).await.expect("cancelled").order;
     assert_eq!(orders.order(id).await, Ok(cancelled));
+}
+
+/// A copy that shows orders as they were placed, whatever has happened since.
+struct Behind(Vec<Order>);
+
+#[async_trait]
+impl OrderReader for Behind {
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        Ok(self.0.iter().find(|order| order.id == id).cloned())
+    }
+
+    async fn orders(&self, _before: Option<Seq>, _limit: usize) -> Result<Vec<Order>> {
+        Ok(Vec::new())
+    }
+}
+
+/// An order server that reads from [`Behind`], another one over the same catalogue, and orders that were placed.
+async fn behind(orders: usize) -> (Orders, Arc<dyn OrderService>, Vec<Order>) {
+    let (catalog, other) = shop();
+    catalog.list(vec![book("A book", 10_000)]).await.expect("listed");
+    let mut placed = Vec::new();
+    for _ in 0..orders {
+        placed.push(other.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order);
+    }
+    (Orders::new(catalog, Arc::new(Behind(placed.clone()))), other, placed)
+}
+
+async fn status(orders: &Orders, order: &Order) -> Status {
+    orders.order(order.id).await.expect("it exists").status
+}
+
+#[tokio::test]
+async fn a_cancellation_shows_at_once_where_it_was_heard_of() {
+    let (orders, other, placed) = behind(4).await;
+    for order in &placed[..2] {
+        orders.cancel(order.id).await.expect("cancelled");
+    }
+    assert_eq!(status(&orders, &placed[0]).await, Status::Cancelled);
+    assert_eq!(status(&orders, &placed[1]).await, Status::Cancelled);
+    assert_eq!(status(&orders, &placed[2]).await, Status::Placed);
+    // Through another server, it shows when the copy has followed, or when the buyer tries again here.
+    other.cancel(placed[3].id).await.expect("cancelled");
+    assert_eq!(status(&orders, &placed[3]).await, Status::Placed);
+    let again = orders.purchase(placed[3].id, one()).await.expect("the same order");
+    assert_eq!((again.replayed, again.order.status), (true, Status::Cancelled));
+    assert_eq!(status(&orders, &placed[3]).await, Status::Cancelled);
+}
+
+#[tokio::test]
+async fn the_cancellations_that_a_server_remembers_are_bounded() {
+    let (orders, _, placed) = behind(1025).await;
+    for order in &placed {
+        orders.cancel(order.id).await.expect("cancelled");
+    }
+    assert_eq!(status(&orders, &placed[0]).await, Status::Placed, "as the copy says");
+    for order in &placed[1..] {
+        assert_eq!(status(&orders, order).await, Status::Cancelled);
+    }
 }
 
 #[tokio::test]

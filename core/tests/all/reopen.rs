@@ -1,8 +1,8 @@
 //! SQLite across restarts and crashes: the same answers, also with more entries than its caches and checkpoints hold.
 
 use bookstore_core::{
-    Amend, BookId, CatalogOptions, Cents, Clock, Error, Line, Lines, ManualClock, OrderId, Query, Seq, SystemClock,
-    Timestamp,
+    Amend, BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Error, Line, Lines, ManualClock,
+    OrderId, Query, Seq, SystemClock, Timestamp,
     audit::Audit,
     conformance::{Deployment, audit},
     decide::{Batch, Command, Outcome, State},
@@ -256,4 +256,30 @@ fn damaged_stock_is_noticed() {
     let (mut store, _) = open(&path);
     let refused = store.recover().expect_err("a row is too short").to_string();
     assert!(refused.contains("from book 200 on is damaged"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_end_leaves_nothing_to_replay() {
+    for execution in [Execution::Threads, Execution::Task] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("a.db");
+        let (store, reader) = open(&path);
+        let options = CatalogOptions { execution, ..CatalogOptions::default() };
+        let catalog = Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used");
+        catalog.list(vec![book("A book", 5)]).await.expect("listed");
+        let one = Lines::one(BookId(1), 1).expect("a good line");
+        catalog.reserve(SystemClock.new_order_id(), one).await.expect("bought");
+        let applied = || {
+            let mut snapshot = sqlite::Snapshot::open(&path).expect("the file can be read");
+            snapshot.read(|_, _| Ok::<_, StoreError>(())).expect("a good ledger").0.applied
+        };
+        assert_eq!(applied(), Seq(0), "nothing has been written back yet");
+        let closed = catalog.closed();
+        drop(catalog);
+        closed.wait().await;
+        assert_eq!(applied(), Seq(2), "{execution:?}");
+        assert!(
+            !dir.path().join("a.db-wal").exists() || dir.path().join("a.db-wal").metadata().expect("there").len() == 0
+        );
+    }
 }

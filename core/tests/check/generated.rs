@@ -211,7 +211,7 @@ fn receipt(decided: &Decided) -> Receipt {
 fn operation(ask: &Ask, shop: &Shop) -> Operation {
     match ask {
         Ask::Buy { id, wanted, seen } => {
-            let mut wanted: Vec<Line> = lines(wanted).into();
+            let mut wanted: Vec<Line> = lines(wanted).iter().copied().collect();
             wanted[0].price_cents = seen.map(cents);
             let lines = Lines::new(wanted).expect("still good lines");
             Operation::Purchase { order: key(*id), lines, outcome: Outcome::Unknown }
