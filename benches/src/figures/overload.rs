@@ -56,20 +56,15 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     let mut runs: Vec<(f64, Tally)> = vec![(0.5, open(0.5)?)];
     let [mut goodput, mut most] = [Samples::default(), Samples::default()];
     for round in 0..context.rounds().min(3) {
+        let before = [1.0, 1.5, 2.0].into_iter().map(|times| Ok((times, open(times)?))).collect::<Outcome<Vec<_>>>()?;
         // The most that it sold just before.
-        let mut just_before = 0_f64;
-        for times in [1.0, 1.5, 2.0, 4.0] {
-            let tally = open(times)?;
-            if times < 4.0 {
-                just_before = just_before.max(tally.rate());
-            } else {
-                most.push(just_before);
-                goodput.push(tally.rate());
-            }
-            if round == 0 || times == 4.0 {
-                runs.push((times, tally));
-            }
+        most.push(before.iter().map(|(_, tally)| tally.rate()).fold(0.0, f64::max));
+        if round == 0 {
+            runs.extend(before);
         }
+        let tally = open(4.0)?;
+        goodput.push(tally.rate());
+        runs.push((4.0, tally));
     }
     show(&mut section, sustainable, closed.median(), &runs);
     let (after, peak) = server.resident_mb()?;

@@ -5,14 +5,17 @@ use bookstore_core::{
     OrderId, Query, Seq, SystemClock, Timestamp,
     audit::Audit,
     conformance::{Deployment, audit},
-    decide::{Batch, Command, Outcome, State},
+    decide::{Batch, Command, Level, Outcome, State},
     store::{
         LedgerReader as _, LedgerStore as _, StoreError,
         sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
     },
     writer::{Execution, WriterLimits},
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 use crate::fixture::{book, deployment};
@@ -194,27 +197,27 @@ fn a_simulated_store_needs_no_threads() {
     });
 }
 
-/// A ledger with more books than fit a row of the stock table, one of them sold and one repriced.
-fn many_books(path: &Path) -> Ledger {
-    let mut ledger = Ledger::open(path);
+/// The file of a ledger that was closed, with more books than fit a row of the stock table, one of them sold and one
+/// repriced; and their levels.
+fn many_books(dir: &Path) -> (PathBuf, Vec<(BookId, Level)>) {
+    let path = dir.join("a.db");
+    let mut ledger = Ledger::open(&path);
     let list = |n: u32| Command::List { book: Box::new(book(&format!("Book {n}"), n)) };
     ledger.batch(&(1..=450).map(list).collect::<Vec<_>>());
     let price = Amend::Set { price_cents: Some(Cents::new(7).expect("small")), stock: None, version: None };
     let reprice = Command::Amend { book: BookId(200), change: price, key: None };
     let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice]);
     assert!(done.iter().all(Result::is_ok), "{done:?}");
-    ledger
+    ledger.store.close(&ledger.state).expect("closed");
+    let levels: Vec<_> = ledger.state.levels.iter().collect();
+    assert_eq!(levels.len(), 450);
+    (path, levels)
 }
 
 #[test]
 fn the_stock_of_every_book_is_read_back() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().join("a.db");
-    let mut ledger = many_books(&path);
-    let levels: Vec<_> = ledger.state.levels.iter().collect();
-    assert_eq!(levels.len(), 450);
-    ledger.store.close(&ledger.state).expect("closed");
-    drop(ledger);
+    let (path, levels) = many_books(dir.path());
     let mut snapshot = sqlite::Snapshot::open(&path).expect("the file can be read");
     let (summary, stock) = snapshot.read(|_, _| Ok::<_, StoreError>(())).expect("a good ledger");
     assert_eq!((summary.applied, summary.head), (Seq(452), Seq(452)), "nothing is left to replay");
@@ -225,11 +228,7 @@ fn the_stock_of_every_book_is_read_back() {
 #[test]
 fn a_file_of_the_first_version_is_brought_up_to_date() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().join("a.db");
-    let mut ledger = many_books(&path);
-    let levels: Vec<_> = ledger.state.levels.iter().collect();
-    ledger.store.close(&ledger.state).expect("closed");
-    drop(ledger);
+    let (path, levels) = many_books(dir.path());
     // As that version had it: a row for each book.
     let first = "DROP TABLE stock;
         CREATE TABLE stock (book INTEGER PRIMARY KEY, stock INTEGER, price_cents INTEGER, version INTEGER) STRICT;
@@ -246,10 +245,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
 #[test]
 fn damaged_stock_is_noticed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().join("a.db");
-    let mut ledger = many_books(&path);
-    ledger.store.close(&ledger.state).expect("closed");
-    drop(ledger);
+    let (path, _) = many_books(dir.path());
     let cut = "UPDATE stock SET levels = substr(levels, 1, 3999) WHERE row = 1";
     let changed = rusqlite::Connection::open(&path).and_then(|file| file.execute(cut, [])).expect("changed");
     assert_eq!(changed, 1);
@@ -278,8 +274,7 @@ async fn a_clean_end_leaves_nothing_to_replay() {
         drop(catalog);
         closed.wait().await;
         assert_eq!(applied(), Seq(2), "{execution:?}");
-        assert!(
-            !dir.path().join("a.db-wal").exists() || dir.path().join("a.db-wal").metadata().expect("there").len() == 0
-        );
+        let wal = dir.path().join("a.db-wal");
+        assert!(!wal.exists() || wal.metadata().expect("there").len() == 0);
     }
 }

@@ -114,8 +114,6 @@ fn as_page(rejection: &Rejection, problem: Response) -> Response {
 fn protect(headers: &mut HeaderMap, secret: bool) {
     const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
     let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
-    // Room for all at once.
-    headers.reserve(5);
     let page = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     headers.insert(header::CONTENT_SECURITY_POLICY, if page { PAGE_POLICY } else { DATA_POLICY });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
