@@ -43,7 +43,7 @@ counters! {
     PowerSuspect, "power cut", "with bytes written and not flushed", 50;
     PowerLost, "power cut", "that lost unflushed entries", 20;
     PowerKept, "power cut", "that unflushed entries survived", 10;
-    PowerTorn, "power cut", "that tore sectors", 12;
+    PowerTorn, "power cut", "that tore sectors", 20;
     Cut, "network", "links cut both ways", 200;
     CutOneWay, "network", "links cut one way", 200;
     Blip, "network", "a few messages lost", 200;
@@ -79,7 +79,7 @@ counters! {
     Replayed, "recovery", "a retry answered with the order that exists", 200;
     ReadThrough, "recovery", "an order read from the ledger, since the copy lagged", 20;
     CacheHit, "recovery", "a book shown from the cache", 200;
-    CacheStale, "recovery", "a book shown from the cache while the catalog was away", 10;
+    CacheStale, "recovery", "a book shown from the cache while the catalog was away", 20;
     Resolved, "recovery", "unknown calls resolved after the faults", 100;
     HappenedUnknown, "recovery", "calls that happened although nobody was told", 10;
     ColdReopen, "recovery", "the ledger as it is in the file, opened again at the end", 900;
