@@ -65,10 +65,9 @@ impl<C, R> Waiting<C, R> {
         batch
     }
 
-    /// As [`Waiting::gather`], for a worker that is a thread.
-    pub fn gather_blocking(&mut self, limit: usize) -> Vec<Call<C, R>> {
-        let mut batch = Vec::new();
-        self.calls.blocking_recv_many(&mut batch, limit);
-        batch
+    /// How many calls wait now.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.calls.len()
     }
 }

@@ -26,13 +26,16 @@ impl OrderId {
     /// # Errors
     /// [`Error::Malformed`] if the key is empty, longer than [`OrderId::KEY_MAX`] or has control characters.
     pub fn from_key(key: &str) -> Result<Self, Error> {
+        if let Ok(id) = key.parse() {
+            return Ok(id);
+        }
         if key.is_empty() || key.chars().count() > Self::KEY_MAX || key.contains(|c: char| c.is_control()) {
             return Err(Error::malformed(format!(
                 "an idempotency key has 1 to {} printable characters",
                 Self::KEY_MAX
             )));
         }
-        Ok(key.parse().unwrap_or_else(|_| Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()))))
+        Ok(Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())))
     }
 }
 
@@ -179,12 +182,20 @@ pub enum Status {
     Cancelled,
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Status {
+    /// As it is written, here and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Placed => "placed",
             Self::Cancelled => "cancelled",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -98,8 +98,10 @@ pub trait Flush: Send {
     /// Whether it is durable is unknown.
     fn flush(&mut self) -> Result<(), StoreError>;
 
-    /// How long the disk takes in a simulation, where [`Flush::flush`] itself takes no time: what the writer's task waits
-    /// between the append and the flush, and between the flush and the answers. Threads do not ask.
+    /// How long the disk takes in a simulation, where [`Flush::flush`] itself takes no time: what the writer waits between
+    /// the append and the flush, and between the flush and the answers. MUST be zero for [`Execution::Threads`].
+    ///
+    /// [`Execution::Threads`]: crate::writer::Execution::Threads
     fn simulated_wait(&mut self) -> [Duration; 2] {
         [Duration::ZERO; 2]
     }

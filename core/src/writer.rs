@@ -1,18 +1,21 @@
 //! The one writer of a ledger: gathers commands, decides them, appends, makes durable, publishes, answers.
 //!
-//! In production two threads share the work: while one makes a batch durable, the other decides and appends the next.
-//! In a simulation two tasks do the same, so that a seed gives the same trace every time.
+//! Two halves share the work: while one makes a batch durable, the other decides and appends the next, if enough commands
+//! wait to make that worth while. In production each half has a thread, in a simulation each is a task, so that a seed gives
+//! the same trace every time.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     batch::{self, Call, Queue, Waiting},
@@ -40,13 +43,16 @@ pub struct WriterLimits {
     pub waiting_max: usize,
     /// Commands a batch.
     pub batch_max: usize,
+    /// Commands that must wait for a batch to be begun while another is on its way to the disk. Fewer wait for that one:
+    /// with those that come meanwhile they make one batch, which costs less than two.
+    pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,
 }
 
 impl Default for WriterLimits {
     fn default() -> Self {
-        Self { waiting_max: 16_384, batch_max: 4_096, recover_after: Duration::from_secs(1) }
+        Self { waiting_max: 16_384, batch_max: 4_096, overlap_min: 64, recover_after: Duration::from_secs(1) }
     }
 }
 
@@ -159,11 +165,22 @@ impl Writer {
         let published = Arc::new(Published::new(&state));
         let (queue, waiting) = batch::queue(limits.waiting_max);
         let (open, closed) = watch::channel(());
+        // One batch may wait while another is being made durable; a third one keeps gathering in the queue.
+        let (to_sync, from_desk) = mpsc::channel(1);
+        let (to_desk, done) = mpsc::unbounded_channel();
+        let failed = Arc::new(AtomicBool::new(false));
+        let syncer = Syncer { published: Arc::clone(&published), failed: Arc::clone(&failed), done: to_desk };
+        let way = Way { to_sync, done, under_way: 0, failed };
         let desk = Desk { store, state: Some(state), clock, limits, published: Arc::clone(&published), _open: open };
+        let (syncer, desk) = (syncer.run(from_desk, sync), desk.run(waiting, way));
         match execution {
-            Execution::Threads => desk.spawn_threads(waiting, sync)?,
+            Execution::Threads => {
+                on_thread("ledger-sync", syncer)?;
+                on_thread("ledger-write", desk)?;
+            }
             Execution::Task => {
-                tokio::spawn(desk.run_task(waiting, sync));
+                tokio::spawn(syncer);
+                tokio::spawn(desk);
             }
         }
         Ok(Self { queue, published, closed: Closed(closed) })
@@ -291,89 +308,46 @@ impl<S: LedgerStore> Desk<S> {
         }
     }
 
-    /// As [`Desk::run`], with a task for each of the two threads.
-    async fn run_task(mut self, mut waiting: Waiting<Command, Outcome>, sync: Box<dyn Flush>) {
-        let (to_sync, from_desk) = tokio::sync::mpsc::channel(1);
-        let failed = Arc::new(AtomicBool::new(false));
-        let syncer = Syncer { published: Arc::clone(&self.published), failed: Arc::clone(&failed) };
-        tokio::spawn(syncer.run_task(from_desk, sync));
-        let mut failed_at: Option<tokio::time::Instant> = None;
+    async fn run(mut self, mut waiting: Waiting<Command, Outcome>, mut way: Way) {
+        let mut failed_at = None;
         loop {
+            if waiting.count() < self.limits.overlap_min {
+                way.clear().await;
+            }
             let calls = waiting.gather(self.limits.batch_max).await;
             if calls.is_empty() {
-                drain_task(&to_sync).await;
+                way.clear().await;
             }
-            if failed.load(Ordering::Acquire) {
+            if way.failed.load(Ordering::Acquire) {
                 self.state = None;
             }
             if calls.is_empty() {
                 return self.close();
             }
-            let mut since = || *failed_at.get_or_insert_with(tokio::time::Instant::now);
+            let mut since = || *failed_at.get_or_insert_with(Instant::now);
             if self.state.is_none() && since().elapsed() >= self.limits.recover_after {
-                drain_task(&to_sync).await;
-                failed_at = Some(tokio::time::Instant::now());
+                // Nothing may be on its way to the disk while the store says what is in it.
+                way.clear().await;
+                failed_at = Some(Instant::now());
                 if let Some(sync) = self.recover() {
-                    failed.store(false, Ordering::Release);
-                    let _ = to_sync.send(ToSync::Reopened(sync)).await;
+                    way.failed.store(false, Ordering::Release);
+                    let _ = way.to_sync.send(ToSync::Reopened(sync)).await;
                     failed_at = None;
                 }
             }
             if let Some(appended) = self.append(calls) {
-                let _ = to_sync.send(ToSync::Batch(appended)).await;
+                way.send(appended).await;
             }
         }
     }
+}
 
-    fn spawn_threads(self, waiting: Waiting<Command, Outcome>, sync: Box<dyn Flush>) -> Result<(), StoreError> {
-        let spawn_error = |error: std::io::Error| StoreError::Failed(format!("no thread for the writer: {error}"));
-        // One batch may wait while another is being made durable; a third one keeps gathering in the queue.
-        let (to_sync, from_desk) = mpsc::sync_channel(1);
-        let failed = Arc::new(AtomicBool::new(false));
-        let syncer = Syncer { published: Arc::clone(&self.published), failed: Arc::clone(&failed) };
-        std::thread::Builder::new()
-            .name("ledger-sync".into())
-            .spawn(move || syncer.run(&from_desk, sync))
-            .map_err(spawn_error)?;
-        std::thread::Builder::new()
-            .name("ledger-write".into())
-            .spawn(move || self.run(waiting, &to_sync, &failed))
-            .map_err(spawn_error)?;
-        Ok(())
-    }
-
-    fn run(mut self, mut waiting: Waiting<Command, Outcome>, to_sync: &mpsc::SyncSender<ToSync>, failed: &AtomicBool) {
-        let mut failed_at: Option<Instant> = None;
-        loop {
-            let calls = waiting.gather_blocking(self.limits.batch_max);
-            if calls.is_empty() {
-                drain(to_sync);
-                if failed.load(Ordering::Acquire) {
-                    self.state = None;
-                }
-                return self.close();
-            }
-            if failed.load(Ordering::Acquire) {
-                self.state = None;
-            }
-            if self.state.is_none() && failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after
-            {
-                // Nothing may be on its way to the disk while the store says what is in it.
-                drain(to_sync);
-                match self.recover() {
-                    Some(sync) => {
-                        failed.store(false, Ordering::Release);
-                        let _ = to_sync.send(ToSync::Reopened(sync));
-                        failed_at = None;
-                    }
-                    None => failed_at = Some(Instant::now()),
-                }
-            }
-            if let Some(appended) = self.append(calls) {
-                let _ = to_sync.send(ToSync::Batch(appended));
-            }
-        }
-    }
+/// Runs one half of the work on a thread of its own, which may wait for the disk.
+fn on_thread(name: &str, half: impl Future<Output = ()> + Send + 'static) -> Result<(), StoreError> {
+    let error = |error: std::io::Error| StoreError::Failed(format!("no thread for the writer: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(error)?;
+    std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(half)).map_err(error)?;
+    Ok(())
 }
 
 async fn pause(time: Duration) {
@@ -382,24 +356,37 @@ async fn pause(time: Duration) {
     }
 }
 
-/// Returns when nothing is on its way to the disk.
-fn drain(to_sync: &mpsc::SyncSender<ToSync>) {
-    let (drained, wait) = oneshot::channel();
-    let _ = to_sync.send(ToSync::Drain(drained));
-    let _ = wait.blocking_recv();
+/// The desk's end of the way to the disk.
+struct Way {
+    to_sync: mpsc::Sender<ToSync>,
+    /// A word for each batch that has been answered.
+    done: mpsc::UnboundedReceiver<()>,
+    /// Batches that no word has come of.
+    under_way: usize,
+    /// A flush failed, and the store has not been opened again since.
+    failed: Arc<AtomicBool>,
 }
 
-/// As [`drain`], for a task.
-async fn drain_task(to_sync: &tokio::sync::mpsc::Sender<ToSync>) {
-    let (drained, wait) = oneshot::channel();
-    let _ = to_sync.send(ToSync::Drain(drained)).await;
-    let _ = wait.await;
+impl Way {
+    async fn send(&mut self, appended: Appended) {
+        while self.done.try_recv().is_ok() {
+            self.under_way -= 1;
+        }
+        if self.to_sync.send(ToSync::Batch(appended)).await.is_ok() {
+            self.under_way += 1;
+        }
+    }
+
+    /// Returns when nothing is on its way.
+    async fn clear(&mut self) {
+        while self.under_way > 0 && self.done.recv().await.is_some() {
+            self.under_way -= 1;
+        }
+    }
 }
 
 enum ToSync {
     Batch(Appended),
-    /// Answered when everything before it is done.
-    Drain(oneshot::Sender<()>),
     Reopened(Box<dyn Flush>),
 }
 
@@ -407,41 +394,34 @@ enum ToSync {
 struct Syncer {
     published: Arc<Published>,
     failed: Arc<AtomicBool>,
+    done: mpsc::UnboundedSender<()>,
 }
 
 impl Syncer {
-    fn run(self, from_desk: &mpsc::Receiver<ToSync>, mut sync: Box<dyn Flush>) {
-        while let Ok(message) = from_desk.recv() {
+    async fn run(self, mut from_desk: mpsc::Receiver<ToSync>, mut sync: Box<dyn Flush>) {
+        while let Some(message) = from_desk.recv().await {
             match message {
-                ToSync::Drain(drained) => drop(drained.send(())),
                 ToSync::Reopened(reopened) => sync = reopened,
-                // Decided on top of a batch whose fate is unknown: unknown as well.
-                ToSync::Batch(appended) if self.failed.load(Ordering::Acquire) => appended.answer_unknown(),
                 ToSync::Batch(appended) => {
-                    let durable = make_durable(&appended, sync.as_mut());
-                    self.tell(appended, durable);
+                    self.finish(appended, sync.as_mut()).await;
+                    // The desk may have stopped.
+                    let _ = self.done.send(());
                 }
             }
         }
     }
 
-    /// As [`Syncer::run`]. A crash of the simulated machine may fall into each of the waits: between append and flush, and
-    /// between flush and answers.
-    async fn run_task(self, mut from_desk: tokio::sync::mpsc::Receiver<ToSync>, mut sync: Box<dyn Flush>) {
-        while let Some(message) = from_desk.recv().await {
-            match message {
-                ToSync::Drain(drained) => drop(drained.send(())),
-                ToSync::Reopened(reopened) => sync = reopened,
-                ToSync::Batch(appended) if self.failed.load(Ordering::Acquire) => appended.answer_unknown(),
-                ToSync::Batch(appended) => {
-                    let [before, after] = sync.simulated_wait();
-                    pause(before).await;
-                    let durable = make_durable(&appended, sync.as_mut());
-                    pause(after).await;
-                    self.tell(appended, durable);
-                }
-            }
+    async fn finish(&self, appended: Appended, sync: &mut dyn Flush) {
+        if self.failed.load(Ordering::Acquire) {
+            // Decided on top of a batch whose fate is unknown: unknown as well.
+            return appended.answer_unknown();
         }
+        // A crash of a simulated machine may fall into each of the waits: between append and flush, and between flush and answers.
+        let [before, after] = sync.simulated_wait();
+        pause(before).await;
+        let durable = make_durable(&appended, sync);
+        pause(after).await;
+        self.tell(appended, durable);
     }
 
     fn tell(&self, appended: Appended, durable: Result<(), StoreError>) {

@@ -13,11 +13,10 @@ use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use metrics::{Counter, Histogram};
 use std::{
-    collections::HashMap,
     convert::Infallible,
     fmt,
-    future::Future,
-    panic::AssertUnwindSafe,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind as catch_panic},
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
@@ -30,8 +29,9 @@ use tokio::{sync::watch, time::Instant};
 use tower::{Service, layer::layer_fn};
 
 use crate::{
+    alarm::Alarm,
     health::OPERATIONAL,
-    server::{ServerLimits, Spare},
+    server::ServerLimits,
     wire::{self, Refused},
 };
 
@@ -51,29 +51,46 @@ impl Guard {
     }
 
     /// Answers a request: by the service, or without it if it may not pass.
-    pub(crate) async fn pass<S>(self: Arc<Self>, request: Request, mut service: S) -> Result<Response, Infallible>
+    ///
+    /// The service takes the request at once, so that a request that waits carries no copy of it.
+    pub(crate) fn pass<B, S>(
+        self: &Arc<Self>,
+        request: hyper::Request<B>,
+        connection: &Connection,
+        service: &mut S,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<B, S>
     where
+        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
         S: Service<Request, Response = Response, Error = Infallible>,
     {
-        let progress = Arc::new(Progress::new(&self));
+        let progress = Arc::new(Progress::new(self, connection.alarm.clone()));
         let measured = Measured::start(&progress, request.method());
-        let response = match self.admit(&request) {
-            Ok(_place) => {
-                let safe = request.method().is_safe();
-                let request = attach(&progress, request);
-                // A router is always ready.
-                answer(&progress, async { service.call(request).await }, safe).await
-            }
-            Err(refused) => {
-                refused.pause().await;
-                refused.into_response()
-            }
-        };
-        Ok(measured.finish(wire::normalise(response).await))
+        let safe = request.method().is_safe();
+        let work = self.admit(&request, connection.spare, &progress).map(|place| {
+            let request = attach(&progress, request);
+            // A router is always ready.
+            (place, catch_panic(AssertUnwindSafe(|| service.call(request))))
+        });
+        async move {
+            let response = match work {
+                Ok((_place, Ok(work))) => answer(&progress, work, safe).await,
+                Ok((_place, Err(_))) => panicked(safe),
+                Err(refused) => {
+                    refused.pause().await;
+                    refused.into_response()
+                }
+            };
+            Ok(measured.finish(wire::normalise(response).await))
+        }
     }
 
     /// A place among the requests in flight, if there is one and the request is not too long.
-    fn admit(&self, request: &Request) -> Result<Option<Place<'_>>, NotAdmitted> {
+    fn admit<B>(
+        &self,
+        request: &hyper::Request<B>,
+        spare: bool,
+        progress: &Arc<Progress>,
+    ) -> Result<Option<Place>, NotAdmitted> {
         let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
         if uri > self.limits.uri_bytes_max {
             return Err(NotAdmitted::UriTooLong(self.limits.uri_bytes_max));
@@ -81,15 +98,22 @@ impl Guard {
         if OPERATIONAL.contains(&request.uri().path()) {
             return Ok(None);
         }
-        if request.extensions().get::<Spare>().is_some() {
+        if spare {
             return Err(NotAdmitted::NoConnection);
         }
-        let place = Place(&self.in_flight);
+        let place = Place(Arc::clone(progress));
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.limits.in_flight_max {
             return Err(NotAdmitted::NoPlace);
         }
         Ok(Some(place))
     }
+}
+
+/// What a request needs to know of its connection.
+pub(crate) struct Connection {
+    pub(crate) alarm: Alarm,
+    /// It is over the limit: its request is refused.
+    pub(crate) spare: bool,
 }
 
 /// Why a request is refused before any work.
@@ -109,7 +133,8 @@ const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
 impl NotAdmitted {
     async fn pause(&self) {
         if let Self::NoPlace = self {
-            tokio::time::sleep(REFUSAL_PAUSE).await;
+            // Boxed: others should not carry a timer that they do not need.
+            Box::pin(tokio::time::sleep(REFUSAL_PAUSE)).await;
         }
     }
 }
@@ -128,11 +153,11 @@ impl IntoResponse for NotAdmitted {
 }
 
 /// One of the requests in flight.
-struct Place<'a>(&'a AtomicUsize);
+struct Place(Arc<Progress>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.guard.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -142,13 +167,14 @@ struct Progress {
     at: Mutex<Instant>,
     body_complete: AtomicBool,
     route: OnceLock<Route>,
+    alarm: Alarm,
     guard: Arc<Guard>,
 }
 
 impl Progress {
-    fn new(guard: &Arc<Guard>) -> Self {
+    fn new(guard: &Arc<Guard>, alarm: Alarm) -> Self {
         let at = Mutex::new(Instant::now() + guard.limits.request_deadline);
-        Self { at, body_complete: AtomicBool::new(false), route: OnceLock::new(), guard: Arc::clone(guard) }
+        Self { at, body_complete: AtomicBool::new(false), route: OnceLock::new(), alarm, guard: Arc::clone(guard) }
     }
 
     fn at(&self) -> Instant {
@@ -158,43 +184,55 @@ impl Progress {
     /// `None` if the work did not end in time.
     async fn enforce<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
-        loop {
-            let at = self.at();
-            match tokio::time::timeout_at(at, work.as_mut()).await {
-                Ok(done) => return Some(done),
-                Err(_) if self.at() > at => {}
-                Err(_) => return None,
-            }
-        }
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            // The work may just have asked for more time.
+            Poll::Pending => self.alarm.poll_until(self.at(), cx).map(|()| None),
+        })
+        .await
     }
 }
 
 /// The request with its progress in its extensions, and a body that tells when all of it has come.
-fn attach(progress: &Arc<Progress>, mut request: Request) -> Request {
-    if request.body().is_end_stream() {
+fn attach<B>(progress: &Arc<Progress>, request: hyper::Request<B>) -> Request
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
+{
+    let limit = progress.guard.limits.body_bytes_max.min(EXTRACTORS_MAX);
+    let body = request.body();
+    let unlimited = body.size_hint().upper().is_none_or(|most| most > limit as u64);
+    let mut request = if body.is_end_stream() {
         progress.body_complete.store(true, Ordering::Release);
+        request.map(|_| Body::empty())
     } else {
-        request = request.map(|body| Body::new(Watched { body, progress: Arc::clone(progress) }));
+        request.map(|body| Body::new(Watched { body, progress: Arc::clone(progress) }))
+    };
+    if unlimited {
         progress.guard.body_limit.apply(&mut request);
     }
     request.extensions_mut().insert(Arc::clone(progress));
     request
 }
 
+/// Bytes that axum's extractors take if nobody sets a limit.
+const EXTRACTORS_MAX: usize = 2_097_152;
+
 /// The answer to a request, or why there is none in time.
 async fn answer(progress: &Progress, work: impl Future<Output = Result<Response, Infallible>>, safe: bool) -> Response {
     match progress.enforce(AssertUnwindSafe(work).catch_unwind()).await {
         Some(Ok(Ok(response))) => response,
-        Some(Err(_)) => {
-            // The panic hook has logged where.
-            let executed = if safe { Executed::No } else { Executed::Unknown };
-            wire::transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the server's log", executed)
-        }
+        Some(Err(_)) => panicked(safe),
         None if safe || !progress.body_complete.load(Ordering::Acquire) => {
             Refused(Error::DeadlineExpired { message: "the server's time limit".into() }).into_response()
         }
         None => Refused(Error::unknown("the server's time limit passed while it worked")).into_response(),
     }
+}
+
+/// The answer after a panic; the panic hook has logged where it was.
+fn panicked(safe: bool) -> Response {
+    let executed = if safe { Executed::No } else { Executed::Unknown };
+    wire::transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the server's log", executed)
 }
 
 /// When a request must be answered, for handlers that wait by design and so need longer.
@@ -229,16 +267,16 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
 }
 
 /// A body that tells when all of it has come.
-struct Watched {
-    body: Body,
+struct Watched<B> {
+    body: B,
     progress: Arc<Progress>,
 }
 
-impl HttpBody for Watched {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Watched<B> {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
             self.progress.body_complete.store(true, Ordering::Release);
@@ -365,12 +403,14 @@ impl Drop for Measured {
     }
 }
 
-/// The metrics of the requests, looked up in the recorder once per kind of request: routes, methods and statuses are few.
+/// The metrics of the requests, looked up in the recorder once per kind of request. Routes, methods and statuses are few, so
+/// that a list is searched faster than a map.
 #[derive(Default)]
-struct Requests(RwLock<HashMap<String, Vec<Series>>>);
+struct Requests(RwLock<Vec<Series>>);
 
 /// Requests of one route, method and end.
 struct Series {
+    route: String,
     method: &'static str,
     status: Option<StatusCode>,
     requests: Counter,
@@ -384,8 +424,8 @@ impl Series {
         let duration = metrics::histogram!("bookstore_http_request_duration_seconds",
             "method" => method, "route" => route.clone());
         let requests = metrics::counter!("bookstore_http_requests_total",
-            "method" => method, "route" => route, "status" => ended);
-        Self { method, status, requests, duration }
+            "method" => method, "route" => route.clone(), "status" => ended);
+        Self { route, method, status, requests, duration }
     }
 
     fn record(&self, took: Duration) {
@@ -396,18 +436,17 @@ impl Series {
 
 impl Requests {
     fn record(&self, method: &'static str, route: &str, status: Option<StatusCode>, took: Duration) {
-        let is_one = |series: &&Series| series.method == method && series.status == status;
+        let is_one = |one: &&Series| one.status == status && one.method == method && one.route == route;
         {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(series) = known.get(route).and_then(|series| series.iter().find(is_one)) {
+            if let Some(series) = known.iter().find(is_one) {
                 return series.record(took);
             }
         }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let series = known.entry(route.to_owned()).or_default();
+        let series = Series::new(method, route, status);
+        series.record(took);
         // Two requests may both find none; a handle twice does no harm.
-        series.push(Series::new(method, route, status));
-        series.last().into_iter().for_each(|series| series.record(took));
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(series);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bookstore over HTTP: servers for the catalog, the orders and the public frontend, and clients that implement the same traits.
 
+mod alarm;
 mod balance;
 pub mod cache;
 pub mod catalog;

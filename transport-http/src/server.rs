@@ -4,10 +4,17 @@
 //! parser itself cannot accept (headers over the limit: 431; not HTTP: 400) is answered without a body, and the
 //! connection is closed: no handler has seen it, so nothing was executed.
 
-use axum::{body::Body, extract::Request, response::Response, serve::Listener};
+use axum::{extract::Request, response::Response, serve::Listener};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -15,7 +22,11 @@ use tokio::{
 };
 use tower::Service;
 
-use crate::{guard::Guard, stall::StallGuard};
+use crate::{
+    alarm::Alarm,
+    guard::{Connection, Guard},
+    stall::StallGuard,
+};
 pub use crate::{
     guard::{Deadline, Draining},
     health::{Health, MetricsText, Readiness, ReadyCheck, health_routes},
@@ -113,16 +124,13 @@ struct Server<S> {
     spare_http: http1::Builder,
     places: Arc<Semaphore>,
     spare_places: Arc<Semaphore>,
+    header_timeout: Duration,
     stall_timeout: Duration,
     draining: watch::Sender<bool>,
 }
 
 /// How long a connection over the limit may take to send its headers.
 const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Marks the requests of connections over the limit.
-#[derive(Clone, Copy)]
-pub(crate) struct Spare;
 
 impl<S> Server<S>
 where
@@ -131,8 +139,7 @@ where
     fn new(service: S, limits: ServerLimits) -> Self {
         let draining = watch::Sender::new(false);
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+        http.header_read_timeout(limits.header_timeout)
             .max_header_size(limits.header_bytes_max)
             .max_buf_size(limits.header_bytes_max.max(64 << 10))
             .auto_date_header(limits.date_header);
@@ -143,6 +150,7 @@ where
             spare_http,
             places: Arc::new(Semaphore::new(limits.connections_max)),
             spare_places: Arc::new(Semaphore::new(limits.spare_connections_max)),
+            header_timeout: limits.header_timeout,
             stall_timeout: limits.stall_timeout,
             service,
             guard: Arc::new(Guard::new(limits, Draining::new(draining.subscribe()))),
@@ -176,13 +184,13 @@ where
     where
         Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (service, guard) = (self.service.clone(), Arc::clone(&self.guard));
+        // One clone a connection: a clone counts references that all processors share.
+        let (service, guard) = (Mutex::new(self.service.clone()), Arc::clone(&self.guard));
+        let connection = Connection { alarm: Alarm::new(self.header_timeout), spare };
+        let mut http = http.clone();
+        http.timer(connection.alarm.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request.map(Body::new);
-            if spare {
-                request.extensions_mut().insert(Spare);
-            }
-            Arc::clone(&guard).pass(request, service.clone())
+            guard.pass(request, &connection, &mut *service.lock().unwrap_or_else(PoisonError::into_inner))
         });
         let connection = http.serve_connection(io, service);
         let draining = Draining::new(self.draining.subscribe());

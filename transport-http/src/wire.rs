@@ -132,9 +132,15 @@ const REFUSAL_MAX: usize = 4 << 10;
 /// status is a server's failure.
 pub(crate) async fn normalise(response: Response) -> Response {
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || !is_bare(&response) {
-        return response;
+    if (status.is_client_error() || status.is_server_error()) && is_bare(&response) {
+        // Boxed: good answers should not carry the room for it.
+        Box::pin(shaped(status, response)).await
+    } else {
+        response
     }
+}
+
+async fn shaped(status: StatusCode, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let text = axum::body::to_bytes(body, REFUSAL_MAX).await.unwrap_or_default();
     let text = match (String::from_utf8_lossy(&text), status) {

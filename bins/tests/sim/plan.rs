@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) tight: bool,
     /// Whether callers give up before the servers do.
     pub(crate) hasty: bool,
+    /// Whether a batch may be begun for a single command while another is on its way to the disk.
+    pub(crate) eager: bool,
 }
 
 fn ms(ms: u64) -> Duration {
@@ -93,15 +95,19 @@ impl Plan {
             }),
             tight: rng.random_bool(0.25),
             hasty: rng.random_bool(0.4),
+            eager: rng.random_bool(0.5),
         }
     }
 
     pub(crate) fn writer_limits(&self) -> WriterLimits {
-        let recover_after = ms(200);
-        match self.tight {
-            true => WriterLimits { waiting_max: 1, batch_max: 1, recover_after },
-            false => WriterLimits { recover_after, ..WriterLimits::default() },
+        let mut limits = WriterLimits { recover_after: ms(200), ..WriterLimits::default() };
+        if self.tight {
+            (limits.waiting_max, limits.batch_max) = (1, 1);
         }
+        if self.eager {
+            limits.overlap_min = 1;
+        }
+        limits
     }
 
     /// Of a public server's or an inner one's.

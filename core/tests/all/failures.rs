@@ -141,7 +141,8 @@ async fn what_was_not_flushed_is_forgotten_and_nobody_was_told_otherwise() {
 async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
     for n in 2..6 {
         let (store, reader, hold) = Forgetful::tearing_at(n);
-        let limits = WriterLimits { batch_max: 1, recover_after: Duration::ZERO, ..WriterLimits::default() };
+        let limits =
+            WriterLimits { batch_max: 1, overlap_min: 1, recover_after: Duration::ZERO, ..WriterLimits::default() };
         let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Threads });
         d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
         let buyers = (0..20).map(|_| {

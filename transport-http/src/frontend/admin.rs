@@ -130,7 +130,7 @@ pub(super) enum IfMatch {
 
 impl IfMatch {
     fn of(headers: &HeaderMap) -> Result<Self> {
-        let Some(value) = only(headers, "if-match")? else { return Ok(Self::Missing) };
+        let Some(value) = only(headers, &header::IF_MATCH)? else { return Ok(Self::Missing) };
         if value.trim() == "*" {
             return Ok(Self::Any);
         }

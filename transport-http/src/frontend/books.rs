@@ -13,6 +13,7 @@ use super::{
     Answer, Rejection, Shared, Shop, Wants,
     extract::{InPath, TextInPath},
     pages, query,
+    rendered::json,
 };
 
 /// Finds books by words, by topic, or both.
@@ -106,13 +107,14 @@ pub(super) async fn purchase_page(State(shop): Shared, wants: Wants, InPath(book
 
 /// A book with its version as `ETag`.
 pub(super) fn with_etag(shop: &Shop, book: &Book) -> Response {
-    const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    let headers = [(header::CONTENT_TYPE, JSON), (header::ETAG, etag(book.version))];
-    (headers, shop.rendered.json(book)).into_response()
+    let mut response = json(StatusCode::OK, shop.rendered.json(book));
+    response.headers_mut().insert(header::ETAG, etag(book.version));
+    response
 }
 
 fn etag(version: Seq) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{version}\"")).expect("digits in quotes")
+    let mut digits = itoa::Buffer::new();
+    HeaderValue::try_from(["\"", digits.format(version.0), "\""].concat()).expect("digits in quotes")
 }
 
 /// The versions of the copies at hand, as the header gives them.

@@ -87,8 +87,10 @@ fn finish(mut response: Response, wants: Wants, secret: bool) -> Response {
 
 /// A span for a request that brings an id, so that what is logged about it can be found again.
 fn traced(request: &Request) -> Option<tracing::Span> {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let id = text("traceparent").or_else(|| text("x-request-id"))?;
+    const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let id = text(&TRACEPARENT).or_else(|| text(&REQUEST_ID))?;
     let id = id.get(..REQUEST_ID_MAX).unwrap_or(id);
     Some(tracing::info_span!("request", id, method = %request.method()))
 }

@@ -251,7 +251,8 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        let Some(id) = only(&parts.headers, "last-event-id")?.filter(|id| !id.is_empty()) else {
+        const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+        let Some(id) = only(&parts.headers, &LAST_EVENT_ID)?.filter(|id| !id.is_empty()) else {
             return Ok(Self(None));
         };
         let seq = id.parse().map_err(|_| Error::malformed("Last-Event-ID: must be the id of an event, a number"))?;

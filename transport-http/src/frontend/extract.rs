@@ -3,17 +3,17 @@
 use axum::{
     body::{Body, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, RawPathParams, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use bookstore_core::{Error, OrderId};
-use bytes::Bytes;
-use http_body_util::LengthLimitError;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::error::Category;
-use std::{borrow::Cow, error::Error as _, fmt, marker::PhantomData, str::FromStr};
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use super::Rejection;
 
@@ -65,14 +65,21 @@ impl<S: Sync> FromRequestParts<S> for Key {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        let Some(value) = only(&parts.headers, "idempotency-key")? else { return Ok(Self(None)) };
+        Ok(Self::of(&parts.headers)?)
+    }
+}
+
+impl Key {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Error> {
+        const NAME: HeaderName = HeaderName::from_static("idempotency-key");
+        let Some(value) = only(headers, &NAME)? else { return Ok(Self(None)) };
         let key = unquote(value).ok_or_else(|| Error::malformed("Idempotency-Key: the quoted string does not end"))?;
         Ok(Self(Some(OrderId::from_key(&key)?)))
     }
 }
 
 /// A header that may stand there once, as text.
-pub(super) fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Error> {
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -126,23 +133,50 @@ impl<S: Send + Sync, const MAX: usize> FromRequest<S> for Payload<MAX> {
     type Rejection = Rejection;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Rejection> {
-        let content = Content::of(request.headers());
-        let bytes = read(request.into_body(), MAX).await?;
-        Ok(Self { content, bytes })
+        Unread::of(request).read().await
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
+/// A body that is still to be read.
+pub(super) struct Unread {
+    content: Content,
+    body: Body,
+}
+
+impl Unread {
+    pub(super) fn of(request: Request) -> Self {
+        Self { content: Content::of(request.headers()), body: request.into_body() }
+    }
+
+    pub(super) async fn read<const MAX: usize>(self) -> Result<Payload<MAX>, Rejection> {
+        Ok(Payload { content: self.content, bytes: read(self.body, MAX).await? })
+    }
+}
+
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, Rejection> {
     let announced = HttpBody::size_hint(&body).lower();
     if announced > limit as u64 {
         return Err(Rejection::TooLarge(limit));
     }
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        if error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) {
-            return Rejection::TooLarge(limit);
+    let mut whole = Bytes::new();
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
+        let frame = frame.map_err(|_| Error::malformed("the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > limit {
+            return Err(Rejection::TooLarge(limit));
         }
-        Error::malformed("the body broke off").into()
-    })
+        // Nearly every body comes in one piece, and that is not copied.
+        whole = if whole.is_empty() {
+            data
+        } else {
+            let mut longer = BytesMut::from(whole);
+            longer.extend_from_slice(&data);
+            longer.freeze()
+        };
+    }
+    Ok(whole)
 }
 
 impl<const MAX: usize> Payload<MAX> {

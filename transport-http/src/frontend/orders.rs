@@ -11,10 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
 use super::{
-    Answer, Shared, Wants,
+    Answer, Shared, Shop, Wants,
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
     pages, query,
+    rendered::{json, order_json},
 };
 
 /// Says that an earlier request had done this already.
@@ -103,12 +104,17 @@ pub(super) async fn purchase(
     State(shop): Shared,
     wants: Wants,
     InPath(book): InPath<BookId>,
-    Key(key): Key,
+    key: Key,
     payload: Payload,
 ) -> Answer {
-    if wants == Wants::Html && payload.is_form() {
-        return pages::buy(&shop, book, &payload.bytes).await;
+    match wants {
+        Wants::Html if payload.is_form() => pages::buy(&shop, book, &payload.bytes).await,
+        _ => buy(&shop, book, key, &payload).await,
     }
+}
+
+/// What [`purchase`] does for programs.
+pub(super) async fn buy(shop: &Shop, book: BookId, Key(key): Key, payload: &Payload) -> Answer {
     let Purchase { quantity, price_cents } = payload.optional_json()?.unwrap_or_default();
     let lines = Lines::new([Line { book, quantity, price_cents }])?;
     let id = key.unwrap_or_else(|| shop.clock.new_order_id());
@@ -177,11 +183,14 @@ fn bought(done: Receipt) -> Response {
 }
 
 fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
-    let location = HeaderValue::try_from(format!("/orders/{}", order.id)).expect("a UUID is visible ASCII");
-    let mut response = (status, Json(order)).into_response();
-    response.headers_mut().insert(header::LOCATION, location);
+    let mut location = String::from("/orders/");
+    location.push_str(order.id.0.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+    let location = HeaderValue::try_from(location).expect("a UUID is visible ASCII");
+    let mut response = json(status, order_json(&order));
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
     if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }

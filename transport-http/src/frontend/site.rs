@@ -3,7 +3,7 @@
 
 use axum::{
     Router,
-    extract::{FromRequest as _, FromRequestParts as _, Request, State},
+    extract::{Request, State},
     http::Method,
     response::{IntoResponse, Response},
 };
@@ -18,10 +18,10 @@ use std::{
 use tower::Service;
 
 use super::{
-    Answer, Shop, Wants,
+    Shop, Wants,
     books::{self, IfNoneMatch},
     edge::{self, Around},
-    extract::{InPath, Key, Payload},
+    extract::{InPath, Key, Unread},
     orders, routes,
 };
 use crate::guard::{self, Route};
@@ -122,14 +122,12 @@ impl Service<Request> for Dispatch {
                 let answer = books::info(State(shop), Wants::Json, InPath(book), condition);
                 answer.map(|answer| Ok(answer.into_response())).boxed()
             }
-            Direct::Purchase(book) => purchase(shop, book, request).map(|answer| Ok(answer.into_response())).boxed(),
+            Direct::Purchase(book) => {
+                // Before anything waits, so that only what is needed does.
+                let (key, payload) = (Key::of(request.headers()), Unread::of(request));
+                let purchase = async move { orders::buy(&shop, book, key?, &payload.read().await?).await };
+                purchase.map(|answer| Ok(answer.into_response())).boxed()
+            }
         }
     }
-}
-
-async fn purchase(shop: Arc<Shop>, book: BookId, request: Request) -> Answer {
-    let (mut parts, body) = request.into_parts();
-    let key = Key::from_request_parts(&mut parts, &()).await?;
-    let payload = Payload::from_request(Request::from_parts(parts, body), &()).await?;
-    orders::purchase(State(shop), Wants::Json, InPath(book), key, payload).await
 }

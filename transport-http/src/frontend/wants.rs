@@ -25,6 +25,11 @@ impl Wants {
         let (mut html, mut json): (Match, Match) = ((0, 0), (0, 0));
         for value in headers.get_all(header::ACCEPT) {
             let Ok(value) = value.to_str() else { continue };
+            if value == "application/json" {
+                // What nearly every program sends needs no weighing.
+                json = (3, 1000);
+                continue;
+            }
             for range in value.split(',') {
                 let (media, weight) = weigh(range);
                 consider(&mut html, media, weight, "text/html", "text/*");

@@ -1,6 +1,6 @@
 //! Between rows and the domain's types, and the queries that a ledger and its copies share.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, types::Type};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, types::Type};
 use smallvec::SmallVec;
 
 use std::sync::LazyLock;
@@ -151,37 +151,67 @@ pub(super) fn orders(
 /// Rows of one statement, because a row's share of it is then small: as many as there are, then fewer.
 const ROWS: [usize; 3] = [64, 8, 1];
 
-/// Inserts entries, many with each statement.
-pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+/// The statements for so many rows of these columns.
+fn inserts(columns: &str, row: &str) -> [String; 3] {
     // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
-    const ONE: &str = "INSERT OR ROLLBACK INTO ledger VALUES (?,?,?,?,?)";
+    let one = format!("INSERT OR ROLLBACK INTO ledger ({columns}) VALUES {row}");
+    ROWS.map(|rows| format!("{one}{}", format!(",{row}").repeat(rows - 1)))
+}
+
+/// Inserts entries that follow on the ledger's last one, many with each statement.
+///
+/// SQLite counts `seq` on by itself. Told the numbers, it would look each of them up and, in case one is not a number, keep a
+/// copy of every page that the statement changes.
+pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+    static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| inserts("at_ms, kind, key, changes", "(?,?,?,?)"));
+    let Some(last) = entries.last() else { return Ok(()) };
+    let mut text = String::with_capacity(64);
+    insert_in(&STATEMENTS, connection, entries, |statement, row, entry| bind(statement, row * 4, entry, &mut text))?;
+    let seq = connection.last_insert_rowid();
+    if seq != to_i64(last.seq.0) {
+        return Err(StoreError::Failed(format!("the ledger went on at entry {seq} instead of {}", last.seq)));
+    }
+    Ok(())
+}
+
+/// Inserts entries under their own numbers, for a copy that leaves some out.
+pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
     static STATEMENTS: LazyLock<[String; 3]> =
-        LazyLock::new(|| ROWS.map(|rows| format!("{ONE}{}", ",(?,?,?,?,?)".repeat(rows - 1))));
-    let mut text = String::new();
+        LazyLock::new(|| inserts("seq, at_ms, kind, key, changes", "(?,?,?,?,?)"));
+    let mut text = String::with_capacity(64);
+    insert_in(&STATEMENTS, connection, entries, |statement, row, entry| {
+        statement.raw_bind_parameter(row * 5 + 1, to_i64(entry.seq.0))?;
+        bind(statement, row * 5 + 1, entry, &mut text)
+    })
+}
+
+fn insert_in(
+    statements: &[String; 3],
+    connection: &Connection,
+    entries: &[Entry],
+    mut bind: impl FnMut(&mut Statement<'_>, usize, &Entry) -> rusqlite::Result<()>,
+) -> Result<(), StoreError> {
     let mut rest = entries;
-    for (rows, sql) in ROWS.into_iter().zip(STATEMENTS.iter()) {
+    for (rows, sql) in ROWS.into_iter().zip(statements) {
         let chunks = rest.chunks_exact(rows);
         rest = chunks.remainder();
         for chunk in chunks {
-            insert_rows(connection, sql, chunk, &mut text)?;
+            let mut statement = connection.prepare_cached(sql)?;
+            for (row, entry) in chunk.iter().enumerate() {
+                bind(&mut statement, row, entry)?;
+            }
+            statement.raw_execute()?;
         }
     }
     Ok(())
 }
 
-fn insert_rows(connection: &Connection, sql: &str, entries: &[Entry], text: &mut String) -> Result<(), StoreError> {
-    const COLUMNS: usize = 5;
-    let mut statement = connection.prepare_cached(sql)?;
-    for (row, entry) in entries.iter().enumerate() {
-        let at = row * COLUMNS;
-        text.clear();
-        write_changes(text, &entry.changes);
-        statement.raw_bind_parameter(at + 1, to_i64(entry.seq.0))?;
-        statement.raw_bind_parameter(at + 2, entry.at.0)?;
-        statement.raw_bind_parameter(at + 3, kind_number(entry.kind))?;
-        statement.raw_bind_parameter(at + 4, entry.key.as_ref().map(|key| key.0.as_bytes().as_slice()))?;
-        statement.raw_bind_parameter(at + 5, text.as_str())?;
-    }
-    statement.raw_execute()?;
-    Ok(())
+/// Binds all but the number, after so many parameters.
+fn bind(statement: &mut Statement<'_>, after: usize, entry: &Entry, text: &mut String) -> rusqlite::Result<()> {
+    text.clear();
+    write_changes(text, &entry.changes);
+    statement.raw_bind_parameter(after + 1, entry.at.0)?;
+    statement.raw_bind_parameter(after + 2, kind_number(entry.kind))?;
+    statement.raw_bind_parameter(after + 3, entry.key.as_ref().map(|key| key.0.as_bytes().as_slice()))?;
+    statement.raw_bind_parameter(after + 4, text.as_str())
 }

@@ -120,7 +120,7 @@ impl LedgerStore for SqliteStore {
         let dirty = &self.dirty;
         let connection = self.connection.as_mut().ok_or_else(|| StoreError::Failed("not recovered".into()))?;
         let transaction = connection.transaction()?;
-        rows::insert_entries(&transaction, &batch.entries)?;
+        rows::append_entries(&transaction, &batch.entries)?;
         insert_books(&transaction, &batch.listed)?;
         reprice(&transaction, batch)?;
         if checkpoint {

@@ -1,0 +1,106 @@
+//! One timer a connection, for everything that may take only so long on it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A timer that is seldom set anew.
+///
+/// All connections share the runtime's queue of timers, and nearly no deadline is ever met: to enter and to remove two of them
+/// for each request costs more than to read it. So an alarm that is set too early stays as it is; only when it rings is it set
+/// to what is due then.
+///
+/// For the task of its connection alone: it wakes whoever polled it last.
+#[derive(Clone)]
+pub(crate) struct Alarm(Arc<Mutex<Pin<Box<Sleep>>>>);
+
+impl Alarm {
+    pub(crate) fn new(first: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Box::pin(sleep_until(Instant::now() + first)))))
+    }
+
+    /// Ready once this moment has passed.
+    pub(crate) fn poll_until(&self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut sleep = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sleep.deadline() > at {
+            sleep.as_mut().reset(at);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() >= at {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(at);
+        }
+    }
+}
+
+/// For the time that a request's headers may take.
+impl hyper::rt::Timer for Alarm {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Until { alarm: self.clone(), at: Instant::now() + duration })
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Until { alarm: self.clone(), at: deadline.into() })
+    }
+
+    fn now(&self) -> std::time::Instant {
+        // The runtime's, which a simulation moves.
+        Instant::now().into()
+    }
+}
+
+struct Until {
+    alarm: Alarm,
+    at: Instant,
+}
+
+impl Future for Until {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.alarm.poll_until(self.at, cx)
+    }
+}
+
+impl hyper::rt::Sleep for Until {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn rings(alarm: &Alarm, at: Instant) -> Duration {
+        let started = Instant::now();
+        poll_fn(|cx| alarm.poll_until(at, cx)).await;
+        started.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_when_asked_for_however_it_was_set_before() {
+        let alarm = Alarm::new(10 * SECOND);
+        let soon = |seconds: u32| Instant::now() + seconds * SECOND;
+        assert_eq!(rings(&alarm, soon(3)).await, 3 * SECOND, "earlier than set");
+        assert_eq!(rings(&alarm, soon(3)).await, 3 * SECOND, "after it rang");
+        // Set, and no longer asked for.
+        assert!(tokio::time::timeout(SECOND, rings(&alarm, soon(2))).await.is_err());
+        assert_eq!(rings(&alarm, soon(5)).await, 5 * SECOND, "later than set");
+        assert_eq!(rings(&alarm, Instant::now() - SECOND).await, Duration::ZERO, "in the past");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_may_wait_for_different_moments() {
+        let alarm = Alarm::new(SECOND);
+        let (early, late) = (Instant::now() + 2 * SECOND, Instant::now() + 7 * SECOND);
+        let both = futures_util::future::join(rings(&alarm, late), rings(&alarm, early));
+        assert_eq!(both.await, (7 * SECOND, 2 * SECOND));
+    }
+}
