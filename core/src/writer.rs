@@ -4,8 +4,10 @@
 //! wait to make that worth while. In production each half has a thread, in a simulation each is a task, so that a seed gives
 //! the same trace every time.
 
+use futures_util::future::select;
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -311,9 +313,7 @@ impl<S: LedgerStore> Desk<S> {
     async fn run(mut self, mut waiting: Waiting<Command, Outcome>, mut way: Way) {
         let mut failed_at = None;
         loop {
-            if waiting.count() < self.limits.overlap_min {
-                way.clear().await;
-            }
+            select(pin!(way.clear()), pin!(waiting.at_least(self.limits.overlap_min))).await;
             let calls = waiting.gather(self.limits.batch_max).await;
             if calls.is_empty() {
                 way.clear().await;

@@ -16,6 +16,7 @@ use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
     http::Method,
+    response::Response,
     routing::{get, post},
 };
 use bookstore_core::{
@@ -32,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     client::{Ask, Client, json},
     coalesce::Coalescer,
-    internal::{Answer, InternalOptions, answer_all, big, finish},
+    internal::{Calls, InternalOptions, answer_all, big, finish},
     retry::Effect,
     server::{Deadline, Draining},
     wire::Refused,
@@ -98,7 +99,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
     finish(router, options)
 }
 
-async fn calls(State(service): Service, Json(calls): Json<Vec<CatalogCall>>) -> Answered<Vec<Answer<Receipt>>> {
+async fn calls(State(service): Service, Calls(calls): Calls<CatalogCall>) -> Result<Response, Refused> {
     let service = &service;
     let answer = |call| match call {
         CatalogCall::Reserve { order, lines } => service.reserve(order, lines),

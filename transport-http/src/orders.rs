@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
+    response::Response,
     routing::{get, post},
 };
 use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use crate::{
     client::{Ask, Client},
     coalesce::Coalescer,
-    internal::{Answer, InternalOptions, answer_all, big, finish},
+    internal::{Calls, InternalOptions, answer_all, big, finish},
     wire::Refused,
 };
 
@@ -58,7 +59,7 @@ pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Route
     finish(router, options)
 }
 
-async fn calls(State(service): Service, Json(calls): Json<Vec<OrderCall>>) -> Answered<Vec<Answer<Receipt>>> {
+async fn calls(State(service): Service, Calls(calls): Calls<OrderCall>) -> Result<Response, Refused> {
     let service = &service;
     let answer = |call| match call {
         OrderCall::Purchase { order, lines } => service.purchase(order, lines),

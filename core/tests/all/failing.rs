@@ -13,6 +13,7 @@ use bookstore_core::{
 use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, RwLock},
+    time::Duration,
 };
 
 /// What a store is asked to do.
@@ -42,12 +43,21 @@ struct PlanState {
     faults: Vec<(Operation, u64, Moment)>,
     done: BTreeMap<Operation, u64>,
     struck: u64,
+    /// How long a flush takes, for a writer that is a task.
+    flush_takes: Duration,
 }
 
 impl Plan {
     pub(crate) fn new(faults: impl IntoIterator<Item = (Operation, u64, Moment)>) -> Arc<Self> {
         let plan = Self::default();
         plan.lock().faults.extend(faults);
+        Arc::new(plan)
+    }
+
+    /// No faults, but a slow disk, for a writer that is a task.
+    pub(crate) fn slow(flush_takes: Duration) -> Arc<Self> {
+        let plan = Self::default();
+        plan.lock().flush_takes = flush_takes;
         Arc::new(plan)
     }
 
@@ -124,6 +134,10 @@ impl Flush for FailingFlush {
     fn flush(&mut self) -> Result<(), StoreError> {
         let Self { flush, plan } = self;
         plan.run(Operation::Flush, || flush.flush())
+    }
+
+    fn simulated_wait(&mut self) -> [Duration; 2] {
+        [self.plan.lock().flush_takes, Duration::ZERO]
     }
 }
 

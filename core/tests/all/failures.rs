@@ -299,3 +299,35 @@ async fn a_store_that_cannot_be_recovered_does_not_start() {
         assert!(started.is_err());
     }
 }
+
+/// Two small batches cost more than one, and the disk would have to be waited for anyway.
+#[tokio::test(start_paused = true)]
+async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
+    const FLUSH: Duration = Duration::from_secs(1);
+    for (overlap_min, batches_meanwhile) in [(1, 3), (2, 3), (3, 2)] {
+        let plan = Plan::slow(FLUSH);
+        let (store, reader) = in_memory();
+        let limits = WriterLimits { overlap_min, ..WriterLimits::default() };
+        let store = Failing { store, plan: Arc::clone(&plan) };
+        let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Task });
+        d.catalog.list(vec![book("A book", 100)]).await.expect("the store works");
+        let buyer = || {
+            let d = d.clone();
+            tokio::spawn(async move { buy(&d, SystemClock.new_order_id()).await })
+        };
+        let first = buyer();
+        tokio::time::sleep(FLUSH / 4).await;
+        let later = [buyer(), buyer()];
+        tokio::time::sleep(FLUSH / 4).await;
+        assert_eq!(
+            plan.tried(Append),
+            batches_meanwhile,
+            "the listing, the first buyer, and the later two if they may"
+        );
+        assert_eq!(plan.tried(Flush), 1, "the first buyer's flush is under way");
+        for buyer in [first].into_iter().chain(later) {
+            buyer.await.expect("no panic").expect("there is enough");
+        }
+        assert_eq!(plan.tried(Append), 3, "the later two were one batch");
+    }
+}

@@ -13,8 +13,8 @@ use super::{
     Answer, Rejection, Shared, Shop, Wants,
     extract::{InPath, TextInPath},
     pages, query,
-    rendered::json,
 };
+use crate::wire::json;
 
 /// Finds books by words, by topic, or both.
 #[utoipa::path(get, path = "/search", tag = "books",

@@ -15,8 +15,8 @@ use super::{
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
     pages, query,
-    rendered::{json, order_json},
 };
+use crate::wire::{json, order_json};
 
 /// Says that an earlier request had done this already.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

@@ -84,6 +84,7 @@ struct Setting {
     store: Store,
     way: Way,
     batch_max: usize,
+    overlap_min: usize,
     execution: Execution,
 }
 
@@ -91,9 +92,16 @@ fn settings() -> impl Strategy<Value = Setting> {
     let store = select(vec![Store::Memory, Store::Sqlite]);
     let way = select(vec![Way::Direct, Way::InProcess, Way::Faulty]);
     let batch_max = select(vec![1, 2, 7, 4096]);
+    let overlap_min = select(vec![1, 3, 64]);
     let execution = select(vec![Execution::Threads, Execution::Threads, Execution::Task]);
-    let setting = (store, way, batch_max, execution);
-    setting.prop_map(|(store, way, batch_max, execution)| Setting { store, way, batch_max, execution })
+    let setting = (store, way, batch_max, overlap_min, execution);
+    setting.prop_map(|(store, way, batch_max, overlap_min, execution)| Setting {
+        store,
+        way,
+        batch_max,
+        overlap_min,
+        execution,
+    })
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -189,7 +197,8 @@ struct Shop {
 }
 
 fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>, setting: Setting) -> Arc<Catalog> {
-    let limits = WriterLimits { batch_max: setting.batch_max, ..WriterLimits::default() };
+    let limits =
+        WriterLimits { batch_max: setting.batch_max, overlap_min: setting.overlap_min, ..WriterLimits::default() };
     let options = CatalogOptions { execution: setting.execution, limits };
     Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used"))
 }
@@ -344,7 +353,8 @@ const CASES_MAX: u32 = 256;
 #[test]
 fn check_then_decrement_is_caught_and_only_in_a_race() {
     let threads = threads();
-    let setting = Setting { store: Store::Textbook, way: Way::Direct, batch_max: 1, execution: Execution::Task };
+    let setting =
+        Setting { store: Store::Textbook, way: Way::Direct, batch_max: 1, overlap_min: 1, execution: Execution::Task };
     let unkept = ProptestConfig { failure_persistence: None, max_shrink_iters: 0, ..config(CASES_MAX) };
     let cases = Mutex::new(0);
     let ran = TestRunner::new(unkept.clone()).run(&scripts(), |scripts| {
