@@ -1,7 +1,8 @@
 //! The raw ceiling: the ledger's rows written by bare prepared statements, and nothing else.
 //!
 //! The file is made by the real store, so the tables are the ledger's. Ids and texts are drawn before anything is
-//! measured; each batch is one transaction that waits for the disk (WAL, `synchronous=FULL`).
+//! measured; each batch is one transaction that waits for the disk (WAL, `synchronous=FULL`). As in the store, SQLite counts the
+//! entries itself: rows that bring their number take longer.
 
 use bookstore_core::{
     OrderId, SystemClock,
@@ -48,8 +49,10 @@ pub fn rows(count: usize, wanted: Wanted) -> Vec<Row> {
 /// A file with a ledger's tables.
 pub struct Ceiling {
     connection: Connection,
-    next: i64,
 }
+
+/// One row.
+const ONE: &str = "INSERT OR ROLLBACK INTO ledger (at_ms, kind, key, changes) VALUES (?,?,?,?)";
 
 impl Ceiling {
     /// A new file.
@@ -64,7 +67,7 @@ impl Ceiling {
         connection.pragma_update(None, "synchronous", "FULL").expect("full");
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).expect("checkpoint");
         connection.pragma_update(None, "cache_size", -8192).expect("cache");
-        Self { connection, next: 1 }
+        Self { connection }
     }
 
     /// Writes the rows, [`BATCH`] a transaction, and says how long it took.
@@ -72,8 +75,7 @@ impl Ceiling {
     /// # Panics
     /// If SQLite fails.
     pub fn write(&mut self, rows: &[Row]) -> Duration {
-        const ONE: &str = "INSERT INTO ledger VALUES (?,?,?,?,?)";
-        let many = format!("{ONE}{}", ",(?,?,?,?,?)".repeat(ROWS - 1));
+        let many = format!("{ONE}{}", ",(?,?,?,?)".repeat(ROWS - 1));
         let mut one = self.connection.prepare(ONE).expect("statement");
         let mut many = self.connection.prepare(&many).expect("statement");
         let started = Instant::now();
@@ -81,10 +83,10 @@ impl Ceiling {
             self.connection.execute_batch("BEGIN IMMEDIATE").expect("begin");
             let mut chunks = batch.chunks_exact(ROWS);
             for chunk in &mut chunks {
-                insert(&mut many, chunk, &mut self.next);
+                insert(&mut many, chunk);
             }
             for row in chunks.remainder() {
-                insert(&mut one, std::slice::from_ref(row), &mut self.next);
+                insert(&mut one, std::slice::from_ref(row));
             }
             self.connection.execute_batch("COMMIT").expect("commit");
         }
@@ -96,28 +98,26 @@ impl Ceiling {
     /// # Panics
     /// If SQLite fails.
     pub fn commits(&mut self, rows: &[Row]) -> Vec<Duration> {
-        let mut statement = self.connection.prepare("INSERT INTO ledger VALUES (?,?,?,?,?)").expect("statement");
+        let mut statement = self.connection.prepare(ONE).expect("statement");
         let mut commit = |row| {
             let started = Instant::now();
-            insert(&mut statement, std::slice::from_ref(row), &mut self.next);
+            insert(&mut statement, std::slice::from_ref(row));
             started.elapsed()
         };
         rows.iter().map(&mut commit).collect()
     }
 }
 
-fn insert(statement: &mut Statement<'_>, rows: &[Row], next: &mut i64) {
+fn insert(statement: &mut Statement<'_>, rows: &[Row]) {
     const SALE: i64 = 1;
     for (at, row) in rows.iter().enumerate() {
         let mut bind = |column: usize, value: &dyn rusqlite::ToSql| {
-            statement.raw_bind_parameter(at * 5 + column, value).expect("bind");
+            statement.raw_bind_parameter(at * 4 + column, value).expect("bind");
         };
-        bind(1, &*next);
-        bind(2, &row.at_ms);
-        bind(3, &SALE);
-        bind(4, &row.key.0.as_bytes().as_slice());
-        bind(5, &row.changes);
-        *next += 1;
+        bind(1, &row.at_ms);
+        bind(2, &SALE);
+        bind(3, &row.key.0.as_bytes().as_slice());
+        bind(4, &row.changes);
     }
     statement.raw_execute().expect("insert");
 }

@@ -86,8 +86,10 @@ impl<C, R> Waiting<C, R> {
     }
 
     /// Waits until `count` calls wait.
+    ///
+    /// A hint: two callers that come at one moment may be noticed only with the next, so something else should end the wait too.
     pub async fn at_least(&self, count: usize) {
-        // Made known before it is looked: whoever comes after the look sees it.
+        // Made known before it is looked, so that whoever comes after the look sees it.
         self.many.wanted.store(count, Ordering::SeqCst);
         while self.calls.len() < count {
             self.many.reached.notified().await;

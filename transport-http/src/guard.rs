@@ -200,14 +200,14 @@ where
 {
     let limit = progress.guard.limits.body_bytes_max.min(EXTRACTORS_MAX);
     let body = request.body();
-    let unlimited = body.size_hint().upper().is_none_or(|most| most > limit as u64);
+    let long = body.size_hint().upper().is_none_or(|most| most > limit as u64);
     let mut request = if body.is_end_stream() {
         progress.body_complete.store(true, Ordering::Release);
         request.map(|_| Body::empty())
     } else {
         request.map(|body| Body::new(Watched { body, progress: Arc::clone(progress) }))
     };
-    if unlimited {
+    if long {
         progress.guard.body_limit.apply(&mut request);
     }
     request.extensions_mut().insert(Arc::clone(progress));

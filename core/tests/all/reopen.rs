@@ -254,6 +254,28 @@ fn damaged_stock_is_noticed() {
     assert!(refused.contains("from book 200 on is damaged"), "{refused}");
 }
 
+/// Only the lock keeps other programs from writing; one that does not know of it must not shift what is written after it.
+#[test]
+fn an_entry_from_elsewhere_is_noticed_before_anything_is_written_on_top_of_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let mut ledger = Ledger::open(&path);
+    ledger.batch(&[Command::List { book: Box::new(book("One", 5)) }]);
+    let restock = "INSERT INTO ledger VALUES (2, 0, 3, NULL, '[[1,2,1000,7]]')";
+    rusqlite::Connection::open(&path).and_then(|file| file.execute(restock, [])).expect("inserted");
+
+    let mut batch = Batch::default();
+    ledger.state.decide(&sale(v7(1), 1), Timestamp(5), &mut batch).expect("there is enough");
+    let refused = ledger.store.append(&batch, &ledger.state).expect_err("it would be entry 3").to_string();
+    assert!(refused.contains("at entry 3 instead of 2"), "{refused}");
+    drop(ledger);
+    let mut ledger = Ledger::open(&path);
+    assert_eq!(ledger.state.head, Seq(2), "nothing of it is left");
+    ledger.batch(&[sale(v7(1), 1)]);
+    let level = ledger.state.levels.get(BookId(1)).expect("listed");
+    assert_eq!((level.stock, level.version), (6, Seq(3)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_end_leaves_nothing_to_replay() {
     for execution in [Execution::Threads, Execution::Task] {
