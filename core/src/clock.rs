@@ -19,12 +19,14 @@ pub struct Timestamp(pub i64);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        f.write_str(&self.rfc3339())
     }
 }
 
 impl Timestamp {
-    fn text(self) -> String {
+    /// As it is shown and sent: RFC 3339 to the millisecond; outside of the years that has, the bare number.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
         const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(time) => MILLISECONDS.timestamp_to_string(&time),
@@ -35,7 +37,7 @@ impl Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
+        serializer.serialize_str(&self.rfc3339())
     }
 }
 

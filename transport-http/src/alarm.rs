@@ -1,4 +1,4 @@
-//! One timer a connection, for everything that may take only so long on it.
+//! One timer a connection, for its requests: their headers and their answers.
 
 use std::{
     future::Future,

@@ -26,8 +26,8 @@ impl Wants {
         for value in headers.get_all(header::ACCEPT) {
             let Ok(value) = value.to_str() else { continue };
             if value == "application/json" {
-                // What nearly every program sends needs no weighing.
-                json = (3, 1000);
+                // What nearly every program sends needs no taking apart.
+                consider(&mut json, value, 1000, value, "application/*");
                 continue;
             }
             for range in value.split(',') {
@@ -96,6 +96,11 @@ mod tests {
         check("image/png", Wants::Json);
         check("text/html;q=nonsense", Wants::Html);
         check(",;,q=", Wants::Json);
+        let mut twice = HeaderMap::new();
+        for accept in ["application/json;q=0.1", "application/json", "text/html;q=0.5"] {
+            twice.append(header::ACCEPT, accept.parse().unwrap());
+        }
+        assert_eq!(Wants::of(&twice), Wants::Html, "the first of two equally close ranges decides");
         assert_eq!(Wants::of(&HeaderMap::new()), Wants::Json);
     }
 }
