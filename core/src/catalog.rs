@@ -121,6 +121,9 @@ pub struct Catalog {
 impl Catalog {
     /// Recovers the store and starts to serve. Its writer stops when this is dropped.
     ///
+    /// If it is called within a multi-threaded runtime, a task of that runtime gives the answers of large batches. So a
+    /// worker of it MUST NOT be blocked by waiting for a purchase, as of any runtime.
+    ///
     /// # Errors
     /// The store cannot be used.
     pub fn start(

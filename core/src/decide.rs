@@ -154,14 +154,19 @@ pub struct Batch {
     /// Books whose price a `Reprice` changed.
     pub repriced: HashSet<BookId>,
     /// Where the sales are among the entries. One that was cancelled again is also in [`State::known`], which knows better.
-    pub sales: HashMap<OrderId, usize>,
+    pub sales: HashMap<OrderId, usize, foldhash::quality::RandomState>,
 }
 
 impl Batch {
     /// An empty batch with room for this many sales.
     #[must_use]
     pub fn with_capacity(sales: usize) -> Self {
-        Self { entries: Vec::with_capacity(sales), sales: HashMap::with_capacity(sales), ..Self::default() }
+        let hasher = foldhash::quality::RandomState::default();
+        Self {
+            entries: Vec::with_capacity(sales),
+            sales: HashMap::with_capacity_and_hasher(sales, hasher),
+            ..Self::default()
+        }
     }
 
     /// An order that was placed in this batch, as it was placed.

@@ -83,7 +83,7 @@ pub trait LedgerStore: Send + 'static {
         Ok(())
     }
 
-    /// What makes appended batches durable, for a thread of its own. Asked for again after every [`LedgerStore::recover`].
+    /// What makes appended batches durable, on whichever thread. Asked for again after every [`LedgerStore::recover`].
     ///
     /// # Errors
     /// The store cannot be used.

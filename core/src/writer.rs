@@ -2,19 +2,20 @@
 //!
 //! Two halves share the work: while one makes a batch durable, the other decides and appends the next, if enough commands
 //! wait to make that worth while. In production each half has a thread, in a simulation each is a task, so that a seed gives
-//! the same trace every time.
+//! the same trace every time. A small batch that meets no other one does not change hands.
 
 use futures_util::future::select;
 use std::{
     collections::VecDeque,
     pin::pin,
     sync::{
-        Arc, RwLock,
+        Arc, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 use tokio::{
+    runtime::{Handle, RuntimeFlavor},
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
@@ -46,7 +47,8 @@ pub struct WriterLimits {
     /// Commands a batch.
     pub batch_max: usize,
     /// Commands that must wait for a batch to be begun while another is on its way to the disk. Fewer wait for that one:
-    /// with those that come meanwhile they make one batch, which costs less than two.
+    /// with those that come meanwhile they make one batch, which costs less than two. With nothing on its way, a batch of at
+    /// most a quarter of it is made durable where it was appended: so few are not worth waking the other half for.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,
@@ -163,25 +165,28 @@ impl Writer {
         execution: Execution,
     ) -> Result<Self, StoreError> {
         let state = store.recover()?;
-        let sync = store.flusher()?;
         let published = Arc::new(Published::new(&state));
+        let finish = Arc::new(Finish {
+            flush: Mutex::new(store.flusher()?),
+            published: Arc::clone(&published),
+            failed: AtomicBool::new(false),
+            callers: callers(execution),
+        });
         let (queue, waiting) = batch::queue(limits.waiting_max);
         let (open, closed) = watch::channel(());
         // One batch may wait while another is being made durable; a third one keeps gathering in the queue.
         let (to_sync, from_desk) = mpsc::channel(1);
         let (to_desk, done) = mpsc::unbounded_channel();
-        let failed = Arc::new(AtomicBool::new(false));
-        let syncer = Syncer { published: Arc::clone(&published), failed: Arc::clone(&failed), done: to_desk };
-        let way = Way { to_sync, done, under_way: 0, failed };
-        let desk = Desk { store, state: Some(state), clock, limits, published: Arc::clone(&published), _open: open };
-        let (syncer, desk) = (syncer.run(from_desk, sync), desk.run(waiting, way));
+        let way = Way { to_sync, done, under_way: 0 };
+        let desk = Desk { store, state: Some(state), clock, limits, finish: Arc::clone(&finish), _open: open };
+        let (sync, desk) = (finish_all(finish, from_desk, to_desk), desk.run(waiting, way));
         match execution {
             Execution::Threads => {
-                on_thread("ledger-sync", syncer)?;
+                on_thread("ledger-sync", sync)?;
                 on_thread("ledger-write", desk)?;
             }
             Execution::Task => {
-                tokio::spawn(syncer);
+                tokio::spawn(sync);
                 tokio::spawn(desk);
             }
         }
@@ -212,27 +217,31 @@ impl Writer {
 /// Commands decided and appended, waiting to be durable.
 struct Appended {
     batch: Batch,
-    replies: Vec<(oneshot::Sender<Result<Outcome>>, Result<Outcome>)>,
+    answers: Answers,
 }
 
-impl Appended {
-    fn publish_and_answer(self, published: &Published) {
-        published.advance(self.batch.entries);
-        for (reply, outcome) in self.replies {
+/// What was decided, for those who asked. They are told when this is dropped, so that a runtime that shuts down with it does
+/// not keep it from them.
+struct Answers(Vec<(oneshot::Sender<Result<Outcome>>, Result<Outcome>)>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for (reply, outcome) in self.0.drain(..) {
             // A caller that has gone needs no answer.
             let _ = reply.send(outcome);
         }
     }
+}
 
+impl Answers {
     /// Whatever was decided may have happened. What was refused did not, but the reason may be a sale of this very batch,
     /// which nobody may be told of.
-    fn answer_unknown(self) {
-        for (reply, outcome) in self.replies {
-            let error = match outcome {
+    fn unknown(mut self) {
+        for (_, outcome) in &mut self.0 {
+            *outcome = Err(match outcome {
                 Ok(_) => Error::unknown("the store failed while writing"),
                 Err(_) => Error::unavailable("the store failed while others were served"),
-            };
-            let _ = reply.send(Err(error));
+            });
         }
     }
 }
@@ -244,7 +253,7 @@ struct Desk<S> {
     state: Option<State>,
     clock: Arc<dyn Clock>,
     limits: WriterLimits,
-    published: Arc<Published>,
+    finish: Arc<Finish>,
     /// Dropped after the store, see [`Writer::closed`].
     _open: watch::Sender<()>,
 }
@@ -268,37 +277,29 @@ impl<S: LedgerStore> Desk<S> {
         }
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
-        let replies = calls
-            .into_iter()
-            .map(|call| (call.reply, state.decide(&call.command, now, &mut batch)))
-            .collect::<Vec<_>>();
-        metrics::histogram!("bookstore_batch_commands").record(replies.len() as f64);
-        let appended = Appended { batch, replies };
-        if appended.batch.entries.is_empty() {
-            return Some(appended);
-        }
-        if let Err(error) = self.store.append(&appended.batch, state) {
+        let decide = |call: Call<Command, Outcome>| (call.reply, state.decide(&call.command, now, &mut batch));
+        let answers = Answers(calls.into_iter().map(decide).collect());
+        metrics::histogram!("bookstore_batch_commands").record(answers.0.len() as f64);
+        if !batch.entries.is_empty()
+            && let Err(error) = self.store.append(&batch, state)
+        {
             tracing::error!(%error, "the store failed to write; it will be opened again");
             self.state = None;
-            appended.answer_unknown();
+            answers.unknown();
             return None;
         }
-        Some(appended)
+        Some(Appended { batch, answers })
     }
 
-    /// Opens a failed store again. `None` if it still fails.
-    fn recover(&mut self) -> Option<Box<dyn Flush>> {
+    /// Opens a failed store again, if it lets itself be opened.
+    fn recover(&mut self) {
         match self.store.recover().and_then(|state| Ok((state, self.store.flusher()?))) {
-            Ok((state, sync)) => {
+            Ok((state, flush)) => {
                 tracing::info!(head = %state.head, "the store is open again");
-                self.published.replace(&state);
+                self.finish.reopened(&state, flush);
                 self.state = Some(state);
-                Some(sync)
             }
-            Err(error) => {
-                tracing::error!(%error, "the store cannot be opened again yet");
-                None
-            }
+            Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),
         }
     }
 
@@ -318,7 +319,7 @@ impl<S: LedgerStore> Desk<S> {
             if calls.is_empty() {
                 way.clear().await;
             }
-            if way.failed.load(Ordering::Acquire) {
+            if self.finish.failed.load(Ordering::Acquire) {
                 self.state = None;
             }
             if calls.is_empty() {
@@ -329,14 +330,17 @@ impl<S: LedgerStore> Desk<S> {
                 // Nothing may be on its way to the disk while the store says what is in it.
                 way.clear().await;
                 failed_at = Some(Instant::now());
-                if let Some(sync) = self.recover() {
-                    way.failed.store(false, Ordering::Release);
-                    let _ = way.to_sync.send(ToSync::Reopened(sync)).await;
+                self.recover();
+                if self.state.is_some() {
                     failed_at = None;
                 }
             }
-            if let Some(appended) = self.append(calls) {
-                way.send(appended).await;
+            match self.append(calls) {
+                Some(few) if few.answers.0.len() <= self.limits.overlap_min / 4 && way.is_clear() => {
+                    self.finish.batch(few).await;
+                }
+                Some(appended) => way.send(appended).await,
+                None => {}
             }
         }
     }
@@ -358,23 +362,26 @@ async fn pause(time: Duration) {
 
 /// The desk's end of the way to the disk.
 struct Way {
-    to_sync: mpsc::Sender<ToSync>,
+    to_sync: mpsc::Sender<Appended>,
     /// A word for each batch that has been answered.
     done: mpsc::UnboundedReceiver<()>,
     /// Batches that no word has come of.
     under_way: usize,
-    /// A flush failed, and the store has not been opened again since.
-    failed: Arc<AtomicBool>,
 }
 
 impl Way {
     async fn send(&mut self, appended: Appended) {
+        if self.to_sync.send(appended).await.is_ok() {
+            self.under_way += 1;
+        }
+    }
+
+    /// Whether nothing is on its way.
+    fn is_clear(&mut self) -> bool {
         while self.done.try_recv().is_ok() {
             self.under_way -= 1;
         }
-        if self.to_sync.send(ToSync::Batch(appended)).await.is_ok() {
-            self.under_way += 1;
-        }
+        self.under_way == 0
     }
 
     /// Returns when nothing is on its way.
@@ -385,59 +392,77 @@ impl Way {
     }
 }
 
-enum ToSync {
-    Batch(Appended),
-    Reopened(Box<dyn Flush>),
-}
-
 /// Makes durable, publishes and answers: the second half of the work.
-struct Syncer {
+struct Finish {
+    /// Used by one half at a time.
+    flush: Mutex<Box<dyn Flush>>,
     published: Arc<Published>,
-    failed: Arc<AtomicBool>,
-    done: mpsc::UnboundedSender<()>,
+    /// A flush failed, and the store has not been opened again since.
+    failed: AtomicBool,
+    callers: Option<Handle>,
 }
 
-impl Syncer {
-    async fn run(self, mut from_desk: mpsc::Receiver<ToSync>, mut sync: Box<dyn Flush>) {
-        while let Some(message) = from_desk.recv().await {
-            match message {
-                ToSync::Reopened(reopened) => sync = reopened,
-                ToSync::Batch(appended) => {
-                    self.finish(appended, sync.as_mut()).await;
-                    // The desk may have stopped.
-                    let _ = self.done.send(());
-                }
-            }
-        }
-    }
+/// Answers from which on they are given by a task among the callers: there, waking a caller is no system call and no lock, and
+/// the next batch is flushed meanwhile. With fewer, the task costs more than it gives.
+const SPAWN_MIN: usize = 128;
 
-    async fn finish(&self, appended: Appended, sync: &mut dyn Flush) {
+/// The runtime that the writer was started in, unless its tasks might wait for somebody to drive it.
+fn callers(execution: Execution) -> Option<Handle> {
+    let runtime = Handle::try_current().ok()?;
+    let drives_itself = runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+    (execution == Execution::Threads && drives_itself).then_some(runtime)
+}
+
+async fn finish_all(finish: Arc<Finish>, mut from_desk: mpsc::Receiver<Appended>, done: mpsc::UnboundedSender<()>) {
+    while let Some(appended) = from_desk.recv().await {
+        finish.batch(appended).await;
+        // The desk may have stopped.
+        let _ = done.send(());
+    }
+}
+
+impl Finish {
+    async fn batch(&self, Appended { batch, answers }: Appended) {
         if self.failed.load(Ordering::Acquire) {
             // Decided on top of a batch whose fate is unknown: unknown as well.
-            return appended.answer_unknown();
+            return answers.unknown();
         }
         // A crash of a simulated machine may fall into each of the waits: between append and flush, and between flush and answers.
-        let [before, after] = sync.simulated_wait();
+        let [before, after] = self.flush().simulated_wait();
         pause(before).await;
-        let durable = make_durable(&appended, sync);
+        let durable = if batch.entries.is_empty() { Ok(()) } else { self.flush().flush() };
         pause(after).await;
-        self.tell(appended, durable);
-    }
-
-    fn tell(&self, appended: Appended, durable: Result<(), StoreError>) {
         match durable {
-            Ok(()) => appended.publish_and_answer(&self.published),
+            Ok(()) => {
+                self.published.advance(batch.entries);
+                self.answer(answers);
+            }
             Err(error) => {
                 tracing::error!(%error, "the store failed to sync; it will be opened again");
                 self.failed.store(true, Ordering::Release);
-                appended.answer_unknown();
+                answers.unknown();
             }
         }
     }
-}
 
-fn make_durable(appended: &Appended, sync: &mut dyn Flush) -> Result<(), StoreError> {
-    if appended.batch.entries.is_empty() { Ok(()) } else { sync.flush() }
+    fn answer(&self, answers: Answers) {
+        if let Some(callers) = &self.callers
+            && answers.0.len() >= SPAWN_MIN
+        {
+            callers.spawn(async move { drop(answers) });
+        }
+    }
+
+    /// Goes on with a store that has been opened again. Nothing may be on its way.
+    fn reopened(&self, state: &State, flush: Box<dyn Flush>) {
+        *self.flush() = flush;
+        self.published.replace(state);
+        self.failed.store(false, Ordering::Release);
+    }
+
+    fn flush(&self) -> MutexGuard<'_, Box<dyn Flush>> {
+        self.flush.lock().expect("a flush does not panic")
+    }
 }
 
 fn refuse(calls: Vec<Call<Command, Outcome>>) {

@@ -7,6 +7,7 @@
 mod copy;
 mod maintenance;
 mod reader;
+mod recent;
 mod rows;
 mod schema;
 mod stock;

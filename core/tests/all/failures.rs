@@ -20,20 +20,24 @@ use crate::{
     fixture::{book, deployment},
 };
 
-const EXECUTIONS: [Execution; 2] = [Execution::Threads, Execution::Task];
+/// How a writer works: how it is executed, and its `overlap_min`, with which small batches change hands or do not.
+type Setting = (Execution, usize);
 
-fn options(execution: Execution, recover_after: Duration) -> CatalogOptions {
-    CatalogOptions { execution, limits: WriterLimits { recover_after, ..WriterLimits::default() } }
+const SETTINGS: [Setting; 4] =
+    [(Execution::Threads, 1), (Execution::Threads, 64), (Execution::Task, 1), (Execution::Task, 64)];
+
+fn options((execution, overlap_min): Setting, recover_after: Duration) -> CatalogOptions {
+    CatalogOptions { execution, limits: WriterLimits { overlap_min, recover_after, ..WriterLimits::default() } }
 }
 
 fn failing<S: LedgerStore>(
     (store, reader): (S, Arc<dyn LedgerReader>),
     plan: &Arc<Plan>,
-    execution: Execution,
+    setting: Setting,
     recover_after: Duration,
 ) -> Deployment {
     let store = Failing { store, plan: Arc::clone(plan) };
-    deployment(store, reader, options(execution, recover_after))
+    deployment(store, reader, options(setting, recover_after))
 }
 
 fn in_memory() -> (memory::MemoryStore, Arc<dyn LedgerReader>) {
@@ -80,10 +84,10 @@ fn leaves_doubt(operation: Operation) -> bool {
 async fn one_failure<S: LedgerStore>(
     opened: (S, Arc<dyn LedgerReader>),
     fault: (Operation, u64, crate::failing::Moment),
-    execution: Execution,
+    setting: Setting,
 ) -> bool {
     let plan = Plan::new([fault]);
-    let d = failing(opened, &plan, execution, Duration::ZERO);
+    let d = failing(opened, &plan, setting, Duration::ZERO);
     if d.catalog.list(vec![book("A book", 100)]).await.is_err() {
         d.catalog.list(vec![book("A book", 100)]).await.expect("the store works again");
     }
@@ -114,12 +118,12 @@ async fn one_failure<S: LedgerStore>(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_nth_operation_fails_for_every_n() {
-    for execution in EXECUTIONS {
+    for setting in SETTINGS {
         for (operation, moment) in
             [(Load, Before), (Load, After), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
         {
             for n in 1..=11 {
-                assert!(one_failure(in_memory(), (operation, n, moment), execution).await, "the {n}. {operation:?}");
+                assert!(one_failure(in_memory(), (operation, n, moment), setting).await, "the {n}. {operation:?}");
             }
         }
     }
@@ -127,10 +131,10 @@ async fn the_nth_operation_fails_for_every_n() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_flushed_is_forgotten_and_nobody_was_told_otherwise() {
-    for execution in EXECUTIONS {
+    for setting in SETTINGS {
         for (operation, moment) in [(Append, Before), (Append, After), (Flush, Before), (Flush, After)] {
             for n in 1..=11 {
-                assert!(one_failure(Forgetful::open(), (operation, n, moment), execution).await);
+                assert!(one_failure(Forgetful::open(), (operation, n, moment), setting).await);
             }
         }
     }
@@ -171,7 +175,7 @@ async fn a_refusal_that_rests_on_a_lost_batch_is_not_told() {
     for (operation, moment) in [(Append, Before), (Append, After), (Flush, Before), (Flush, After)] {
         // The listing is the first of each. On one thread, both buyers wait before the writer's task takes its batch.
         let plan = Plan::new([(operation, 2, moment)]);
-        let d = failing(Forgetful::open(), &plan, Execution::Task, Duration::ZERO);
+        let d = failing(Forgetful::open(), &plan, (Execution::Task, 64), Duration::ZERO);
         d.catalog.list(vec![book("The last copy", 1)]).await.expect("the store works");
         let (first, second) = (SystemClock.new_order_id(), SystemClock.new_order_id());
         let (bought, refused) = tokio::join!(buy(&d, first), buy(&d, second));
@@ -185,15 +189,15 @@ async fn a_refusal_that_rests_on_a_lost_batch_is_not_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_goes_on_after_a_failure() {
     use bookstore_core::store::sqlite::{self, SqliteOptions};
-    for execution in EXECUTIONS {
+    for setting in SETTINGS {
         for (operation, moment) in [(Load, Before), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
         {
             for n in [1, 2, 6, 11] {
                 let dir = tempfile::tempdir().expect("a temporary directory");
-                let options = SqliteOptions { execution, ..SqliteOptions::default() };
+                let options = SqliteOptions { execution: setting.0, ..SqliteOptions::default() };
                 let opened = sqlite::open(&dir.path().join("a.db"), &SystemClock, options);
                 let (store, reader) = opened.expect("a new file can be opened");
-                assert!(one_failure((store, reader), (operation, n, moment), execution).await);
+                assert!(one_failure((store, reader), (operation, n, moment), setting).await);
             }
         }
     }
@@ -202,15 +206,15 @@ async fn sqlite_goes_on_after_a_failure() {
 /// Many purchases at once, so that batches are on their way while another one fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_amid_many_purchases_tells_each_the_truth() {
-    for execution in EXECUTIONS {
+    for setting in SETTINGS {
         for (operation, moment) in [(Load, Before), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
         {
             for forgetful in [false, true] {
                 let plan = Plan::new([2, 5, 6].map(|n| (operation, n, moment)));
                 let d = if forgetful {
-                    failing(Forgetful::open(), &plan, execution, Duration::ZERO)
+                    failing(Forgetful::open(), &plan, setting, Duration::ZERO)
                 } else {
-                    failing(in_memory(), &plan, execution, Duration::ZERO)
+                    failing(in_memory(), &plan, setting, Duration::ZERO)
                 };
                 d.catalog.list(vec![book("A book", 1000)]).await.expect("the first operation works");
                 let mut told = Vec::new();
@@ -233,11 +237,11 @@ async fn a_failure_amid_many_purchases_tells_each_the_truth() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_executed_until_the_store_is_open_again() {
-    for execution in EXECUTIONS {
+    for setting in SETTINGS {
         for operation in [Load, Append, Flush] {
             // It recovers once at the start; then twice in vain.
             let plan = Plan::new([(operation, 3, Before), (Recover, 2, Before), (Recover, 3, Before)]);
-            let d = failing(in_memory(), &plan, execution, Duration::ZERO);
+            let d = failing(in_memory(), &plan, setting, Duration::ZERO);
             d.catalog.list(vec![book("A book", 100)]).await.expect("listed");
             let first = buy(&d, SystemClock.new_order_id()).await;
             assert!(first.is_ok(), "{first:?}");
@@ -261,7 +265,7 @@ async fn nothing_is_executed_until_the_store_is_open_again() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_store_is_left_alone_for_a_while() {
     let plan = Plan::new([(Append, 2, After)]);
-    let d = failing(in_memory(), &plan, Execution::Task, Duration::from_secs(5));
+    let d = failing(in_memory(), &plan, (Execution::Task, 64), Duration::from_secs(5));
     d.catalog.list(vec![book("A book", 100)]).await.expect("listed");
     let id = SystemClock.new_order_id();
     assert_eq!(buy(&d, id).await.expect_err("it failed").executed(), Executed::Unknown);
@@ -278,7 +282,7 @@ async fn a_failed_store_is_left_alone_for_a_while() {
 #[tokio::test]
 async fn a_failed_store_is_left_alone_on_threads_too() {
     let plan = Plan::new([(Flush, 2, Before)]);
-    let d = failing(in_memory(), &plan, Execution::Threads, Duration::from_secs(3600));
+    let d = failing(in_memory(), &plan, (Execution::Threads, 64), Duration::from_secs(3600));
     d.catalog.list(vec![book("A book", 100)]).await.expect("listed");
     let id = SystemClock.new_order_id();
     assert_eq!(buy(&d, id).await.expect_err("it failed").executed(), Executed::Unknown);
@@ -290,12 +294,12 @@ async fn a_failed_store_is_left_alone_on_threads_too() {
 
 #[tokio::test]
 async fn a_store_that_cannot_be_recovered_does_not_start() {
-    for execution in EXECUTIONS {
+    for setting in SETTINGS {
         let plan = Plan::new([(Recover, 1, Before)]);
         let (store, reader) = in_memory();
         let store = Failing { store, plan };
         let clock = Arc::new(bookstore_core::ManualClock::new(Timestamp(0)));
-        let started = bookstore_core::Catalog::start(store, reader, clock, options(execution, Duration::ZERO));
+        let started = bookstore_core::Catalog::start(store, reader, clock, options(setting, Duration::ZERO));
         assert!(started.is_err());
     }
 }
@@ -329,5 +333,46 @@ async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
             buyer.await.expect("no panic").expect("there is enough");
         }
         assert_eq!(plan.tried(Append), 3, "the later two were one batch");
+    }
+}
+
+/// Large batches are answered by a task of the runtime that opened the shop. If that one is gone, or nobody drives it, the
+/// buyers of another one must be answered all the same.
+#[test]
+fn a_large_batch_is_answered_whatever_became_of_the_runtime_that_opened_the_shop() {
+    use tokio::runtime::Builder;
+    let open = async || {
+        let (store, reader, hold) = Forgetful::tearing_at(u64::MAX);
+        let d = deployment(store, reader, CatalogOptions::default());
+        d.catalog.list(vec![book("A book", 1000)]).await.expect("the store works");
+        (d, hold)
+    };
+    let buyers = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    for (mut opener, gone) in [(Builder::new_multi_thread(), true), (Builder::new_current_thread(), false)] {
+        let opener = opener.enable_all().build().expect("a runtime");
+        let (d, hold) = opener.block_on(open());
+        let _idle = if gone {
+            opener.shutdown_background();
+            None
+        } else {
+            Some(opener)
+        };
+        // All of them wait before the first one's batch is appended, so the rest are one large batch.
+        hold.set(true);
+        let waiting = (0..1000).map(|_| {
+            let (d, id) = (d.clone(), SystemClock.new_order_id());
+            buyers.spawn(async move { (id, buy(&d, id).await) })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        // The runtime's one worker begins this task after those.
+        buyers.block_on(async { tokio::spawn(async {}).await }).expect("no panic");
+        hold.set(false);
+        let told: Vec<_> = waiting.into_iter().map(|buyer| buyers.block_on(buyer).expect("no panic")).collect();
+        assert!(
+            told.iter().all(|(_, outcome)| outcome.is_ok()),
+            "{:?}",
+            told.iter().find(|(_, outcome)| outcome.is_err())
+        );
+        buyers.block_on(settle(&d, 1000, &told));
     }
 }

@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::{
-    collections::VecDeque,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Lock, StoreError, beside,
+    recent::RecentKeys,
     rows::{self, to_i64, to_u64},
     schema,
     stock::{self, Dirty},
@@ -20,7 +20,6 @@ use crate::{
     book::{BookId, NewBook},
     decide::{self, Batch, Command, Known, State},
     ledger::{Entry, Kind, Seq},
-    order::OrderId,
     store::{Flush, LedgerStore},
 };
 
@@ -92,7 +91,7 @@ impl LedgerStore for SqliteStore {
         self.dirty.clear();
         state.levels = stock::read(&connection)?;
         replay_tail(&connection, self.applied, &mut state, &mut self.dirty)?;
-        self.recent = RecentKeys::read(&connection)?;
+        self.recent = recent_keys(&connection)?;
         self.connection = Some(connection);
         Ok(state)
     }
@@ -127,7 +126,7 @@ impl LedgerStore for SqliteStore {
             dirty.write(&transaction, &state.levels, state.head)?;
         }
         transaction.commit()?;
-        self.recent.extend(batch.entries.iter().filter_map(|entry| entry.key));
+        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| self.recent.insert(key));
         if checkpoint {
             self.applied = state.head;
             self.dirty.clear();
@@ -216,55 +215,11 @@ fn reprice(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Which of the newest order ids the ledger holds, so that a fresh time-ordered id costs no look-up.
-///
-/// Only version 7 ids are kept, as the numbers that they are; any other id is always looked up.
-#[derive(Debug, Default)]
-struct RecentKeys {
-    /// Every version 7 key of the ledger above this one is in `keys`.
-    above: u128,
-    /// Sorted. Keys come nearly in order, so nearly all are added at the end.
-    keys: VecDeque<u128>,
-}
-
-impl RecentKeys {
-    const MAX: usize = 32_768;
-
-    fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let sql = "SELECT key FROM ledger WHERE key IS NOT NULL ORDER BY key DESC LIMIT ?1";
-        let mut statement = connection.prepare(sql)?;
-        let rows = statement.query_map([to_i64(Self::MAX as u64)], |row| row.get::<_, [u8; 16]>(0))?;
-        let newest: Vec<Uuid> = rows.map(|row| row.map(Uuid::from_bytes)).collect::<Result<_, _>>()?;
-        let above = newest.last().filter(|_| newest.len() == Self::MAX).map_or(0, Uuid::as_u128);
-        Ok(Self { above, keys: newest.iter().rev().filter(|id| is_v7(id)).map(Uuid::as_u128).collect() })
-    }
-
-    /// Whether the ledger certainly does not hold this key.
-    fn is_new(&self, key: OrderId) -> bool {
-        let id = key.0.as_u128();
-        is_v7(&key.0)
-            && id > self.above
-            && (self.keys.back().is_none_or(|newest| id > *newest) || self.keys.binary_search(&id).is_err())
-    }
-
-    /// Adds a batch's keys and lets the oldest go.
-    fn extend(&mut self, keys: impl Iterator<Item = OrderId>) {
-        let ids = keys.filter(|key| is_v7(&key.0)).map(|key| key.0.as_u128());
-        let mut new: Vec<u128> = ids.filter(|id| *id > self.above).collect();
-        let Some(first) = new.iter().min() else { return };
-        // Those that are newer than a key of this batch are few: they are sorted in among it.
-        let overtaken = self.keys.partition_point(|id| id < first);
-        new.extend(self.keys.drain(overtaken..));
-        new.sort_unstable();
-        new.dedup();
-        self.keys.extend(new);
-        let surplus = self.keys.len().saturating_sub(Self::MAX);
-        if let Some(last) = self.keys.drain(..surplus).next_back() {
-            self.above = last;
-        }
-    }
-}
-
-fn is_v7(id: &Uuid) -> bool {
-    id.get_version_num() == 7
+/// The keys that a start remembers.
+fn recent_keys(connection: &Connection) -> Result<RecentKeys, StoreError> {
+    let sql = "SELECT key FROM ledger WHERE key IS NOT NULL ORDER BY key DESC LIMIT ?1";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([to_i64(RecentKeys::REACH as u64)], |row| row.get::<_, [u8; 16]>(0))?;
+    let highest: Vec<Uuid> = rows.map(|row| row.map(Uuid::from_bytes)).collect::<Result<_, _>>()?;
+    Ok(RecentKeys::of(&highest))
 }
