@@ -2,7 +2,7 @@
 //!
 //! | request | call |
 //! |---|---|
-//! | `POST /v1/calls` | many `reserve` and `release` at once, see [`CatalogCall`]; each is answered by itself |
+//! | `POST /v1/calls` | many `reserve` and `release` at once, see [`CatalogCall`]; each is answered by itself, in the form of the question |
 //! | `POST /v1/search` | `search`: a POST, since a query may be longer than a URI; it changes nothing |
 //! | `GET /v1/topics` | `topics` |
 //! | `GET /v1/books/{id}` | `info` |
@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
-    http::Method,
-    response::Response,
+    http::{HeaderMap, Method, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use bookstore_core::{
@@ -31,9 +31,10 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    client::{Ask, Client, json},
+    client::{Ask, Client, Compact, json},
     coalesce::Coalescer,
-    internal::{Calls, InternalOptions, answer_all, big, finish},
+    compact,
+    internal::{self, Calls, InternalOptions, answer_all, big, finish},
     retry::Effect,
     server::{Deadline, Draining},
     wire::Refused,
@@ -55,6 +56,26 @@ pub enum CatalogCall {
         /// The sale's key.
         order: OrderId,
     },
+}
+
+impl From<&CatalogCall> for compact::Call {
+    fn from(call: &CatalogCall) -> Self {
+        match call {
+            CatalogCall::Reserve { order, lines } => Self::sell(*order, lines),
+            CatalogCall::Release { order } => Self::TakeBack(*order),
+        }
+    }
+}
+
+impl TryFrom<compact::Call> for CatalogCall {
+    type Error = Error;
+
+    fn try_from(call: compact::Call) -> Result<Self> {
+        Ok(match call {
+            compact::Call::Sell(order, lines) => Self::Reserve { order, lines: compact::Call::lines(lines)? },
+            compact::Call::TakeBack(order) => Self::Release { order },
+        })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,7 +120,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
     finish(router, options)
 }
 
-async fn calls(State(service): Service, Calls(calls): Calls<CatalogCall>) -> Result<Response, Refused> {
+async fn calls(State(service): Service, calls: Calls<CatalogCall>) -> Result<Response, Refused> {
     let service = &service;
     let answer = |call| match call {
         CatalogCall::Reserve { order, lines } => service.reserve(order, lines),
@@ -141,7 +162,8 @@ async fn entries(
     UriQuery(Poll { after, limit, wait_ms }): UriQuery<Poll>,
     deadline: Deadline,
     draining: Draining,
-) -> Answered<Entries> {
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
     let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
     deadline.extend(wait);
     let page = tokio::select! {
@@ -149,7 +171,12 @@ async fn entries(
         page = service.entries(after, limit, wait) => page?,
         () = draining.started() => service.entries(after, limit, Duration::ZERO).await?,
     };
-    Ok(Json(shorten(page)))
+    let page = shorten(page);
+    Ok(if compact::is_accepted(&headers) {
+        internal::compact(&compact::Page::from(page))
+    } else {
+        Json(page).into_response()
+    })
 }
 
 /// A page of entries may always be shorter than asked for; but it has one entry if there is one.
@@ -167,7 +194,7 @@ pub(crate) fn shorten(mut page: Entries) -> Entries {
 /// A catalogue on other machines.
 pub struct RemoteCatalog<C = HttpConnector> {
     client: Client<C>,
-    calls: Coalescer<CatalogCall, Receipt>,
+    calls: Coalescer<CatalogCall>,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> RemoteCatalog<C> {
@@ -256,7 +283,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         let wait = wait.min(WAIT_MAX);
         let path = format!("{ENTRIES}?after={after}&limit={limit}&wait_ms={}", wait.as_millis());
-        self.client.call(Ask::get(path).patience(wait)).await
+        let ask = Ask::get(path).header(header::ACCEPT, compact::MEDIA_TYPE).patience(wait);
+        self.client.call::<Compact<compact::Page>>(ask).await.map(|Compact(page)| page.into())
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

@@ -31,6 +31,7 @@ use tokio::{
 use crate::{
     balance::{Fate, Picked, Servers},
     claim::{Claim, Payload},
+    compact,
     retry::{Effect, Failure, Retries},
     token::AccessToken,
     wire,
@@ -226,7 +227,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
     fn request(&self, ask: &Ask, base: &str, claim: &Claim) -> Result<Request<Payload>> {
         let mut request = Request::builder().method(ask.method.clone()).uri(format!("{base}{}", ask.path));
         if !ask.body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(header::CONTENT_TYPE, &ask.content_type);
         }
         if let Some(authorization) = &self.shared.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
@@ -252,12 +253,28 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
 /// What the answer to a call is read into.
 pub(crate) trait FromAnswer: Sized {
     /// Reads an answer whose status says success.
-    fn from_answer(head: &Parts, body: &[u8]) -> serde_json::Result<Self>;
+    fn from_answer(head: &Parts, body: &[u8]) -> Result<Self, Unreadable>;
 }
 
+/// Why an answer cannot be read.
+pub(crate) type Unreadable = Box<dyn std::error::Error>;
+
 impl<T: DeserializeOwned> FromAnswer for T {
-    fn from_answer(_head: &Parts, body: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(body)
+    fn from_answer(_head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        Ok(serde_json::from_slice(body)?)
+    }
+}
+
+/// An answer in the compact form.
+pub(crate) struct Compact<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromAnswer for Compact<T> {
+    fn from_answer(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        // Nearly any bytes are something in this form.
+        if !compact::is_content(&head.headers) {
+            return Err("its content type is another one than was asked for".into());
+        }
+        Ok(Self(compact::read(body)?))
     }
 }
 
@@ -292,6 +309,7 @@ pub(crate) struct Ask {
     method: Method,
     path: String,
     body: Bytes,
+    content_type: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
     effect: Effect,
     patience: Duration,
@@ -310,7 +328,13 @@ impl Ask {
     }
 
     fn new(method: Method, path: impl Into<String>, body: Bytes, effect: Effect) -> Self {
-        Self { method, path: path.into(), body, headers: Vec::new(), effect, patience: Duration::ZERO }
+        let content_type = HeaderValue::from_static("application/json");
+        Self { method, path: path.into(), body, content_type, headers: Vec::new(), effect, patience: Duration::ZERO }
+    }
+
+    /// What its body is, if not JSON.
+    pub(crate) fn content_type(self, content_type: HeaderValue) -> Self {
+        Self { content_type, ..self }
     }
 
     /// A header of its own.

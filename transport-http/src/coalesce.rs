@@ -2,11 +2,10 @@
 
 use axum::http::Method;
 use bookstore_core::{
-    Error, Result,
+    Error, Receipt, Result,
     batch::{self, Call, Queue, Waiting},
 };
 use hyper_util::client::legacy::connect::Connect;
-use serde::{Serialize, de::DeserializeOwned};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -15,8 +14,9 @@ use tokio::{
 
 use crate::{
     claim::Claim,
-    client::{Ask, Client, json},
-    internal::{Answer, BATCH_MAX},
+    client::{Ask, Client, Compact},
+    compact,
+    internal::BATCH_MAX,
     retry::{Effect, Failure, Retries},
 };
 
@@ -27,23 +27,23 @@ struct Asked<Q> {
     claim: Claim,
 }
 
-/// Answers as a server gave them; the error around one means that the question never left this end.
-type Answered<A> = Result<A>;
+/// An answer as a server gave it; an error around it means that the question never left this end.
+type Answered = Result<Receipt>;
 
 /// Sends keyed calls to one path of a group of servers: an idle one at once, busy ones as many at once as have gathered.
 ///
 /// Retries are per call, each within its own deadline: a call that is sent again joins whichever batch forms then.
 #[derive(Debug)]
-pub(crate) struct Coalescer<Q, A> {
-    queue: Queue<Asked<Q>, Answered<A>>,
+pub(crate) struct Coalescer<Q> {
+    queue: Queue<Asked<Q>, Answered>,
     retries: Arc<Retries>,
     deadline: Duration,
 }
 
-impl<Q, A> Coalescer<Q, A>
+impl<Q> Coalescer<Q>
 where
-    Q: Clone + Serialize + Send + Sync + 'static,
-    A: DeserializeOwned + Send + 'static,
+    Q: Clone + Send + Sync + 'static,
+    for<'a> compact::Call: From<&'a Q>,
 {
     /// Starts the worker on the current runtime; it ends when this is dropped.
     pub(crate) fn start<C>(client: Client<C>, path: &'static str) -> Self
@@ -57,13 +57,13 @@ where
     }
 
     /// Asks, and waits for the answer.
-    pub(crate) async fn call(&self, question: Q) -> Result<A> {
+    pub(crate) async fn call(&self, question: Q) -> Result<Receipt> {
         let deadline = Instant::now() + self.deadline;
         let question = &question;
         self.retries.run(Effect::Keyed, deadline, || self.attempt(question.clone(), deadline)).await
     }
 
-    async fn attempt(&self, question: Q, deadline: Instant) -> Result<A, Failure> {
+    async fn attempt(&self, question: Q, deadline: Instant) -> Result<Receipt, Failure> {
         let claim = Claim::default();
         let asked = Asked { question, claim: claim.clone() };
         match timeout_at(deadline, self.queue.call(asked)).await {
@@ -77,11 +77,11 @@ where
     }
 }
 
-async fn work<C, Q, A>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked<Q>, Answered<A>>)
+async fn work<C, Q>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked<Q>, Answered>)
 where
     C: Connect + Clone + Send + Sync + 'static,
-    Q: Serialize + Send + Sync + 'static,
-    A: DeserializeOwned + Send + 'static,
+    Q: Send + Sync + 'static,
+    for<'a> compact::Call: From<&'a Q>,
 {
     let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
     // First a place, then the calls: while all places are taken, the next batch gathers.
@@ -94,19 +94,19 @@ where
     }
 }
 
-async fn post<C, Q, A>(
+async fn post<C, Q>(
     client: Client<C>,
     path: &'static str,
-    calls: Vec<Call<Asked<Q>, Answered<A>>>,
+    calls: Vec<Call<Asked<Q>, Answered>>,
     place: OwnedSemaphorePermit,
 ) where
     C: Connect + Clone + Send + Sync + 'static,
-    Q: Serialize,
-    A: DeserializeOwned,
+    for<'a> compact::Call: From<&'a Q>,
 {
     // Whoever has stopped waiting gets nothing done.
     let wanted = calls.into_iter().filter(|call| !call.reply.is_closed() && call.command.claim.take());
-    let (questions, replies): (Vec<Q>, Vec<_>) = wanted.map(|call| (call.command.question, call.reply)).unzip();
+    let (questions, replies): (Vec<_>, Vec<_>) =
+        wanted.map(|call| (compact::Call::from(&call.command.question), call.reply)).unzip();
     if questions.is_empty() {
         return;
     }
@@ -120,13 +120,17 @@ async fn post<C, Q, A>(
     }
 }
 
-async fn exchange<C, A>(client: &Client<C>, path: &'static str, questions: &[impl Serialize]) -> Result<Vec<Answer<A>>>
+async fn exchange<C>(
+    client: &Client<C>,
+    path: &'static str,
+    questions: &[compact::Call],
+) -> Result<Vec<compact::Answer>>
 where
     C: Connect + Clone + Send + Sync + 'static,
-    A: DeserializeOwned,
 {
-    let ask = Ask::send(Method::POST, path, json(&questions)?, Effect::Keyed);
-    let answers: Vec<Answer<A>> = client.call_once(&ask).await?;
+    let ask = Ask::send(Method::POST, path, compact::write(&questions).into(), Effect::Keyed);
+    let ask = ask.content_type(compact::MEDIA_TYPE);
+    let Compact(answers): Compact<Vec<compact::Answer>> = client.call_once(&ask).await?;
     if answers.len() == questions.len() {
         Ok(answers)
     } else {

@@ -2,8 +2,8 @@
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::JsonRejection},
-    http::{StatusCode, header},
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
+    http::header,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::MethodRouter,
@@ -14,14 +14,15 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, maybe_done},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use crate::{
+    compact,
     guard::labelled,
     server::{Health, health_routes},
     token::AccessToken,
-    wire::{self, Refused},
+    wire::Refused,
 };
 
 /// How an inner interface is served.
@@ -38,60 +39,42 @@ pub const BATCH_MAX: usize = 256;
 /// The longest body of a batch or of a list of books, in bytes: room for [`BATCH_MAX`] of the longest orders.
 pub(crate) const BIG_BODY_MAX: usize = 4 << 20;
 
-/// One call's own answer in a batch: `{"ok": …}` or `{"error": …}`.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Answer<A> {
-    Ok(A),
-    Error(Told),
+/// The calls of a batch, and in which form they came: the answers go back in the same.
+pub(crate) struct Calls<Q> {
+    calls: Vec<Q>,
+    form: Form,
 }
 
-/// An error as it was told; a newer server may tell of one that this program does not know.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Told {
-    Known(Error),
-    Foreign(serde_json::Value),
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Compact,
 }
 
-impl<A> From<Result<A>> for Answer<A> {
-    fn from(result: Result<A>) -> Self {
-        match result {
-            Ok(answer) => Self::Ok(answer),
-            Err(error) => Self::Error(Told::Known(error)),
+impl<S, Q> FromRequest<S> for Calls<Q>
+where
+    S: Send + Sync,
+    Q: DeserializeOwned + TryFrom<compact::Call, Error = Error>,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        if compact::is_content(request.headers()) {
+            let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+            let calls = read_compact(&body).map_err(|error| Refused(error).into_response())?;
+            return Ok(Self { calls, form: Form::Compact });
+        }
+        match Json::from_request(request, state).await {
+            Ok(Json(calls)) => Ok(Self { calls, form: Form::Json }),
+            Err(rejection) => Err(rejection.into_response()),
         }
     }
 }
 
-impl<A> From<Answer<A>> for Result<A> {
-    fn from(answer: Answer<A>) -> Self {
-        match answer {
-            Answer::Ok(answer) => Ok(answer),
-            Answer::Error(Told::Known(error)) => Err(error),
-            Answer::Error(Told::Foreign(_)) => {
-                Err(Error::unknown("the server told of an error that is not known here"))
-            }
-        }
-    }
-}
-
-/// The calls of a batch.
-pub(crate) struct Calls<Q>(pub(crate) Vec<Q>);
-
-impl<S: Send + Sync, Q: DeserializeOwned> FromRequest<S> for Calls<Q> {
-    type Rejection = JsonRejection;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, JsonRejection> {
-        // `Json` keeps track of where in the body it is, for its errors: a tenth of a batch's work, and nearly never asked for.
-        if request.headers().get(header::CONTENT_TYPE).is_some_and(|content| content == "application/json") {
-            let body = Bytes::from_request(request, state).await?;
-            if let Ok(calls) = serde_json::from_slice(&body) {
-                return Ok(Self(calls));
-            }
-            return Json::from_bytes(&body).map(|Json(calls)| Self(calls));
-        }
-        Json::from_request(request, state).await.map(|Json(calls)| Self(calls))
-    }
+fn read_compact<Q: TryFrom<compact::Call, Error = Error>>(body: &[u8]) -> Result<Vec<Q>> {
+    let calls: Vec<compact::Call> =
+        compact::read(body).map_err(|error| Error::malformed(format!("this is not a batch of calls: {error}")))?;
+    calls.into_iter().map(Q::try_from).collect()
 }
 
 /// Answers every call of a batch by itself, all at once.
@@ -101,7 +84,7 @@ impl<S: Send + Sync, Q: DeserializeOwned> FromRequest<S> for Calls<Q> {
 /// batch was taken, not at all. Waiting for a copy comes after the commit and changes nothing. So there is
 /// nothing to detach.
 pub(crate) async fn answer_all<'a, Q>(
-    calls: Vec<Q>,
+    Calls { calls, form }: Calls<Q>,
     answer: impl Fn(Q) -> BoxFuture<'a, Result<Receipt>>,
 ) -> Result<Response, Refused> {
     if calls.len() > BATCH_MAX {
@@ -122,34 +105,30 @@ pub(crate) async fn answer_all<'a, Q>(
         (&mut call).await;
         answers.extend(Pin::new(&mut call).take_output());
     }
-    Ok(wire::json(StatusCode::OK, answers_json(&answers)))
+    Ok(match form {
+        Form::Json => Json(answers.into_iter().map(Answer::from).collect::<Vec<_>>()).into_response(),
+        Form::Compact => compact(&answers.iter().map(compact::Answer::from).collect::<Vec<_>>()),
+    })
 }
 
-/// The answers to a batch of calls, each `{"ok": …}` or `{"error": …}`, the bytes that serde makes of [`Answer`]s.
-fn answers_json(answers: &[Result<Receipt>]) -> Vec<u8> {
-    let mut json = Vec::with_capacity(answers.len() * ANSWER_BYTES);
-    let mut before = b'[';
-    for answer in answers {
-        json.push(before);
-        before = b',';
-        match answer {
-            Ok(Receipt { order, replayed }) => {
-                json.extend_from_slice(br#"{"ok":{"order":"#);
-                wire::write_order(&mut json, order);
-                json.extend_from_slice(if *replayed { br#","replayed":true}}"# } else { br#","replayed":false}}"# });
-            }
-            Err(error) => {
-                let error = Answer::<()>::from(Err(error.clone()));
-                serde_json::to_writer(&mut json, &error).expect("an error is JSON");
-            }
-        }
+/// One call's own answer in a batch: `{"ok": …}` or `{"error": …}`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Ok(Receipt),
+    Error(Error),
+}
+
+impl From<Result<Receipt>> for Answer {
+    fn from(answer: Result<Receipt>) -> Self {
+        answer.map_or_else(Self::Error, Self::Ok)
     }
-    json.extend_from_slice(if answers.is_empty() { b"[]" } else { b"]" });
-    json
 }
 
-/// Bytes that hold nearly every answer.
-const ANSWER_BYTES: usize = 384;
+/// An answer in the compact form.
+pub(crate) fn compact(value: &impl Serialize) -> Response {
+    ([(header::CONTENT_TYPE, compact::MEDIA_TYPE)], compact::write(value)).into_response()
+}
 
 /// A route whose body may be [`BIG_BODY_MAX`] long.
 pub(crate) fn big<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> MethodRouter<S> {
@@ -169,31 +148,5 @@ async fn check_token(State(token): State<AccessToken>, request: Request, next: N
     match token.authorise(request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => Refused(error).into_response(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bookstore_core::{BookId, Cents, Order, OrderId, OrderLine, Seq, Status, Timestamp};
-
-    #[test]
-    fn a_batch_s_answers_are_the_json_that_serde_makes() {
-        let order = Order {
-            id: OrderId(uuid::Uuid::from_u128(7)),
-            status: Status::Placed,
-            lines: [OrderLine { book: BookId(7), quantity: 2, unit_price_cents: Cents::ZERO }].into_iter().collect(),
-            total_cents: Cents::ZERO,
-            placed_at: Timestamp(1_790_000_000_000),
-            seq: Seq(9),
-            cancelled_at: None,
-        };
-        let receipt = |replayed| Ok(Receipt { order: order.clone(), replayed });
-        let refused = Err(Error::OutOfStock { book: BookId(7), available: 1 });
-        for answers in [vec![], vec![refused.clone()], vec![receipt(true), refused, receipt(false)]] {
-            let expected: Vec<Answer<Receipt>> = answers.iter().cloned().map(Answer::from).collect();
-            let json = String::from_utf8(answers_json(&answers)).unwrap();
-            assert_eq!(json, serde_json::to_string(&expected).unwrap());
-        }
     }
 }

@@ -7,6 +7,7 @@ pub mod catalog;
 mod claim;
 pub mod client;
 mod coalesce;
+mod compact;
 pub mod frontend;
 mod guard;
 mod health;

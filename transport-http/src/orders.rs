@@ -2,7 +2,7 @@
 //!
 //! | request | call |
 //! |---|---|
-//! | `POST /v1/calls` | many `purchase` and `cancel` at once, see [`OrderCall`]; each is answered by itself |
+//! | `POST /v1/calls` | many `purchase` and `cancel` at once, see [`OrderCall`]; each is answered by itself, in the form of the question |
 //! | `GET /v1/orders/{id}` | `order` |
 //! | `GET /v1/orders?page_size=&page_token=` | `orders` |
 
@@ -13,7 +13,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
+use bookstore_core::{Error, Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::{
     client::{Ask, Client},
     coalesce::Coalescer,
+    compact,
     internal::{Calls, InternalOptions, answer_all, big, finish},
     wire::Refused,
 };
@@ -43,6 +44,26 @@ pub enum OrderCall {
     },
 }
 
+impl From<&OrderCall> for compact::Call {
+    fn from(call: &OrderCall) -> Self {
+        match call {
+            OrderCall::Purchase { order, lines } => Self::sell(*order, lines),
+            OrderCall::Cancel { order } => Self::TakeBack(*order),
+        }
+    }
+}
+
+impl TryFrom<compact::Call> for OrderCall {
+    type Error = Error;
+
+    fn try_from(call: compact::Call) -> Result<Self> {
+        Ok(match call {
+            compact::Call::Sell(order, lines) => Self::Purchase { order, lines: compact::Call::lines(lines)? },
+            compact::Call::TakeBack(order) => Self::Cancel { order },
+        })
+    }
+}
+
 const CALLS: &str = "/v1/calls";
 const ORDERS: &str = "/v1/orders";
 
@@ -59,7 +80,7 @@ pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Route
     finish(router, options)
 }
 
-async fn calls(State(service): Service, Calls(calls): Calls<OrderCall>) -> Result<Response, Refused> {
+async fn calls(State(service): Service, calls: Calls<OrderCall>) -> Result<Response, Refused> {
     let service = &service;
     let answer = |call| match call {
         OrderCall::Purchase { order, lines } => service.purchase(order, lines),
@@ -79,7 +100,7 @@ async fn orders(State(service): Service, UriQuery(query): UriQuery<OrderQuery>) 
 /// An order service on other machines. All its servers answer the same, so a call may go to any of them.
 pub struct RemoteOrders<C = HttpConnector> {
     client: Client<C>,
-    calls: Coalescer<OrderCall, Receipt>,
+    calls: Coalescer<OrderCall>,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> RemoteOrders<C> {

@@ -253,7 +253,7 @@ pub fn read_problem(status: StatusCode, body: &[u8]) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use bookstore_core::{BookId, Cents, OrderId, Seq, Status, Timestamp};
     use proptest::{collection::vec, option, prelude::*};
@@ -304,8 +304,11 @@ mod tests {
         }
     }
 
-    fn orders() -> impl Strategy<Value = Order> {
-        let cents = || (0..=Cents::MAX.get()).prop_map(|cents| Cents::new(cents).unwrap());
+    pub(crate) fn cents() -> impl Strategy<Value = Cents> {
+        (0..=Cents::MAX.get()).prop_map(|cents| Cents::new(cents).unwrap())
+    }
+
+    pub(crate) fn orders() -> impl Strategy<Value = Order> {
         let line = (any::<u64>(), any::<u32>(), cents());
         let line = line.prop_map(|(book, quantity, unit_price_cents)| OrderLine {
             book: BookId(book),

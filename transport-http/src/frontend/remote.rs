@@ -10,7 +10,6 @@ use bookstore_core::{
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
-use serde::de::Error as _;
 use std::time::Duration;
 
 use super::{
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     catalog::{LIST_PATIENCE, cut},
-    client::{Ask, Client, FromAnswer, json},
+    client::{Ask, Client, FromAnswer, Unreadable, json},
     retry::Effect,
 };
 
@@ -43,12 +42,12 @@ impl<C> RemoteShop<C> {
 struct Told(Receipt);
 
 impl FromAnswer for Told {
-    fn from_answer(head: &Parts, body: &[u8]) -> serde_json::Result<Self> {
+    fn from_answer(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
         let order = serde_json::from_slice(body)?;
         let replayed = match head.headers.get(REPLAYED).map(HeaderValue::as_bytes) {
             None => false,
             Some(b"true") => true,
-            Some(_) => return Err(serde_json::Error::custom("idempotency-replayed is neither missing nor true")),
+            Some(_) => return Err("idempotency-replayed is neither missing nor true".into()),
         };
         Ok(Self(Receipt { order, replayed }))
     }
