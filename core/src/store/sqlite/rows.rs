@@ -151,22 +151,30 @@ pub(super) fn orders(
 /// Rows of one statement, because a row's share of it is then small: as many as there are, then fewer.
 const ROWS: [usize; 3] = [64, 8, 1];
 
-/// The statements for so many rows of these columns.
-fn inserts(columns: &str, row: &str) -> [String; 3] {
-    // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
-    let one = format!("INSERT OR ROLLBACK INTO ledger ({columns}) VALUES {row}");
-    ROWS.map(|rows| format!("{one}{}", format!(",{row}").repeat(rows - 1)))
-}
-
 /// Inserts entries that follow on the ledger's last one, many with each statement.
 ///
 /// SQLite counts `seq` on by itself. Told the numbers, it would look each of them up and, in case one is not a number, keep a
 /// copy of every page that the statement changes.
 pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| inserts("at_ms, kind, key, changes", "(?,?,?,?)"));
+    // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
+    static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| {
+        let one = "INSERT OR ROLLBACK INTO ledger (at_ms, kind, key, changes) VALUES (?,?,?,?)";
+        ROWS.map(|rows| format!("{one}{}", ",(?,?,?,?)".repeat(rows - 1)))
+    });
     let Some(last) = entries.last() else { return Ok(()) };
     let mut text = String::with_capacity(64);
-    insert_in(&STATEMENTS, connection, entries, |statement, row, entry| bind(statement, row * 4, entry, &mut text))?;
+    let mut rest = entries;
+    for (rows, sql) in ROWS.into_iter().zip(STATEMENTS.iter()) {
+        let chunks = rest.chunks_exact(rows);
+        rest = chunks.remainder();
+        for chunk in chunks {
+            let mut statement = connection.prepare_cached(sql)?;
+            for (row, entry) in chunk.iter().enumerate() {
+                bind(&mut statement, row * 4, entry, &mut text)?;
+            }
+            statement.raw_execute()?;
+        }
+    }
     let seq = connection.last_insert_rowid();
     if seq != to_i64(last.seq.0) {
         return Err(StoreError::Failed(format!("the ledger went on at entry {seq} instead of {}", last.seq)));
@@ -174,34 +182,15 @@ pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Resu
     Ok(())
 }
 
-/// Inserts entries under their own numbers, for a copy that leaves some out.
+/// Inserts entries for a copy that leaves some out: the first of each stretch under its own number.
 pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    static STATEMENTS: LazyLock<[String; 3]> =
-        LazyLock::new(|| inserts("seq, at_ms, kind, key, changes", "(?,?,?,?,?)"));
-    let mut text = String::with_capacity(64);
-    insert_in(&STATEMENTS, connection, entries, |statement, row, entry| {
-        statement.raw_bind_parameter(row * 5 + 1, to_i64(entry.seq.0))?;
-        bind(statement, row * 5 + 1, entry, &mut text)
-    })
-}
-
-fn insert_in(
-    statements: &[String; 3],
-    connection: &Connection,
-    entries: &[Entry],
-    mut bind: impl FnMut(&mut Statement<'_>, usize, &Entry) -> rusqlite::Result<()>,
-) -> Result<(), StoreError> {
-    let mut rest = entries;
-    for (rows, sql) in ROWS.into_iter().zip(statements) {
-        let chunks = rest.chunks_exact(rows);
-        rest = chunks.remainder();
-        for chunk in chunks {
-            let mut statement = connection.prepare_cached(sql)?;
-            for (row, entry) in chunk.iter().enumerate() {
-                bind(&mut statement, row, entry)?;
-            }
-            statement.raw_execute()?;
-        }
+    const NUMBERED: &str = "INSERT OR ROLLBACK INTO ledger (seq, at_ms, kind, key, changes) VALUES (?,?,?,?,?)";
+    for stretch in entries.chunk_by(|entry, next| next.seq == entry.seq.next()) {
+        let mut statement = connection.prepare_cached(NUMBERED)?;
+        statement.raw_bind_parameter(1, to_i64(stretch[0].seq.0))?;
+        bind(&mut statement, 1, &stretch[0], &mut String::new())?;
+        statement.raw_execute()?;
+        append_entries(connection, &stretch[1..])?;
     }
     Ok(())
 }
