@@ -85,6 +85,12 @@ impl<C, R> Waiting<C, R> {
         batch
     }
 
+    /// How many calls wait.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Waits until `count` calls wait.
     ///
     /// A hint: two callers that come at one moment may be noticed only with the next, so something else should end the wait too.

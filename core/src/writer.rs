@@ -48,7 +48,7 @@ pub struct WriterLimits {
     pub batch_max: usize,
     /// Commands that must wait for a batch to be begun while another is on its way to the disk. Fewer wait for that one:
     /// with those that come meanwhile they make one batch, which costs less than two. With nothing on its way, a batch of at
-    /// most a quarter of it is made durable where it was appended: so few are not worth waking the other half for.
+    /// most a 32nd of it is made durable where it was appended: so few are not worth waking the other half for.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,
@@ -56,9 +56,12 @@ pub struct WriterLimits {
 
 impl Default for WriterLimits {
     fn default() -> Self {
-        Self { waiting_max: 16_384, batch_max: 4_096, overlap_min: 64, recover_after: Duration::from_secs(1) }
+        Self { waiting_max: 16_384, batch_max: 4_096, overlap_min: 128, recover_after: Duration::from_secs(1) }
     }
 }
+
+/// Longer than a buyer in the same process takes from one answer to the next question.
+const LOOK_OUT: Duration = Duration::from_micros(40);
 
 /// What is durable, for readers: they see the ledger up to `head` and nothing beyond.
 #[derive(Debug)]
@@ -178,7 +181,9 @@ impl Writer {
         let (to_sync, from_desk) = mpsc::channel(1);
         let (to_desk, done) = mpsc::unbounded_channel();
         let way = Way { to_sync, done, under_way: 0 };
-        let desk = Desk { store, state: Some(state), clock, limits, finish: Arc::clone(&finish), _open: open };
+        let look_out = if execution == Execution::Threads { LOOK_OUT } else { Duration::ZERO };
+        let desk =
+            Desk { store, state: Some(state), clock, limits, finish: Arc::clone(&finish), look_out, _open: open };
         let (sync, desk) = (finish_all(finish, from_desk, to_desk), desk.run(waiting, way));
         match execution {
             Execution::Threads => {
@@ -254,6 +259,8 @@ struct Desk<S> {
     clock: Arc<dyn Clock>,
     limits: WriterLimits,
     finish: Arc<Finish>,
+    /// How long it waits awake after a small batch.
+    look_out: Duration,
     /// Dropped after the store, see [`Writer::closed`].
     _open: watch::Sender<()>,
 }
@@ -303,6 +310,15 @@ impl<S: LedgerStore> Desk<S> {
         }
     }
 
+    /// Waits awake for a moment until those who were answered are back: sooner than a thread is woken, and together with
+    /// those who wait already they are one batch.
+    fn look_out(&self, waiting: &Waiting<Command, Outcome>, answered: usize) {
+        let (from, all) = (std::time::Instant::now(), waiting.len() + answered);
+        while waiting.len() < all && from.elapsed() < self.look_out {
+            std::thread::yield_now();
+        }
+    }
+
     fn close(&mut self) {
         if let Some(state) = &self.state
             && let Err(error) = self.store.close(state)
@@ -336,8 +352,10 @@ impl<S: LedgerStore> Desk<S> {
                 }
             }
             match self.append(calls) {
-                Some(few) if few.answers.0.len() <= self.limits.overlap_min / 4 && way.is_clear() => {
+                Some(few) if few.answers.0.len() <= self.limits.overlap_min / 32 && way.is_clear() => {
+                    let answered = few.answers.0.len();
                     self.finish.batch(few).await;
+                    self.look_out(&waiting, answered);
                 }
                 Some(appended) => way.send(appended).await,
                 None => {}
