@@ -48,7 +48,7 @@ pub struct WriterLimits {
     pub batch_max: usize,
     /// Commands that must wait for a batch to be begun while another is on its way to the disk. Fewer wait for that one:
     /// with those that come meanwhile they make one batch, which costs less than two. With nothing on its way, a batch of at
-    /// most a 32nd of it is made durable where it was appended: so few are not worth waking the other half for.
+    /// most a 16th of it is made durable where it was appended: so few are not worth waking the other half for.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,
@@ -56,7 +56,7 @@ pub struct WriterLimits {
 
 impl Default for WriterLimits {
     fn default() -> Self {
-        Self { waiting_max: 16_384, batch_max: 4_096, overlap_min: 128, recover_after: Duration::from_secs(1) }
+        Self { waiting_max: 16_384, batch_max: 4_096, overlap_min: 64, recover_after: Duration::from_secs(1) }
     }
 }
 
@@ -352,7 +352,7 @@ impl<S: LedgerStore> Desk<S> {
                 }
             }
             match self.append(calls) {
-                Some(few) if few.answers.0.len() <= self.limits.overlap_min / 32 && way.is_clear() => {
+                Some(few) if few.answers.0.len() <= self.limits.overlap_min / 16 && way.is_clear() => {
                     let answered = few.answers.0.len();
                     self.finish.batch(few).await;
                     self.look_out(&waiting, answered);
