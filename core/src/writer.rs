@@ -219,34 +219,36 @@ impl Writer {
     }
 }
 
-/// Commands decided and appended, waiting to be durable.
+/// Commands decided and appended, waiting to be durable. Dropped meanwhile, its callers do not know the outcome.
 struct Appended {
     batch: Batch,
-    answers: Answers,
+    decided: Decided,
 }
 
-/// What was decided, for those who asked. They are told when this is dropped, so that a runtime that shuts down with it does
-/// not keep it from them.
-struct Answers(Vec<(oneshot::Sender<Result<Outcome>>, Result<Outcome>)>);
+/// Who asked, and what was decided.
+type Decided = Vec<(oneshot::Sender<Result<Outcome>>, Result<Outcome>)>;
 
-impl Drop for Answers {
+/// Whatever was decided may have happened. What was refused did not, but the reason may be a sale of this very batch,
+/// which nobody may be told of.
+fn answer_unknown(decided: Decided) {
+    for (reply, outcome) in decided {
+        let error = match outcome {
+            Ok(_) => Error::unknown("the store failed while writing"),
+            Err(_) => Error::unavailable("the store failed while others were served"),
+        };
+        let _ = reply.send(Err(error));
+    }
+}
+
+/// What was decided and is durable. It is told when this is dropped, so that a runtime that shuts down with it does not
+/// keep it from anybody.
+struct Durable(Decided);
+
+impl Drop for Durable {
     fn drop(&mut self) {
         for (reply, outcome) in self.0.drain(..) {
             // A caller that has gone needs no answer.
             let _ = reply.send(outcome);
-        }
-    }
-}
-
-impl Answers {
-    /// Whatever was decided may have happened. What was refused did not, but the reason may be a sale of this very batch,
-    /// which nobody may be told of.
-    fn unknown(mut self) {
-        for (_, outcome) in &mut self.0 {
-            *outcome = Err(match outcome {
-                Ok(_) => Error::unknown("the store failed while writing"),
-                Err(_) => Error::unavailable("the store failed while others were served"),
-            });
         }
     }
 }
@@ -285,17 +287,17 @@ impl<S: LedgerStore> Desk<S> {
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
         let decide = |call: Call<Command, Outcome>| (call.reply, state.decide(&call.command, now, &mut batch));
-        let answers = Answers(calls.into_iter().map(decide).collect());
-        metrics::histogram!("bookstore_batch_commands").record(answers.0.len() as f64);
+        let decided: Decided = calls.into_iter().map(decide).collect();
+        metrics::histogram!("bookstore_batch_commands").record(decided.len() as f64);
         if !batch.entries.is_empty()
             && let Err(error) = self.store.append(&batch, state)
         {
             tracing::error!(%error, "the store failed to write; it will be opened again");
             self.state = None;
-            answers.unknown();
+            answer_unknown(decided);
             return None;
         }
-        Some(Appended { batch, answers })
+        Some(Appended { batch, decided })
     }
 
     /// Opens a failed store again, if it lets itself be opened.
@@ -352,8 +354,8 @@ impl<S: LedgerStore> Desk<S> {
                 }
             }
             match self.append(calls) {
-                Some(few) if few.answers.0.len() <= self.limits.overlap_min / 16 && way.is_clear() => {
-                    let answered = few.answers.0.len();
+                Some(few) if few.decided.len() <= self.limits.overlap_min / 16 && way.is_clear() => {
+                    let answered = few.decided.len();
                     self.finish.batch(few).await;
                     self.look_out(&waiting, answered);
                 }
@@ -440,10 +442,10 @@ async fn finish_all(finish: Arc<Finish>, mut from_desk: mpsc::Receiver<Appended>
 }
 
 impl Finish {
-    async fn batch(&self, Appended { batch, answers }: Appended) {
+    async fn batch(&self, Appended { batch, decided }: Appended) {
         if self.failed.load(Ordering::Acquire) {
             // Decided on top of a batch whose fate is unknown: unknown as well.
-            return answers.unknown();
+            return answer_unknown(decided);
         }
         // A crash of a simulated machine may fall into each of the waits: between append and flush, and between flush and answers.
         let [before, after] = self.flush().simulated_wait();
@@ -453,21 +455,21 @@ impl Finish {
         match durable {
             Ok(()) => {
                 self.published.advance(batch.entries);
-                self.answer(answers);
+                self.answer(Durable(decided));
             }
             Err(error) => {
                 tracing::error!(%error, "the store failed to sync; it will be opened again");
                 self.failed.store(true, Ordering::Release);
-                answers.unknown();
+                answer_unknown(decided);
             }
         }
     }
 
-    fn answer(&self, answers: Answers) {
+    fn answer(&self, durable: Durable) {
         if let Some(callers) = &self.callers
-            && answers.0.len() >= SPAWN_MIN
+            && durable.0.len() >= SPAWN_MIN
         {
-            callers.spawn(async move { drop(answers) });
+            callers.spawn(async move { drop(durable) });
         }
     }
 

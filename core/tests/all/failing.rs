@@ -25,11 +25,12 @@ pub(crate) enum Operation {
     Flush,
 }
 
-/// Whether a failing operation has been done all the same.
+/// Whether a failing operation has been done all the same, or takes its thread down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     Before,
     After,
+    Panic,
 }
 
 /// Which operations fail: the n-th of its kind, counted from 1.
@@ -90,6 +91,7 @@ impl Plan {
             None => work(),
             Some(Moment::Before) => Err(injected()),
             Some(Moment::After) => work().and_then(|_| Err(injected())),
+            Some(Moment::Panic) => panic!("injected at {operation:?}"),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     failing::{
         Failing, Forgetful,
-        Moment::{After, Before},
+        Moment::{After, Before, Panic},
         Operation::{self, Append, Flush, Load, Recover},
         Plan,
     },
@@ -301,6 +301,21 @@ async fn a_store_that_cannot_be_recovered_does_not_start() {
         let clock = Arc::new(bookstore_core::ManualClock::new(Timestamp(0)));
         let started = bookstore_core::Catalog::start(store, reader, clock, options(setting, Duration::ZERO));
         assert!(started.is_err());
+    }
+}
+
+/// A writer that panics acknowledges nothing that is not durable, whichever half was at work.
+#[tokio::test]
+async fn what_a_panic_left_behind_is_not_acknowledged() {
+    for setting in [(Execution::Threads, 1), (Execution::Threads, 64)] {
+        let plan = Plan::new([(Flush, 2, Panic)]);
+        let d = failing(in_memory(), &plan, setting, Duration::ZERO);
+        d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
+        let error = buy(&d, SystemClock.new_order_id()).await.expect_err("it was never flushed");
+        assert!(matches!(error, Error::Unknown { .. }), "{error:?}");
+        let later = buy(&d, SystemClock.new_order_id()).await;
+        assert!(later.is_err(), "nobody makes it durable: {later:?}");
+        assert_eq!(stock(&d).await, 100);
     }
 }
 
