@@ -58,15 +58,6 @@ pub enum CatalogCall {
     },
 }
 
-impl From<&CatalogCall> for compact::Call {
-    fn from(call: &CatalogCall) -> Self {
-        match call {
-            CatalogCall::Reserve { order, lines } => Self::sell(*order, lines),
-            CatalogCall::Release { order } => Self::TakeBack(*order),
-        }
-    }
-}
-
 impl TryFrom<compact::Call> for CatalogCall {
     type Error = Error;
 
@@ -194,7 +185,7 @@ pub(crate) fn shorten(mut page: Entries) -> Entries {
 /// A catalogue on other machines.
 pub struct RemoteCatalog<C = HttpConnector> {
     client: Client<C>,
-    calls: Coalescer<CatalogCall>,
+    calls: Coalescer,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> RemoteCatalog<C> {
@@ -249,11 +240,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
     }
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.calls.call(CatalogCall::Reserve { order, lines }).await
+        self.calls.call(compact::Call::sell(order, &lines)).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        self.calls.call(CatalogCall::Release { order }).await
+        self.calls.call(compact::Call::TakeBack(order)).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

@@ -22,8 +22,8 @@ use crate::{
 
 /// A question on its way into a batch.
 #[derive(Debug)]
-struct Asked<Q> {
-    question: Q,
+struct Asked {
+    question: compact::Call,
     claim: Claim,
 }
 
@@ -34,17 +34,13 @@ type Answered = Result<Receipt>;
 ///
 /// Retries are per call, each within its own deadline: a call that is sent again joins whichever batch forms then.
 #[derive(Debug)]
-pub(crate) struct Coalescer<Q> {
-    queue: Queue<Asked<Q>, Answered>,
+pub(crate) struct Coalescer {
+    queue: Queue<Asked, Answered>,
     retries: Arc<Retries>,
     deadline: Duration,
 }
 
-impl<Q> Coalescer<Q>
-where
-    Q: Clone + Send + Sync + 'static,
-    for<'a> compact::Call: From<&'a Q>,
-{
+impl Coalescer {
     /// Starts the worker on the current runtime; it ends when this is dropped.
     pub(crate) fn start<C>(client: Client<C>, path: &'static str) -> Self
     where
@@ -57,13 +53,13 @@ where
     }
 
     /// Asks, and waits for the answer.
-    pub(crate) async fn call(&self, question: Q) -> Result<Receipt> {
+    pub(crate) async fn call(&self, question: compact::Call) -> Result<Receipt> {
         let deadline = Instant::now() + self.deadline;
         let question = &question;
         self.retries.run(Effect::Keyed, deadline, || self.attempt(question.clone(), deadline)).await
     }
 
-    async fn attempt(&self, question: Q, deadline: Instant) -> Result<Receipt, Failure> {
+    async fn attempt(&self, question: compact::Call, deadline: Instant) -> Result<Receipt, Failure> {
         let claim = Claim::default();
         let asked = Asked { question, claim: claim.clone() };
         match timeout_at(deadline, self.queue.call(asked)).await {
@@ -77,11 +73,9 @@ where
     }
 }
 
-async fn work<C, Q>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked<Q>, Answered>)
+async fn work<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked, Answered>)
 where
     C: Connect + Clone + Send + Sync + 'static,
-    Q: Send + Sync + 'static,
-    for<'a> compact::Call: From<&'a Q>,
 {
     let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
     // First a place, then the calls: while all places are taken, the next batch gathers.
@@ -94,19 +88,13 @@ where
     }
 }
 
-async fn post<C, Q>(
-    client: Client<C>,
-    path: &'static str,
-    calls: Vec<Call<Asked<Q>, Answered>>,
-    place: OwnedSemaphorePermit,
-) where
+async fn post<C>(client: Client<C>, path: &'static str, calls: Vec<Call<Asked, Answered>>, place: OwnedSemaphorePermit)
+where
     C: Connect + Clone + Send + Sync + 'static,
-    for<'a> compact::Call: From<&'a Q>,
 {
     // Whoever has stopped waiting gets nothing done.
     let wanted = calls.into_iter().filter(|call| !call.reply.is_closed() && call.command.claim.take());
-    let (questions, replies): (Vec<_>, Vec<_>) =
-        wanted.map(|call| (compact::Call::from(&call.command.question), call.reply)).unzip();
+    let (questions, replies): (Vec<_>, Vec<_>) = wanted.map(|call| (call.command.question, call.reply)).unzip();
     if questions.is_empty() {
         return;
     }

@@ -38,7 +38,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> postcard::Result<T> {
 }
 
 /// A call of a batch, to an order server or to the catalog.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Call {
     /// Sell all lines or none.
     Sell(OrderId, Vec<(BookId, u32, Option<Cents>)>),

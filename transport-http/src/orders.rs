@@ -44,15 +44,6 @@ pub enum OrderCall {
     },
 }
 
-impl From<&OrderCall> for compact::Call {
-    fn from(call: &OrderCall) -> Self {
-        match call {
-            OrderCall::Purchase { order, lines } => Self::sell(*order, lines),
-            OrderCall::Cancel { order } => Self::TakeBack(*order),
-        }
-    }
-}
-
 impl TryFrom<compact::Call> for OrderCall {
     type Error = Error;
 
@@ -100,7 +91,7 @@ async fn orders(State(service): Service, UriQuery(query): UriQuery<OrderQuery>) 
 /// An order service on other machines. All its servers answer the same, so a call may go to any of them.
 pub struct RemoteOrders<C = HttpConnector> {
     client: Client<C>,
-    calls: Coalescer<OrderCall>,
+    calls: Coalescer,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> RemoteOrders<C> {
@@ -117,11 +108,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> RemoteOrders<C> {
 #[async_trait]
 impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteOrders<C> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        self.calls.call(OrderCall::Purchase { order: id, lines }).await
+        self.calls.call(compact::Call::sell(id, &lines)).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        self.calls.call(OrderCall::Cancel { order: id }).await
+        self.calls.call(compact::Call::TakeBack(id)).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -193,37 +193,32 @@ const HEADERS: usize = 8;
 /// Every purchase answers with one.
 pub(crate) fn order_json(order: &Order) -> Vec<u8> {
     let mut json = Vec::with_capacity(ORDER_BYTES + LINE_BYTES * order.lines.len());
-    write_order(&mut json, order);
-    json
-}
-
-/// Writes what [`order_json`] makes.
-pub(crate) fn write_order(json: &mut Vec<u8>, order: &Order) {
     let Order { id, status, lines, total_cents, placed_at, seq, cancelled_at } = order;
     let put = |json: &mut Vec<u8>, name: &str, value: &str| {
         json.extend_from_slice(name.as_bytes());
         json.extend_from_slice(value.as_bytes());
     };
     let (mut uuid, mut digits) = (uuid::Uuid::encode_buffer(), itoa::Buffer::new());
-    put(json, r#"{"id":""#, id.0.hyphenated().encode_lower(&mut uuid));
-    put(json, r#"","status":""#, status.as_str());
+    put(&mut json, r#"{"id":""#, id.0.hyphenated().encode_lower(&mut uuid));
+    put(&mut json, r#"","status":""#, status.as_str());
     json.extend_from_slice(br#"","lines":["#);
     let mut before = r#"{"book":"#;
     for OrderLine { book, quantity, unit_price_cents } in lines {
-        put(json, before, digits.format(book.0));
-        put(json, r#","quantity":"#, digits.format(*quantity));
-        put(json, r#","unit_price_cents":"#, digits.format(unit_price_cents.get()));
+        put(&mut json, before, digits.format(book.0));
+        put(&mut json, r#","quantity":"#, digits.format(*quantity));
+        put(&mut json, r#","unit_price_cents":"#, digits.format(unit_price_cents.get()));
         json.push(b'}');
         before = r#",{"book":"#;
     }
-    put(json, r#"],"total_cents":"#, digits.format(total_cents.get()));
-    put(json, r#","placed_at":""#, &placed_at.rfc3339());
-    put(json, r#"","seq":"#, digits.format(seq.0));
+    put(&mut json, r#"],"total_cents":"#, digits.format(total_cents.get()));
+    put(&mut json, r#","placed_at":""#, &placed_at.rfc3339());
+    put(&mut json, r#"","seq":"#, digits.format(seq.0));
     if let Some(at) = cancelled_at {
-        put(json, r#","cancelled_at":""#, &at.rfc3339());
+        put(&mut json, r#","cancelled_at":""#, &at.rfc3339());
         json.push(b'"');
     }
     json.push(b'}');
+    json
 }
 
 /// Bytes that hold an order without its lines.
