@@ -1,8 +1,9 @@
 //! Calls that wait go together.
 
 use crate::support::*;
-use bookstore_core::{CatalogService, Error, Executed};
-use bookstore_transport_http::{catalog::RemoteCatalog, client::ClientOptions};
+use axum::{Router, routing};
+use bookstore_core::{CatalogService, Entries, Error, Executed};
+use bookstore_transport_http::{catalog::RemoteCatalog, client::ClientOptions, server::ServerLimits};
 use futures_util::future::join_all;
 use std::{collections::BTreeSet, time::Duration};
 use tokio::net::TcpListener;
@@ -62,4 +63,39 @@ async fn the_queue_is_limited_and_what_never_left_was_not_executed() {
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().executed() == Executed::No));
     drop(silent);
     tokio::io::AsyncWriteExt::shutdown(&mut accepted).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_asks_in_json_is_answered_in_json() {
+    let shop = shop(&[1]).await;
+    let server = catalog_server(shop.clone()).await;
+    let body = |answer: &str| answer.split_once("\r\n\r\n").expect("a body").1.to_owned();
+    let (first, second) = (order_id(), order_id());
+    let reserve = |id| format!(r#"{{"reserve":{{"order":"{id}","lines":[{{"book":1,"quantity":1}}]}}}}"#);
+    let calls = format!("[{},{}]", reserve(first), reserve(second));
+    let answer = raw(server.addr, post("/v1/calls", &calls).as_bytes()).await;
+    assert!(answer.contains("content-type: application/json"), "{answer}");
+    let order = shop.find_order(first).await.unwrap();
+    let expected = serde_json::json!([
+        {"ok": {"order": order, "replayed": false}},
+        {"error": {"code": "out-of-stock", "book": 1, "available": 0}},
+    ]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&body(&answer)).unwrap(), expected);
+    let page: Entries = serde_json::from_str(&body(&get(server.addr, "/v1/entries?after=0&limit=9").await)).unwrap();
+    assert_eq!(page.entries, ledger(&shop).await);
+}
+
+/// Nearly any bytes are something in the compact form: here they would be one refusal.
+#[tokio::test]
+async fn an_answer_of_another_content_type_is_no_answer() {
+    let refusal = "\x01\x01\x1b{\"code\":\"version-required\"}";
+    for (content, executed) in
+        [("application/vnd.bookstore.1+postcard", Executed::No), ("application/json", Executed::Unknown)]
+    {
+        let answer = move || async move { ([("content-type", content)], refusal) };
+        let server = serve(Router::new().route("/v1/calls", routing::post(answer)), ServerLimits::default()).await;
+        let remote = RemoteCatalog::new(client(&[server.url()], hasty()));
+        let error = remote.reserve(order_id(), one(1, 1)).await.unwrap_err();
+        assert_eq!(error.executed(), executed, "{content}: {error:?}");
+    }
 }

@@ -34,7 +34,8 @@ impl RecentKeys {
     /// Whether the ledger certainly does not hold this key.
     pub(super) fn is_new(&self, key: OrderId) -> bool {
         let id = key.0.as_u128();
-        is_v7(key) && id > self.above && !self.newer.may_hold(id) && !self.older.may_hold(id)
+        let place = Filter::place(id);
+        is_v7(key) && id > self.above && !self.newer.may_hold(place) && !self.older.may_hold(place)
     }
 
     /// Remembers a key that the ledger holds now.
@@ -74,7 +75,7 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// An id's word, and its bits there.
+    /// An id's word, and its bits there: the same in every filter.
     fn place(id: u128) -> (usize, u64) {
         // An id's lower half is random; the factor (2^64 over the golden ratio) brings all of it into the upper bits.
         #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
@@ -88,8 +89,7 @@ impl Filter {
         (usize::try_from(word).expect("an index"), bits)
     }
 
-    fn may_hold(&self, id: u128) -> bool {
-        let (word, bits) = Self::place(id);
+    fn may_hold(&self, (word, bits): (usize, u64)) -> bool {
         self.words[word] & bits == bits
     }
 
