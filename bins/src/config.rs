@@ -93,7 +93,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
-            serving: serving(&args.serve)?,
+            serving: public(serving(&args.serve)?),
         },
     })
 }
@@ -155,7 +155,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             orders,
             cache_books_max: args.cache_books,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve)?,
+            serving: public(serving(&args.serve)?),
         },
     })
 }
@@ -170,6 +170,13 @@ fn serving(args: &ServeArgs) -> Result<Serving> {
         limits: ServerLimits { drain_timeout, ..frontend::limits() },
         metrics: None,
     })
+}
+
+/// The public interface has many connections, so that each processor has a thread for its share of them. Those of a server
+/// behind it are few, and unlike.
+fn public(mut serving: Serving) -> Serving {
+    serving.limits.worker_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    serving
 }
 
 /// A flag's number of seconds.

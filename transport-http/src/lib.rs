@@ -16,5 +16,7 @@ pub mod orders;
 mod retry;
 pub mod server;
 mod stall;
+mod tcp;
 pub mod token;
 pub mod wire;
+mod workers;

@@ -9,14 +9,13 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
-    future::Future,
-    net::SocketAddr,
-    pin::pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
+    task::{Poll, Waker},
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
@@ -26,10 +25,12 @@ use crate::{
     alarm::Alarm,
     guard::{Connection, Guard},
     stall::StallGuard,
+    workers::Workers,
 };
 pub use crate::{
     guard::{Deadline, Draining},
     health::{Health, MetricsText, Readiness, ReadyCheck, health_routes},
+    tcp::{Tcp, tcp},
 };
 
 /// The limits of one server.
@@ -56,6 +57,12 @@ pub struct ServerLimits {
     pub stall_timeout: Duration,
     /// How long requests in flight may take to end after the shutdown has begun.
     pub drain_timeout: Duration,
+    /// Threads that serve the connections, each with a runtime of its own; with 0 they are tasks of the current runtime.
+    ///
+    /// With many connections, threads of their own are faster: nothing is shared between them. With few they are slower, as
+    /// one that is busy gives nothing away to one that is not. A listener of TCP MUST come through [`tcp`] then, or every
+    /// byte is noticed by one thread and read by another.
+    pub worker_threads: usize,
     /// Whether answers carry a `Date`; a simulation leaves it out.
     pub date_header: bool,
 }
@@ -73,17 +80,10 @@ impl Default for ServerLimits {
             request_deadline: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            worker_threads: 0,
             date_header: true,
         }
     }
-}
-
-/// A bound listener whose connections send small answers at once (`TCP_NODELAY`).
-pub fn tcp(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
-    axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // Slower, not wrong, without it.
-        let _ = stream.set_nodelay(true);
-    })
 }
 
 /// Serves a router, or another service that is always ready, until `shutdown` resolves, then lets the requests in flight
@@ -98,6 +98,7 @@ where
     let drain_timeout = limits.drain_timeout;
     let server = Server::new(service, limits);
     let mut shutdown = pin!(shutdown);
+    // Dropped before the server, whose threads they may run on.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -127,6 +128,7 @@ struct Server<S> {
     header_timeout: Duration,
     stall_timeout: Duration,
     draining: watch::Sender<bool>,
+    workers: Workers,
 }
 
 /// How long a connection over the limit may take to send its headers.
@@ -152,6 +154,7 @@ where
             spare_places: Arc::new(Semaphore::new(limits.spare_connections_max)),
             header_timeout: limits.header_timeout,
             stall_timeout: limits.stall_timeout,
+            workers: Workers::start(limits.worker_threads),
             service,
             guard: Arc::new(Guard::new(limits, Draining::new(draining.subscribe()))),
             draining,
@@ -165,9 +168,9 @@ where
     ) {
         let io = TokioIo::new(StallGuard::new(io, self.stall_timeout));
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            connections.spawn(self.connection(io, &self.http, place, false));
+            self.workers.spawn(self.connection(io, &self.http, place, false), connections);
         } else if let Ok(place) = Arc::clone(&self.spare_places).try_acquire_owned() {
-            connections.spawn(self.connection(io, &self.spare_http, place, true));
+            self.workers.spawn(self.connection(io, &self.spare_http, place, true), connections);
         } else {
             metrics::counter!("bookstore_http_connections_refused_total").increment(1);
         }
@@ -186,20 +189,19 @@ where
     {
         // One clone a connection: a clone counts references that all processors share.
         let (service, guard) = (Mutex::new(self.service.clone()), Arc::clone(&self.guard));
-        let connection = Connection { alarm: Alarm::new(self.header_timeout), spare };
-        let mut http = http.clone();
-        http.timer(connection.alarm.clone());
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            guard.pass(request, &connection, &mut *service.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        let connection = http.serve_connection(io, service);
-        let draining = Draining::new(self.draining.subscribe());
+        let (mut http, header_timeout) = (http.clone(), self.header_timeout);
+        let draining = self.draining.subscribe();
         async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                biased;
-                ended = connection.as_mut() => ended,
-                () = draining.started() => {
+            // Made here, where its timers are.
+            let connection = Connection { alarm: Alarm::new(header_timeout), spare };
+            http.timer(connection.alarm.clone());
+            let service = service_fn(move |request: hyper::Request<Incoming>| {
+                guard.pass(request, &connection, &mut *service.lock().unwrap_or_else(PoisonError::into_inner))
+            });
+            let mut connection = pin!(http.serve_connection(io, service));
+            let ended = match until_draining(connection.as_mut(), draining).await {
+                Some(ended) => ended,
+                None => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -210,4 +212,27 @@ where
             drop(place);
         }
     }
+}
+
+/// What `work` ends in, or `None` if the draining begins before.
+///
+/// A connection's task is woken twice for each request, and by the end of the server once. So that is asked for once only, and
+/// then known without the lock that all connections share.
+async fn until_draining<T>(mut work: impl Future<Output = T> + Unpin, draining: watch::Receiver<bool>) -> Option<T> {
+    let (mut news, draining) = (draining.clone(), Draining::new(draining));
+    let mut begun = pin!(draining.started());
+    let mut asked: Option<Waker> = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = Pin::new(&mut work).poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        let asked_already = asked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if asked_already && matches!(news.has_changed(), Ok(false)) {
+            return Poll::Pending;
+        }
+        asked = Some(cx.waker().clone());
+        news.mark_unchanged();
+        begun.as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
