@@ -3,6 +3,7 @@
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
+    cell::RefCell,
     fmt,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -27,11 +28,25 @@ impl Timestamp {
     /// As it is shown and sent: RFC 3339 to the millisecond; outside of the years that has, the bare number.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(time) => MILLISECONDS.timestamp_to_string(&time),
-            Err(_) => format!("{} ms", self.0),
-        }
+        const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+        // Nearly all that is shown is of this very second.
+        thread_local!(static SHOWN: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) });
+        let (second, millisecond) = (self.0.div_euclid(1000), self.0.rem_euclid(1000).unsigned_abs());
+        SHOWN.with_borrow_mut(|(shown, text)| {
+            if *shown != second {
+                let Ok(time) = jiff::Timestamp::from_second(second) else { return format!("{} ms", self.0) };
+                *text = SECONDS.timestamp_to_string(&time);
+                *shown = second;
+            }
+            let mut shown = String::with_capacity(text.len() + 4);
+            shown.push_str(text.trim_end_matches('Z'));
+            shown.push('.');
+            for unit in [100, 10, 1] {
+                shown.push(char::from(b"0123456789"[(millisecond / unit % 10) as usize]));
+            }
+            shown.push('Z');
+            shown
+        })
     }
 }
 
@@ -108,5 +123,36 @@ impl Clock for ManualClock {
         let mut random = [0; 10];
         random[2..].copy_from_slice(&count.to_be_bytes());
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn by_jiff(Timestamp(ms): Timestamp) -> String {
+        const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        let time = jiff::Timestamp::from_millisecond(ms);
+        time.map_or_else(|_| format!("{ms} ms"), |time| MILLISECONDS.timestamp_to_string(&time))
+    }
+
+    proptest! {
+        #[test]
+        fn a_moment_is_shown_whatever_was_shown_before(from in any::<i64>(), century in -4_000_000_000_000..=4_000_000_000_000_i64) {
+            for start in [from, century] {
+                for step in [0, 1, 998, 999, 1000, -1, -1000] {
+                    let moment = Timestamp(start.saturating_add(step));
+                    prop_assert_eq!(moment.rfc3339(), by_jiff(moment));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_year_is_shown_as_a_number() {
+        for moment in [i64::MIN, i64::MAX].map(Timestamp) {
+            assert_eq!(moment.rfc3339(), format!("{} ms", moment.0));
+        }
     }
 }

@@ -19,7 +19,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind as catch_panic},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -50,40 +50,6 @@ impl Guard {
         Self { limits, body_limit, draining, in_flight: AtomicUsize::new(0), requests: Requests::default() }
     }
 
-    /// Answers a request: by the service, or without it if it may not pass.
-    ///
-    /// The service takes the request at once, so that a request that waits carries no copy of it.
-    pub(crate) fn pass<B, S>(
-        self: &Arc<Self>,
-        request: hyper::Request<B>,
-        connection: &Connection,
-        service: &mut S,
-    ) -> impl Future<Output = Result<Response, Infallible>> + use<B, S>
-    where
-        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
-        S: Service<Request, Response = Response, Error = Infallible>,
-    {
-        let progress = Arc::new(Progress::new(self, connection.alarm.clone()));
-        let measured = Measured::start(&progress, request.method());
-        let safe = request.method().is_safe();
-        let work = self.admit(&request, connection.spare, &progress).map(|place| {
-            let request = attach(&progress, request);
-            // A router is always ready.
-            (place, catch_panic(AssertUnwindSafe(|| service.call(request))))
-        });
-        async move {
-            let response = match work {
-                Ok((_place, Ok(work))) => answer(&progress, work, safe).await,
-                Ok((_place, Err(_))) => panicked(safe),
-                Err(refused) => {
-                    refused.pause().await;
-                    refused.into_response()
-                }
-            };
-            Ok(measured.finish(wire::normalise(response).await))
-        }
-    }
-
     /// A place among the requests in flight, if there is one and the request is not too long.
     fn admit<B>(
         &self,
@@ -109,11 +75,48 @@ impl Guard {
     }
 }
 
-/// What a request needs to know of its connection.
+/// What a request needs to know of its connection. Requests share this one, since what all connections share is a matter of
+/// cache lines that travel between processors.
 pub(crate) struct Connection {
+    pub(crate) guard: Arc<Guard>,
     pub(crate) alarm: Alarm,
     /// It is over the limit: its request is refused.
     pub(crate) spare: bool,
+}
+
+impl Connection {
+    /// Answers a request: by the service, or without it if it may not pass.
+    ///
+    /// The service takes the request at once, so that a request that waits carries no copy of it.
+    pub(crate) fn pass<B, S>(
+        self: &Arc<Self>,
+        request: hyper::Request<B>,
+        service: &mut S,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<B, S>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        let progress = Arc::new(Progress::new(self));
+        let measured = Measured::start(&progress, request.method());
+        let safe = request.method().is_safe();
+        let work = self.guard.admit(&request, self.spare, &progress).map(|place| {
+            let request = attach(&progress, request);
+            // A router is always ready.
+            (place, catch_panic(AssertUnwindSafe(|| service.call(request))))
+        });
+        async move {
+            let response = match work {
+                Ok((_place, Ok(work))) => answer(&progress, work, safe).await,
+                Ok((_place, Err(_))) => panicked(safe),
+                Err(refused) => {
+                    refused.pause().await;
+                    refused.into_response()
+                }
+            };
+            Ok(measured.finish(wire::normalise(response).await))
+        }
+    }
 }
 
 /// Why a request is refused before any work.
@@ -157,7 +160,7 @@ struct Place(Arc<Progress>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.guard.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.0.guard().in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -167,14 +170,18 @@ struct Progress {
     at: Mutex<Instant>,
     body_complete: AtomicBool,
     route: OnceLock<Route>,
-    alarm: Alarm,
-    guard: Arc<Guard>,
+    connection: Arc<Connection>,
 }
 
 impl Progress {
-    fn new(guard: &Arc<Guard>, alarm: Alarm) -> Self {
-        let at = Mutex::new(Instant::now() + guard.limits.request_deadline);
-        Self { at, body_complete: AtomicBool::new(false), route: OnceLock::new(), alarm, guard: Arc::clone(guard) }
+    fn new(connection: &Arc<Connection>) -> Self {
+        let at = Mutex::new(Instant::now() + connection.guard.limits.request_deadline);
+        let connection = Arc::clone(connection);
+        Self { at, body_complete: AtomicBool::new(false), route: OnceLock::new(), connection }
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.connection.guard
     }
 
     fn at(&self) -> Instant {
@@ -187,7 +194,7 @@ impl Progress {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             // The work may just have asked for more time.
-            Poll::Pending => self.alarm.poll_until(self.at(), cx).map(|()| None),
+            Poll::Pending => self.connection.alarm.poll_until(self.at(), cx).map(|()| None),
         })
         .await
     }
@@ -198,7 +205,7 @@ fn attach<B>(progress: &Arc<Progress>, request: hyper::Request<B>) -> Request
 where
     B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
 {
-    let limit = progress.guard.limits.body_bytes_max.min(EXTRACTORS_MAX);
+    let limit = progress.guard().limits.body_bytes_max.min(EXTRACTORS_MAX);
     let body = request.body();
     let long = body.size_hint().upper().is_none_or(|most| most > limit as u64);
     let mut request = if body.is_end_stream() {
@@ -208,7 +215,7 @@ where
         request.map(|body| Body::new(Watched { body, progress: Arc::clone(progress) }))
     };
     if long {
-        progress.guard.body_limit.apply(&mut request);
+        progress.guard().body_limit.apply(&mut request);
     }
     request.extensions_mut().insert(Arc::clone(progress));
     request
@@ -324,7 +331,7 @@ impl<S: Sync> FromRequestParts<S> for Draining {
     /// Outside [`serve`](crate::server::serve) it never does.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         let progress = parts.extensions.get::<Arc<Progress>>();
-        Ok(progress.map_or(Self(None), |progress| progress.guard.draining.clone()))
+        Ok(progress.map_or(Self(None), |progress| progress.guard().draining.clone()))
     }
 }
 
@@ -399,14 +406,16 @@ impl Measured {
 impl Drop for Measured {
     fn drop(&mut self) {
         let route = self.progress.route.get().map_or("none", Route::as_str);
-        self.progress.guard.requests.record(self.method, route, self.status, self.started.elapsed());
+        self.progress.guard().requests.record(self.method, route, self.status, self.started.elapsed());
     }
 }
 
 /// The metrics of the requests, looked up in the recorder once per kind of request. Routes, methods and statuses are few, so
-/// that a list is searched faster than a map.
-#[derive(Default)]
-struct Requests(RwLock<Vec<Series>>);
+/// that a list is searched faster than a map; and it only grows, so that it is read without a lock.
+struct Requests([OnceLock<Series>; KINDS_MAX]);
+
+/// Kinds of requests whose metrics are at hand; those of any more are looked up each time.
+const KINDS_MAX: usize = 128;
 
 /// Requests of one route, method and end.
 struct Series {
@@ -434,19 +443,22 @@ impl Series {
     }
 }
 
+impl Default for Requests {
+    fn default() -> Self {
+        Self([const { OnceLock::new() }; KINDS_MAX])
+    }
+}
+
 impl Requests {
     fn record(&self, method: &'static str, route: &str, status: Option<StatusCode>, took: Duration) {
-        let is_one = |one: &&Series| one.status == status && one.method == method && one.route == route;
-        {
-            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(series) = known.iter().find(is_one) {
+        for place in &self.0 {
+            // A free place is taken, unless another kind of request is quicker.
+            let series = place.get_or_init(|| Series::new(method, route, status));
+            if series.status == status && series.method == method && series.route == route {
                 return series.record(took);
             }
         }
-        let series = Series::new(method, route, status);
-        series.record(took);
-        // Two requests may both find none; a handle twice does no harm.
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(series);
+        Series::new(method, route, status).record(took);
     }
 }
 

@@ -193,10 +193,10 @@ where
         let draining = self.draining.subscribe();
         async move {
             // Made here, where its timers are.
-            let connection = Connection { alarm: Alarm::new(header_timeout), spare };
+            let connection = Arc::new(Connection { guard, alarm: Alarm::new(header_timeout), spare });
             http.timer(connection.alarm.clone());
             let service = service_fn(move |request: hyper::Request<Incoming>| {
-                guard.pass(request, &connection, &mut *service.lock().unwrap_or_else(PoisonError::into_inner))
+                connection.pass(request, &mut *service.lock().unwrap_or_else(PoisonError::into_inner))
             });
             let mut connection = pin!(http.serve_connection(io, service));
             let ended = match until_draining(connection.as_mut(), draining).await {

@@ -87,11 +87,16 @@ pub(super) async fn info(
     if wants == Wants::Html {
         return pages::info(&shop, book).await;
     }
+    self::book(&shop, book, &condition).await
+}
+
+/// What [`info`] does for programs.
+pub(super) async fn book(shop: &Shop, book: BookId, condition: &IfNoneMatch) -> Answer {
     let book = shop.catalog.info(book).await?;
     if condition.has(book.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
     }
-    Ok(with_etag(&shop, &book))
+    Ok(with_etag(shop, &book))
 }
 
 /// The page with the buy button, for browsers only; a GET never buys.

@@ -3,7 +3,7 @@
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::Method,
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,7 @@ use super::{
     Shop, Wants,
     books::{self, IfNoneMatch},
     edge::{self, Around},
-    extract::{InPath, Key, Unread},
+    extract::{Key, Unread},
     orders, routes,
 };
 use crate::guard::{self, Route};
@@ -45,7 +45,7 @@ impl Site {
     pub fn new(shop: Shop, operations: Router) -> Self {
         let shop = Arc::new(shop);
         let router = routes(&shop).merge(operations);
-        Self(edge::around(Dispatch { shop, router }))
+        Self(edge::around(Dispatch { shop: Arc::new(shop), router }))
     }
 }
 
@@ -63,10 +63,17 @@ impl Service<Request> for Site {
     }
 }
 
-#[derive(Clone)]
 struct Dispatch {
-    shop: Arc<Shop>,
+    /// Counted for each connection apart: the count in the middle would travel between the processors with every request.
+    shop: Arc<Arc<Shop>>,
     router: Router,
+}
+
+/// Once for each connection.
+impl Clone for Dispatch {
+    fn clone(&self) -> Self {
+        Self { shop: Arc::new(Arc::clone(&self.shop)), router: self.router.clone() }
+    }
 }
 
 /// A request that needs no router.
@@ -119,7 +126,7 @@ impl Service<Request> for Dispatch {
         match direct {
             Direct::Info(book) => {
                 let condition = IfNoneMatch::of(request.headers());
-                let answer = books::info(State(shop), Wants::Json, InPath(book), condition);
+                let answer = async move { books::book(&shop, book, &condition).await };
                 answer.map(|answer| Ok(answer.into_response())).boxed()
             }
             Direct::Purchase(book) => {
