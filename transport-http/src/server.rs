@@ -15,10 +15,7 @@ use std::{
     task::{Poll, Waker},
     time::Duration,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use crate::{
@@ -96,24 +93,22 @@ where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     let drain_timeout = limits.drain_timeout;
+    let mut workers = Workers::start(limits.worker_threads);
     let server = Server::new(service, limits);
     let mut shutdown = pin!(shutdown);
-    // Dropped before the server, whose threads they may run on.
-    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            (io, _) = listener.accept() => server.take_in(io, &mut connections),
+            () = workers.clear() => {}
+            (io, _) = listener.accept() => server.take_in(io, &mut workers),
         }
     }
     drop(listener);
     server.draining.send_replace(true);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain_timeout, drained).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections cut off: they did not end in time");
-        connections.shutdown().await;
+    let cut_off = workers.end(drain_timeout).await;
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "connections cut off: they did not end in time");
     }
 }
 
@@ -128,7 +123,6 @@ struct Server<S> {
     header_timeout: Duration,
     stall_timeout: Duration,
     draining: watch::Sender<bool>,
-    workers: Workers,
 }
 
 /// How long a connection over the limit may take to send its headers.
@@ -154,7 +148,6 @@ where
             spare_places: Arc::new(Semaphore::new(limits.spare_connections_max)),
             header_timeout: limits.header_timeout,
             stall_timeout: limits.stall_timeout,
-            workers: Workers::start(limits.worker_threads),
             service,
             guard: Arc::new(Guard::new(limits, Draining::new(draining.subscribe()))),
             draining,
@@ -164,13 +157,13 @@ where
     fn take_in(
         &self,
         io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-        connections: &mut JoinSet<()>,
+        workers: &mut Workers,
     ) {
         let io = TokioIo::new(StallGuard::new(io, self.stall_timeout));
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            self.workers.spawn(self.connection(io, &self.http, place, false), connections);
+            workers.spawn(self.connection(io, &self.http, place, false));
         } else if let Ok(place) = Arc::clone(&self.spare_places).try_acquire_owned() {
-            self.workers.spawn(self.connection(io, &self.spare_http, place, true), connections);
+            workers.spawn(self.connection(io, &self.spare_http, place, true));
         } else {
             metrics::counter!("bookstore_http_connections_refused_total").increment(1);
         }
