@@ -43,11 +43,10 @@ impl Rendered {
 mod tests {
     use super::*;
     use bookstore_core::{BookText, Cents, Seq};
-    use std::sync::Arc;
 
     fn book(title: String, stock: u32) -> Book {
         let text = BookText { title, topic: "t".into(), ..BookText::default() };
-        Book { id: BookId(1), text: Arc::new(text), price_cents: Cents::ZERO, stock, version: Seq(4) }
+        Book { id: BookId(1), text: text.into(), price_cents: Cents::ZERO, stock, version: Seq(4) }
     }
 
     #[test]
