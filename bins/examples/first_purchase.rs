@@ -10,6 +10,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let found = shop.search_topic("distributed systems").await?;
     let order = shop.buy(found.books[0].id, 1).await?;
 
-    println!("Bought {:?} for {}: order {}", found.books[0].text.title, order.total_cents, order.id);
+    println!("Bought {:?} for {}: order {}", found.books[0].text.title(), order.total_cents, order.id);
     Ok(())
 }

@@ -17,7 +17,7 @@
 //! let running = tokio::spawn(server.run(listener, async { drop(stopped.await) }));
 //!
 //! let shop = Bookstore::connect(&url)?;
-//! assert_eq!(shop.info(BookId(2)).await?.text.title, "RPCs for Noobs");
+//! assert_eq!(shop.info(BookId(2)).await?.text.title(), "RPCs for Noobs");
 //!
 //! drop(stop);
 //! running.await?;

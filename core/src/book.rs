@@ -1,9 +1,13 @@
 //! Books: what the catalogue says of them, and how many copies there are.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use crate::{error::Error, ledger::Seq, money::Cents};
+
+mod text;
+
+pub use text::Text;
 
 /// The number of a book, given by the catalogue when the book is listed: 1, 2, 3, …
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,7 +37,8 @@ pub struct Book {
     pub id: BookId,
     /// What it says of itself; shared, because it never changes.
     #[serde(flatten)]
-    pub text: Arc<BookText>,
+    #[cfg_attr(feature = "openapi", schema(value_type = BookText))]
+    pub text: Text,
     /// What one copy costs.
     pub price_cents: Cents,
     /// Copies that can be bought now.

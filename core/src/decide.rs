@@ -5,13 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 
 use crate::{
-    book::{Amend, Book, BookId, BookText, Listed, NewBook},
+    book::{Amend, Book, BookId, Listed, NewBook, Text},
     clock::Timestamp,
     error::{Error, Result},
     ledger::{Change, Entry, Kind, Seq},
@@ -87,7 +84,7 @@ pub struct Level {
 
 impl Level {
     /// The book that stands at this level.
-    pub(crate) fn of(self, id: BookId, text: Arc<BookText>) -> Book {
+    pub(crate) fn of(self, id: BookId, text: Text) -> Book {
         Book { id, text, price_cents: self.price_cents, stock: self.stock, version: self.version }
     }
 }

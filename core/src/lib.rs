@@ -23,7 +23,7 @@ pub mod page;
 pub mod store;
 pub mod writer;
 
-pub use book::{Amend, Book, BookId, BookText, Listed, NewBook, Topic};
+pub use book::{Amend, Book, BookId, BookText, Listed, NewBook, Text, Topic};
 pub use catalog::{Catalog, CatalogOptions, CatalogService};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, Executed, Result};

@@ -1,10 +1,10 @@
 //! What a store must do. Stores load, append and read; they decide nothing.
 
 use async_trait::async_trait;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    book::{BookId, BookText, Topic},
+    book::{BookId, Text, Topic},
     decide::{Batch, Command, State},
     error::{Error, Result},
     ledger::{Entry, LedgerId, Seq},
@@ -113,7 +113,7 @@ pub struct Found {
     /// Where it stands in the sorted list.
     pub position: Position,
     /// What it says of itself.
-    pub text: Arc<BookText>,
+    pub text: Text,
 }
 
 /// The reading half of a ledger's store: any number of callers at once, beside the writer.
@@ -138,7 +138,7 @@ pub trait LedgerReader: Send + Sync {
     async fn find_books(&self, query: CheckedQuery) -> Result<Vec<Found>>;
 
     /// What a book says of itself.
-    async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>>;
+    async fn text(&self, book: BookId) -> Result<Option<Text>>;
 
     /// Every topic with its number of books, sorted by name. As for a search, topics that differ in ASCII case only are
     /// one, spelled as in the book that was listed first.

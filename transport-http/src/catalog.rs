@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -37,7 +37,7 @@ use crate::{
     internal::{self, Calls, InternalOptions, answer_all, big, finish},
     retry::Effect,
     server::{Deadline, Draining},
-    wire::Refused,
+    wire::{self, Refused, book_json},
 };
 
 /// One call of a batch.
@@ -128,8 +128,8 @@ async fn topics(State(service): Service) -> Answered<Vec<Topic>> {
     Ok(Json(service.topics().await?))
 }
 
-async fn info(State(service): Service, Path(book): Path<BookId>) -> Answered<Book> {
-    Ok(Json(service.info(book).await?))
+async fn info(State(service): Service, Path(book): Path<BookId>) -> Result<Response, Refused> {
+    Ok(wire::json(StatusCode::OK, book_json(&service.info(book).await?)))
 }
 
 async fn amend(

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Error, Executed, Order, OrderLine};
+use bookstore_core::{Book, Error, Executed, Order, OrderLine};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -226,6 +226,46 @@ const ORDER_BYTES: usize = 256;
 /// Bytes that hold a line.
 const LINE_BYTES: usize = 96;
 
+/// A book as JSON: the bytes that serde makes of it, in memory of the right size, and without looking into names for
+/// what must be escaped. Every `GET /info/{id}` answers with one.
+pub(crate) fn book_json(book: &Book) -> Vec<u8> {
+    let Book { id, text, price_cents, stock, version } = book;
+    let mut json = Vec::with_capacity(BOOK_BYTES + text.size());
+    put_value(&mut json, r#"{"id":"#, id);
+    put_value(&mut json, r#","title":"#, text.title());
+    put_value(&mut json, r#","author":"#, text.author());
+    put_value(&mut json, r#","topic":"#, text.topic());
+    put_value(&mut json, r#","isbn":"#, &text.isbn());
+    put_value(&mut json, r#","year":"#, &text.year());
+    put_subjects(&mut json, text.subjects());
+    put_value(&mut json, r#","price_cents":"#, price_cents);
+    put_value(&mut json, r#","stock":"#, stock);
+    put_value(&mut json, r#","version":"#, version);
+    json.push(b'}');
+    json
+}
+
+/// Bytes that hold a book with a few subjects, without the letters of its text.
+const BOOK_BYTES: usize = 192;
+
+fn put_subjects<'a>(json: &mut Vec<u8>, subjects: impl Iterator<Item = &'a str>) {
+    let mut subjects = subjects.peekable();
+    if subjects.peek().is_none() {
+        return;
+    }
+    let mut before = r#","subjects":["#;
+    for subject in subjects {
+        put_value(json, before, subject);
+        before = ",";
+    }
+    json.push(b']');
+}
+
+fn put_value(json: &mut Vec<u8>, before: &str, value: &(impl Serialize + ?Sized)) {
+    json.extend_from_slice(before.as_bytes());
+    serde_json::to_writer(json, value).expect("numbers and strings are JSON");
+}
+
 /// The error in a body that is a problem, or else what a stranger's answer with this status means for the caller.
 #[must_use]
 pub fn read_problem(status: StatusCode, body: &[u8]) -> Error {
@@ -250,7 +290,7 @@ pub fn read_problem(status: StatusCode, body: &[u8]) -> Error {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use bookstore_core::{BookId, Cents, OrderId, Seq, Status, Timestamp};
+    use bookstore_core::{BookId, BookText, Cents, OrderId, Seq, Status, Timestamp};
     use proptest::{collection::vec, option, prelude::*};
 
     async fn told(response: Response) -> Error {
@@ -297,10 +337,27 @@ pub(crate) mod tests {
         fn an_order_is_the_json_that_serde_makes(order in orders()) {
             prop_assert_eq!(String::from_utf8(order_json(&order)).unwrap(), serde_json::to_string(&order).unwrap());
         }
+
+        #[test]
+        fn a_book_is_the_json_that_serde_makes(book in books()) {
+            prop_assert_eq!(String::from_utf8(book_json(&book)).unwrap(), serde_json::to_string(&book).unwrap());
+        }
     }
 
     pub(crate) fn cents() -> impl Strategy<Value = Cents> {
         (0..=Cents::MAX.get()).prop_map(|cents| Cents::new(cents).unwrap())
+    }
+
+    fn books() -> impl Strategy<Value = Book> {
+        // Any characters, and often those that are escaped.
+        let letters = || prop_oneof![any::<String>(), "[\"\\\\/\u{0}-\u{1f}\u{7f}\u{2028}a-cé書]{0,20}"];
+        let text =
+            (letters(), letters(), letters(), option::of(letters()), option::of(any::<i32>()), vec(letters(), 0..4));
+        (any::<u64>(), text, cents(), any::<u32>(), any::<u64>()).prop_map(|(id, text, price_cents, stock, version)| {
+            let (title, author, topic, isbn, year, subjects) = text;
+            let text = BookText { title, author, topic, isbn, year, subjects }.into();
+            Book { id: BookId(id), text, price_cents, stock, version: Seq(version) }
+        })
     }
 
     pub(crate) fn orders() -> impl Strategy<Value = Order> {

@@ -107,10 +107,10 @@ pub(crate) fn books(books: &[Book]) -> String {
     let rows = books.iter().map(|book| {
         vec![
             book.id.to_string(),
-            book.text.title.clone(),
-            or_dash(&book.text.author),
-            book.text.year.map_or_else(dash, |year| year.to_string()),
-            book.text.topic.clone(),
+            book.text.title().into(),
+            or_dash(book.text.author()),
+            book.text.year().map_or_else(dash, |year| year.to_string()),
+            book.text.topic().into(),
             book.price_cents.to_string(),
             if book.stock == 0 { "sold out".into() } else { book.stock.to_string() },
         ]
@@ -121,17 +121,18 @@ pub(crate) fn books(books: &[Book]) -> String {
 /// One book, one line for each thing that is known of it.
 pub(crate) fn book(book: &Book) -> String {
     let text = &book.text;
-    let mut card = Card::new(&text.title);
+    let mut card = Card::new(text.title());
     card.line("Book", book.id);
-    card.line("Author", or_dash(&text.author));
-    card.line("Topic", &text.topic);
-    if !text.subjects.is_empty() {
-        card.line("Subjects", text.subjects.join("; "));
+    card.line("Author", or_dash(text.author()));
+    card.line("Topic", text.topic());
+    let subjects: Vec<&str> = text.subjects().collect();
+    if !subjects.is_empty() {
+        card.line("Subjects", subjects.join("; "));
     }
-    if let Some(year) = text.year {
+    if let Some(year) = text.year() {
         card.line("Year", year);
     }
-    if let Some(isbn) = &text.isbn {
+    if let Some(isbn) = text.isbn() {
         card.line("ISBN", isbn);
     }
     card.line("Price", book.price_cents);

@@ -137,7 +137,7 @@ impl Desk<'_> {
         let (mut books, mut by_words) = (Vec::new(), Vec::new());
         for page in self.pages().await? {
             for book in page.books {
-                by_words.extend(by_word(&book.text.title)?);
+                by_words.extend(by_word(book.text.title())?);
                 books.push(Shelved::new(book.id, i64::from(book.stock))?);
             }
         }

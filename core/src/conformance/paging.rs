@@ -47,10 +47,10 @@ impl Deployment {
 
 /// Whether `a` must not come after `b`.
 fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
-    let year = |book: &Book| std::cmp::Reverse(book.text.year.unwrap_or(i32::MIN));
+    let year = |book: &Book| std::cmp::Reverse(book.text.year().unwrap_or(i32::MIN));
     match sort {
         Sort::Relevance => a.id < b.id,
-        Sort::Title => (a.text.title.to_ascii_lowercase(), a.id) < (b.text.title.to_ascii_lowercase(), b.id),
+        Sort::Title => (a.text.title().to_ascii_lowercase(), a.id) < (b.text.title().to_ascii_lowercase(), b.id),
         Sort::Price => (a.price_cents, a.id) < (b.price_cents, b.id),
         Sort::Newest => (year(a), a.id) < (year(b), b.id),
     }

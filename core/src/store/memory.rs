@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    book::{BookId, BookText, Topic},
+    book::{BookId, Text, Topic},
     clock::Clock,
     decide::{self, Batch, Command, Known, Levels, State},
     error::{Error, Result},
@@ -51,7 +51,7 @@ struct Ledger {
     entries: Vec<Entry>,
     /// The entries of each key: a sale and perhaps its return, or a keyed amend.
     by_key: BTreeMap<OrderId, Vec<Seq>>,
-    texts: BTreeMap<BookId, Arc<BookText>>,
+    texts: BTreeMap<BookId, Text>,
     identities: BTreeMap<String, BookId>,
     levels: Levels,
 }
@@ -99,11 +99,11 @@ impl Ledger {
     }
 
     fn title(&self, book: BookId) -> SortKey {
-        SortKey::Text(self.texts.get(&book).map(|text| text.title.to_ascii_lowercase()).unwrap_or_default())
+        SortKey::Text(self.texts.get(&book).map(|text| text.title().to_ascii_lowercase()).unwrap_or_default())
     }
 
-    fn position(&self, book: BookId, text: &BookText, query: &CheckedQuery) -> Option<Position> {
-        if query.topic.as_ref().is_some_and(|topic| !topic.eq_ignore_ascii_case(&text.topic)) {
+    fn position(&self, book: BookId, text: &Text, query: &CheckedQuery) -> Option<Position> {
+        if query.topic.as_ref().is_some_and(|topic| !topic.eq_ignore_ascii_case(text.topic())) {
             return None;
         }
         let rank = query.words.as_ref().map_or(Some(0.0), |words| rank(words, text))?;
@@ -115,22 +115,22 @@ impl Ledger {
                 let price = self.levels.get(book)?.price_cents.get();
                 SortKey::Integer(i64::try_from(price).unwrap_or(i64::MAX))
             }
-            Sort::Newest => SortKey::Integer(text.year.map_or(i64::MAX, |year| -i64::from(year))),
+            Sort::Newest => SortKey::Integer(text.year().map_or(i64::MAX, |year| -i64::from(year))),
         };
         Some(Position { key, id: book })
     }
 }
 
 /// How far from the title the words are found; `None` if one of them is not found, or if there are none.
-fn rank(words: &[String], text: &BookText) -> Option<f64> {
+fn rank(words: &[String], text: &Text) -> Option<f64> {
     let begins = |field: &str, word: &String| terms(field).iter().any(|term| term.starts_with(word.as_str()));
     let ranks = words.iter().map(|word| {
-        if begins(&text.title, word) {
+        if begins(text.title(), word) {
             Some(0.0)
-        } else if begins(&text.author, word) {
+        } else if begins(text.author(), word) {
             Some(1.0)
         } else {
-            text.subjects.iter().any(|subject| begins(subject, word)).then_some(2.0)
+            text.subjects().any(|subject| begins(subject, word)).then_some(2.0)
         }
     });
     ranks.sum::<Option<f64>>().filter(|_| !words.is_empty())
@@ -183,7 +183,7 @@ impl LedgerStore for MemoryStore {
         }
         for (id, book) in &batch.listed {
             ledger.identities.insert(book.text.identity(), *id);
-            ledger.texts.insert(*id, Arc::new(book.text.clone()));
+            ledger.texts.insert(*id, Text::from(&book.text));
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl LedgerReader for MemoryReader {
         let ledger = lock(&self.ledger);
         let matches = ledger.texts.iter().filter_map(|(book, text)| {
             let position = ledger.position(*book, text, &query)?;
-            Some(Found { position, text: Arc::clone(text) })
+            Some(Found { position, text: text.clone() })
         });
         let after = query.after.as_ref().map(|after| match query.sort {
             Sort::Title => Position { key: ledger.title(after.id), id: after.id },
@@ -233,15 +233,15 @@ impl LedgerReader for MemoryReader {
         Ok(found)
     }
 
-    async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>> {
-        Ok(lock(&self.ledger).texts.get(&book).map(Arc::clone))
+    async fn text(&self, book: BookId) -> Result<Option<Text>> {
+        Ok(lock(&self.ledger).texts.get(&book).cloned())
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
         let mut topics = BTreeMap::<String, Topic>::new();
         for text in lock(&self.ledger).texts.values() {
-            let first = || Topic { topic: text.topic.clone(), books: 0 };
-            topics.entry(text.topic.to_ascii_lowercase()).or_insert_with(first).books += 1;
+            let first = || Topic { topic: text.topic().into(), books: 0 };
+            topics.entry(text.topic().to_ascii_lowercase()).or_insert_with(first).books += 1;
         }
         Ok(topics.into_values().collect())
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, BookText, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Topic,
+    BookId, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Text, Topic,
     decide::{Batch, Command, State},
     page::CheckedQuery,
     store::{
@@ -286,7 +286,7 @@ impl LedgerReader for Current {
         self.reader().find_books(query).await
     }
 
-    async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>> {
+    async fn text(&self, book: BookId) -> Result<Option<Text>> {
         self.reader().text(book).await
     }
 

@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Kind, Line, Lines, Listed, NewBook,
-    Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Timestamp, Topic,
+    Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
     decide::Command,
     page::{Position, SortKey, terms},
 };
@@ -149,6 +149,42 @@ fn assert_travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T
     assert_eq!(&serde_json::from_value::<T>(value_of).expect("the same"), value);
 }
 
+#[track_caller]
+fn assert_one_piece(text: &BookText) {
+    let BookText { title, author, topic, isbn, year, subjects } = text;
+    let piece = Text::from(text);
+    assert_eq!((piece.title(), piece.author(), piece.topic()), (&**title, &**author, &**topic));
+    assert_eq!((piece.isbn(), piece.year()), (isbn.as_deref(), *year));
+    assert!(piece.subjects().eq(subjects), "{piece:?}");
+    assert_eq!(&BookText::from(&piece), text);
+    assert_eq!(format!("{piece:?}"), format!("{text:?}"));
+    let json = serde_json::to_string(text).expect("JSON");
+    assert_eq!(serde_json::to_string(&piece).expect("JSON"), json);
+    assert_eq!(serde_json::from_str::<Text>(&json).expect("a text"), piece);
+}
+
+#[test]
+fn a_text_in_one_piece_is_the_same_whatever_its_length() {
+    assert_one_piece(&BookText::default());
+    for length in [1, 63, 64, 65, 4095, 4096, 4097, 262_143, 262_144, 1_000_000] {
+        let long = |letter: &str| letter.repeat(length / letter.len());
+        let subjects = vec![long("s"), String::new(), long("書"), long("\u{0}")];
+        let (title, author, topic) = (long("="), String::new(), long("ß"));
+        assert_one_piece(&BookText { title, author, topic, isbn: Some(long("1")), year: Some(i32::MIN), subjects });
+    }
+}
+
+#[test]
+fn a_text_s_fields_do_not_run_into_each_other() {
+    let titled = |title: &str, author: &str| {
+        Text::from(BookText { title: title.into(), author: author.into(), ..BookText::default() })
+    };
+    assert_ne!(titled("ab", "c"), titled("a", "bc"));
+    assert_ne!(Text::from(BookText { isbn: Some(String::new()), ..BookText::default() }), titled("", ""));
+    assert_ne!(Text::from(BookText { subjects: vec![String::new()], ..BookText::default() }), titled("", ""));
+    assert_ne!(Text::from(BookText { year: Some(0), ..BookText::default() }), titled("", ""));
+}
+
 /// The field that a call was refused for.
 fn refused_field<T>(outcome: Result<T, Error>) -> Option<String> {
     match outcome {
@@ -175,6 +211,13 @@ proptest! {
         assert_travels(&Listed { id: BookId(number), created: replayed });
         let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };
         assert_travels(&BookPage { books: vec![book], next_page_token: token });
+    }
+
+    #[test]
+    fn a_text_in_one_piece_is_the_same(text in texts(), other in texts()) {
+        prop_assert_eq!(&Text::from(&text), &Text::from(text.clone()));
+        prop_assert_eq!(Text::from(&text) == Text::from(&other), text == other);
+        assert_one_piece(&text);
     }
 
     #[test]

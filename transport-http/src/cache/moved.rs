@@ -1,7 +1,6 @@
 //! How one book moves.
 
-use bookstore_core::{Book, BookId, BookText, Cents, Change, Entry, Kind, Seq, decide::Level};
-use std::sync::Arc;
+use bookstore_core::{Book, BookId, Cents, Change, Entry, Kind, Seq, Text, decide::Level};
 
 /// What a stretch of the ledger did to one book: all it takes to bring an answer from before that stretch forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ pub(super) fn follows(level: &Level, change: &Change) -> bool {
 /// A book in the cache: as of the last entry followed, or newer.
 #[derive(Clone, Debug)]
 pub(super) struct Cached {
-    pub(super) text: Arc<BookText>,
+    pub(super) text: Text,
     pub(super) level: Level,
     /// The oldest version that may be shown; above its own while an entry that somebody knows of is still to be followed.
     pub(super) least: Seq,
@@ -56,7 +55,7 @@ pub(super) struct Cached {
 impl Cached {
     pub(super) fn book(&self, id: BookId) -> Book {
         let Level { stock, price_cents, version } = self.level;
-        Book { id, text: Arc::clone(&self.text), price_cents, stock, version }
+        Book { id, text: self.text.clone(), price_cents, stock, version }
     }
 }
 

@@ -14,7 +14,7 @@
 use bookstore_core::{Book, BookId, Entries, Entry, Error, Kind, Result, Seq, Topic, decide::Level};
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use lru::LruCache;
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 use tokio::time::Instant;
 
 use super::{
@@ -211,7 +211,7 @@ impl State {
             Some(cached) if cached.level.version >= newest.version => newest = cached.level,
             Some(cached) => cached.level = newest,
             None => {
-                let text = Arc::clone(&found.text);
+                let text = found.text.clone();
                 self.books.put(book, Cached { text, level: newest, least: Seq(0) });
                 stats::show_books(self.books.len());
             }

@@ -10,11 +10,11 @@ use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Rejection, Shared, Shop, Wants,
+    Answer, Rejection, Shared, Wants,
     extract::{InPath, TextInPath},
     pages, query,
 };
-use crate::wire::json;
+use crate::wire::{book_json, json};
 
 /// Finds books by words, by topic, or both.
 #[utoipa::path(get, path = "/search", tag = "books",
@@ -96,7 +96,7 @@ pub(super) async fn book(shop: &Shop, book: BookId, condition: &IfNoneMatch) -> 
     if condition.has(book.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
     }
-    Ok(with_etag(shop, &book))
+    Ok(with_etag(&book))
 }
 
 /// The page with the buy button, for browsers only; a GET never buys.
@@ -111,8 +111,8 @@ pub(super) async fn purchase_page(State(shop): Shared, wants: Wants, InPath(book
 }
 
 /// A book with its version as `ETag`.
-pub(super) fn with_etag(shop: &Shop, book: &Book) -> Response {
-    let mut response = json(StatusCode::OK, shop.rendered.json(book));
+pub(super) fn with_etag(book: &Book) -> Response {
+    let mut response = json(StatusCode::OK, book_json(book));
     response.headers_mut().insert(header::ETAG, etag(book.version));
     response
 }

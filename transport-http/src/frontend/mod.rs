@@ -11,7 +11,6 @@ mod pages;
 mod query;
 mod rejection;
 mod remote;
-mod rendered;
 mod site;
 mod wants;
 
@@ -41,7 +40,6 @@ pub struct Shop {
     pub admin: Option<AccessToken>,
     /// Stock and price changes for `GET /events`.
     pub feed: Feed,
-    rendered: rendered::Rendered,
 }
 
 impl Shop {
@@ -54,7 +52,7 @@ impl Shop {
         admin: Option<AccessToken>,
     ) -> Self {
         let feed = Feed::new(Arc::clone(&catalog));
-        Self { catalog, orders, clock, admin, feed, rendered: rendered::Rendered::default() }
+        Self { catalog, orders, clock, admin, feed }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, BookText, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId,
-    Lines, Listed, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Topic,
+    Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId, Lines,
+    Listed, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, Topic,
     decide::{self, Batch, Command, Known, Outcome, State},
 };
 use std::{
@@ -19,13 +19,13 @@ pub(crate) struct Textbook(Mutex<Shelf>);
 struct Shelf {
     state: State,
     entries: Vec<Entry>,
-    texts: Vec<BookText>,
+    texts: Vec<Text>,
 }
 
 impl Shelf {
     fn decide(&mut self, command: &Command) -> Result<Outcome> {
         if let Command::List { book } = command {
-            self.texts.push(book.text.clone());
+            self.texts.push(Text::from(&book.text));
         }
         let mut batch = Batch::default();
         let outcome = self.state.decide(command, SystemClock.now(), &mut batch);
@@ -41,7 +41,7 @@ impl Shelf {
     fn book(&self, id: BookId) -> Result<Book> {
         let level = self.state.levels.get(id).ok_or(Error::UnknownBook { book: id })?;
         let text = self.texts[usize::try_from(id.0).expect("small") - 1].clone();
-        Ok(Book { id, text: text.into(), price_cents: level.price_cents, stock: level.stock, version: level.version })
+        Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
     }
 
     /// Takes copies that were there a moment ago.

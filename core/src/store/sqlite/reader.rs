@@ -18,7 +18,7 @@ use super::{
     texts::Texts,
 };
 use crate::{
-    book::{BookId, BookText, Topic},
+    book::{BookId, Text, Topic},
     error::{Error, Result},
     ledger::{Entry, LedgerId, Seq},
     order::{Order, OrderId},
@@ -61,14 +61,14 @@ impl LedgerReader for SqliteReader {
         self.pool.read(move |connection| find_books(connection, &query)).await
     }
 
-    async fn text(&self, book: BookId) -> Result<Option<Arc<BookText>>> {
+    async fn text(&self, book: BookId) -> Result<Option<Text>> {
         let kept = self.texts().get(book);
         if kept.is_some() {
             return Ok(kept);
         }
         let text = self.pool.read(move |connection| text(connection, book)).await?;
         if let Some(text) = &text {
-            self.texts().put(book, text);
+            self.texts().put(book, text.clone());
         }
         Ok(text)
     }
@@ -183,18 +183,15 @@ impl Drop for Waiting<'_> {
 const TEXT: &str = "title, author, topic, isbn, year, subjects";
 
 /// A book's text from the columns of [`TEXT`], the first of which is `at`.
-fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<Arc<BookText>> {
-    Ok(Arc::new(BookText {
-        title: row.get(at)?,
-        author: row.get(at + 1)?,
-        topic: row.get(at + 2)?,
-        isbn: row.get(at + 3)?,
-        year: row.get(at + 4)?,
-        subjects: serde_json::from_str(row.get_ref(at + 5)?.as_str()?).unwrap_or_default(),
-    }))
+fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<Text> {
+    let letters = |at: usize| row.get_ref(at)?.as_str().map_err(rusqlite::Error::from);
+    let names = (letters(at)?, letters(at + 1)?, letters(at + 2)?);
+    let isbn = row.get_ref(at + 3)?.as_str_or_null()?;
+    let subjects: Vec<String> = serde_json::from_str(letters(at + 5)?).unwrap_or_default();
+    Ok(Text::new(names, isbn, row.get(at + 4)?, subjects.iter().map(String::as_str)))
 }
 
-fn text(connection: &Connection, book: BookId) -> Result<Option<Arc<BookText>>, StoreError> {
+fn text(connection: &Connection, book: BookId) -> Result<Option<Text>, StoreError> {
     let Ok(id) = i64::try_from(book.0) else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!("SELECT {TEXT} FROM book WHERE id = ?1"))?;
     Ok(statement.query_row([id], |row| text_of(row, 0)).optional()?)

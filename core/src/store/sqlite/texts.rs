@@ -1,88 +1,80 @@
-//! The books' texts in memory: those that were asked for last as they are, many more packed.
+//! The texts that were read last, in memory.
 
 use lru::LruCache;
-use std::{num::NonZeroUsize, sync::Arc};
+use std::num::NonZeroUsize;
 
-use crate::book::{BookId, BookText};
+use crate::book::{BookId, Text};
 
-/// Texts that are kept as they are.
-const WHOLE_MAX: usize = 4_096;
-/// Longer ones are not packed, in bytes; so memory is bounded in bytes, too. The texts of 60,638 real books have 170 bytes on average.
-const PACKED_BYTES_MAX: usize = 1_024;
+/// Bytes that the texts may take on average, so that memory is bounded in bytes, too. Those of real books take 170.
+const BYTES_EACH: usize = 1_024;
 
 /// What was read once is not read from the disk again, as long as there is room.
-///
-/// A text is some ten strings, which take several times as much memory as their letters. Packed, all texts of a large catalogue
-/// fit, and unpacking one takes a fraction of what reading it from a table takes.
 pub(super) struct Texts {
-    whole: LruCache<BookId, Arc<BookText>>,
-    packed: LruCache<BookId, Box<[u8]>>,
+    texts: LruCache<BookId, Text>,
+    bytes: usize,
+    bytes_max: usize,
 }
 
 impl Texts {
-    /// Keeps at most `packed_max` texts, and of these at most [`WHOLE_MAX`] as they are.
-    pub(super) fn new(packed_max: usize) -> Self {
-        let room = |most: usize| NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
-        Self { whole: LruCache::new(room(packed_max.min(WHOLE_MAX))), packed: LruCache::new(room(packed_max)) }
+    /// Keeps at most `max` texts, and at most [`BYTES_EACH`] times as many bytes of them.
+    pub(super) fn new(max: usize) -> Self {
+        let max = NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN);
+        Self { texts: LruCache::new(max), bytes: 0, bytes_max: max.get().saturating_mul(BYTES_EACH) }
     }
 
-    pub(super) fn get(&mut self, book: BookId) -> Option<Arc<BookText>> {
-        if let Some(text) = self.whole.get(&book) {
-            return Some(Arc::clone(text));
-        }
-        let text = Arc::new(unpack(self.packed.get(&book)?));
-        self.whole.put(book, Arc::clone(&text));
-        Some(text)
+    pub(super) fn get(&mut self, book: BookId) -> Option<Text> {
+        self.texts.get(&book).cloned()
     }
 
-    pub(super) fn put(&mut self, book: BookId, text: &Arc<BookText>) {
-        self.whole.put(book, Arc::clone(text));
-        let packed = pack(text);
-        if packed.len() <= PACKED_BYTES_MAX {
-            self.packed.put(book, packed.into());
+    pub(super) fn put(&mut self, book: BookId, text: Text) {
+        self.bytes += text.size();
+        self.bytes -= size(self.texts.push(book, text));
+        while self.bytes > self.bytes_max {
+            self.bytes -= size(self.texts.pop_lru());
         }
     }
 }
 
-fn pack(BookText { title, author, topic, isbn, year, subjects }: &BookText) -> Vec<u8> {
-    serde_json::to_vec(&(title, author, topic, isbn, year, subjects)).expect("strings are JSON")
-}
-
-fn unpack(packed: &[u8]) -> BookText {
-    let (title, author, topic, isbn, year, subjects) = serde_json::from_slice(packed).expect("it was packed here");
-    BookText { title, author, topic, isbn, year, subjects }
+/// Of what is no longer kept: the one used least recently, or the same book's text before.
+fn size(gone: Option<(BookId, Text)>) -> usize {
+    gone.map_or(0, |(_, text)| text.size())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::book::BookText;
 
-    fn text(title: &str) -> Arc<BookText> {
-        let subjects = vec!["\u{1F4DA} \"quoted\"".to_owned(), String::new()];
-        Arc::new(BookText { title: title.into(), topic: "t".into(), year: Some(-44), subjects, ..BookText::default() })
+    fn text(title: &str) -> Text {
+        BookText { title: title.into(), topic: "t".into(), ..BookText::default() }.into()
+    }
+
+    fn kept(texts: &mut Texts) -> [bool; 4] {
+        [1, 2, 3, 4].map(|book| texts.get(BookId(book)).is_some())
     }
 
     #[test]
-    fn a_text_is_the_same_whole_or_packed() {
-        let mut texts = Texts::new(WHOLE_MAX + 1);
-        texts.put(BookId(1), &text("One"));
+    fn the_texts_used_last_are_kept() {
+        let mut texts = Texts::new(2);
+        [1, 2].into_iter().for_each(|book| texts.put(BookId(book), text("One")));
         assert_eq!(texts.get(BookId(1)), Some(text("One")));
-        for other in 2..WHOLE_MAX as u64 + 2 {
-            texts.put(BookId(other), &text("Other"));
-        }
-        assert!(!texts.whole.contains(&BookId(1)), "it has been pushed out");
-        assert_eq!(texts.get(BookId(1)), Some(text("One")), "unpacked");
-        assert!(texts.whole.contains(&BookId(1)), "and at hand again");
+        texts.put(BookId(3), text("Two"));
+        assert_eq!(kept(&mut texts), [true, false, true, false]);
     }
 
     #[test]
     fn what_is_kept_is_bounded() {
         let mut texts = Texts::new(2);
-        (1..=3).for_each(|book| texts.put(BookId(book), &text("One")));
-        assert_eq!([1, 2, 3].map(|book| texts.get(BookId(book)).is_some()), [false, true, true]);
-        let long = text(&"x".repeat(PACKED_BYTES_MAX));
-        texts.put(BookId(4), &long);
-        assert!(!texts.packed.contains(&BookId(4)));
-        assert_eq!(texts.get(BookId(4)), Some(long), "while it is among the last");
+        for book in [1, 2, 3, 3] {
+            texts.put(BookId(book), text("One"));
+        }
+        assert_eq!((kept(&mut texts), texts.bytes), ([false, true, true, false], 2 * text("One").size()));
+        let long = text(&"x".repeat(2 * BYTES_EACH - 40));
+        texts.put(BookId(4), long.clone());
+        assert_eq!((kept(&mut texts), texts.bytes), ([false, false, true, true], long.size() + text("One").size()));
+        texts.put(BookId(3), long.clone());
+        assert_eq!((kept(&mut texts), texts.bytes), ([false, false, true, false], long.size()), "in bytes");
+        texts.put(BookId(2), text(&"x".repeat(2 * BYTES_EACH)));
+        assert_eq!((kept(&mut texts), texts.bytes), ([false; 4], 0), "one that is too long for all");
     }
 }

@@ -84,7 +84,7 @@ impl OrderPage {
 /// The title of each line's book, as far as the catalogue tells.
 async fn titles(shop: &Shop, lines: &[OrderLine]) -> Result<Vec<Option<String>>> {
     let books: Vec<BookId> = lines.iter().map(|line| line.book).collect();
-    let title = async |book| shop.catalog.info(book).await.ok().map(|book| book.text.title.clone());
+    let title = async |book| shop.catalog.info(book).await.ok().map(|book| book.text.title().to_owned());
     Ok(stream::iter(books).map(title).buffered(LOOKUPS).collect().await)
 }
 

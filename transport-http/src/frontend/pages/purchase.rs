@@ -157,7 +157,7 @@ impl Purchase {
     }
 
     fn title(&self) -> String {
-        self.book.as_ref().map_or_else(|| format!("book {}", self.id), |book| book.text.title.clone())
+        self.book.as_ref().map_or_else(|| format!("book {}", self.id), |book| book.text.title().to_owned())
     }
 
     /// Nothing to press for, unless it has been pressed already: then the same intent may be tried again.

@@ -1,0 +1,168 @@
+//! A book's text in one piece of memory.
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
+use std::{fmt, sync::Arc};
+
+use super::BookText;
+
+/// What a book says of itself, as it is kept and shown: a [`BookText`] that never changes, in one allocation that
+/// clones share.
+///
+/// A shop keeps the texts of all its books in memory. As the ten strings that it is otherwise, a text takes several
+/// times the memory of its letters, and is copied and dropped string by string. Each accessor passes over the fields
+/// before its own.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "BookText")]
+pub struct Text(
+    /// Each field behind its length: title, author, topic, the ISBN behind [`ISBN`] or nothing, the year's digits or
+    /// nothing, and all others are subjects. There is one way to write each, so equal texts are equal strings.
+    Arc<str>,
+);
+
+/// Before an ISBN, because an empty one is not the same as none.
+const ISBN: char = '=';
+
+impl Text {
+    /// Any strings, of any length; what a shop accepts is checked before it is listed.
+    pub(crate) fn new<'a>(
+        (title, author, topic): (&str, &str, &str),
+        isbn: Option<&str>,
+        year: Option<i32>,
+        subjects: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let mut fields = String::with_capacity(title.len() + author.len() + topic.len() + 128);
+        put(&mut fields, title);
+        put(&mut fields, author);
+        put(&mut fields, topic);
+        put(&mut fields, &isbn.map_or_else(String::new, |isbn| format!("{ISBN}{isbn}")));
+        put(&mut fields, &year.map_or_else(String::new, |year| year.to_string()));
+        subjects.for_each(|subject| put(&mut fields, subject));
+        Self(fields.into())
+    }
+
+    /// As in [`BookText::title`].
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.field(0)
+    }
+
+    /// As in [`BookText::author`].
+    #[must_use]
+    pub fn author(&self) -> &str {
+        self.field(1)
+    }
+
+    /// As in [`BookText::topic`].
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.field(2)
+    }
+
+    /// As in [`BookText::isbn`].
+    #[must_use]
+    pub fn isbn(&self) -> Option<&str> {
+        self.field(3).strip_prefix(ISBN)
+    }
+
+    /// As in [`BookText::year`].
+    #[must_use]
+    pub fn year(&self) -> Option<i32> {
+        self.field(4).parse().ok()
+    }
+
+    /// As in [`BookText::subjects`], one after the other.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        Fields(&self.0).skip(5)
+    }
+
+    /// Bytes that it takes in memory: its letters, and one or two more for each field.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn field(&self, n: usize) -> &str {
+        Fields(&self.0).nth(n).expect("a text has these fields")
+    }
+}
+
+/// Set in each digit of a length that another one follows. Digits have six bits, and the lowest comes first.
+const MORE: u8 = 1 << 6;
+
+/// Appends a field behind its length in bytes, of which each digit is one ASCII character.
+fn put(fields: &mut String, field: &str) {
+    let mut length = field.len();
+    let digit = |length: usize| length.to_le_bytes()[0] % MORE;
+    while length >= usize::from(MORE) {
+        fields.push(char::from(digit(length) | MORE));
+        length >>= 6;
+    }
+    fields.push(char::from(digit(length)));
+    fields.push_str(field);
+}
+
+/// The fields that [`put`] has appended.
+struct Fields<'a>(&'a str);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let last = self.0.bytes().position(|digit| digit < MORE)?;
+        let (length, rest) = self.0.split_at(last + 1);
+        let length = length.bytes().rfold(0, |length, digit| (length << 6) | usize::from(digit % MORE));
+        let (field, rest) = rest.split_at(length);
+        self.0 = rest;
+        Some(field)
+    }
+}
+
+impl From<&BookText> for Text {
+    fn from(BookText { title, author, topic, isbn, year, subjects }: &BookText) -> Self {
+        Self::new((title, author, topic), isbn.as_deref(), *year, subjects.iter().map(String::as_str))
+    }
+}
+
+impl From<BookText> for Text {
+    fn from(text: BookText) -> Self {
+        Self::from(&text)
+    }
+}
+
+impl From<&Text> for BookText {
+    fn from(text: &Text) -> Self {
+        Self {
+            title: text.title().into(),
+            author: text.author().into(),
+            topic: text.topic().into(),
+            isbn: text.isbn().map(Into::into),
+            year: text.year(),
+            subjects: text.subjects().map(Into::into).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        BookText::from(self).fmt(f)
+    }
+}
+
+/// As a [`BookText`].
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let subjects: Vec<&str> = self.subjects().collect();
+        let mut text = serializer.serialize_struct("BookText", 5 + usize::from(!subjects.is_empty()))?;
+        text.serialize_field("title", self.title())?;
+        text.serialize_field("author", self.author())?;
+        text.serialize_field("topic", self.topic())?;
+        text.serialize_field("isbn", &self.isbn())?;
+        text.serialize_field("year", &self.year())?;
+        if subjects.is_empty() {
+            text.skip_field("subjects")?;
+        } else {
+            text.serialize_field("subjects", &subjects)?;
+        }
+        text.end()
+    }
+}
