@@ -10,7 +10,7 @@ use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Rejection, Shared, Wants,
+    Answer, Rejection, Shared, Shop, Wants,
     extract::{InPath, TextInPath},
     pages, query,
 };
