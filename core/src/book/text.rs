@@ -14,11 +14,16 @@ use super::BookText;
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "BookText")]
 pub struct Text(
-    /// Each field behind its length: title, author, topic, the ISBN behind [`ISBN`] or nothing, the year's digits or
-    /// nothing, and all others are subjects. There is one way to write each, so equal texts are equal strings.
+    /// [`PLAIN`] or [`ESCAPED`], and then each field behind its length: title, author, topic, the ISBN behind [`ISBN`] or
+    /// nothing, the year's digits or nothing, and all others are subjects. There is one way to write each, so equal texts
+    /// are equal strings.
     Arc<str>,
 );
 
+/// As JSON, all its strings are what they are.
+const PLAIN: &str = "p";
+/// As JSON, something in them is escaped.
+const ESCAPED: &str = "e";
 /// Before an ISBN, because an empty one is not the same as none.
 const ISBN: char = '=';
 
@@ -31,12 +36,16 @@ impl Text {
         subjects: impl Iterator<Item = &'a str>,
     ) -> Self {
         let mut fields = String::with_capacity(title.len() + author.len() + topic.len() + 128);
+        fields.push_str(PLAIN);
         put(&mut fields, title);
         put(&mut fields, author);
         put(&mut fields, topic);
         put(&mut fields, &isbn.map_or_else(String::new, |isbn| format!("{ISBN}{isbn}")));
         put(&mut fields, &year.map_or_else(String::new, |year| year.to_string()));
         subjects.for_each(|subject| put(&mut fields, subject));
+        if !Fields(&fields[PLAIN.len()..]).all(is_plain) {
+            fields.replace_range(..PLAIN.len(), ESCAPED);
+        }
         Self(fields.into())
     }
 
@@ -72,18 +81,62 @@ impl Text {
 
     /// As in [`BookText::subjects`], one after the other.
     pub fn subjects(&self) -> impl Iterator<Item = &str> {
-        Fields(&self.0).skip(5)
+        self.fields().skip(5)
     }
 
-    /// Bytes that it takes in memory: its letters, and one or two more for each field.
+    /// Bytes that it takes in memory: its letters, one or two more for each field, and one for the whole.
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.len()
     }
 
     fn field(&self, n: usize) -> &str {
-        Fields(&self.0).nth(n).expect("a text has these fields")
+        self.fields().nth(n).expect("a text has these fields")
     }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields(&self.0[PLAIN.len()..])
+    }
+
+    /// Appends its fields as they stand in a book's JSON, without braces: the bytes that serde makes of them. A text in which
+    /// nothing is to be escaped, as in nearly all, is copied without looking at its letters.
+    pub fn write_json(&self, json: &mut Vec<u8>) {
+        let mut fields = self.fields();
+        for name in [r#""title":"#, r#","author":"#, r#","topic":"#] {
+            self.write_string(json, name, fields.next().unwrap_or_default());
+        }
+        match fields.next().unwrap_or_default().strip_prefix(ISBN) {
+            Some(isbn) => self.write_string(json, r#","isbn":"#, isbn),
+            None => json.extend_from_slice(br#","isbn":null"#),
+        }
+        json.extend_from_slice(br#","year":"#);
+        let year = fields.next().filter(|year| !year.is_empty());
+        json.extend_from_slice(year.unwrap_or("null").as_bytes());
+        let mut before = r#","subjects":["#;
+        for subject in fields {
+            self.write_string(json, before, subject);
+            before = ",";
+        }
+        if before == "," {
+            json.push(b']');
+        }
+    }
+
+    fn write_string(&self, json: &mut Vec<u8>, before: &str, string: &str) {
+        json.extend_from_slice(before.as_bytes());
+        if self.0.starts_with(PLAIN) {
+            json.push(b'"');
+            json.extend_from_slice(string.as_bytes());
+            json.push(b'"');
+        } else {
+            serde_json::to_writer(json, string).expect("a string is JSON, and a Vec takes all");
+        }
+    }
+}
+
+/// Whether a string is the same in JSON.
+fn is_plain(string: &str) -> bool {
+    string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 /// Set in each digit of a length that another one follows. Digits have six bits, and the lowest comes first.

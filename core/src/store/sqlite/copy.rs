@@ -92,8 +92,10 @@ fn append(connection: &mut Connection, ledger: LedgerId, entries: &[Entry]) -> R
     let of_orders = |entry: &&Entry| matches!(entry.kind, Kind::Sale | Kind::Return);
     let taken: Vec<Entry> = entries.iter().filter(of_orders).cloned().collect();
     rows::insert_entries(&transaction, &taken)?;
-    let update = "UPDATE meta SET ledger = ?1, applied = ?2";
-    transaction.execute(update, (ledger.as_bytes(), to_i64(last.0))).map_err(StoreError::from)?;
+    let mut update =
+        transaction.prepare_cached("UPDATE meta SET ledger = ?1, applied = ?2").map_err(StoreError::from)?;
+    update.execute((ledger.as_bytes(), to_i64(last.0))).map_err(StoreError::from)?;
+    drop(update);
     transaction.commit().map_err(StoreError::from)?;
     Ok(())
 }

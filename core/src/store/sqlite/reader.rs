@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params_from_iter,
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -31,7 +31,7 @@ use crate::{
 pub struct SqliteReader {
     id: LedgerId,
     pool: Pool,
-    texts: Mutex<Texts>,
+    texts: Texts,
     /// The topics as of the highest book id: books are only ever added.
     topics: Arc<Mutex<(i64, Vec<Topic>)>>,
 }
@@ -41,13 +41,9 @@ impl SqliteReader {
         Ok(Self {
             id,
             pool: Pool::open(path, options)?,
-            texts: Mutex::new(Texts::new(options.cached_texts)),
+            texts: Texts::new(options.cached_texts),
             topics: Arc::default(),
         })
-    }
-
-    fn texts(&self) -> MutexGuard<'_, Texts> {
-        self.texts.lock().expect("nobody panics with it")
     }
 }
 
@@ -62,13 +58,13 @@ impl LedgerReader for SqliteReader {
     }
 
     async fn text(&self, book: BookId) -> Result<Option<Text>> {
-        let kept = self.texts().get(book);
+        let kept = self.texts.get(book);
         if kept.is_some() {
             return Ok(kept);
         }
         let text = self.pool.read(move |connection| text(connection, book)).await?;
         if let Some(text) = &text {
-            self.texts().put(book, text.clone());
+            self.texts.put(book, text.clone());
         }
         Ok(text)
     }

@@ -94,7 +94,8 @@ pub(super) fn head(connection: &Connection) -> Result<Seq, StoreError> {
 }
 
 pub(super) fn applied(connection: &Connection) -> Result<Seq, StoreError> {
-    Ok(Seq(to_u64(connection.query_row("SELECT applied FROM meta", [], |row| row.get(0))?)))
+    let mut statement = connection.prepare_cached("SELECT applied FROM meta")?;
+    Ok(Seq(to_u64(statement.query_row([], |row| row.get(0))?)))
 }
 
 /// The entries under one key up to `head`: a sale and its return, or a keyed amend.

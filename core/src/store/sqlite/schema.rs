@@ -173,7 +173,8 @@ fn check(connection: &Connection, path: &Path, role: Role) -> Result<i64, StoreE
 }
 
 pub(super) fn ledger_id(connection: &Connection) -> Result<Option<LedgerId>, StoreError> {
-    let id: Option<[u8; 16]> = connection.query_row("SELECT ledger FROM meta", [], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached("SELECT ledger FROM meta")?;
+    let id: Option<[u8; 16]> = statement.query_row([], |row| row.get(0))?;
     Ok(id.map(Uuid::from_bytes))
 }
 

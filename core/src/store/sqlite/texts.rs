@@ -1,43 +1,48 @@
 //! The texts that were read last, in memory.
 
-use lru::LruCache;
-use std::num::NonZeroUsize;
+use foldhash::fast::FixedState;
+use quick_cache::{
+    OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 
 use crate::book::{BookId, Text};
 
-/// Bytes that the texts may take on average, so that memory is bounded in bytes, too. Those of real books take 170.
-const BYTES_EACH: usize = 1_024;
+/// The room of a text is at least so many bytes, which bounds them in number and in bytes at once. Those of real books take 170.
+const ROOM_MIN: usize = 1_024;
+/// Parts of the cache, each with a lock of its own.
+const SHARDS: usize = 16;
 
 /// What was read once is not read from the disk again, as long as there is room.
-pub(super) struct Texts {
-    texts: LruCache<BookId, Text>,
-    bytes: usize,
-    bytes_max: usize,
+pub(super) struct Texts(Cache<BookId, Text, Room, FixedState>);
+
+#[derive(Clone)]
+struct Room;
+
+impl Weighter<BookId, Text> for Room {
+    fn weight(&self, _: &BookId, text: &Text) -> u64 {
+        text.size().max(ROOM_MIN) as u64
+    }
 }
 
 impl Texts {
-    /// Keeps at most `max` texts, and at most [`BYTES_EACH`] times as many bytes of them.
+    /// Keeps at most some `max` texts, and [`ROOM_MIN`] times as many bytes of them.
     pub(super) fn new(max: usize) -> Self {
-        let max = NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN);
-        Self { texts: LruCache::new(max), bytes: 0, bytes_max: max.get().saturating_mul(BYTES_EACH) }
+        let room = (max.max(1) as u64).saturating_mul(ROOM_MIN as u64);
+        let mut options = OptionsBuilder::new();
+        let options = options.shards(SHARDS).estimated_items_capacity(max).weight_capacity(room).build();
+        let options = options.expect("both capacities are given");
+        // The shop itself numbers its books, so nobody can choose numbers that collide.
+        Self(Cache::with_options(options, Room, FixedState::default(), DefaultLifecycle::default()))
     }
 
-    pub(super) fn get(&mut self, book: BookId) -> Option<Text> {
-        self.texts.get(&book).cloned()
+    pub(super) fn get(&self, book: BookId) -> Option<Text> {
+        self.0.get(&book)
     }
 
-    pub(super) fn put(&mut self, book: BookId, text: Text) {
-        self.bytes += text.size();
-        self.bytes -= size(self.texts.push(book, text));
-        while self.bytes > self.bytes_max {
-            self.bytes -= size(self.texts.pop_lru());
-        }
+    pub(super) fn put(&self, book: BookId, text: Text) {
+        self.0.insert(book, text);
     }
-}
-
-/// Of what is no longer kept: the one used least recently, or the same book's text before.
-fn size(gone: Option<(BookId, Text)>) -> usize {
-    gone.map_or(0, |(_, text)| text.size())
 }
 
 #[cfg(test)]
@@ -49,32 +54,35 @@ mod tests {
         BookText { title: title.into(), topic: "t".into(), ..BookText::default() }.into()
     }
 
-    fn kept(texts: &mut Texts) -> [bool; 4] {
-        [1, 2, 3, 4].map(|book| texts.get(BookId(book)).is_some())
+    #[test]
+    fn a_text_is_kept_until_there_are_too_many() {
+        let texts = Texts::new(20);
+        assert_eq!(texts.get(BookId(1)), None);
+        (1..=20).for_each(|book| texts.put(BookId(book), text(&format!("Book {book}"))));
+        assert!((1..=20).all(|book| texts.get(BookId(book)) == Some(text(&format!("Book {book}")))));
+        (21..=100).for_each(|book| texts.put(BookId(book), text("Another")));
+        assert_eq!((1..=100).filter(|book| texts.get(BookId(*book)).is_some()).count(), 20);
+        texts.put(BookId(100), text("Anew"));
+        assert_eq!(texts.get(BookId(100)), Some(text("Anew")));
     }
 
     #[test]
-    fn the_texts_used_last_are_kept() {
-        let mut texts = Texts::new(2);
-        [1, 2].into_iter().for_each(|book| texts.put(BookId(book), text("One")));
-        assert_eq!(texts.get(BookId(1)), Some(text("One")));
-        texts.put(BookId(3), text("Two"));
-        assert_eq!(kept(&mut texts), [true, false, true, false]);
+    fn long_texts_take_the_room_of_many() {
+        let texts = Texts::new(20);
+        (1..=20).for_each(|book| texts.put(BookId(book), text("Short")));
+        let long = text(&"x".repeat(10 * ROOM_MIN));
+        texts.put(BookId(21), long.clone());
+        assert_eq!(texts.get(BookId(21)), Some(long));
+        assert_eq!((1..=20).filter(|book| texts.get(BookId(*book)).is_some()).count(), 9);
+        texts.put(BookId(22), text(&"x".repeat(20 * ROOM_MIN)));
+        assert_eq!(texts.get(BookId(22)), None, "one that is too long for all");
+        assert!(texts.0.weight() <= 20 * ROOM_MIN as u64);
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
-        let mut texts = Texts::new(2);
-        for book in [1, 2, 3, 3] {
-            texts.put(BookId(book), text("One"));
-        }
-        assert_eq!((kept(&mut texts), texts.bytes), ([false, true, true, false], 2 * text("One").size()));
-        let long = text(&"x".repeat(2 * BYTES_EACH - 40));
-        texts.put(BookId(4), long.clone());
-        assert_eq!((kept(&mut texts), texts.bytes), ([false, false, true, true], long.size() + text("One").size()));
-        texts.put(BookId(3), long.clone());
-        assert_eq!((kept(&mut texts), texts.bytes), ([false, false, true, false], long.size()), "in bytes");
-        texts.put(BookId(2), text(&"x".repeat(2 * BYTES_EACH)));
-        assert_eq!((kept(&mut texts), texts.bytes), ([false; 4], 0), "one that is too long for all");
+    fn all_texts_of_a_large_shop_fit() {
+        let texts = Texts::new(65_536);
+        (1..=60_638).for_each(|book| texts.put(BookId(book), text("Book")));
+        assert!((1..=60_638).all(|book| texts.get(BookId(book)).is_some()));
     }
 }
