@@ -9,11 +9,12 @@ use bookstore_transport_http::{
     server::{Health, ServerLimits, health_routes},
 };
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::{Notify, Semaphore},
 };
@@ -114,9 +115,20 @@ async fn the_deadline_says_what_it_knows() {
     assert_eq!((&told["code"], &told["executed"]), (&"deadline-expired".into(), &"no".into()), "half a body");
 }
 
+/// With the connections on tasks of the test's runtime, and on threads of their own.
+fn both(limits: &ServerLimits) -> [ServerLimits; 2] {
+    [0, 2].map(|worker_threads| ServerLimits { worker_threads, ..limits.clone() })
+}
+
 #[tokio::test]
 async fn a_panic_is_one_request_s_misfortune() {
-    let server = serve(Gate::new().router(), ServerLimits::default()).await;
+    for limits in both(&ServerLimits::default()) {
+        a_panic_is_one_request_s(limits).await;
+    }
+}
+
+async fn a_panic_is_one_request_s(limits: ServerLimits) {
+    let server = serve(Gate::new().router(), limits).await;
     let told = problem(&raw(server.addr, post("/panic", "{}").as_bytes()).await);
     assert_eq!((&told["status"], &told["executed"]), (&500.into(), &"unknown".into()));
     assert!(!told.to_string().contains("purpose"), "{told} shows the panic");
@@ -135,7 +147,12 @@ async fn a_peer_that_never_reads_loses_its_place() {
         header_timeout: PATIENCE,
         ..ServerLimits::default()
     };
-    let server = serve(health_routes(health), limits).await;
+    for limits in both(&limits) {
+        a_deaf_peer_loses_its_place(serve(health_routes(health.clone()), limits).await).await;
+    }
+}
+
+async fn a_deaf_peer_loses_its_place(server: Running) {
     let mut deaf = TcpStream::connect(server.addr).await.unwrap();
     deaf.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     deaf.readable().await.unwrap();
@@ -153,8 +170,14 @@ async fn get_or_nothing(addr: std::net::SocketAddr) -> String {
 
 #[tokio::test]
 async fn draining_ends_what_is_in_flight_and_takes_nothing_new() {
+    for limits in both(&ServerLimits::default()) {
+        draining_ends_what_is_in_flight(limits).await;
+    }
+}
+
+async fn draining_ends_what_is_in_flight(limits: ServerLimits) {
     let gate = Gate::new();
-    let mut server = serve(gate.router(), ServerLimits::default()).await;
+    let mut server = serve(gate.router(), limits).await;
     let addr = server.addr;
     let mut idle = TcpStream::connect(addr).await.unwrap();
     idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -172,8 +195,14 @@ async fn draining_ends_what_is_in_flight_and_takes_nothing_new() {
 
 #[tokio::test]
 async fn draining_takes_a_limited_time() {
+    for limits in both(&ServerLimits { drain_timeout: SHORT, ..ServerLimits::default() }) {
+        draining_ends_in_time(limits).await;
+    }
+}
+
+async fn draining_ends_in_time(limits: ServerLimits) {
     let gate = Gate::new();
-    let mut server = serve(gate.router(), ServerLimits { drain_timeout: SHORT, ..ServerLimits::default() }).await;
+    let mut server = serve(gate.router(), limits).await;
     let addr = server.addr;
     let stuck = tokio::spawn(async move { get(addr, "/gate").await });
     gate.begun.notified().await;
@@ -200,4 +229,40 @@ async fn a_long_poll_does_not_hold_up_the_end() {
     assert_eq!(poll.await.unwrap().unwrap().entries, []);
     server.ended().await;
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_closes_its_connections() {
+    for limits in both(&ServerLimits::default()) {
+        let gate = Gate::new();
+        let server = serve(gate.router(), limits).await;
+        let addr = server.addr;
+        let stuck = tokio::spawn(async move { get(addr, "/gate").await });
+        gate.begun.notified().await;
+        server.drop_it().await;
+        assert_eq!(tokio::time::timeout(PATIENCE, stuck).await.expect("it is closed").unwrap(), "");
+    }
+}
+
+#[tokio::test]
+async fn connections_are_spread_over_the_threads_and_stay_there() {
+    let thread = || async { std::thread::current().name().unwrap_or_default().to_owned() };
+    let router = Router::new().route("/thread", routing::get(thread));
+    let server = serve(router, ServerLimits { worker_threads: 2, ..ServerLimits::default() }).await;
+    let mut served_by = BTreeMap::<String, usize>::new();
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        let mut names = Vec::new();
+        for _ in 0..3 {
+            stream.write_all(b"GET /thread HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let mut answer = [0; 1024];
+            let length = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("an answer").unwrap();
+            names.push(String::from_utf8_lossy(&answer[..length]).lines().last().unwrap_or_default().to_owned());
+        }
+        assert!(names.iter().all(|name| name == &names[0]), "{names:?}");
+        *served_by.entry(names.swap_remove(0)).or_default() += 1;
+        open.push(stream);
+    }
+    assert_eq!(served_by.into_iter().collect::<Vec<_>>(), [("http-0".to_owned(), 3), ("http-1".to_owned(), 3)]);
 }

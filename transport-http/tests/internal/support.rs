@@ -58,6 +58,12 @@ impl Running {
         let _ = self.stop.take().expect("stopped once").send(());
     }
 
+    /// Drops the server as it runs.
+    pub(crate) async fn drop_it(self) {
+        self.served.abort();
+        let _ = self.served.await;
+    }
+
     /// Waits until it has.
     pub(crate) async fn ended(self) {
         timeout(PATIENCE, self.served).await.expect("the server ends").unwrap();
