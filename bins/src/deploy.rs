@@ -269,7 +269,7 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let catalog: Arc<dyn CatalogService> =
         Arc::new(RemoteCatalog::new(client(&config.catalog, config.server_token.clone(), ClientOptions::inner())?));
-    let copy = copy(config.store).await?;
+    let copy = copy(config.store, config.ack).await?;
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
     let (ready, task) = ready_once_caught_up(follower.caught_up());
@@ -366,11 +366,17 @@ async fn ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> {
     Ok(Arc::new(blocking(open).await?))
 }
 
-async fn copy(store: StoreUrl) -> Result<Arc<dyn OrderCopy>, StoreError> {
+async fn copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn OrderCopy>, StoreError> {
     match store {
         StoreUrl::Sqlite(path) => {
-            let copy = blocking(move || SqliteCopy::open(&path, SqliteOptions::default())).await?;
-            Ok(Arc::new(copy))
+            let open = move || {
+                let copy = SqliteCopy::open(&path, SqliteOptions::default())?;
+                match ack {
+                    Ack::Ledger => copy.without_sync(),
+                    Ack::Copied { .. } => Ok(copy),
+                }
+            };
+            Ok(Arc::new(blocking(open).await?))
         }
         StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),
     }

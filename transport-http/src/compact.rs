@@ -12,6 +12,7 @@ use bookstore_core::{
     ledger::{Change, Kind, LedgerId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use smallvec::SmallVec;
 
 /// The media type of these bodies.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.bookstore.1+postcard");
@@ -41,10 +42,13 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> postcard::Result<T> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Call {
     /// Sell all lines or none.
-    Sell(OrderId, Vec<(BookId, u32, Option<Cents>)>),
+    Sell(OrderId, Wanted),
     /// Take a sale back.
     TakeBack(OrderId),
 }
+
+/// Nearly all purchases are of one book.
+pub(crate) type Wanted = SmallVec<[(BookId, u32, Option<Cents>); 1]>;
 
 impl Call {
     /// A purchase.
@@ -56,7 +60,7 @@ impl Call {
     ///
     /// # Errors
     /// As [`Lines::new`].
-    pub(crate) fn lines(lines: Vec<(BookId, u32, Option<Cents>)>) -> Result<Lines> {
+    pub(crate) fn lines(lines: Wanted) -> Result<Lines> {
         Lines::new(lines.into_iter().map(|(book, quantity, price_cents)| Line { book, quantity, price_cents }))
     }
 }
@@ -74,7 +78,7 @@ pub(crate) enum Answer {
 pub(crate) struct Sold {
     id: OrderId,
     cancelled: bool,
-    lines: Vec<(BookId, u32, Cents)>,
+    lines: SmallVec<[(BookId, u32, Cents); 1]>,
     total_cents: Cents,
     placed_at_ms: i64,
     seq: Seq,
@@ -138,7 +142,7 @@ struct PageEntry {
     at_ms: i64,
     kind: Kind,
     key: Option<OrderId>,
-    changes: Vec<(BookId, i64, Cents, u32)>,
+    changes: SmallVec<[(BookId, i64, Cents, u32); 1]>,
 }
 
 impl From<Entries> for Page {
@@ -188,7 +192,7 @@ mod tests {
         let line = (any::<u64>().prop_map(BookId), 1..=Lines::QUANTITY_MAX, option::of(cents()));
         let id = || any::<u128>().prop_map(|id| OrderId(Uuid::from_u128(id)));
         prop_oneof![
-            (id(), vec(line, 1..4)).prop_map(|(order, lines)| Call::Sell(order, lines)),
+            (id(), vec(line, 1..4)).prop_map(|(order, lines)| Call::Sell(order, lines.into())),
             id().prop_map(Call::TakeBack),
         ]
     }

@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use bookstore_core::{
     Entry, Error, LedgerId, Order, OrderId, Result, Seq,
     ledger::Kind,
+    orders::Ack,
     store::{OrderCopy, sqlite::SqliteCopy},
 };
+use rand::RngExt as _;
 use std::{
     sync::{
         Arc,
@@ -21,6 +23,9 @@ use super::{
     world::{Host, Shared},
 };
 
+/// How many of the appends that do not wait for the disk are followed by a checkpoint.
+const CHECKPOINTS: f64 = 0.05;
+
 /// The copy, with time to be crashed in.
 pub(crate) struct SimCopy {
     copy: SqliteCopy,
@@ -34,6 +39,20 @@ impl SimCopy {
     pub(crate) fn new(copy: SqliteCopy, host: Host, world: &Shared) -> Self {
         let disk = Arc::clone(world.disk(host));
         Self { copy, disk, host, world: world.clone(), failed: AtomicBool::new(false) }
+    }
+
+    /// What is on the disk after an append: all, if orders are acknowledged by it; otherwise what SQLite moves into the database
+    /// now and then, here long before it would do so by itself.
+    fn flush(&self) {
+        match self.world.plan.ack {
+            Ack::Copied { .. } => self.disk.mark_durable(),
+            Ack::Ledger => {
+                if self.disk.draw(|rng| rng.random_bool(CHECKPOINTS)) {
+                    self.disk.checkpoint();
+                }
+                assert!(self.disk.log_pages() < 1000, "SQLite has moved the log without the disk's knowing");
+            }
+        }
     }
 
     async fn stay(&self, stage: Stage, lasts: Duration) {
@@ -68,7 +87,7 @@ impl OrderCopy for SimCopy {
         }
         let last = entries.last().map(|entry| entry.seq).unwrap_or_default();
         self.copy.append(ledger, entries).await?;
-        self.disk.mark_durable();
+        self.flush();
         self.world.note(format_args!("{}: copied up to {last}", self.host));
         self.stay(Stage::After, after).await;
         if fault.is_some() {

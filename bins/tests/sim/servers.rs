@@ -5,6 +5,7 @@ use bookstore_core::{
     Timestamp,
     decide::{Batch, Command},
     follow::Follower,
+    orders::Ack,
     store::{
         LedgerStore, OrderCopy, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},
@@ -179,6 +180,10 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     start.takes_time().await;
     let path = world.disk(host).path();
     let copy = SqliteCopy::open(&path, SQLITE).map_err(|error| error.to_string())?;
+    let copy = match world.plan.ack {
+        Ack::Ledger => copy.without_sync().map_err(|error| error.to_string())?,
+        Ack::Copied { .. } => copy,
+    };
     world.disk(host).mark_durable();
     start.takes_time().await;
     let remote = start.faulty(Arc::new(RemoteCatalog::new(start.client(&[Host::Catalog], true))));

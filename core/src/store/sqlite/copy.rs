@@ -35,12 +35,24 @@ impl SqliteCopy {
     ///
     /// # Errors
     /// Another process writes to it, it is not a copy of ours, it is damaged, newer, or cannot be written.
+    ///
+    /// Every append waits for the disk, unless [`Self::without_sync`] is used.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
         let connection = schema::open(path, schema::Role::Copy, Uuid::nil())?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let readers = Pool::open(path, options)?;
         Ok(Self { writer: Arc::new(Mutex::new(connection)), readers, execution: options.execution, _lock: lock })
+    }
+
+    /// Appends without waiting for the disk: a power cut may take the newest entries back, never others, and the copy then
+    /// takes them from the ledger again. MUST NOT be used where an order is acknowledged because it is in the copy.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn without_sync(self) -> Result<Self, StoreError> {
+        self.writer.lock().expect("nobody panics with it").pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(self)
     }
 }
 
@@ -52,7 +64,7 @@ impl OrderCopy for SqliteCopy {
 
     async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()> {
         let writer = Arc::clone(&self.writer);
-        let work = move || append(&mut writer.lock().expect("nobody panics with it"), ledger, &entries);
+        let work = move || append(&mut writer.lock().expect("nobody panics with it"), ledger, entries);
         match self.execution {
             Execution::Task => work(),
             Execution::Threads => {
@@ -71,10 +83,10 @@ impl OrderCopy for SqliteCopy {
     }
 }
 
-/// All that a copy holds is durable: it is committed with `synchronous=FULL`.
+/// All that a copy holds is durable in the ledger.
 const EVERYTHING: Seq = Seq(i64::MAX as u64);
 
-fn append(connection: &mut Connection, ledger: LedgerId, entries: &[Entry]) -> Result<()> {
+fn append(connection: &mut Connection, ledger: LedgerId, mut entries: Vec<Entry>) -> Result<()> {
     let transaction = connection.transaction().map_err(StoreError::from)?;
     if let Some(followed) = schema::ledger_id(&transaction)?
         && followed != ledger
@@ -82,16 +94,15 @@ fn append(connection: &mut Connection, ledger: LedgerId, entries: &[Entry]) -> R
         return Err(Error::unavailable("this copy follows another ledger; give this order server a new store"));
     }
     let mut last = rows::applied(&transaction)?;
-    for entry in entries {
+    for entry in &entries {
         if entry.seq != last.next() {
             let message = format!("entry {} does not follow on this copy's {last}", entry.seq);
             return Err(Error::unavailable(message));
         }
         last = entry.seq;
     }
-    let of_orders = |entry: &&Entry| matches!(entry.kind, Kind::Sale | Kind::Return);
-    let taken: Vec<Entry> = entries.iter().filter(of_orders).cloned().collect();
-    rows::insert_entries(&transaction, &taken)?;
+    entries.retain(|entry| matches!(entry.kind, Kind::Sale | Kind::Return));
+    rows::insert_entries(&transaction, &entries)?;
     let mut update =
         transaction.prepare_cached("UPDATE meta SET ledger = ?1, applied = ?2").map_err(StoreError::from)?;
     update.execute((ledger.as_bytes(), to_i64(last.0))).map_err(StoreError::from)?;
