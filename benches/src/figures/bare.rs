@@ -6,7 +6,10 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming, server::conn:
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, fs, path::Path, sync::Arc};
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Handle},
+};
 use uuid::Uuid;
 
 use super::context::Outcome;
@@ -29,21 +32,41 @@ struct Purchase {
     quantity: u32,
 }
 
-/// Serves until killed; says on the first line where.
-pub(crate) fn serve(answers: &Path) -> Outcome<()> {
+/// Serves until killed; says on the first line where. On one runtime over all processors, as tokio starts it by itself, or with a
+/// thread and a runtime for each of them, as the shop does.
+pub(crate) fn serve(answers: &Path, threads: bool) -> Outcome<()> {
     let answers: Answers = serde_json::from_slice(&fs::read(answers)?)?;
     let answers = Arc::new(Parsed { purchase: parsed(&answers.purchase)?, info: parsed(&answers.info)? });
-    tokio::runtime::Runtime::new()?.block_on(async {
+    let runtimes = if threads { on_threads()? } else { Vec::new() };
+    let main = tokio::runtime::Runtime::new()?;
+    main.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("bare listening on http://{}", listener.local_addr()?);
-        loop {
+        for nth in 0.. {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let answers = Arc::clone(&answers);
-            let service = service_fn(move |request| answer(request, Arc::clone(&answers)));
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            let (stream, answers) = (stream.into_std()?, Arc::clone(&answers));
+            let runtime = runtimes.get(nth % runtimes.len().max(1)).unwrap_or(main.handle());
+            runtime.spawn(async move {
+                let service = service_fn(move |request| answer(request, Arc::clone(&answers)));
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                }
+            });
         }
+        Ok(())
     })
+}
+
+/// A runtime on a thread of its own for each processor.
+fn on_threads() -> Outcome<Vec<Handle>> {
+    let start = |_| {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        Ok(handle)
+    };
+    (0..std::thread::available_parallelism()?.get()).map(start).collect()
 }
 
 async fn answer(request: Request<Incoming>, answers: Arc<Parsed>) -> Result<Response<Full<Bytes>>, Infallible> {

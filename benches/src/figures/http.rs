@@ -27,7 +27,9 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     let store = folder.path().join("shop.db");
     context.catalogue(&store)?;
     let shop = Server::monolith(context, &store)?;
-    let bare = bare(&shop, &folder.path().join("answers.json"))?;
+    let answers = folder.path().join("answers.json");
+    record(&shop, &answers)?;
+    let bares = [bare(&answers, false)?, bare(&answers, true)?];
     let books = context.books().len() as u64;
     let cells = [
         ("durable purchases, one hot book", Ask::PurchaseHot, 0.7),
@@ -40,6 +42,7 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
         "shop/s",
         "bare hyper/s",
         "share",
+        "bare hyper on threads/s",
         "p50",
         "p99",
         "shop's processor time a request",
@@ -48,13 +51,15 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     let mut table = Table::new("One server over HTTP", &head);
     for (what, ask, bound) in cells {
         eprintln!("  {what}");
-        let cell = compare(context, &shop, &bare, &ask)?;
+        let cell = compare(context, &shop, &bares, &ask)?;
         let share = cell.shop.per(&cell.bare);
         let [p50, p99] = [&cell.p50_us, &cell.p99_us].map(|latency| shown_us(latency.median()));
         let [own, bares] = [&cell.shop_cpu_us, &cell.bare_cpu_us].map(|time| format!("{:.1} µs", time.median()));
-        table.row([what.into(), cell.shop.shown(), cell.bare.shown(), share.shown(), p50, p99, own, bares]);
+        let rates = [cell.shop.shown(), cell.bare.shown(), share.shown(), cell.bare_on_threads.shown()];
+        table.row([what.into()].into_iter().chain(rates).chain([p50, p99, own, bares]));
         section.keep(format!("{what}: shop/s"), &cell.shop);
         section.keep(format!("{what}: bare hyper/s"), &cell.bare);
+        section.keep(format!("{what}: bare hyper on threads/s"), &cell.bare_on_threads);
         section.target(format!("{what}: share of bare hyper"), Bound::AtLeast(bound), &share);
     }
     section.tables.push(table);
@@ -75,8 +80,8 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     Ok(section)
 }
 
-/// The bare server with the shop's own answers.
-fn bare(shop: &Server, file: &Path) -> Outcome<Server> {
+/// Keeps the shop's own answers, for the bare server to give.
+fn record(shop: &Server, file: &Path) -> Outcome<()> {
     let head = "HTTP/1.1\r\nhost: shop\r\naccept: application/json\r\nconnection: close\r\n";
     let purchase = format!(
         "POST /purchase/1 {head}content-type: application/json\r\nidempotency-key: {}\r\ncontent-length: 14\r\n\r\n\
@@ -87,9 +92,12 @@ fn bare(shop: &Server, file: &Path) -> Outcome<Server> {
         purchase: raw(shop.address, &purchase)?,
         info: raw(shop.address, &format!("GET /info/1 {head}\r\n"))?,
     };
-    fs::write(file, serde_json::to_string(&answers)?)?;
+    Ok(fs::write(file, serde_json::to_string(&answers)?)?)
+}
+
+fn bare(answers: &Path, threads: bool) -> Outcome<Server> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--bare").arg(file);
+    command.arg("--bare").arg(answers).args(threads.then_some("--threads"));
     Server::start(command)
 }
 
@@ -98,15 +106,16 @@ fn bare(shop: &Server, file: &Path) -> Outcome<Server> {
 struct Cell {
     shop: Samples,
     bare: Samples,
+    bare_on_threads: Samples,
     p50_us: Samples,
     p99_us: Samples,
     shop_cpu_us: Samples,
     bare_cpu_us: Samples,
 }
 
-fn compare(context: &Context, shop: &Server, bare: &Server, ask: &Ask) -> Outcome<Cell> {
+fn compare(context: &Context, shop: &Server, [bare, on_threads]: &[Server; 2], ask: &Ask) -> Outcome<Cell> {
     let connect = |server: &Server| Crowd::connect(server.address, CONNECTIONS, THREADS, ask.clone());
-    let (mut at_bare, mut at_shop) = (connect(bare)?, connect(shop)?);
+    let (mut at_bare, mut at_shop, mut at_threads) = (connect(bare)?, connect(shop)?, connect(on_threads)?);
     let mut cell = Cell::default();
     let run = |crowd: &mut Crowd, server: &Server| -> Outcome<_> {
         // Warmed up apart, so that processor time and requests are of the same stretch.
@@ -125,6 +134,7 @@ fn compare(context: &Context, shop: &Server, bare: &Server, ask: &Ask) -> Outcom
         cell.shop_cpu_us.push(cpu_us);
         cell.p50_us.push(tally.served_latency.p50_us as f64);
         cell.p99_us.push(tally.served_latency.p99_us as f64);
+        cell.bare_on_threads.push(run(&mut at_threads, on_threads)?.0.rate());
     }
     Ok(cell)
 }

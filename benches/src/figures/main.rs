@@ -49,6 +49,9 @@ struct Args {
     /// Be the bare server that answers from this file (started by the benchmarks themselves)
     #[arg(long, value_name = "FILE", hide = true)]
     bare: Option<PathBuf>,
+    /// With a thread and a runtime for each processor
+    #[arg(long, requires = "bare", hide = true)]
+    threads: bool,
     /// Be the load generator of this JSON (started by the benchmarks themselves)
     #[arg(long, value_name = "JSON", hide = true)]
     drive: Option<String>,
@@ -99,7 +102,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Outcome<()> {
     if let Some(answers) = &args.bare {
-        return bare::serve(answers);
+        return bare::serve(answers, args.threads);
     }
     if let Some(drive) = &args.drive {
         return drive::run(drive);
