@@ -69,7 +69,7 @@ impl Workers {
 
 /// A thread that serves connections.
 struct Worker {
-    /// Dropped, it ends the thread, and with it what is left there.
+    /// Dropped, it ends the thread, and with it what is left there. No more wait in it than there are places for connections.
     arriving: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
     /// One more of it is with each connection.
     open: mpsc::Sender<Infallible>,
