@@ -41,7 +41,7 @@ impl Workers {
     /// Waits for a connection to end that needs to be cleared away.
     pub(crate) async fn clear(&mut self) {
         if self.here.join_next().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

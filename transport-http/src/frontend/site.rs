@@ -64,7 +64,8 @@ impl Service<Request> for Site {
 }
 
 struct Dispatch {
-    /// Counted for each connection apart: the count in the middle would travel between the processors with every request.
+    /// Counted for each connection apart: one count would travel between the processors with every request.
+    #[expect(clippy::redundant_allocation, reason = "the outer one is that count")]
     shop: Arc<Arc<Shop>>,
     router: Router,
 }
