@@ -26,7 +26,7 @@ impl Listener for Accepting {
 
     async fn accept(&mut self) -> (Tcp, SocketAddr) {
         loop {
-            // Of the two, this one waits and tries again when there are too many open files.
+            // axum's `accept`, not tokio's: it waits and tries again when there are too many open files.
             let (stream, peer) = Listener::accept(&mut self.0).await;
             // Slower, not wrong, without it.
             let _ = stream.set_nodelay(true);

@@ -2,8 +2,8 @@
 //!
 //! SQLite runs inline, so at every simulated moment a store is two files: the database and its write-ahead log. What is
 //! durable of the log is where it ended at the last flush that was reported complete (ours for the ledger, SQLite's own
-//! at the commits of a copy that acknowledges orders, at a checkpoint and when a file is opened). A *kill* keeps both files as they are. A *power
-//! cut* keeps the database and the durable part of the log; of the rest, sector by sector of 512 bytes, some is as
+//! at the commits of a copy that acknowledges orders, at a checkpoint and when a file is opened). A *kill* keeps both
+//! files as they are. A *power cut* keeps the database and the durable part of the log; of the rest, sector by sector of 512 bytes, some is as
 //! written, some is zeros, some is noise, and the end may be missing. The shared-memory index is lost either way. Every
 //! incarnation works on a copy of the files made at the moment of the crash, so that what a dying process still does to
 //! its own files (SQLite empties the log when its last connection closes) is never seen.

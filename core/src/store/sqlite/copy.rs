@@ -31,12 +31,10 @@ pub struct SqliteCopy {
 }
 
 impl SqliteCopy {
-    /// Opens the copy in the file `path`, or makes it.
+    /// Opens the copy in the file `path`, or makes it. Every append waits for the disk, unless [`Self::without_sync`] is used.
     ///
     /// # Errors
     /// Another process writes to it, it is not a copy of ours, it is damaged, newer, or cannot be written.
-    ///
-    /// Every append waits for the disk, unless [`Self::without_sync`] is used.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
         let connection = schema::open(path, schema::Role::Copy, Uuid::nil())?;
