@@ -31,6 +31,7 @@ use tower::{Service, layer::layer_fn};
 use crate::{
     alarm::Alarm,
     health::OPERATIONAL,
+    linger,
     server::ServerLimits,
     wire::{self, Refused},
 };
@@ -100,11 +101,11 @@ impl Connection {
         let progress = Arc::new(Progress::new(self));
         let measured = Measured::start(&progress, request.method());
         let safe = request.method().is_safe();
-        let work = self.guard.admit(&request, self.spare, &progress).map(|place| {
-            let request = attach(&progress, request);
-            // A router is always ready.
-            (place, catch_panic(AssertUnwindSafe(|| service.call(request))))
-        });
+        let admitted = self.guard.admit(&request, self.spare, &progress);
+        // Also what is refused: its body is thrown away.
+        let request = attach(&progress, request);
+        // A router is always ready.
+        let work = admitted.map(|place| (place, catch_panic(AssertUnwindSafe(|| service.call(request)))));
         async move {
             let response = match work {
                 Ok((_place, Ok(work))) => answer(&progress, work, safe).await,
@@ -212,7 +213,8 @@ where
         progress.body_complete.store(true, Ordering::Release);
         request.map(|_| Body::empty())
     } else {
-        request.map(|body| Body::new(Watched { body, progress: Arc::clone(progress) }))
+        let waits = linger::waits(request.headers());
+        request.map(|body| Body::new(Watched { body: Some(body), waits, progress: Arc::clone(progress) }))
     };
     if long {
         progress.guard().body_limit.apply(&mut request);
@@ -273,30 +275,43 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
     }
 }
 
-/// A body that tells when all of it has come.
-struct Watched<B> {
-    body: B,
+/// A body that tells when all of it has come, and whose rest is discarded if it is dropped before.
+struct Watched<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> {
+    /// `None` only once it is dropped.
+    body: Option<B>,
+    /// The client waits to be asked for it.
+    waits: bool,
     progress: Arc<Progress>,
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Watched<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> Drop for Watched<B> {
+    fn drop(&mut self) {
+        if let Some(rest) = self.body.take().filter(|body| !self.waits && !body.is_end_stream()) {
+            linger::discard(rest);
+        }
+    }
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> HttpBody for Watched<B> {
     type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+        self.waits = false;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
             self.progress.body_complete.store(true, Ordering::Release);
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod frontend;
 mod guard;
 mod health;
 pub mod internal;
+mod linger;
 pub mod orders;
 mod retry;
 pub mod server;

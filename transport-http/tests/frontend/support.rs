@@ -128,7 +128,9 @@ where
     let shutdown = async { drop(stopped.await) };
     // On the test's own thread: a client that is still sending a body that was refused by its length may find the connection
     // closed before it has read why.
-    let served = tokio::spawn(server::serve(server::tcp(listener), interface, frontend::limits(), shutdown));
+    // As deployments are served: on threads of their own.
+    let limits = server::ServerLimits { worker_threads: 2, ..frontend::limits() };
+    let served = tokio::spawn(server::serve(server::tcp(listener), interface, limits, shutdown));
     let http = Client::builder(TokioExecutor::new()).build_http();
     Running { addr, catalog, shaky, http, stop: Some(stop), served }
 }

@@ -79,6 +79,51 @@ async fn oversized_requests_are_refused_before_any_work() {
     assert_eq!(status(&raw(server.addr, post("/v1/calls", &batch).as_bytes()).await), 200, "batches may be longer");
 }
 
+/// Megabytes, more than the sockets hold, to a server that answers before it has read any.
+#[tokio::test]
+async fn who_is_refused_while_still_sending_reads_the_refusal_and_may_go_on() {
+    const LONG: usize = 16 << 20;
+    let server = catalog_with(ServerLimits { worker_threads: 1, ..ServerLimits::default() }).await;
+    let long_uri = format!("/v1/search?{}", "x".repeat(2 << 10));
+    for (path, refused) in [("/v1/search", 413), (long_uri.as_str(), 414)] {
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {LONG}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // As slow a sender as to be overtaken by the answer.
+        tokio::time::sleep(SHORT).await;
+        for _ in 0..LONG >> 20 {
+            stream.write_all(&vec![b' '; 1 << 20]).await.expect("the server still reads");
+        }
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let answers = read_to_end(&mut stream).await;
+        assert_eq!(status(&answers), refused);
+        assert!(answers.contains("HTTP/1.1 200 OK"), "the connection goes on: {answers}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_to_be_asked_is_not_asked_for_what_is_refused() {
+    let server = catalog_with(ServerLimits::default()).await;
+    let long_uri = format!("/v1/search?{}", "x".repeat(2 << 10));
+    for (path, refused) in [("/v1/search", false), (long_uri.as_str(), true)] {
+        let mut stream = TcpStream::connect(server.addr).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
+             content-length: 16\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if !refused {
+            tokio::time::sleep(SHORT).await;
+            stream.shutdown().await.unwrap();
+        }
+        let answer = read_to_end(&mut stream).await;
+        assert_eq!(status(&answer), if refused { 414 } else { 100 }, "{answer}");
+        assert_eq!(answer.contains("100 Continue"), !refused, "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_route_may_raise_the_body_limit() {
     let length = |body: Bytes| async move { body.len().to_string() };
