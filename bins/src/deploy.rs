@@ -369,13 +369,7 @@ async fn ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> {
 async fn copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn OrderCopy>, StoreError> {
     match store {
         StoreUrl::Sqlite(path) => {
-            let open = move || {
-                let copy = SqliteCopy::open(&path, SqliteOptions::default())?;
-                match ack {
-                    Ack::Ledger => copy.without_sync(),
-                    Ack::Copied { .. } => Ok(copy),
-                }
-            };
+            let open = move || SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack);
             Ok(Arc::new(blocking(open).await?))
         }
         StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),

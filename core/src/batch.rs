@@ -3,9 +3,18 @@
 //! An idle queue hands over a call at once, a busy one hands over whatever has gathered. The store's group commit
 //! and the HTTP clients that send waiting calls as one request both use this.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, maybe_done},
+};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -17,7 +26,37 @@ pub struct Call<C, R> {
     /// What is asked.
     pub command: C,
     /// Who waits for the answer.
-    pub reply: oneshot::Sender<Result<R>>,
+    pub reply: Reply<R>,
+}
+
+/// The way back to who waits for an answer.
+#[derive(Debug)]
+pub struct Reply<R>(To<R>);
+
+#[derive(Debug)]
+enum To<R> {
+    One(oneshot::Sender<Result<R>>),
+    /// Who has asked for many, and which of them this is.
+    Many(mpsc::UnboundedSender<(usize, Result<R>)>, usize),
+}
+
+impl<R> Reply<R> {
+    /// Answers. It is lost on whoever has stopped waiting.
+    pub fn send(self, answer: Result<R>) {
+        match self.0 {
+            To::One(reply) => drop(reply.send(answer)),
+            To::Many(replies, nth) => drop(replies.send((nth, answer))),
+        }
+    }
+
+    /// Whether nobody waits any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.0 {
+            To::One(reply) => reply.is_closed(),
+            To::Many(replies, _) => replies.is_closed(),
+        }
+    }
 }
 
 /// The callers' end of a bounded queue.
@@ -64,7 +103,29 @@ impl<C, R> Queue<C, R> {
     /// [`Error::Unknown`] if it stopped with this call in its hands; otherwise the worker's own answer.
     pub async fn call(&self, command: C) -> Result<R> {
         let (reply, answer) = oneshot::channel();
-        self.calls.try_send(Call { command, reply }).map_err(|refused| match refused {
+        self.put(Call { command, reply: Reply(To::One(reply)) })?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Asks many at once and waits for all answers, which are in the order of the commands. Each is a call by itself, as of
+    /// [`Queue::call`], but whoever asks is woken for all of them together.
+    pub async fn call_many(&self, commands: impl IntoIterator<Item = C>) -> Vec<Result<R>> {
+        let (replies, mut coming) = mpsc::unbounded_channel();
+        let ask = |(nth, command)| {
+            let asked = self.put(Call { command, reply: Reply(To::Many(replies.clone(), nth)) });
+            // What stands if no answer comes.
+            Err(asked.err().unwrap_or_else(stopped))
+        };
+        let mut answers: Vec<_> = commands.into_iter().enumerate().map(ask).collect();
+        drop(replies);
+        while let Some((nth, answer)) = coming.recv().await {
+            answers[nth] = answer;
+        }
+        answers
+    }
+
+    fn put(&self, call: Call<C, R>) -> Result<()> {
+        self.calls.try_send(call).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::overloaded("the queue of waiting calls is full"),
             mpsc::error::TrySendError::Closed(_) => Error::unavailable("shutting down"),
         })?;
@@ -73,8 +134,32 @@ impl<C, R> Queue<C, R> {
             self.many.wanted.store(usize::MAX, Ordering::SeqCst);
             self.many.reached.notify_one();
         }
-        answer.await.unwrap_or_else(|_| Err(Error::unknown("the worker stopped before it answered")))
+        Ok(())
     }
+}
+
+fn stopped() -> Error {
+    Error::unknown("the worker stopped before it answered")
+}
+
+/// Answers every question by itself, all at once; the answers are in the order of the questions.
+pub async fn each<'a, Q, T>(questions: Vec<Q>, answer: impl Fn(Q) -> BoxFuture<'a, T>) -> Vec<T> {
+    let mut running: Vec<_> = questions.into_iter().map(|question| maybe_done(answer(question))).collect();
+    // All begin before the first is waited for, …
+    poll_fn(|cx| {
+        for call in &mut running {
+            let _ = call.poll_unpin(cx);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    // … and then it is one after the other's turn: they are done nearly together, and none is looked at in vain.
+    let mut answers = Vec::with_capacity(running.len());
+    for mut call in running {
+        (&mut call).await;
+        answers.extend(Pin::new(&mut call).take_output());
+    }
+    answers
 }
 
 impl<C, R> Waiting<C, R> {
@@ -108,7 +193,31 @@ impl<C, R> Waiting<C, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::FutureExt as _;
+
+    #[test]
+    fn many_calls_are_answered_in_their_places_whatever_becomes_of_the_others() {
+        let (queue, mut waiting) = queue::<u32, u32>(4);
+        let mut many = Box::pin(queue.call_many(0..6));
+        assert!(many.as_mut().now_or_never().is_none());
+        let calls = waiting.gather(8).now_or_never().expect("four wait");
+        for call in calls.into_iter().rev() {
+            assert!(!call.reply.is_closed());
+            match call.command {
+                0 => call.reply.send(Ok(10)),
+                2 => call.reply.send(Err(Error::invalid("it", "is two"))),
+                _ => drop(call),
+            }
+        }
+        let answers = many.now_or_never().expect("all have an answer or none to wait for");
+        let full = || Err(Error::overloaded("the queue of waiting calls is full"));
+        assert_eq!(
+            answers,
+            [Ok(10), Err(stopped()), Err(Error::invalid("it", "is two")), Err(stopped()), full(), full()]
+        );
+        drop(queue.call_many(0..2).now_or_never());
+        let given_up = waiting.gather(8).now_or_never().expect("two wait");
+        assert!(given_up.iter().all(|call| call.reply.is_closed()));
+    }
 
     #[test]
     fn a_worker_learns_when_many_wait_and_not_before() {

@@ -1,10 +1,11 @@
 //! The catalogue: what there is to buy, and the ledger of everything that changed its stock.
 
 use async_trait::async_trait;
-use futures_util::{TryFutureExt as _, future::join_all};
+use futures_util::TryFutureExt as _;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    batch::each,
     book::{Amend, Book, BookId, Listed, NewBook, Topic},
     clock::Clock,
     decide::{Command, Outcome},
@@ -52,6 +53,13 @@ pub trait CatalogService: Send + Sync {
     /// [`Error::OutOfStock`], [`Error::UnknownBook`], [`Error::PriceChanged`], [`Error::OrderIdReused`],
     /// [`Error::Invalid`] if the total is more than [`Cents::MAX`](crate::money::Cents::MAX).
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt>;
+
+    /// Sells many times, each sale by itself as [`Self::reserve`] does, with the answers in the order of the questions.
+    ///
+    /// What comes as a batch should go on as one: a transport overrides this where that saves messages.
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    }
 
     /// Takes a sale back and puts its copies into stock again, once, durably.
     ///
@@ -157,10 +165,14 @@ impl Catalog {
 
     // Not an `async fn`, which would keep another copy of the command while it waits; as in `Writer::execute`.
     fn receipt(&self, command: Command) -> impl Future<Output = Result<Receipt>> {
-        self.writer.execute(command).map_ok(|outcome| match outcome {
-            Outcome::Receipt(receipt) => receipt,
-            other => unreachable!("a reserve or release answered with {other:?}"),
-        })
+        self.writer.execute(command).map_ok(receipt)
+    }
+}
+
+fn receipt(outcome: Outcome) -> Receipt {
+    match outcome {
+        Outcome::Receipt(receipt) => receipt,
+        other => unreachable!("a reserve or release answered with {other:?}"),
     }
 }
 
@@ -191,6 +203,11 @@ impl CatalogService for Catalog {
         self.receipt(Command::Reserve { order, lines }).await
     }
 
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        let commands = sales.into_iter().map(|(order, lines)| Command::Reserve { order, lines });
+        self.writer.execute_many(commands).await.into_iter().map(|outcome| outcome.map(receipt)).collect()
+    }
+
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.receipt(Command::Release { order }).await
     }
@@ -210,9 +227,10 @@ impl CatalogService for Catalog {
             return Err(Error::invalid("books", format!("at most {LIST_MAX} at once")));
         }
         books.iter().try_for_each(NewBook::check)?;
-        let commands = books.into_iter().map(|book| self.writer.execute(Command::List { book: Box::new(book) }));
-        let outcomes = join_all(commands).await.into_iter();
+        let commands = books.into_iter().map(|book| Command::List { book: Box::new(book) });
+        let outcomes = self.writer.execute_many(commands).await;
         outcomes
+            .into_iter()
             .map(|outcome| match outcome? {
                 Outcome::Listed(listed) => Ok(listed),
                 other => unreachable!("a listing answered with {other:?}"),

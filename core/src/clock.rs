@@ -139,7 +139,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_is_shown_whatever_was_shown_before(from in any::<i64>(), century in -4_000_000_000_000..=4_000_000_000_000_i64) {
+        fn a_moment_is_shown_whatever_was_shown_before(
+            from in any::<i64>(),
+            century in -4_000_000_000_000..=4_000_000_000_000_i64,
+        ) {
             for start in [from, century] {
                 for step in [0, 1, 998, 999, 1000, -1, -1000] {
                     let moment = Timestamp(start.saturating_add(step));

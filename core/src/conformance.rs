@@ -152,6 +152,7 @@ cases! {
     purchases {
         sells_one_line
         sells_many_lines_sorted
+        answers_each_of_many_by_itself
         sums_lines_of_one_book
         sells_all_or_nothing
         refuses_unknown_books

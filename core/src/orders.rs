@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    batch::each,
     catalog::CatalogService,
     error::{Error, Result},
     ledger::Seq,
@@ -30,6 +31,11 @@ pub trait OrderService: Send + Sync {
     /// # Errors
     /// As [`CatalogService::reserve`].
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt>;
+
+    /// Buys many times, each purchase by itself as [`Self::purchase`] does, with the answers in the order of the questions.
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
+    }
 
     /// Cancels an order and puts its copies back into stock, once; durable before it answers.
     ///
@@ -141,6 +147,22 @@ impl OrderService for Orders {
             Box::pin(self.wait_until_copied(receipt.order.seq)).await?;
         }
         Ok(receipt)
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        let answers = self.catalog.reserve_many(purchases).await;
+        answers.iter().flatten().for_each(|receipt| self.remember(receipt));
+        if self.copied.is_none() {
+            return answers;
+        }
+        each(answers, |answer| {
+            Box::pin(async move {
+                let receipt = answer?;
+                self.wait_until_copied(receipt.order.seq).await?;
+                Ok(receipt)
+            })
+        })
+        .await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {

@@ -16,12 +16,12 @@ use std::{
 };
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 
 use crate::{
-    batch::{self, Call, Queue, Waiting},
+    batch::{self, Call, Queue, Reply, Waiting},
     clock::Clock,
     decide::{self, Batch, Command, Level, Levels, Outcome, State},
     error::{Error, Result},
@@ -206,6 +206,14 @@ impl Writer {
         self.queue.call(command)
     }
 
+    /// Executes many commands durably, each by itself.
+    pub fn execute_many(
+        &self,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> impl Future<Output = Vec<Result<Outcome>>> {
+        self.queue.call_many(commands)
+    }
+
     /// Tells when the store is closed.
     #[must_use]
     pub fn closed(&self) -> Closed {
@@ -226,7 +234,7 @@ struct Appended {
 }
 
 /// Who asked, and what was decided.
-type Decided = Vec<(oneshot::Sender<Result<Outcome>>, Result<Outcome>)>;
+type Decided = Vec<(Reply<Outcome>, Result<Outcome>)>;
 
 /// Whatever was decided may have happened. What was refused did not, but the reason may be a sale of this very batch,
 /// which nobody may be told of.
@@ -236,7 +244,7 @@ fn answer_unknown(decided: Decided) {
             Ok(_) => Error::unknown("the store failed while writing"),
             Err(_) => Error::unavailable("the store failed while others were served"),
         };
-        let _ = reply.send(Err(error));
+        reply.send(Err(error));
     }
 }
 
@@ -248,7 +256,7 @@ impl Drop for Durable {
     fn drop(&mut self) {
         for (reply, outcome) in self.0.drain(..) {
             // A caller that has gone needs no answer.
-            let _ = reply.send(outcome);
+            reply.send(outcome);
         }
     }
 }
@@ -487,6 +495,6 @@ impl Finish {
 
 fn refuse(calls: Vec<Call<Command, Outcome>>) {
     for call in calls {
-        let _ = call.reply.send(Err(Error::unavailable("the store failed and has not been opened again yet")));
+        call.reply.send(Err(Error::unavailable("the store failed and has not been opened again yet")));
     }
 }

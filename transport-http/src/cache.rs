@@ -28,7 +28,7 @@ mod stats;
 use async_trait::async_trait;
 use bookstore_core::{
     Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, NewBook, Order, OrderId, Query,
-    Receipt, Result, Seq, Topic, order::Status,
+    Receipt, Result, Seq, Topic, batch::each, order::Status,
 };
 use futures_util::FutureExt as _;
 use std::{
@@ -282,6 +282,10 @@ impl CatalogService for CachedCatalog {
             Err(error) => self.refused(error),
         }
         answer
+    }
+
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.reserve(order, lines)).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {

@@ -32,9 +32,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     client::{Ask, Client, Compact, json},
-    coalesce::Coalescer,
+    coalesce::{Coalescer, call_many},
     compact,
-    internal::{self, Calls, InternalOptions, answer_all, big, finish},
+    internal::{self, Calls, Deal, InternalOptions, answer_all, big, finish},
     retry::Effect,
     server::{Deadline, Draining},
     wire::{self, Refused, book_json},
@@ -56,6 +56,15 @@ pub enum CatalogCall {
         /// The sale's key.
         order: OrderId,
     },
+}
+
+impl From<CatalogCall> for Deal {
+    fn from(call: CatalogCall) -> Self {
+        match call {
+            CatalogCall::Reserve { order, lines } => Self::Sell(order, lines),
+            CatalogCall::Release { order } => Self::TakeBack(order),
+        }
+    }
 }
 
 impl TryFrom<compact::Call> for CatalogCall {
@@ -112,12 +121,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
 }
 
 async fn calls(State(service): Service, calls: Calls<CatalogCall>) -> Result<Response, Refused> {
-    let service = &service;
-    let answer = |call| match call {
-        CatalogCall::Reserve { order, lines } => service.reserve(order, lines),
-        CatalogCall::Release { order } => service.release(order),
-    };
-    answer_all(calls, answer).await
+    answer_all(calls, |sales| service.reserve_many(sales), |order| service.release(order)).await
 }
 
 async fn search(State(service): Service, Json(query): Json<Query>) -> Answered<BookPage> {
@@ -185,17 +189,14 @@ pub(crate) fn shorten(mut page: Entries) -> Entries {
 /// A catalogue on other machines.
 pub struct RemoteCatalog<C = HttpConnector> {
     client: Client<C>,
-    calls: Coalescer,
+    calls: Coalescer<C>,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> RemoteCatalog<C> {
     /// The catalogue behind `client`'s servers.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
     #[must_use]
     pub fn new(client: Client<C>) -> Self {
-        Self { calls: Coalescer::start(client.clone(), CALLS), client }
+        Self { calls: Coalescer::new(client.clone(), CALLS), client }
     }
 }
 
@@ -241,6 +242,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.calls.call(compact::Call::sell(order, &lines)).await
+    }
+
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        let calls: Vec<_> = sales.iter().map(|(order, lines)| compact::Call::sell(*order, lines)).collect();
+        call_many(&self.client, CALLS, &calls).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {

@@ -32,7 +32,8 @@ use crate::{
     balance::{Fate, Picked, Servers},
     claim::{Claim, Payload},
     compact,
-    retry::{Effect, Failure, Retries},
+    per_runtime::PerRuntime,
+    retry::{Effect, Failure, Retries, Tried},
     token::AccessToken,
     wire,
 };
@@ -100,7 +101,8 @@ pub struct Client<C = HttpConnector> {
 }
 
 struct Shared<C> {
-    http: legacy::Client<C, Payload>,
+    connector: C,
+    pools: PerRuntime<legacy::Client<C, Payload>>,
     servers: Servers,
     retries: Arc<Retries>,
     /// Places for calls that are sent by themselves, waiting ones included.
@@ -150,14 +152,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         if bases.is_empty() {
             return Err(Error::invalid("url", "at least one server is needed"));
         }
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(options.requests_in_flight_max)
-            .build(connector);
         let shared = Shared {
-            http,
+            connector,
+            pools: PerRuntime::default(),
             servers: Servers::new(bases),
             retries: Arc::new(Retries::new(options.seed, options.retries_max)),
             admitted: Semaphore::new(options.waiting_max.saturating_add(options.requests_in_flight_max)),
@@ -170,6 +167,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
 
     /// Calls with retries.
     pub(crate) async fn call<T: FromAnswer>(&self, ask: Ask) -> Result<T> {
+        self.tried(ask).await.map(|tried| tried.answer)
+    }
+
+    /// Calls with retries, for answers that hold refusals.
+    pub(crate) async fn tried<T: FromAnswer>(&self, ask: Ask) -> Result<Tried<T>> {
         let full = || Error::overloaded("too many calls wait for a group of servers");
         let _admitted = self.shared.admitted.try_acquire().map_err(|_| full())?;
         let deadline = Instant::now() + self.shared.options.deadline + ask.patience;
@@ -240,8 +242,20 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
             .map_err(|error| Error::malformed(format!("this cannot be sent: {error}")))
     }
 
+    /// The connections that this runtime drives.
+    fn pool(&self) -> legacy::Client<C, Payload> {
+        self.shared.pools.get(|| {
+            legacy::Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(self.shared.options.requests_in_flight_max)
+                .build(self.shared.connector.clone())
+        })
+    }
+
     async fn exchange(&self, request: Request<Payload>) -> Result<(Parts, Bytes), Trouble> {
-        let response = self.shared.http.request(request).await.map_err(|error| {
+        let response = self.pool().request(request).await.map_err(|error| {
             if error.is_connect() { Trouble::NoConnection(error.into()) } else { Trouble::NoAnswer(error.into()) }
         })?;
         let (head, body) = response.into_parts();

@@ -5,8 +5,9 @@ use bookstore_core::{
     Error, Receipt, Result,
     batch::{self, Call, Queue, Waiting},
 };
+use futures_util::future::join_all;
 use hyper_util::client::legacy::connect::Connect;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
@@ -17,7 +18,8 @@ use crate::{
     client::{Ask, Client, Compact},
     compact,
     internal::BATCH_MAX,
-    retry::{Effect, Failure, Retries},
+    per_runtime::PerRuntime,
+    retry::{Effect, Failure, Tried, still_unknown},
 };
 
 /// A question on its way into a batch.
@@ -34,35 +36,41 @@ type Answered = Result<Receipt>;
 ///
 /// Retries are per call, each within its own deadline: a call that is sent again joins whichever batch forms then.
 #[derive(Debug)]
-pub(crate) struct Coalescer {
-    queue: Queue<Asked, Answered>,
-    retries: Arc<Retries>,
-    deadline: Duration,
+pub(crate) struct Coalescer<C> {
+    client: Client<C>,
+    path: &'static str,
+    /// Each has a worker on its runtime, which ends when the queue is dropped.
+    queues: PerRuntime<Arc<Queue<Asked, Answered>>>,
+    places: Arc<Semaphore>,
 }
 
-impl Coalescer {
-    /// Starts the worker on the current runtime; it ends when this is dropped.
-    pub(crate) fn start<C>(client: Client<C>, path: &'static str) -> Self
-    where
-        C: Connect + Clone + Send + Sync + 'static,
-    {
-        let (queue, waiting) = batch::queue(client.options().waiting_max);
-        let (retries, deadline) = (Arc::clone(client.retries()), client.options().deadline);
-        tokio::spawn(work(client, path, waiting));
-        Self { queue, retries, deadline }
+impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
+    pub(crate) fn new(client: Client<C>, path: &'static str) -> Self {
+        let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
+        Self { client, path, queues: PerRuntime::default(), places }
+    }
+
+    fn queue(&self) -> Arc<Queue<Asked, Answered>> {
+        self.queues.get(|| {
+            let (queue, waiting) = batch::queue(self.client.options().waiting_max);
+            tokio::spawn(work(self.client.clone(), self.path, Arc::clone(&self.places), waiting));
+            Arc::new(queue)
+        })
     }
 
     /// Asks, and waits for the answer.
     pub(crate) async fn call(&self, question: compact::Call) -> Result<Receipt> {
-        let deadline = Instant::now() + self.deadline;
+        let deadline = Instant::now() + self.client.options().deadline;
         let question = &question;
-        self.retries.run(Effect::Keyed, deadline, || self.attempt(question.clone(), deadline)).await
+        let tried =
+            self.client.retries().run(Effect::Keyed, deadline, || self.attempt(question.clone(), deadline)).await?;
+        Ok(tried.answer)
     }
 
     async fn attempt(&self, question: compact::Call, deadline: Instant) -> Result<Receipt, Failure> {
         let claim = Claim::default();
         let asked = Asked { question, claim: claim.clone() };
-        match timeout_at(deadline, self.queue.call(asked)).await {
+        match timeout_at(deadline, self.queue().call(asked)).await {
             Ok(Ok(answered)) => answered.map_err(Failure::Attempt),
             Ok(Err(not_queued)) => Err(Failure::Here(not_queued)),
             Err(_) if claim.revoke() => {
@@ -73,11 +81,10 @@ impl Coalescer {
     }
 }
 
-async fn work<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked, Answered>)
+async fn work<C>(client: Client<C>, path: &'static str, places: Arc<Semaphore>, mut waiting: Waiting<Asked, Answered>)
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
     // First a place, then the calls: while all places are taken, the next batch gathers.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let calls = waiting.gather(BATCH_MAX).await;
@@ -98,27 +105,48 @@ where
     if questions.is_empty() {
         return;
     }
-    metrics::histogram!("bookstore_client_batch_calls", "path" => path).record(f64::from(len(&questions)));
-    let answers = exchange(&client, path, &questions).await;
+    let answers = client.call_once(&request(path, &questions)).await.and_then(|answer| counted(answer, &questions));
     // The next batch may go while these answers are handed out.
     drop(place);
     match answers {
-        Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(Ok(answer.into())))),
-        Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Ok(Err(error.clone()))))),
+        Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer.into()))),
+        Err(error) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
     }
 }
 
-async fn exchange<C>(
+/// Sends calls that have gathered elsewhere already, in as few requests as they fit into.
+///
+/// A request that was lost is sent again with all its calls. What an answer says of a call is left to whoever sent it.
+pub(crate) async fn call_many<C>(
     client: &Client<C>,
     path: &'static str,
     questions: &[compact::Call],
-) -> Result<Vec<compact::Answer>>
+) -> Vec<Result<Receipt>>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
+    let requests = questions.chunks(BATCH_MAX).map(|questions| async move {
+        let answers = client.tried(request(path, questions)).await.and_then(|Tried { answer, after_unknown }| {
+            let judge = |answer: Result<_>| if after_unknown { answer.map_err(still_unknown) } else { answer };
+            Ok(counted(answer, questions)?.into_iter().map(|answer| judge(answer.into())).collect())
+        });
+        answers.unwrap_or_else(|error| vec![Err(error); questions.len()])
+    });
+    join_all(requests).await.into_iter().flatten().collect()
+}
+
+/// The request for a batch of calls.
+fn request(path: &'static str, questions: &[compact::Call]) -> Ask {
+    metrics::histogram!("bookstore_client_batch_calls", "path" => path).record(f64::from(len(questions)));
     let ask = Ask::send(Method::POST, path, compact::write(&questions).into(), Effect::Keyed);
-    let ask = ask.content_type(compact::MEDIA_TYPE);
-    let Compact(answers): Compact<Vec<compact::Answer>> = client.call_once(&ask).await?;
+    ask.content_type(compact::MEDIA_TYPE)
+}
+
+/// The answers to a batch, if there are as many as there were questions.
+fn counted(
+    Compact(answers): Compact<Vec<compact::Answer>>,
+    questions: &[compact::Call],
+) -> Result<Vec<compact::Answer>> {
     if answers.len() == questions.len() {
         Ok(answers)
     } else {

@@ -167,6 +167,7 @@ impl Drop for Place {
 
 /// How far a request is, in its extensions for handlers that need to know.
 struct Progress {
+    started: Instant,
     /// When it must be answered.
     at: Mutex<Instant>,
     body_complete: AtomicBool,
@@ -176,9 +177,10 @@ struct Progress {
 
 impl Progress {
     fn new(connection: &Arc<Connection>) -> Self {
-        let at = Mutex::new(Instant::now() + connection.guard.limits.request_deadline);
+        let started = Instant::now();
+        let at = Mutex::new(started + connection.guard.limits.request_deadline);
         let connection = Arc::clone(connection);
-        Self { at, body_complete: AtomicBool::new(false), route: OnceLock::new(), connection }
+        Self { started, at, body_complete: AtomicBool::new(false), route: OnceLock::new(), connection }
     }
 
     fn guard(&self) -> &Guard {
@@ -401,7 +403,6 @@ impl<S: Service<Request>> Service<Request> for Labelled<S> {
 /// Counts and times a request when it ends, however it ends.
 struct Measured {
     progress: Arc<Progress>,
-    started: Instant,
     method: &'static str,
     /// `None` if the client hung up first.
     status: Option<StatusCode>,
@@ -409,7 +410,7 @@ struct Measured {
 
 impl Measured {
     fn start(progress: &Arc<Progress>, method: &Method) -> Self {
-        Self { progress: Arc::clone(progress), started: Instant::now(), method: method_label(method), status: None }
+        Self { progress: Arc::clone(progress), method: method_label(method), status: None }
     }
 
     fn finish(mut self, response: Response) -> Response {
@@ -421,7 +422,7 @@ impl Measured {
 impl Drop for Measured {
     fn drop(&mut self) {
         let route = self.progress.route.get().map_or("none", Route::as_str);
-        self.progress.guard().requests.record(self.method, route, self.status, self.started.elapsed());
+        self.progress.guard().requests.record(self.method, route, self.status, self.progress.started.elapsed());
     }
 }
 

@@ -8,14 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use bookstore_core::{Error, Receipt, Result};
+use bookstore_core::{Error, Lines, OrderId, Receipt, Result, batch::each};
 use bytes::Bytes;
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, maybe_done},
-};
+use futures_util::future::{BoxFuture, join};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use crate::{
     compact,
@@ -77,34 +73,45 @@ fn read_compact<Q: TryFrom<compact::Call, Error = Error>>(body: &[u8]) -> Result
     calls.into_iter().map(Q::try_from).collect()
 }
 
-/// Answers every call of a batch by itself, all at once.
+/// What a call of either server comes down to.
+pub(crate) enum Deal {
+    /// Sell all lines or none.
+    Sell(OrderId, Lines),
+    /// Take a sale back.
+    TakeBack(OrderId),
+}
+
+/// Answers every call of a batch by itself: the sales, which are nearly all, go on as a batch.
 ///
 /// This runs on the request's own task, so it is dropped when the client hangs up. That leaves nothing half done: a
 /// call is one command, and the ledger's writer executes a command wholly or, if its caller has gone before the
 /// batch was taken, not at all. Waiting for a copy comes after the commit and changes nothing. So there is
 /// nothing to detach.
-pub(crate) async fn answer_all<'a, Q>(
+pub(crate) async fn answer_all<'a, Q: Into<Deal>>(
     Calls { calls, form }: Calls<Q>,
-    answer: impl Fn(Q) -> BoxFuture<'a, Result<Receipt>>,
+    sell: impl FnOnce(Vec<(OrderId, Lines)>) -> BoxFuture<'a, Vec<Result<Receipt>>>,
+    take_back: impl Fn(OrderId) -> BoxFuture<'a, Result<Receipt>>,
 ) -> Result<Response, Refused> {
     if calls.len() > BATCH_MAX {
         return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", calls.len())).into());
     }
-    let mut running: Vec<_> = calls.into_iter().map(|call| maybe_done(answer(call))).collect();
-    // All begin before the first is waited for, …
-    poll_fn(|cx| {
-        for call in &mut running {
-            let _ = call.poll_unpin(cx);
+    let (mut sales, mut returns) = (Vec::with_capacity(calls.len()), Vec::new());
+    let mut is_sale = Vec::with_capacity(calls.len());
+    for call in calls {
+        let call = call.into();
+        is_sale.push(matches!(call, Deal::Sell(..)));
+        match call {
+            Deal::Sell(order, lines) => sales.push((order, lines)),
+            Deal::TakeBack(order) => returns.push(order),
         }
-        Poll::Ready(())
-    })
-    .await;
-    // … and then it is one after the other's turn: they are done nearly together, and none is looked at in vain.
-    let mut answers = Vec::with_capacity(running.len());
-    for mut call in running {
-        (&mut call).await;
-        answers.extend(Pin::new(&mut call).take_output());
     }
+    let (sold, returned) = join(sell(sales), each(returns, take_back)).await;
+    let (mut sold, mut returned) = (sold.into_iter(), returned.into_iter());
+    let next = |is_sale| {
+        let answer = if is_sale { sold.next() } else { returned.next() };
+        answer.unwrap_or_else(|| Err(Error::unknown("there is no answer to this call")))
+    };
+    let answers: Vec<_> = is_sale.into_iter().map(next).collect();
     Ok(match form {
         Form::Json => Json(answers.into_iter().map(Answer::from).collect::<Vec<_>>()).into_response(),
         Form::Compact => compact(&answers.iter().map(compact::Answer::from).collect::<Vec<_>>()),

@@ -14,6 +14,7 @@ mod health;
 pub mod internal;
 mod linger;
 pub mod orders;
+mod per_runtime;
 mod retry;
 pub mod server;
 mod stall;

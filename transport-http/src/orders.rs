@@ -22,7 +22,7 @@ use crate::{
     client::{Ask, Client},
     coalesce::Coalescer,
     compact,
-    internal::{Calls, InternalOptions, answer_all, big, finish},
+    internal::{Calls, Deal, InternalOptions, answer_all, big, finish},
     wire::Refused,
 };
 
@@ -42,6 +42,15 @@ pub enum OrderCall {
         /// The buyer's key.
         order: OrderId,
     },
+}
+
+impl From<OrderCall> for Deal {
+    fn from(call: OrderCall) -> Self {
+        match call {
+            OrderCall::Purchase { order, lines } => Self::Sell(order, lines),
+            OrderCall::Cancel { order } => Self::TakeBack(order),
+        }
+    }
 }
 
 impl TryFrom<compact::Call> for OrderCall {
@@ -72,12 +81,7 @@ pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Route
 }
 
 async fn calls(State(service): Service, calls: Calls<OrderCall>) -> Result<Response, Refused> {
-    let service = &service;
-    let answer = |call| match call {
-        OrderCall::Purchase { order, lines } => service.purchase(order, lines),
-        OrderCall::Cancel { order } => service.cancel(order),
-    };
-    answer_all(calls, answer).await
+    answer_all(calls, |sales| service.purchase_many(sales), |order| service.cancel(order)).await
 }
 
 async fn order(State(service): Service, Path(order): Path<OrderId>) -> Answered<Order> {
@@ -91,17 +95,14 @@ async fn orders(State(service): Service, UriQuery(query): UriQuery<OrderQuery>) 
 /// An order service on other machines. All its servers answer the same, so a call may go to any of them.
 pub struct RemoteOrders<C = HttpConnector> {
     client: Client<C>,
-    calls: Coalescer,
+    calls: Coalescer<C>,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> RemoteOrders<C> {
     /// The order service behind `client`'s servers.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
     #[must_use]
     pub fn new(client: Client<C>) -> Self {
-        Self { calls: Coalescer::start(client.clone(), CALLS), client }
+        Self { calls: Coalescer::new(client.clone(), CALLS), client }
     }
 }
 

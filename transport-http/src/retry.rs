@@ -29,6 +29,14 @@ pub(crate) enum Failure {
     Here(Error),
 }
 
+/// The answer of an attempt.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Tried<T> {
+    pub(crate) answer: T,
+    /// An attempt before this one may have been executed.
+    pub(crate) after_unknown: bool,
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Attempt(error)
@@ -59,16 +67,21 @@ impl Retries {
     ///
     /// Once an attempt may have been executed, a refusal of a later one says nothing about it: the outcome stays
     /// unknown, unless a later attempt succeeds.
-    pub(crate) async fn run<T, F>(&self, effect: Effect, deadline: Instant, mut attempt: impl FnMut() -> F) -> Result<T>
+    pub(crate) async fn run<T, F>(
+        &self,
+        effect: Effect,
+        deadline: Instant,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<Tried<T>>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        lock(&self.budget).call(Instant::now());
+        lock(&self.budget).call();
         let mut unknown = false;
         let mut retries = 0;
         loop {
             let (error, here) = match attempt().await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(Tried { answer, after_unknown: unknown }),
                 Err(Failure::Attempt(error)) => (judge(error, effect), false),
                 Err(Failure::Here(error)) => (judge(error, effect), true),
             };
@@ -104,7 +117,8 @@ fn judge(error: Error, effect: Effect) -> Error {
     }
 }
 
-fn still_unknown(error: Error) -> Error {
+/// What the error of a later attempt means for a call of which an earlier one may have been executed.
+pub(crate) fn still_unknown(error: Error) -> Error {
     match error {
         Error::Unknown { .. } => error,
         refusal => Error::unknown(format!("an earlier attempt may have been executed; the last one: {refusal}")),
@@ -128,18 +142,19 @@ impl Budget {
         Self { retries: Self::PER_SECOND, at: now }
     }
 
-    fn earn(&mut self, now: Instant, more: f64) {
-        let time = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.retries = (self.retries + time * Self::PER_SECOND + more).min(Self::MAX);
+    fn earn(&mut self, more: f64) {
+        self.retries = (self.retries + more).min(Self::MAX);
     }
 
-    fn call(&mut self, now: Instant) {
-        self.earn(now, Self::PER_CALL);
+    fn call(&mut self) {
+        self.earn(Self::PER_CALL);
     }
 
     fn retry(&mut self, now: Instant) -> bool {
-        self.earn(now, 0.0);
+        // Calls are many and do not ask what time it is: what the time has earned counts only now.
+        let time = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.earn(time * Self::PER_SECOND);
         let affordable = self.retries >= 1.0;
         if affordable {
             self.retries -= 1.0;
@@ -168,7 +183,7 @@ mod tests {
             let next = script.borrow_mut().pop_front().unwrap_or_else(|| Err(Error::unavailable("down").into()));
             async { next }
         };
-        let result = retries.run(effect, Instant::now() + within, attempt).await;
+        let result = retries.run(effect, Instant::now() + within, attempt).await.map(|tried| tried.answer);
         let made = *made.borrow();
         (result, made)
     }
@@ -221,9 +236,9 @@ mod tests {
         let now = Instant::now();
         let mut budget = Budget::new(now);
         assert_eq!((0..20).filter(|_| budget.retry(now)).count(), 10, "a second's worth to begin with");
-        (0..1000).for_each(|_| budget.call(now));
+        (0..1000).for_each(|_| budget.call());
         assert_eq!((0..1000).filter(|_| budget.retry(now)).count(), 100, "saved up to the limit");
-        (0..100).for_each(|_| budget.call(now));
+        (0..100).for_each(|_| budget.call());
         assert!((19..=20).contains(&(0..100).filter(|_| budget.retry(now)).count()));
         let later = now + Duration::from_secs(2);
         assert_eq!((0..100).filter(|_| budget.retry(later)).count(), 20);

@@ -2,7 +2,7 @@
 
 use axum::serve::Listener;
 use std::{
-    io,
+    io, mem,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
@@ -31,7 +31,7 @@ impl Listener for Accepting {
             // Slower, not wrong, without it.
             let _ = stream.set_nodelay(true);
             match stream.into_std() {
-                Ok(stream) => return (Tcp(State::Accepted(Some(stream))), peer),
+                Ok(stream) => return (Tcp(State::Accepted(stream)), peer),
                 Err(error) => tracing::warn!(%error, "a connection was lost as it was accepted"),
             }
         }
@@ -48,20 +48,22 @@ pub struct Tcp(State);
 
 #[derive(Debug)]
 enum State {
-    /// `None` only after a failure.
-    Accepted(Option<std::net::TcpStream>),
+    Accepted(std::net::TcpStream),
     Served(TcpStream),
+    /// The runtime could not take it.
+    Lost,
 }
 
 impl Tcp {
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        if let State::Accepted(accepted) = &mut self.0 {
-            let accepted = accepted.take().ok_or(io::ErrorKind::NotConnected)?;
+        if !matches!(self.0, State::Served(_))
+            && let State::Accepted(accepted) = mem::replace(&mut self.0, State::Lost)
+        {
             self.0 = State::Served(TcpStream::from_std(accepted)?);
         }
         match &mut self.0 {
             State::Served(stream) => Ok(Pin::new(stream)),
-            State::Accepted(_) => Err(io::ErrorKind::NotConnected.into()),
+            State::Accepted(_) | State::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }

@@ -174,6 +174,29 @@ impl<S: ?Sized> Faulty<S> {
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        self.message(effect, call, turned_away).await
+    }
+
+    /// Makes a message with many calls meet its fate.
+    async fn many<T, F>(&self, calls: usize, call: impl Fn(Arc<S>) -> F) -> Vec<Result<T>>
+    where
+        T: Clone + Send + 'static,
+        F: Future<Output = Result<Vec<Result<T>>>> + Send + 'static,
+    {
+        let any = |answers: &Result<Vec<Result<T>>>| answers.iter().flatten().any(turned_away);
+        self.message(Effect::Keyed, call, any).await.unwrap_or_else(|error| vec![Err(error); calls])
+    }
+
+    async fn message<T, F>(
+        &self,
+        effect: Effect,
+        call: impl Fn(Arc<S>) -> F,
+        turned_away: impl Fn(&Result<T>) -> bool,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
         let fate = self.dice().roll(effect);
         match fate.fault {
             Some(Fault::Overloaded) => return Err(Error::overloaded("by an injected fault")),
@@ -186,11 +209,7 @@ impl<S: ?Sized> Faulty<S> {
         pause(fate.delay).await;
         let answer = call(Arc::clone(&self.service)).await;
         // What never arrived, or was turned away at the door, does not arrive again.
-        let executed = !matches!(
-            answer,
-            Err(Error::Unavailable { .. } | Error::Overloaded { .. } | Error::DeadlineExpired { .. })
-        );
-        if let Some(delay) = fate.again.filter(|_| executed) {
+        if let Some(delay) = fate.again.filter(|_| !turned_away(&answer)) {
             let (again, under_way) = (call(Arc::clone(&self.service)), Arc::clone(&self.under_way));
             under_way.send_modify(|count| *count += 1);
             tokio::spawn(async move {
@@ -212,6 +231,10 @@ impl<S: ?Sized> std::fmt::Debug for Faulty<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Faulty").field("faults", &self.faults()).finish_non_exhaustive()
     }
+}
+
+fn turned_away<T>(answer: &Result<T>) -> bool {
+    matches!(answer, Err(Error::Unavailable { .. } | Error::Overloaded { .. } | Error::DeadlineExpired { .. }))
 }
 
 async fn pause(delay: Duration) {
@@ -254,6 +277,14 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         .await
     }
 
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        self.many(sales.len(), |service| {
+            let sales = sales.clone();
+            async move { Ok(service.reserve_many(sales).await) }
+        })
+        .await
+    }
+
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.call(Effect::Keyed, |service| async move { service.release(order).await }).await
     }
@@ -287,6 +318,14 @@ impl<S: OrderService + ?Sized + 'static> OrderService for Faulty<S> {
         self.call(Effect::Keyed, |service| {
             let lines = lines.clone();
             async move { service.purchase(id, lines).await }
+        })
+        .await
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        self.many(purchases.len(), |service| {
+            let purchases = purchases.clone();
+            async move { Ok(service.purchase_many(purchases).await) }
         })
         .await
     }

@@ -8,7 +8,7 @@ pub use faulty::{Faults, Faulty, Rates};
 use async_trait::async_trait;
 use bookstore_core::{
     Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic, batch::each,
 };
 use std::{
     future::Future,
@@ -155,6 +155,10 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.write(self.service.reserve(order, lines)).await
     }
 
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    }
+
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.write(self.service.release(order)).await
     }
@@ -181,6 +185,10 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
 impl<S: OrderService + ?Sized> OrderService for InProcess<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         self.write(self.service.purchase(id, lines)).await
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {

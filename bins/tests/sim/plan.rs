@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) hasty: bool,
     /// Whether a batch may be begun for a single command while another is on its way to the disk.
     pub(crate) eager: bool,
+    /// Whether no client sends anything twice by itself, so that what one server makes of a failure reaches the buyers as it is.
+    pub(crate) single: bool,
 }
 
 fn ms(ms: u64) -> Duration {
@@ -96,6 +98,7 @@ impl Plan {
             tight: rng.random_bool(0.25),
             hasty: rng.random_bool(0.4),
             eager: rng.random_bool(0.5),
+            single: rng.random_bool(0.3),
         }
     }
 
@@ -120,8 +123,11 @@ impl Plan {
     pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
         // Shorter than in production, in the same order: whoever is further in gives up first.
         let (deadline, attempt_timeout) = if inner { (900, 600) } else { (2_000, 1_200) };
-        let usual =
-            ClientOptions { deadline: ms(deadline), attempt_timeout: ms(attempt_timeout), ..ClientOptions::default() };
+        let (deadline, attempt_timeout) = (ms(deadline), ms(attempt_timeout));
+        let mut usual = ClientOptions { deadline, attempt_timeout, ..ClientOptions::default() };
+        if self.single {
+            usual.retries_max = 0;
+        }
         let waiting_max = if self.tight { 1 } else { usual.waiting_max };
         let batches_in_flight_max = if self.tight { 1 } else { usual.batches_in_flight_max };
         ClientOptions { seed, waiting_max, batches_in_flight_max, ..usual }

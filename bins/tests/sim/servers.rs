@@ -179,11 +179,8 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     let start = Start::new(&world, host);
     start.takes_time().await;
     let path = world.disk(host).path();
-    let copy = SqliteCopy::open(&path, SQLITE).map_err(|error| error.to_string())?;
-    let copy = match world.plan.ack {
-        Ack::Ledger => copy.without_sync().map_err(|error| error.to_string())?,
-        Ack::Copied { .. } => copy,
-    };
+    let copy = SqliteCopy::open(&path, SQLITE).and_then(|copy| copy.acknowledging(world.plan.ack));
+    let copy = copy.map_err(|error| error.to_string())?;
     world.disk(host).mark_durable();
     start.takes_time().await;
     let remote = start.faulty(Arc::new(RemoteCatalog::new(start.client(&[Host::Catalog], true))));

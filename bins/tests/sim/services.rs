@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -33,12 +33,12 @@ pub(crate) struct Watched<S: ?Sized> {
 
 const POLL_MAX: Duration = Duration::from_secs(3);
 
-/// One of a server's calls under way.
-struct Call<'a>(&'a AtomicUsize);
+/// Some of a server's calls, under way together.
+struct Calls<'a>(&'a AtomicUsize, usize);
 
-impl Drop for Call<'_> {
+impl Drop for Calls<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(self.1, Ordering::SeqCst);
     }
 }
 
@@ -60,10 +60,10 @@ impl<S: ?Sized> Watched<S> {
         }
     }
 
-    fn enter(&self) -> Call<'_> {
+    fn enter(&self, count: usize) -> Calls<'_> {
         let calls = &self.world.doing[self.host as usize].calls;
-        calls.fetch_add(1, Ordering::SeqCst);
-        Call(calls)
+        calls.fetch_add(count, Ordering::SeqCst);
+        Calls(calls, count)
     }
 
     /// The bug: an id that was seen before is a new purchase.
@@ -103,7 +103,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     }
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        let _call = self.enter();
+        let _call = self.enter(1);
         let Some(again) = self.executed_again(order) else {
             return self.counted(self.service.reserve(order, lines).await);
         };
@@ -112,13 +112,21 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         Ok(receipt)
     }
 
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        if self.world.has(Bug::NoDeduplication) {
+            return each(sales, |(order, lines)| self.reserve(order, lines)).await;
+        }
+        let _calls = self.enter(sales.len());
+        self.service.reserve_many(sales).await.into_iter().map(|answer| self.counted(answer)).collect()
+    }
+
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        let _call = self.enter();
+        let _call = self.enter(1);
         self.counted(self.service.release(order).await)
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        let _call = self.enter();
+        let _call = self.enter(1);
         self.counted(self.service.amend(book, change, key).await)
     }
 
@@ -144,12 +152,17 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
 #[deny(clippy::missing_trait_methods)]
 impl<S: OrderService + ?Sized> OrderService for Watched<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        let _call = self.enter();
+        let _call = self.enter(1);
         self.counted(self.service.purchase(id, lines).await)
     }
 
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        let _calls = self.enter(purchases.len());
+        self.service.purchase_many(purchases).await.into_iter().map(|answer| self.counted(answer)).collect()
+    }
+
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        let _call = self.enter();
+        let _call = self.enter(1);
         self.counted(self.service.cancel(id).await)
     }
 

@@ -12,6 +12,7 @@ use std::{
 
 use super::history::{Call, History, Operation, Outcome, Shelved, Shown};
 use crate::{
+    batch::each,
     book::{Amend, Book, BookId, Listed, NewBook, Topic},
     catalog::CatalogService,
     error::{Error, Result},
@@ -210,6 +211,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record_purchase(order, lines.clone(), self.service.reserve(order, lines)).await
     }
 
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    }
+
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.record_cancel(order, self.service.release(order)).await
     }
@@ -241,6 +246,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
 impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         self.record_purchase(id, lines.clone(), self.service.purchase(id, lines)).await
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {

@@ -37,6 +37,40 @@ pub(super) async fn sells_many_lines_sorted(d: Deployment) {
     }
 }
 
+pub(super) async fn answers_each_of_many_by_itself(d: Deployment) {
+    let books = d.shelve_many(2, 3).await;
+    let [first, second, short, other, stranger] = std::array::from_fn(|_| id());
+    let many = || {
+        vec![
+            (first, lines(&[(books[0], 2)])),
+            (short, lines(&[(books[0], 4)])),
+            (second, lines(&[(books[1], 1), (books[0], 1)])),
+            (stranger, lines(&[(BookId(books[1].0 + 1), 1)])),
+            (first, lines(&[(books[0], 2)])),
+            (other, lines(&[(books[1], 1)])),
+        ]
+    };
+    for round in 0..2 {
+        let answers =
+            if round == 0 { d.orders.purchase_many(many()).await } else { d.catalog.reserve_many(many()).await };
+        assert_eq!(answers.len(), 6);
+        for ((id, asked), answer) in many().iter().zip(&answers) {
+            match answer {
+                Ok(receipt) => assert!(receipt.order.id == *id && receipt.order.sold(asked)),
+                Err(Error::OutOfStock { book, .. }) => assert!((*id, *book) == (short, books[0])),
+                Err(error) => {
+                    assert_eq!((*id, error), (stranger, &Error::UnknownBook { book: BookId(books[1].0 + 1) }));
+                }
+            }
+        }
+        assert!(answers[1].is_err() && answers[3].is_err());
+        let replayed = answers.iter().flatten().filter(|receipt| receipt.replayed).count();
+        assert!(d.repeats || replayed == if round == 0 { 1 } else { 4 }, "{replayed} replayed");
+    }
+    assert_eq!((d.stock(books[0]).await, d.stock(books[1]).await), (0, 1));
+    assert_eq!(d.orders.purchase_many(Vec::new()).await, []);
+}
+
 pub(super) async fn sums_lines_of_one_book(d: Deployment) {
     let books = d.shelve_many(2, 5).await;
     let twice = |quantity| lines(&[(books[0], quantity), (books[1], 1), (books[0], 3)]);

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    batch::each,
     book::{Amend, Book, BookId, Listed, NewBook, Topic},
     catalog::CatalogService,
     error::Result,
@@ -38,6 +39,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
         self.0.reserve(order, lines).await
     }
 
+    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    }
+
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         let _ = self.0.release(order).await;
         self.0.release(order).await
@@ -70,6 +75,10 @@ impl<S: OrderService + ?Sized> OrderService for Retrying<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         let _ = self.0.purchase(id, lines.clone()).await;
         self.0.purchase(id, lines).await
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {

@@ -314,7 +314,8 @@ mod sqlite {
         for execution in [Execution::Threads, Execution::Task] {
             let dir = tempfile::tempdir().expect("a temporary directory");
             keeps_its_contract(&copy(&dir.path().join("copy.db"), execution).expect("a new copy")).await;
-            let unsynced = copy(&dir.path().join("unsynced.db"), execution).and_then(SqliteCopy::without_sync);
+            let unsynced =
+                copy(&dir.path().join("unsynced.db"), execution).and_then(|copy| copy.acknowledging(Ack::Ledger));
             keeps_its_contract(&unsynced.expect("a new copy")).await;
         }
     }

@@ -1,7 +1,7 @@
 //! The order service of a frontend whose catalogue is cached.
 
 use async_trait::async_trait;
-use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
+use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, batch::each};
 use std::{fmt, sync::Arc};
 
 use super::CachedCatalog;
@@ -37,6 +37,10 @@ impl<S: OrderService + ?Sized> OrderService for Noting<S> {
             Err(error) => self.cache.refused(error),
         }
         answer
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {

@@ -2,10 +2,16 @@
 
 use crate::support::*;
 use axum::{Router, routing};
-use bookstore_core::{CatalogService, Entries, Error, Executed};
-use bookstore_transport_http::{catalog::RemoteCatalog, client::ClientOptions, server::ServerLimits};
+use bookstore_core::{CatalogService, Entries, Error, Executed, OrderService, Orders};
+use bookstore_transport_http::{
+    catalog::RemoteCatalog,
+    client::ClientOptions,
+    internal::InternalOptions,
+    orders::{self, RemoteOrders},
+    server::ServerLimits,
+};
 use futures_util::future::join_all;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -24,6 +30,69 @@ async fn many_calls_are_few_requests_and_each_gets_its_own_answer() {
     let refused = answers.iter().filter(|answer| matches!(answer, Err(Error::OutOfStock { available: 0, .. })));
     assert_eq!(refused.count(), 700);
     assert!(server.requests() <= 20, "{} requests for 1000 calls", server.requests());
+}
+
+#[tokio::test]
+async fn what_comes_as_a_batch_goes_on_as_one() {
+    let shop = shop(&[300]).await;
+    let catalog_server = catalog_server(shop.clone()).await;
+    let catalog = remote(&[catalog_server.url()]);
+    let sales: Vec<_> = (0..600).map(|_| (order_id(), one(1, 1))).collect();
+    let answers = catalog.reserve_many(sales.clone()).await;
+    assert_eq!(answers.len(), 600);
+    for ((id, _), answer) in sales.iter().zip(&answers) {
+        assert!(answer.as_ref().is_err() || answer.as_ref().unwrap().order.id == *id);
+    }
+    assert_eq!(answers.iter().flatten().count(), 300);
+    assert_eq!(catalog_server.requests(), 3, "256 at most in each");
+
+    let service = Orders::new(Arc::new(catalog), shop.clone());
+    let router = orders::router(Arc::new(service), InternalOptions::default());
+    let order_server = serve(router, ServerLimits::default()).await;
+    let orders = RemoteOrders::new(client(&[order_server.url()], ClientOptions::default()));
+    let again = join_all(sales.iter().map(|(id, lines)| orders.purchase(*id, lines.clone()))).await;
+    assert_eq!(again.iter().flatten().filter(|receipt| receipt.replayed).count(), 300);
+    assert_eq!(catalog_server.requests(), 3 + order_server.requests());
+}
+
+#[tokio::test]
+async fn calls_of_both_kinds_are_each_answered_in_their_place() {
+    let shop = shop(&[5]).await;
+    let server = catalog_server(shop.clone()).await;
+    let kept = shop.reserve(order_id(), one(1, 1)).await.unwrap().order.id;
+    let (new, stranger) = (order_id(), order_id());
+    let sale =
+        |id, quantity| format!(r#"{{"reserve":{{"order":"{id}","lines":[{{"book":1,"quantity":{quantity}}}]}}}}"#);
+    let back = |id| format!(r#"{{"release":{{"order":"{id}"}}}}"#);
+    let calls = [back(stranger), sale(new, 1), back(kept), sale(order_id(), 100)].join(",");
+    let answer = raw(server.addr, post("/v1/calls", &format!("[{calls}]")).as_bytes()).await;
+    let answers: Vec<serde_json::Value> = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(answers.len(), 4, "{answers:?}");
+    assert!(answers[0]["error"].is_object() && answers[3]["error"].is_object(), "{answers:?}");
+    assert_eq!(answers[1]["ok"]["order"]["id"], new.to_string());
+    assert_eq!(answers[2]["ok"]["order"]["id"], kept.to_string());
+    assert_eq!(answers[2]["ok"]["order"]["status"], "cancelled");
+}
+
+/// Runs it in a runtime of its own, on a thread of its own.
+fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || runtime().block_on(work)).join().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_works_in_every_runtime_also_when_others_are_gone() {
+    let shop = shop(&[100]).await;
+    let server = catalog_server(shop.clone()).await;
+    let url = server.url();
+    let remote = Arc::new(elsewhere(async move { remote(&[url]) }));
+    for _ in 0..3 {
+        let there = Arc::clone(&remote);
+        let sold =
+            tokio::task::spawn_blocking(move || elsewhere(async move { there.reserve(order_id(), one(1, 1)).await }));
+        sold.await.unwrap().unwrap();
+        remote.reserve(order_id(), one(1, 1)).await.unwrap();
+    }
 }
 
 #[tokio::test]

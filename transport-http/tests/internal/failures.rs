@@ -134,6 +134,27 @@ async fn a_refusal_after_a_lost_answer_does_not_pass_for_the_whole_outcome() {
 }
 
 #[tokio::test]
+async fn a_batch_whose_answer_is_lost_is_sent_again_and_says_of_each_call_what_is_known() {
+    let shop = shop(&[5, 0]).await;
+    let server = catalog_server(shop.clone()).await;
+    let (url, broken) = breaking_proxy(server.addr, 1).await;
+    let batch = || vec![(order_id(), one(1, 1)), (order_id(), one(2, 1)), (order_id(), one(3, 1))];
+    let sales = batch();
+    let [sold, sold_out, stranger] = remote(&[url]).reserve_many(sales.clone()).await.try_into().unwrap();
+    assert_eq!((broken.load(Ordering::SeqCst), server.requests()), (1, 2));
+    let sold = sold.unwrap();
+    assert_eq!((sold.order.id, sold.replayed), (sales[0].0, true), "the first time it was executed");
+    for refused in [sold_out, stranger] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.executed(), Executed::Unknown, "the first time it may have been executed: {error}");
+    }
+    assert_eq!(shop.info(BookId(1)).await.unwrap().stock, 4);
+    let answers = remote(&[dead_url().await]).reserve_many(batch()).await;
+    assert_eq!(answers.len(), 3);
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().executed() == Executed::No), "{answers:?}");
+}
+
+#[tokio::test]
 async fn nonsense_and_half_answers_are_unknown_for_what_has_an_effect() {
     let once_more = || ClientOptions { retries_max: 1, ..ClientOptions::default() };
     for answer in [

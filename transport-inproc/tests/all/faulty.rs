@@ -1,12 +1,20 @@
+use async_trait::async_trait;
 use bookstore_core::{
-    Amend, BookId, Catalog, CatalogService, Clock as _, Error, Executed, Lines, ManualClock, OrderId, OrderService,
-    Orders, Query, Receipt, Result, Status, SystemClock,
+    Amend, BookId, Catalog, CatalogService, Clock as _, Error, Executed, Lines, ManualClock, Order, OrderId, OrderPage,
+    OrderQuery, OrderService, Orders, Query, Receipt, Result, Status, SystemClock,
     audit::Summary,
     conformance::{self, Deployment},
     writer::Execution,
 };
 use bookstore_transport_inproc::{Faults, Faulty, Rates};
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{book, catalog, monolith};
 
@@ -152,6 +160,62 @@ async fn a_duplicate_arrives_after_what_came_later() {
     network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None).await.expect("a restock");
     network.settled().await;
     assert_eq!((stock(&behind).await, network.faults().duplicated), (15, 1), "what has no key is never sent again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_calls_are_one_message() {
+    let many = || vec![(SystemClock.new_order_id(), one()), (SystemClock.new_order_id(), one())];
+    let (behind, network) = shop(Rates { reply_lost: 1.0, ..Rates::default() }).await;
+    let answers = network.reserve_many(many()).await;
+    assert!(answers.len() == 2 && answers.iter().all(|answer| matches!(answer, Err(Error::Unknown { .. }))));
+    assert_eq!((stock(&behind).await, network.faults().replies_lost), (3, 1));
+
+    let network = Faulty::new(Arc::clone(&behind), Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() }, 7);
+    let sales = many();
+    assert_eq!(network.reserve_many(sales.clone()).await.iter().flatten().count(), 2);
+    network.settled().await;
+    assert_eq!((stock(&behind).await, network.faults().duplicated), (1, 1), "duplicates do not buy again");
+}
+
+/// Turns every call away until it is told not to.
+struct Closed(Arc<dyn OrderService>, AtomicBool);
+
+#[async_trait]
+impl OrderService for Closed {
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("closed"));
+        }
+        self.0.purchase(id, lines).await
+    }
+
+    async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        self.0.cancel(id).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order> {
+        self.0.order(id).await
+    }
+
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        self.0.orders(query).await
+    }
+}
+
+/// Whoever was told "not executed" must not find a purchase later.
+#[tokio::test(start_paused = true)]
+async fn what_was_turned_away_does_not_arrive_again() {
+    let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
+    catalog.list(vec![book(5)]).await.expect("listed");
+    let closed = Arc::new(Closed(orders, AtomicBool::new(true)));
+    let rates = Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() };
+    let network = Faulty::new(Arc::clone(&closed), rates, 7);
+    network.purchase(SystemClock.new_order_id(), one()).await.expect_err("closed");
+    let answers = network.purchase_many(vec![(SystemClock.new_order_id(), one())]).await;
+    assert_eq!(answers, [Err(Error::unavailable("closed"))]);
+    closed.1.store(false, Ordering::SeqCst);
+    network.settled().await;
+    assert_eq!(stock(&catalog).await, 5);
 }
 
 /// Calls one after another through a bad network, and what came of them.

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     ledger::{Entry, Kind, LedgerId, Seq},
     order::{Order, OrderId},
+    orders::Ack,
     store::OrderCopy,
     writer::Execution,
 };
@@ -31,7 +32,8 @@ pub struct SqliteCopy {
 }
 
 impl SqliteCopy {
-    /// Opens the copy in the file `path`, or makes it. Every append waits for the disk, unless [`Self::without_sync`] is used.
+    /// Opens the copy in the file `path`, or makes it. Every append waits for the disk, unless [`Self::acknowledging`] says that
+    /// nothing rests on that.
     ///
     /// # Errors
     /// Another process writes to it, it is not a copy of ours, it is damaged, newer, or cannot be written.
@@ -43,13 +45,19 @@ impl SqliteCopy {
         Ok(Self { writer: Arc::new(Mutex::new(connection)), readers, execution: options.execution, _lock: lock })
     }
 
-    /// Appends without waiting for the disk: a power cut may take the newest entries back, never others, and the copy then
-    /// takes them from the ledger again. MUST NOT be used where an order is acknowledged because it is in the copy.
+    /// Appends as durably as the order service that acknowledges by `ack` needs.
+    ///
+    /// With [`Ack::Ledger`] without waiting for the disk: a power cut may take the newest entries back, never others, and the copy
+    /// then takes them from the ledger again.
     ///
     /// # Errors
     /// The file cannot be used.
-    pub fn without_sync(self) -> Result<Self, StoreError> {
-        self.writer.lock().expect("nobody panics with it").pragma_update(None, "synchronous", "NORMAL")?;
+    pub fn acknowledging(self, ack: Ack) -> Result<Self, StoreError> {
+        let synchronous = match ack {
+            Ack::Ledger => "NORMAL",
+            Ack::Copied { .. } => "FULL",
+        };
+        self.writer.lock().expect("nobody panics with it").pragma_update(None, "synchronous", synchronous)?;
         Ok(self)
     }
 }
