@@ -47,11 +47,11 @@ pub struct ClientOptions {
     pub attempt_timeout: Duration,
     /// Attempts of one call after the first one.
     pub retries_max: u32,
-    /// Calls that may wait to be sent; more are refused as overloaded.
+    /// Calls that may wait to be sent, for each runtime that calls; more are refused as overloaded.
     pub waiting_max: usize,
     /// Requests of one call each that may be on their way at once, long polls included.
     pub requests_in_flight_max: usize,
-    /// Requests full of waiting calls that may be on their way at once, for each server of the group.
+    /// Requests full of waiting calls that may be on their way at once, for each server of the group and each runtime that calls.
     pub batches_in_flight_max: usize,
     /// The longest answer, in bytes.
     pub answer_bytes_max: usize,

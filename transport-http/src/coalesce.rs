@@ -41,19 +41,17 @@ pub(crate) struct Coalescer<C> {
     path: &'static str,
     /// Each has a worker on its runtime, which ends when the queue is dropped.
     queues: PerRuntime<Arc<Queue<Asked, Answered>>>,
-    places: Arc<Semaphore>,
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
     pub(crate) fn new(client: Client<C>, path: &'static str) -> Self {
-        let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
-        Self { client, path, queues: PerRuntime::default(), places }
+        Self { client, path, queues: PerRuntime::default() }
     }
 
     fn queue(&self) -> Arc<Queue<Asked, Answered>> {
         self.queues.get(|| {
             let (queue, waiting) = batch::queue(self.client.options().waiting_max);
-            tokio::spawn(work(self.client.clone(), self.path, Arc::clone(&self.places), waiting));
+            tokio::spawn(work(self.client.clone(), self.path, waiting));
             Arc::new(queue)
         })
     }
@@ -81,10 +79,12 @@ impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
     }
 }
 
-async fn work<C>(client: Client<C>, path: &'static str, places: Arc<Semaphore>, mut waiting: Waiting<Asked, Answered>)
+async fn work<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked, Answered>)
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
+    // Not shared with other runtimes: an idle worker holds a place, to be quick.
+    let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
     // First a place, then the calls: while all places are taken, the next batch gathers.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let calls = waiting.gather(BATCH_MAX).await;

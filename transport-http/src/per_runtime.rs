@@ -6,8 +6,8 @@
 use std::sync::{PoisonError, RwLock};
 use tokio::runtime::{Handle, Id};
 
-/// Runtimes that are remembered; more than serve one process at a time. One that is forgotten gets a new thing.
-const RUNTIMES_MAX: usize = 64;
+/// Runtimes that are remembered: more than one process has at a time. One that is forgotten gets a new thing.
+const RUNTIMES_MAX: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct PerRuntime<T>(RwLock<Vec<(Id, T)>>);

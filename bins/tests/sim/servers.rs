@@ -5,7 +5,6 @@ use bookstore_core::{
     Timestamp,
     decide::{Batch, Command},
     follow::Follower,
-    orders::Ack,
     store::{
         LedgerStore, OrderCopy, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},

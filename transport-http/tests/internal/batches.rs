@@ -95,6 +95,25 @@ async fn a_client_works_in_every_runtime_also_when_others_are_gone() {
     }
 }
 
+/// A runtime that has asked keeps no other one waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_works_in_many_runtimes_at_once() {
+    let shop = shop(&[100]).await;
+    let server = catalog_server(shop.clone()).await;
+    let options = ClientOptions { batches_in_flight_max: 1, ..hasty() };
+    let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
+    let runtimes: Vec<_> = (0..4)
+        .map(|_| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
+        .collect();
+    for _ in 0..2 {
+        for runtime in &runtimes {
+            let remote = Arc::clone(&remote);
+            runtime.spawn(async move { remote.reserve(order_id(), one(1, 1)).await }).await.unwrap().unwrap();
+        }
+    }
+    runtimes.into_iter().for_each(tokio::runtime::Runtime::shutdown_background);
+}
+
 #[tokio::test]
 async fn an_idle_client_sends_a_single_call_at_once() {
     let shop = shop(&[10]).await;
