@@ -103,6 +103,32 @@ async fn who_is_refused_while_still_sending_reads_the_refusal_and_may_go_on() {
     }
 }
 
+/// A body that has no end, to a server that does not want it: in how many bytes and what time it is cut off.
+async fn cut_off(piece: usize, pause: Duration) -> (usize, Duration) {
+    let server = catalog_with(ServerLimits::default()).await;
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
+    let head = format!(
+        "POST /v1/search?{} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "x".repeat(2 << 10),
+        1_u64 << 40
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut sent, piece, started) = (0, vec![b' '; piece], Instant::now());
+    while stream.write_all(&piece).await.is_ok() {
+        sent += piece.len();
+        assert!(started.elapsed() < PATIENCE, "still read after {sent} bytes");
+        tokio::time::sleep(pause).await;
+    }
+    (sent, started.elapsed())
+}
+
+#[tokio::test]
+async fn what_is_refused_is_thrown_away_within_limits() {
+    let (quick, slow) = tokio::join!(cut_off(1 << 20, Duration::ZERO), cut_off(10, SHORT));
+    assert!((64 << 20..96 << 20).contains(&quick.0), "{quick:?}");
+    assert!((Duration::from_secs(4)..PATIENCE).contains(&slow.1), "{slow:?}");
+}
+
 #[tokio::test]
 async fn who_waits_to_be_asked_is_not_asked_for_what_is_refused() {
     let server = catalog_with(ServerLimits::default()).await;
