@@ -150,19 +150,21 @@ impl OrderService for Orders {
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        let answers = self.catalog.reserve_many(purchases).await;
+        let mut answers = self.catalog.reserve_many(purchases).await;
         answers.iter().flatten().for_each(|receipt| self.remember(receipt));
-        if self.copied.is_none() {
-            return answers;
+        // The copy follows the ledger in its order: with the last of them it has all.
+        let last = answers.iter().flatten().map(|receipt| receipt.order.seq).max();
+        if let (Some((followed, _)), Some(last)) = (&self.copied, last)
+            && let Err(late) = self.wait_until_copied(last).await
+        {
+            let copied = *followed.borrow();
+            for answer in &mut answers {
+                if answer.as_ref().is_ok_and(|receipt| receipt.order.seq > copied) {
+                    *answer = Err(late.clone());
+                }
+            }
         }
-        each(answers, |answer| {
-            Box::pin(async move {
-                let receipt = answer?;
-                self.wait_until_copied(receipt.order.seq).await?;
-                Ok(receipt)
-            })
-        })
-        .await
+        answers
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {

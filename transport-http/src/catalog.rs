@@ -32,7 +32,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     client::{Ask, Client, Compact, json},
-    coalesce::{Coalescer, call_many},
+    coalesce::Coalescer,
     compact,
     internal::{self, Calls, Deal, InternalOptions, answer_all, big, finish},
     retry::Effect,
@@ -64,17 +64,6 @@ impl From<CatalogCall> for Deal {
             CatalogCall::Reserve { order, lines } => Self::Sell(order, lines),
             CatalogCall::Release { order } => Self::TakeBack(order),
         }
-    }
-}
-
-impl TryFrom<compact::Call> for CatalogCall {
-    type Error = Error;
-
-    fn try_from(call: compact::Call) -> Result<Self> {
-        Ok(match call {
-            compact::Call::Sell(order, lines) => Self::Reserve { order, lines: compact::Call::lines(lines)? },
-            compact::Call::TakeBack(order) => Self::Release { order },
-        })
     }
 }
 
@@ -246,7 +235,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
 
     async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
         let calls: Vec<_> = sales.iter().map(|(order, lines)| compact::Call::sell(*order, lines)).collect();
-        call_many(&self.client, CALLS, &calls).await
+        self.calls.call_many(&calls).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {

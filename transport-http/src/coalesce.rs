@@ -65,6 +65,21 @@ impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
         Ok(tried.answer)
     }
 
+    /// Sends calls that have gathered elsewhere already, in as few requests as they fit into.
+    ///
+    /// A request that was lost is sent again with all its calls. What an answer says of a call is left to whoever sent it.
+    pub(crate) async fn call_many(&self, questions: &[compact::Call]) -> Vec<Result<Receipt>> {
+        let requests = questions.chunks(BATCH_MAX).map(|questions| async move {
+            let tried = self.client.tried(request(self.path, questions)).await;
+            let answers = tried.and_then(|Tried { answer, after_unknown }| {
+                let judge = |answer: Result<_>| if after_unknown { answer.map_err(still_unknown) } else { answer };
+                Ok(counted(answer, questions)?.into_iter().map(|answer| judge(answer.into())).collect())
+            });
+            answers.unwrap_or_else(|error| vec![Err(error); questions.len()])
+        });
+        join_all(requests).await.into_iter().flatten().collect()
+    }
+
     async fn attempt(&self, question: compact::Call, deadline: Instant) -> Result<Receipt, Failure> {
         let claim = Claim::default();
         let asked = Asked { question, claim: claim.clone() };
@@ -112,27 +127,6 @@ where
         Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer.into()))),
         Err(error) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
     }
-}
-
-/// Sends calls that have gathered elsewhere already, in as few requests as they fit into.
-///
-/// A request that was lost is sent again with all its calls. What an answer says of a call is left to whoever sent it.
-pub(crate) async fn call_many<C>(
-    client: &Client<C>,
-    path: &'static str,
-    questions: &[compact::Call],
-) -> Vec<Result<Receipt>>
-where
-    C: Connect + Clone + Send + Sync + 'static,
-{
-    let requests = questions.chunks(BATCH_MAX).map(|questions| async move {
-        let answers = client.tried(request(path, questions)).await.and_then(|Tried { answer, after_unknown }| {
-            let judge = |answer: Result<_>| if after_unknown { answer.map_err(still_unknown) } else { answer };
-            Ok(counted(answer, questions)?.into_iter().map(|answer| judge(answer.into())).collect())
-        });
-        answers.unwrap_or_else(|error| vec![Err(error); questions.len()])
-    });
-    join_all(requests).await.into_iter().flatten().collect()
 }
 
 /// The request for a batch of calls.

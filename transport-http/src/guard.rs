@@ -288,7 +288,8 @@ struct Watched<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> {
 
 impl<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> Drop for Watched<B> {
     fn drop(&mut self) {
-        if let Some(rest) = self.body.take().filter(|body| !self.waits && !body.is_end_stream()) {
+        let nothing_comes = self.waits || self.progress.body_complete.load(Ordering::Acquire);
+        if let Some(rest) = self.body.take().filter(|_| !nothing_comes) {
             linger::discard(rest);
         }
     }

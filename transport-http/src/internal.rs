@@ -12,6 +12,7 @@ use bookstore_core::{Error, Lines, OrderId, Receipt, Result, batch::each};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join};
 use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
 
 use crate::{
     compact,
@@ -37,8 +38,28 @@ pub(crate) const BIG_BODY_MAX: usize = 4 << 20;
 
 /// The calls of a batch, and in which form they came: the answers go back in the same.
 pub(crate) struct Calls<Q> {
-    calls: Vec<Q>,
+    deals: Vec<Deal>,
     form: Form,
+    json: PhantomData<Q>,
+}
+
+/// What a call of either server comes down to.
+pub(crate) enum Deal {
+    /// Sell all lines or none.
+    Sell(OrderId, Lines),
+    /// Take a sale back.
+    TakeBack(OrderId),
+}
+
+impl TryFrom<compact::Call> for Deal {
+    type Error = Error;
+
+    fn try_from(call: compact::Call) -> Result<Self> {
+        Ok(match call {
+            compact::Call::Sell(order, lines) => Self::Sell(order, compact::Call::lines(lines)?),
+            compact::Call::TakeBack(order) => Self::TakeBack(order),
+        })
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -50,35 +71,26 @@ enum Form {
 impl<S, Q> FromRequest<S> for Calls<Q>
 where
     S: Send + Sync,
-    Q: DeserializeOwned + TryFrom<compact::Call, Error = Error>,
+    Q: DeserializeOwned + Into<Deal>,
 {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         if compact::is_content(request.headers()) {
             let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-            let calls = read_compact(&body).map_err(|error| Refused(error).into_response())?;
-            return Ok(Self { calls, form: Form::Compact });
+            let deals = read_compact(&body).map_err(|error| Refused(error).into_response())?;
+            return Ok(Self { deals, form: Form::Compact, json: PhantomData });
         }
-        match Json::from_request(request, state).await {
-            Ok(Json(calls)) => Ok(Self { calls, form: Form::Json }),
-            Err(rejection) => Err(rejection.into_response()),
-        }
+        let calls = Json::<Vec<Q>>::from_request(request, state).await;
+        let Json(calls) = calls.map_err(IntoResponse::into_response)?;
+        Ok(Self { deals: calls.into_iter().map(Q::into).collect(), form: Form::Json, json: PhantomData })
     }
 }
 
-fn read_compact<Q: TryFrom<compact::Call, Error = Error>>(body: &[u8]) -> Result<Vec<Q>> {
+fn read_compact(body: &[u8]) -> Result<Vec<Deal>> {
     let calls: Vec<compact::Call> =
         compact::read(body).map_err(|error| Error::malformed(format!("this is not a batch of calls: {error}")))?;
-    calls.into_iter().map(Q::try_from).collect()
-}
-
-/// What a call of either server comes down to.
-pub(crate) enum Deal {
-    /// Sell all lines or none.
-    Sell(OrderId, Lines),
-    /// Take a sale back.
-    TakeBack(OrderId),
+    calls.into_iter().map(Deal::try_from).collect()
 }
 
 /// Answers every call of a batch by itself: the sales, which are nearly all, go on as a batch.
@@ -87,20 +99,18 @@ pub(crate) enum Deal {
 /// call is one command, and the ledger's writer executes a command wholly or, if its caller has gone before the
 /// batch was taken, not at all. Waiting for a copy comes after the commit and changes nothing. So there is
 /// nothing to detach.
-pub(crate) async fn answer_all<'a, Q: Into<Deal>>(
-    Calls { calls, form }: Calls<Q>,
+pub(crate) async fn answer_all<'a, Q>(
+    Calls { deals, form, .. }: Calls<Q>,
     sell: impl FnOnce(Vec<(OrderId, Lines)>) -> BoxFuture<'a, Vec<Result<Receipt>>>,
     take_back: impl Fn(OrderId) -> BoxFuture<'a, Result<Receipt>>,
 ) -> Result<Response, Refused> {
-    if calls.len() > BATCH_MAX {
-        return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", calls.len())).into());
+    if deals.len() > BATCH_MAX {
+        return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", deals.len())).into());
     }
-    let (mut sales, mut returns) = (Vec::with_capacity(calls.len()), Vec::new());
-    let mut is_sale = Vec::with_capacity(calls.len());
-    for call in calls {
-        let call = call.into();
-        is_sale.push(matches!(call, Deal::Sell(..)));
-        match call {
+    let (mut sales, mut returns) = (Vec::with_capacity(deals.len()), Vec::new());
+    let is_sale: Vec<_> = deals.iter().map(|deal| matches!(deal, Deal::Sell(..))).collect();
+    for deal in deals {
+        match deal {
             Deal::Sell(order, lines) => sales.push((order, lines)),
             Deal::TakeBack(order) => returns.push(order),
         }

@@ -13,7 +13,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use bookstore_core::{Error, Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
+use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -50,17 +50,6 @@ impl From<OrderCall> for Deal {
             OrderCall::Purchase { order, lines } => Self::Sell(order, lines),
             OrderCall::Cancel { order } => Self::TakeBack(order),
         }
-    }
-}
-
-impl TryFrom<compact::Call> for OrderCall {
-    type Error = Error;
-
-    fn try_from(call: compact::Call) -> Result<Self> {
-        Ok(match call {
-            compact::Call::Sell(order, lines) => Self::Purchase { order, lines: compact::Call::lines(lines)? },
-            compact::Call::TakeBack(order) => Self::Cancel { order },
-        })
     }
 }
 

@@ -79,7 +79,7 @@ counters! {
     Replayed, "recovery", "a retry answered with the order that exists", 200;
     ReadThrough, "recovery", "an order read from the ledger, since the copy lagged", 20;
     CacheHit, "recovery", "a book shown from the cache", 200;
-    CacheStale, "recovery", "a book shown from the cache while the catalog was away", 10;
+    CacheStale, "recovery", "a book shown from the cache while the catalog was away", 20;
     Resolved, "recovery", "unknown calls resolved after the faults", 100;
     HappenedUnknown, "recovery", "calls that happened although nobody was told", 10;
     ColdReopen, "recovery", "the ledger as it is in the file, opened again at the end", 900;

@@ -166,6 +166,23 @@ async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
     assert_eq!(orders.order(id).await, Ok(cancelled));
 }
 
+#[tokio::test]
+async fn of_a_batch_only_what_is_not_copied_in_time_is_unknown() {
+    let (catalog, _) = shop();
+    catalog.list(vec![book("A book", 10)]).await.expect("listed");
+    let [early, late, short] = std::array::from_fn(|_| SystemClock.new_order_id());
+    let copied = catalog.reserve(early, one()).await.expect("there are ten").order.seq;
+    let (_follower, followed) = tokio::sync::watch::channel(copied);
+    let reader = Arc::new(Behind(Vec::new()));
+    let ack = Ack::Copied { wait: Duration::from_millis(50) };
+    let orders = Orders::new(Arc::clone(&catalog), reader).acknowledge(ack, followed);
+    let many = vec![(late, one()), (early, one()), (short, Lines::one(BookId(1), 100).expect("a good line"))];
+    let [late, early, short] = orders.purchase_many(many).await.try_into().expect("three answers");
+    assert!(matches!(late, Err(Error::Unknown { .. })), "{late:?}");
+    assert_eq!(early.map(|receipt| receipt.replayed), Ok(true));
+    assert_eq!(short, Err(Error::OutOfStock { book: BookId(1), available: 8 }));
+}
+
 /// A copy that shows orders as they were placed, whatever has happened since.
 struct Behind(Vec<Order>);
 
