@@ -106,7 +106,7 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Checked<CatalogServer>> {
             store: store("--store", &args.store)?,
             sample: args.sample,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve)?,
+            serving: inner(serving(&args.serve)?),
         },
     })
 }
@@ -133,7 +133,7 @@ pub(crate) fn order(args: &OrderArgs) -> Result<Checked<OrderServer>> {
                 AckArg::Copied => Ack::Copied { wait: COPIED_WAIT },
             },
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve)?,
+            serving: inner(serving(&args.serve)?),
         },
     })
 }
@@ -172,11 +172,21 @@ fn serving(args: &ServeArgs) -> Result<Serving> {
     })
 }
 
-/// The public interface has many connections, so that each processor has a thread for its share of them. Those of a server
-/// behind it are few, and unlike.
+/// The public interface has many connections: each processor has a thread for its share of them.
 fn public(mut serving: Serving) -> Serving {
-    serving.limits.worker_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    serving.limits.worker_threads = processors();
     serving
+}
+
+/// The connections of a server behind it are few, and what comes over each wakes its thread: half as many threads do, and the
+/// other processors are left to those that write the store.
+fn inner(mut serving: Serving) -> Serving {
+    serving.limits.worker_threads = processors().div_ceil(2);
+    serving
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A flag's number of seconds.

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -17,21 +17,35 @@ use tokio::time::{Instant, Sleep, sleep_until};
 ///
 /// For the task of its connection alone: it wakes whoever polled it last.
 #[derive(Clone)]
-pub(crate) struct Alarm(Arc<Mutex<Pin<Box<Sleep>>>>);
+pub(crate) struct Alarm(Arc<Mutex<Set>>);
+
+struct Set {
+    sleep: Pin<Box<Sleep>>,
+    /// Whom it wakes.
+    asked: Option<Waker>,
+}
 
 impl Alarm {
     pub(crate) fn new(first: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Box::pin(sleep_until(Instant::now() + first)))))
+        Self(Arc::new(Mutex::new(Set { sleep: Box::pin(sleep_until(Instant::now() + first)), asked: None })))
     }
 
     /// Ready once this moment has passed.
     pub(crate) fn poll_until(&self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let mut sleep = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Set { sleep, asked } = &mut *set;
         if sleep.deadline() > at {
             sleep.as_mut().reset(at);
+        } else if !sleep.is_elapsed() && asked.as_ref().is_some_and(|asked| asked.will_wake(cx.waker())) {
+            // Polled several times for each request, it is asked once: the same task waits for it all the time.
+            return Poll::Pending;
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
+            if sleep.as_mut().poll(cx).is_pending() {
+                asked.replace(cx.waker().clone());
+                return Poll::Pending;
+            }
+            asked.take();
             if sleep.deadline() >= at {
                 return Poll::Ready(());
             }
@@ -102,5 +116,16 @@ mod tests {
         let (early, late) = (Instant::now() + 2 * SECOND, Instant::now() + 7 * SECOND);
         let both = futures_util::future::join(rings(&alarm, late), rings(&alarm, early));
         assert_eq!(both.await, (7 * SECOND, 2 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_whoever_asked_last() {
+        let (alarm, at) = (Alarm::new(SECOND), Instant::now() + 2 * SECOND);
+        let mut nobody = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert!(alarm.poll_until(at, &mut nobody).is_pending());
+        }
+        let rang = tokio::time::timeout(5 * SECOND, rings(&alarm, at)).await;
+        assert_eq!(rang, Ok(2 * SECOND));
     }
 }

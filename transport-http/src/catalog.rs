@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -37,7 +37,7 @@ use crate::{
     internal::{self, Calls, Deal, InternalOptions, answer_all, big, finish},
     retry::Effect,
     server::{Deadline, Draining},
-    wire::{self, Refused, book_json},
+    wire::{Refused, book_json},
 };
 
 /// One call of a batch.
@@ -122,7 +122,8 @@ async fn topics(State(service): Service) -> Answered<Vec<Topic>> {
 }
 
 async fn info(State(service): Service, Path(book): Path<BookId>) -> Result<Response, Refused> {
-    Ok(wire::json(StatusCode::OK, book_json(&service.info(book).await?)))
+    let book = service.info(book).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], book_json(&book)).into_response())
 }
 
 async fn amend(

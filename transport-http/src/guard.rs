@@ -2,22 +2,20 @@
 
 use axum::{
     Router,
-    body::{Body, HttpBody},
     extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request},
     http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{Error, Executed};
-use bytes::Bytes;
 use futures_util::FutureExt;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::Incoming;
 use metrics::{Counter, Histogram};
 use std::{
     convert::Infallible,
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind as catch_panic},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -31,8 +29,8 @@ use tower::{Service, layer::layer_fn};
 use crate::{
     alarm::Alarm,
     health::OPERATIONAL,
-    linger,
-    server::ServerLimits,
+    received::Received,
+    server::{Respond, ServerLimits},
     wire::{self, Refused},
 };
 
@@ -86,26 +84,21 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Answers a request: by the service, or without it if it may not pass.
+    /// Answers a request: by the server's routes, or without them if it may not pass.
     ///
-    /// The service takes the request at once, so that a request that waits carries no copy of it.
-    pub(crate) fn pass<B, S>(
+    /// They take the request at once, so that a request that waits carries no copy of it.
+    pub(crate) fn pass<R: Respond>(
         self: &Arc<Self>,
-        request: hyper::Request<B>,
-        service: &mut S,
-    ) -> impl Future<Output = Result<Response, Infallible>> + use<B, S>
-    where
-        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
-        S: Service<Request, Response = Response, Error = Infallible>,
-    {
+        request: hyper::Request<Incoming>,
+        routes: &mut R,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<R> {
         let progress = Arc::new(Progress::new(self));
         let measured = Measured::start(&progress, request.method());
         let safe = request.method().is_safe();
         let admitted = self.guard.admit(&request, self.spare, &progress);
         // Also what is refused: its body is thrown away.
-        let request = attach(&progress, request);
-        // A router is always ready.
-        let work = admitted.map(|place| (place, catch_panic(AssertUnwindSafe(|| service.call(request)))));
+        let request = Received::take_in(request, &progress);
+        let work = admitted.map(|place| (place, catch_panic(AssertUnwindSafe(|| routes.respond(request)))));
         async move {
             let response = match work {
                 Ok((_place, Ok(work))) => answer(&progress, work, safe).await,
@@ -165,8 +158,8 @@ impl Drop for Place {
     }
 }
 
-/// How far a request is, in its extensions for handlers that need to know.
-struct Progress {
+/// How far a request is.
+pub(crate) struct Progress {
     started: Instant,
     /// When it must be answered.
     at: Mutex<Instant>,
@@ -187,6 +180,24 @@ impl Progress {
         &self.connection.guard
     }
 
+    /// The limit of a body, for routes without one of their own.
+    pub(crate) fn body_limit(&self) -> (usize, &DefaultBodyLimit) {
+        (self.guard().limits.body_bytes_max, &self.guard().body_limit)
+    }
+
+    pub(crate) fn body_is_complete(&self) -> bool {
+        self.body_complete.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn complete_body(&self) {
+        self.body_complete.store(true, Ordering::Release);
+    }
+
+    /// Says which route the request took.
+    pub(crate) fn took(&self, route: Route) {
+        let _ = self.route.set(route);
+    }
+
     fn at(&self) -> Instant {
         *self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,37 +214,12 @@ impl Progress {
     }
 }
 
-/// The request with its progress in its extensions, and a body that tells when all of it has come.
-fn attach<B>(progress: &Arc<Progress>, request: hyper::Request<B>) -> Request
-where
-    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + Send + 'static,
-{
-    let limit = progress.guard().limits.body_bytes_max.min(EXTRACTORS_MAX);
-    let body = request.body();
-    let long = body.size_hint().upper().is_none_or(|most| most > limit as u64);
-    let mut request = if body.is_end_stream() {
-        progress.body_complete.store(true, Ordering::Release);
-        request.map(|_| Body::empty())
-    } else {
-        let waits = linger::waits(request.headers());
-        request.map(|body| Body::new(Watched { body: Some(body), waits, progress: Arc::clone(progress) }))
-    };
-    if long {
-        progress.guard().body_limit.apply(&mut request);
-    }
-    request.extensions_mut().insert(Arc::clone(progress));
-    request
-}
-
-/// Bytes that axum's extractors take if nobody sets a limit.
-const EXTRACTORS_MAX: usize = 2_097_152;
-
 /// The answer to a request, or why there is none in time.
-async fn answer(progress: &Progress, work: impl Future<Output = Result<Response, Infallible>>, safe: bool) -> Response {
+async fn answer(progress: &Progress, work: impl Future<Output = Response>, safe: bool) -> Response {
     match progress.enforce(AssertUnwindSafe(work).catch_unwind()).await {
-        Some(Ok(Ok(response))) => response,
+        Some(Ok(response)) => response,
         Some(Err(_)) => panicked(safe),
-        None if safe || !progress.body_complete.load(Ordering::Acquire) => {
+        None if safe || !progress.body_is_complete() => {
             Refused(Error::DeadlineExpired { message: "the server's time limit".into() }).into_response()
         }
         None => Refused(Error::unknown("the server's time limit passed while it worked")).into_response(),
@@ -274,47 +260,6 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
     /// Outside [`serve`](crate::server::serve) there is no limit to move.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(Self(parts.extensions.get().cloned()))
-    }
-}
-
-/// A body that tells when all of it has come, and whose rest is discarded if it is dropped before.
-struct Watched<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> {
-    /// `None` only once it is dropped.
-    body: Option<B>,
-    /// The client waits to be asked for it.
-    waits: bool,
-    progress: Arc<Progress>,
-}
-
-impl<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> Drop for Watched<B> {
-    fn drop(&mut self) {
-        let nothing_comes = self.waits || self.progress.body_complete.load(Ordering::Acquire);
-        if let Some(rest) = self.body.take().filter(|_| !nothing_comes) {
-            linger::discard(rest);
-        }
-    }
-}
-
-impl<B: HttpBody<Data = Bytes> + Unpin + Send + 'static> HttpBody for Watched<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.waits = false;
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = Pin::new(&mut *body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
-            self.progress.body_complete.store(true, Ordering::Release);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
@@ -369,14 +314,7 @@ impl Route {
     }
 }
 
-/// Says which route a request took. Nothing happens outside [`serve`](crate::server::serve).
-pub(crate) fn took(route: Route, request: &Request) {
-    if let Some(progress) = request.extensions().get::<Arc<Progress>>() {
-        let _ = progress.route.set(route);
-    }
-}
-
-/// The router, its routes saying which of them a request took.
+/// The router, its routes saying which of them a request took. Nothing happens outside [`serve`](crate::server::serve).
 pub(crate) fn labelled(router: Router) -> Router {
     router.layer(layer_fn(Labelled))
 }
@@ -394,8 +332,9 @@ impl<S: Service<Request>> Service<Request> for Labelled<S> {
     }
 
     fn call(&mut self, request: Request) -> S::Future {
-        if let Some(path) = request.extensions().get::<MatchedPath>() {
-            took(Route::Matched(path.clone()), &request);
+        let extensions = request.extensions();
+        if let (Some(path), Some(progress)) = (extensions.get::<MatchedPath>(), extensions.get::<Arc<Progress>>()) {
+            progress.took(Route::Matched(path.clone()));
         }
         self.0.call(request)
     }

@@ -15,6 +15,7 @@ pub mod internal;
 mod linger;
 pub mod orders;
 mod per_runtime;
+mod received;
 mod retry;
 pub mod server;
 mod stall;

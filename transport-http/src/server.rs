@@ -4,11 +4,11 @@
 //! parser itself cannot accept (headers over the limit: 431; not HTTP: 400) is answered without a body, and the
 //! connection is closed: no handler has seen it, so nothing was executed.
 
-use axum::{extract::Request, response::Response, serve::Listener};
+use axum::{Router, response::Response, serve::Listener};
+use futures_util::future::BoxFuture;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
-    convert::Infallible,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::Service;
 
 use crate::{
     alarm::Alarm,
@@ -27,6 +26,7 @@ use crate::{
 pub use crate::{
     guard::{Deadline, Draining},
     health::{Health, MetricsText, Readiness, ReadyCheck, health_routes},
+    received::Received,
     tcp::{Tcp, tcp},
 };
 
@@ -56,9 +56,9 @@ pub struct ServerLimits {
     pub drain_timeout: Duration,
     /// Threads that serve the connections, each with a runtime of its own; with 0 they are tasks of the current runtime.
     ///
-    /// With many connections, threads of their own are faster: nothing is shared between them. With few they are slower, as
-    /// one that is busy gives nothing away to one that is not. A listener of TCP MUST come through [`tcp`] then, or every
-    /// byte is noticed by one thread and read by another.
+    /// With many connections, threads of their own are faster: nothing is shared between them. With fewer connections than
+    /// threads some are idle, as one that is busy gives nothing away. A listener of TCP MUST come through [`tcp`] then, or
+    /// every byte is noticed by one thread and read by another.
     pub worker_threads: usize,
     /// Whether answers carry a `Date`; a simulation leaves it out.
     pub date_header: bool,
@@ -83,18 +83,31 @@ impl Default for ServerLimits {
     }
 }
 
-/// Serves a router, or another service that is always ready, until `shutdown` resolves, then lets the requests in flight
-/// end and returns.
+/// Who answers a server's requests: a router, or whatever knows a shorter way for some of them.
+pub trait Respond: Clone + Send + 'static {
+    /// Answers one request. A panic, in here or in the future, is answered for it.
+    ///
+    /// An implementation MUST NOT wait, but in the future that it returns.
+    fn respond(&mut self, request: hyper::Request<Received>) -> BoxFuture<'static, Response>;
+}
+
+impl Respond for Router {
+    fn respond(&mut self, request: hyper::Request<Received>) -> BoxFuture<'static, Response> {
+        Received::through(request, self)
+    }
+}
+
+/// Serves a router, or whoever else responds, until `shutdown` resolves, then lets the requests in flight end and returns.
 ///
 /// A TCP listener should come through [`tcp`]. Dropping this future closes every connection at once.
-pub async fn serve<L, S>(mut listener: L, service: S, limits: ServerLimits, shutdown: impl Future<Output = ()>)
+pub async fn serve<L, R>(mut listener: L, routes: R, limits: ServerLimits, shutdown: impl Future<Output = ()>)
 where
     L: Listener,
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    R: Respond,
 {
     let drain_timeout = limits.drain_timeout;
     let mut workers = Workers::start(limits.worker_threads);
-    let server = Server::new(service, limits);
+    let server = Server::new(routes, limits);
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
@@ -112,8 +125,8 @@ where
     }
 }
 
-struct Server<S> {
-    service: S,
+struct Server<R> {
+    routes: R,
     guard: Arc<Guard>,
     http: http1::Builder,
     /// For connections over the limit: one quick request each.
@@ -128,11 +141,8 @@ struct Server<S> {
 /// How long a connection over the limit may take to send its headers.
 const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl<S> Server<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
-{
-    fn new(service: S, limits: ServerLimits) -> Self {
+impl<R: Respond> Server<R> {
+    fn new(routes: R, limits: ServerLimits) -> Self {
         let draining = watch::Sender::new(false);
         let mut http = http1::Builder::new();
         http.header_read_timeout(limits.header_timeout)
@@ -148,7 +158,7 @@ where
             spare_places: Arc::new(Semaphore::new(limits.spare_connections_max)),
             header_timeout: limits.header_timeout,
             stall_timeout: limits.stall_timeout,
-            service,
+            routes,
             guard: Arc::new(Guard::new(limits, Draining::new(draining.subscribe()))),
             draining,
         }
@@ -176,12 +186,12 @@ where
         http: &http1::Builder,
         place: OwnedSemaphorePermit,
         spare: bool,
-    ) -> impl Future<Output = ()> + Send + use<Io, S>
+    ) -> impl Future<Output = ()> + Send + use<Io, R>
     where
         Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         // One clone a connection: a clone counts references that all processors share.
-        let (service, guard) = (Mutex::new(self.service.clone()), Arc::clone(&self.guard));
+        let (routes, guard) = (Mutex::new(self.routes.clone()), Arc::clone(&self.guard));
         let (mut http, header_timeout) = (http.clone(), self.header_timeout);
         let draining = self.draining.subscribe();
         async move {
@@ -189,7 +199,7 @@ where
             let connection = Arc::new(Connection { guard, alarm: Alarm::new(header_timeout), spare });
             http.timer(connection.alarm.clone());
             let service = service_fn(move |request: hyper::Request<Incoming>| {
-                connection.pass(request, &mut *service.lock().unwrap_or_else(PoisonError::into_inner))
+                connection.pass(request, &mut *routes.lock().unwrap_or_else(PoisonError::into_inner))
             });
             let mut connection = pin!(http.serve_connection(io, service));
             let ended = match until_draining(connection.as_mut(), draining).await {

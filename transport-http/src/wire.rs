@@ -175,20 +175,6 @@ struct ForeignProblem {
     detail: String,
 }
 
-/// A JSON answer.
-pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    // All at once: a map grows by hashing everything in it again.
-    headers.reserve(HEADERS);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// Headers of an answer, those included that the frontend gives to every one.
-const HEADERS: usize = 8;
-
 /// An order as JSON: the bytes that serde makes of it, in a fraction of the time, since nothing in it needs to be escaped.
 /// Every purchase answers with one.
 pub(crate) fn order_json(order: &Order) -> Vec<u8> {

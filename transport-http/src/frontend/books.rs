@@ -8,13 +8,14 @@ use axum::{
 };
 use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 use super::{
-    Answer, Rejection, Shared, Shop, Wants,
+    Answer, Rejection, Shared, Wants, edge,
     extract::{InPath, TextInPath},
     pages, query,
 };
-use crate::wire::{book_json, json};
+use crate::wire::book_json;
 
 /// Finds books by words, by topic, or both.
 #[utoipa::path(get, path = "/search", tag = "books",
@@ -87,11 +88,6 @@ pub(super) async fn info(
     if wants == Wants::Html {
         return pages::info(&shop, book).await;
     }
-    self::book(&shop, book, &condition).await
-}
-
-/// What [`info`] does for programs.
-pub(super) async fn book(shop: &Shop, book: BookId, condition: &IfNoneMatch) -> Answer {
     let book = shop.catalog.info(book).await?;
     if condition.has(book.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
@@ -112,8 +108,11 @@ pub(super) async fn purchase_page(State(shop): Shared, wants: Wants, InPath(book
 
 /// A book with its version as `ETag`.
 pub(super) fn with_etag(book: &Book) -> Response {
-    let mut response = json(StatusCode::OK, book_json(book));
-    response.headers_mut().insert(header::ETAG, etag(book.version));
+    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| edge::json_headers(header::ETAG));
+    let mut headers = HEADERS.clone();
+    headers.insert(header::ETAG, etag(book.version));
+    let mut response = Response::new(book_json(book).into());
+    *response.headers_mut() = headers;
     response
 }
 
@@ -134,7 +133,7 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    fn of(headers: &HeaderMap) -> Self {
         Self(headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect())
     }
 

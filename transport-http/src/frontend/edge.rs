@@ -81,14 +81,25 @@ fn finish(mut response: Response, wants: Wants, secret: bool) -> Response {
     {
         response = as_page(&rejection, response);
     }
-    protect(response.headers_mut(), secret);
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    protect(response.headers_mut(), page, secret);
     response
 }
 
+/// Whether [`around`] does nothing for a request with this header but to [`protect`] its answer: it asks for no page, is of no
+/// browser, and has no id to be logged.
+pub(super) fn is_plain(name: &HeaderName, value: &HeaderValue) -> bool {
+    static UNUSUAL: [HeaderName; 4] = [header::ORIGIN, SEC_FETCH_SITE, TRACEPARENT, REQUEST_ID];
+    if name == header::ACCEPT { value == "application/json" || value == "*/*" } else { !UNUSUAL.contains(name) }
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// A span for a request that brings an id, so that what is logged about it can be found again.
 fn traced(request: &Request) -> Option<tracing::Span> {
-    const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
     let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let id = text(&TRACEPARENT).or_else(|| text(&REQUEST_ID))?;
     let id = id.get(..REQUEST_ID_MAX).unwrap_or(id);
@@ -113,13 +124,26 @@ fn as_page(rejection: &Rejection, problem: Response) -> Response {
     Response::from_parts(parts, body)
 }
 
-fn protect(headers: &mut HeaderMap, secret: bool) {
-    const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
+/// The headers of an answer of JSON that is no secret, with a place for one of its own: a map that grows takes longer than a copy
+/// of this one.
+pub(super) fn json_headers(own: HeaderName) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(own, HeaderValue::from_static(""));
+    protect(&mut headers, false, false);
+    headers
+}
+
+/// Gives an answer the headers that all have. To a secret, only a page may have its own.
+pub(super) fn protect(headers: &mut HeaderMap, page: bool, secret: bool) {
     let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
-    let page = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    if secret && !page {
+        headers.remove(header::REFERRER_POLICY);
+        headers.remove(header::CACHE_CONTROL);
+    }
     headers.insert(header::CONTENT_SECURITY_POLICY, if page { PAGE_POLICY } else { DATA_POLICY });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static(referrer));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static(referrer));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
     headers.entry(header::VARY).or_insert(HeaderValue::from_static("accept"));
 }

@@ -3,20 +3,22 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Line, Lines, Order, OrderId, OrderPage, Receipt};
 use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
+use std::sync::LazyLock;
 
 use super::{
     Answer, Shared, Shop, Wants,
     admin::Admin,
+    edge,
     extract::{InPath, Key, Object, Payload},
     pages, query,
 };
-use crate::wire::{json, order_json};
+use crate::wire::order_json;
 
 /// Says that an earlier request had done this already.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -185,12 +187,14 @@ fn bought(done: Receipt) -> Response {
 fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
     let mut location = String::from("/orders/");
     location.push_str(order.id.0.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
-    let location = HeaderValue::try_from(location).expect("a UUID is visible ASCII");
-    let mut response = json(status, order_json(&order));
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
+    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| edge::json_headers(header::LOCATION));
+    let mut headers = HEADERS.clone();
+    headers.insert(header::LOCATION, HeaderValue::try_from(location).expect("a UUID is visible ASCII"));
     if replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
+    let mut response = Response::new(order_json(&order).into());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }

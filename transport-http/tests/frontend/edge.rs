@@ -28,6 +28,13 @@ async fn what_is_secret_is_neither_stored_nor_referred_to() {
         let answer = shop.get(path).await;
         assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), ("no-store", "no-referrer"));
     }
+    let order = r#"{"lines":[{"book":1,"quantity":1}]}"#;
+    let placed = shop.json("PUT", &format!("/orders/{ID}"), &[], order).await;
+    let cancelled = shop.json("POST", &format!("/orders/{ID}/cancel"), &[], "{}").await;
+    for answer in [placed, cancelled] {
+        assert!(answer.status.is_success());
+        assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), ("no-store", "no-referrer"));
+    }
     let answer = shop.get("/info/1").await;
     assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), ("no-cache", "same-origin"));
 }

@@ -11,10 +11,15 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const KEY: (&str, &str) = ("idempotency-key", ID);
 
 /// Each at the border of what skips the router, on either side of it.
-const ALIKE: [Asked; 31] = [
+const ALIKE: [Asked; 38] = [
     ("GET", "/info/1", &[], ""),
     ("GET", "/info/1", &[("accept", "application/json")], ""),
+    ("GET", "/info/1", &[("accept", "*/*")], ""),
     ("GET", "/info/1", &[("accept", "text/html")], ""),
+    ("GET", "/info/1", &[("accept", "application/json;q=0.5, text/html")], ""),
+    ("GET", "/info/1", &[("accept", "text/html"), ("accept", "application/json;q=0.5")], ""),
+    ("GET", "/info/1", &[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")], ""),
+    ("GET", "/info/1", &[("x-request-id", "mine")], ""),
     ("GET", "/info/1", &[("if-none-match", "*")], ""),
     ("GET", "/info/1", &[("if-none-match", "\"77\"")], ""),
     ("GET", "/info/1?x=1", &[], ""),
@@ -40,6 +45,8 @@ const ALIKE: [Asked; 31] = [
     ("POST", "/purchase/1", &[KEY, ("content-type", "text/plain")], "{}"),
     ("POST", "/purchase/1", &[JSON, KEY, KEY], "{}"),
     ("POST", "/purchase/1", &[JSON, KEY, ("sec-fetch-site", "cross-site")], "{}"),
+    ("POST", "/purchase/1", &[JSON, KEY, ("origin", "https://evil.example")], "{}"),
+    ("POST", "/purchase/1", &[JSON, KEY, ("x-request-id", "mine")], "{}"),
     ("POST", "/purchase/1", &[JSON, KEY, ("accept", "text/html")], "{}"),
     ("POST", "/purchase/3", &[JSON], "{}"),
     ("POST", "/purchase/x", &[JSON, KEY], "{}"),

@@ -1,18 +1,14 @@
 //! A shop on loopback, and a plain client that shows everything.
 
 use async_trait::async_trait;
-use axum::{
-    body::Body,
-    http::{HeaderMap, Method, Request, StatusCode, header},
-    response::Response,
-};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bookstore_core::{
     Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error, Lines,
     Listed, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
     frontend::{self, Shop, Site},
-    server::{self, Health},
+    server::{self, Health, Respond},
     token::AccessToken,
 };
 use bytes::Bytes;
@@ -23,7 +19,6 @@ use hyper_util::{
 };
 use serde_json::Value;
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc,
@@ -37,7 +32,6 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tower::Service;
 
 /// Longer than anything here takes; a test that waits for it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -114,10 +108,7 @@ pub(crate) async fn start(token: Option<&str>) -> Running {
     run(catalog, token, |shop| Site::new(shop, server::health_routes(Health::default()))).await
 }
 
-async fn run<S>(catalog: Arc<Catalog>, token: Option<&str>, interface: impl FnOnce(Shop) -> S) -> Running
-where
-    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
-{
+async fn run<R: Respond>(catalog: Arc<Catalog>, token: Option<&str>, interface: impl FnOnce(Shop) -> R) -> Running {
     let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
     let token = token.map(|token| AccessToken::new(token).unwrap());
     let shaky = Arc::new(Shaky::new(catalog.clone()));
@@ -126,8 +117,6 @@ where
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
-    // On the test's own thread: a client that is still sending a body that was refused by its length may find the connection
-    // closed before it has read why.
     // As deployments are served: on threads of their own.
     let limits = server::ServerLimits { worker_threads: 2, ..frontend::limits() };
     let served = tokio::spawn(server::serve(server::tcp(listener), interface, limits, shutdown));
