@@ -19,7 +19,7 @@ pub use maintenance::{Snapshot, Summary, backup};
 pub use reader::SqliteReader;
 pub use writer::SqliteStore;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
@@ -120,7 +120,30 @@ impl From<rusqlite::Error> for StoreError {
 fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Plans that do not depend on what is bound: else a statement is compiled anew each time it is asked for another key.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // 2 MiB each: the operating system keeps the file in memory anyway.
     connection.pragma_update(None, "cache_size", -2048)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ledger::Seq, order::OrderId};
+    use rusqlite::StatementStatus;
+    use uuid::Uuid;
+
+    #[test]
+    fn no_statement_is_compiled_anew_for_another_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open(&folder.path().join("shop.db"), schema::Role::Ledger, Uuid::nil()).unwrap();
+        let lookups = 5;
+        for n in 1..=lookups {
+            assert_eq!(rows::order(&connection, OrderId(Uuid::from_u128(n)), Seq(1)).unwrap(), None);
+        }
+        let statement = connection.prepare_cached(&rows::select_entries(rows::OF_KEY)).unwrap();
+        assert_eq!(u128::try_from(statement.get_status(StatementStatus::Run)), Ok(lookups), "this is the statement");
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }

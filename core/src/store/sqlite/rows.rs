@@ -98,10 +98,12 @@ pub(super) fn applied(connection: &Connection) -> Result<Seq, StoreError> {
     Ok(Seq(to_u64(statement.query_row([], |row| row.get(0))?)))
 }
 
+/// Of one key, up to an entry.
+pub(super) const OF_KEY: &str = "WHERE key = ?1 AND seq <= ?2 ORDER BY seq";
+
 /// The entries under one key up to `head`: a sale and its return, or a keyed amend.
 pub(super) fn entries_of(connection: &Connection, key: OrderId, head: Seq) -> Result<Vec<Entry>, StoreError> {
-    let sql = select_entries("WHERE key = ?1 AND seq <= ?2 ORDER BY seq");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&select_entries(OF_KEY))?;
     let rows = statement.query_map((key.0.as_bytes(), to_i64(head.0)), entry)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
