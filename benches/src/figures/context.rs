@@ -61,9 +61,9 @@ impl Context {
         Ok(tempfile::tempdir_in(self.folder.path())?)
     }
 
-    /// How often measurements alternate.
+    /// How often measurements alternate: rather often than long, since what disturbs them comes and goes within seconds.
     pub(crate) fn rounds(&self) -> usize {
-        if self.quick { 1 } else { 5 }
+        if self.quick { 1 } else { 9 }
     }
 
     /// So long, or a short time in a short try.
