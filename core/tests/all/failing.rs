@@ -55,11 +55,11 @@ impl Plan {
         Arc::new(plan)
     }
 
-    /// No faults, but a slow disk, for a writer that is a task.
-    pub(crate) fn slow(flush_takes: Duration) -> Arc<Self> {
-        let plan = Self::default();
+    /// Likewise, with a slow disk, for a writer that is a task.
+    pub(crate) fn slow(flush_takes: Duration, faults: impl IntoIterator<Item = (Operation, u64, Moment)>) -> Arc<Self> {
+        let plan = Self::new(faults);
         plan.lock().flush_takes = flush_takes;
-        Arc::new(plan)
+        plan
     }
 
     /// How many faults have struck.

@@ -8,6 +8,7 @@ use bookstore_core::{
     store::{LedgerReader, LedgerStore, memory},
     writer::{Execution, WriterLimits},
 };
+use futures_util::FutureExt as _;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -168,6 +169,35 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
     }
 }
 
+/// Many wait behind a flush, so that a batch is begun; all of them but one have hung up, so that it is a small one. It must not be
+/// flushed before the batch under way is known to be durable.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_has_become_small_is_not_acknowledged_on_top_of_a_lost_one() {
+    const FLUSH: Duration = Duration::from_millis(50);
+    let plan = Plan::slow(FLUSH, [(Flush, 2, Before)]);
+    let d = failing(Forgetful::open(), &plan, (Execution::Task, 64), Duration::ZERO);
+    d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
+    let under_way = (0..5).map(|_| {
+        let (d, id) = (d.clone(), SystemClock.new_order_id());
+        tokio::spawn(async move { (id, buy(&d, id).await) })
+    });
+    let under_way: Vec<_> = under_way.collect();
+    tokio::time::sleep(FLUSH / 2).await;
+    assert_eq!((plan.tried(Append), plan.tried(Flush)), (2, 1), "five are appended, not flushed");
+    let ids: Vec<_> = (0..64).map(|_| SystemClock.new_order_id()).collect();
+    let mut waiting: Vec<_> = ids.iter().map(|id| Box::pin(buy(&d, *id))).collect();
+    assert!(waiting.iter_mut().all(|buyer| buyer.as_mut().now_or_never().is_none()));
+    waiting.truncate(1);
+    tokio::time::sleep(FLUSH / 4).await;
+    assert_eq!((plan.tried(Append), plan.tried(Flush)), (3, 1), "one is appended behind them");
+    let mut told = vec![(ids[0], waiting.remove(0).await)];
+    for buyer in under_way {
+        told.push(buyer.await.expect("no panic"));
+    }
+    assert!(told.iter().all(|(_, outcome)| matches!(outcome, Err(Error::Unknown { .. }))), "{told:?}");
+    settle(&d, 100, &told).await;
+}
+
 /// Of two buyers of one copy in one batch, the second is refused because of the first one's sale. If that sale is lost
 /// with the batch, "out of stock" would be a lie.
 #[tokio::test]
@@ -324,7 +354,7 @@ async fn what_a_panic_left_behind_is_not_acknowledged() {
 async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
     const FLUSH: Duration = Duration::from_secs(1);
     for (overlap_min, batches_meanwhile) in [(1, 3), (2, 3), (3, 2)] {
-        let plan = Plan::slow(FLUSH);
+        let plan = Plan::slow(FLUSH, []);
         let (store, reader) = in_memory();
         let limits = WriterLimits { overlap_min, ..WriterLimits::default() };
         let store = Failing { store, plan: Arc::clone(&plan) };
