@@ -39,10 +39,11 @@ const EXTRACTORS_MAX: usize = 2_097_152;
 
 impl Received {
     pub(crate) fn take_in(request: hyper::Request<Incoming>, progress: &Arc<Progress>) -> hyper::Request<Self> {
-        if request.body().is_end_stream() {
+        let complete = request.body().is_end_stream();
+        if complete {
             progress.complete_body();
         }
-        let waits = linger::waits(request.headers());
+        let waits = !complete && linger::waits(request.headers());
         request.map(|body| Self { body: Some(body), waits, progress: Arc::clone(progress) })
     }
 
