@@ -188,6 +188,15 @@ impl State {
         }
     }
 
+    /// Reads the levels that sales will need side by side: their cache misses overlap, while in the decisions, one after the
+    /// other, they add up.
+    pub(crate) fn look_ahead<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
+        let sales = commands
+            .filter_map(|command| if let Command::Reserve { lines, .. } = command { Some(lines) } else { None });
+        let stocks = sales.flatten().filter_map(|line| self.levels.get(line.book)).map(|level| level.stock);
+        std::hint::black_box(stocks.fold(0, u32::wrapping_add));
+    }
+
     /// What the ledger holds under a key, with this batch.
     #[must_use]
     pub fn known(&self, key: OrderId, batch: &Batch) -> Option<Known> {

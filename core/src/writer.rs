@@ -292,6 +292,7 @@ impl<S: LedgerStore> Desk<S> {
             refuse(calls);
             return None;
         }
+        state.look_ahead(calls.iter().map(|call| &call.command));
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
         let decide = |call: Call<Command, Outcome>| (call.reply, state.decide(&call.command, now, &mut batch));

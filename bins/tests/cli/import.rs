@@ -36,13 +36,20 @@ fn twice_is_once() {
 
 #[test]
 fn cut_off_by_kill_9_it_is_run_again() {
-    const BOOKS: usize = 30_000;
+    cut_off_when_it_has_a_megabyte(30_000, "bookstore.db-wal");
+}
+
+#[test]
+fn cut_off_while_the_wal_is_moved_into_the_database_it_is_run_again() {
+    cut_off_when_it_has_a_megabyte(80_000, "bookstore.db");
+}
+
+fn cut_off_when_it_has_a_megabyte(books: usize, file: &str) {
     let dir = Dir::new();
-    dir.write("books.jsonl", lines(BOOKS));
+    dir.write("books.jsonl", lines(books));
     let mut child = dir.command(&["import", "books.jsonl"]).spawn().unwrap();
-    let wal = dir.path("bookstore.db-wal");
-    let until = Instant::now() + Duration::from_secs(30);
-    while fs::metadata(&wal).map_or(0, |meta| meta.len()) < 1_000_000 {
+    let until = Instant::now() + Duration::from_secs(60);
+    while fs::metadata(dir.path(file)).map_or(0, |meta| meta.len()) < 1_000_000 {
         assert!(child.try_wait().unwrap().is_none() && Instant::now() < until, "the import ended before it was killed");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -51,8 +58,8 @@ fn cut_off_by_kill_9_it_is_run_again() {
     let again = dir.run(&["import", "books.jsonl", "--json"]).ok().json();
     let (listed, known) = (again["listed"].as_u64().unwrap(), again["known"].as_u64().unwrap());
     assert!(listed > 0 && known > 0, "it was cut off half-way: {again}");
-    assert_eq!(listed + known, BOOKS as u64);
-    assert_eq!(dir.run(&["audit", "--json"]).ok().json()["books"], BOOKS);
+    assert_eq!(listed + known, books as u64);
+    assert_eq!(dir.run(&["audit", "--json"]).ok().json()["books"], books);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! the WAL without waiting, and is durable, and only then visible and acknowledged, when the WAL has been flushed: the same
 //! promise as `synchronous=FULL`, with the flush on a thread of its own while the next batch is written.
 
+mod checkpoint;
 mod copy;
 mod maintenance;
 mod reader;
@@ -63,7 +64,7 @@ pub fn open(
     let id = schema::ledger_id(&connection)?.ok_or_else(|| unusable(path, "it has no ledger id"))?;
     drop(connection);
     let reader = SqliteReader::open(path, id, options)?;
-    Ok((SqliteStore::new(path, lock), Arc::new(reader)))
+    Ok((SqliteStore::new(path, options.execution, lock), Arc::new(reader)))
 }
 
 /// How long a file that is still being closed is waited for.

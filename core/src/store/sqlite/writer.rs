@@ -9,7 +9,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Lock, StoreError, beside,
+    Lock, StoreError, beside, checkpoint,
     recent::RecentKeys,
     rows::{self, to_i64, to_u64},
     schema,
@@ -21,17 +21,17 @@ use crate::{
     decide::{self, Batch, Command, Known, State},
     ledger::{Entry, Kind, Seq},
     store::{Flush, LedgerStore},
+    writer::Execution,
 };
 
 /// After so many entries, or as many as there are books if these are more, the stock table is brought up to date: what a
 /// start after a crash has to replay at most.
 const CHECKPOINT_ENTRIES: u64 = 65_536;
-/// WAL pages (4 KiB each) after which SQLite moves them into the database file.
-const WAL_PAGES: u32 = 8_192;
 
 /// The writing half of a ledger in a SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
+    execution: Execution,
     connection: Option<Connection>,
     /// The stock table is as of this entry, …
     applied: Seq,
@@ -43,9 +43,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    pub(super) fn new(path: &Path, lock: Arc<Lock>) -> Self {
+    pub(super) fn new(path: &Path, execution: Execution, lock: Arc<Lock>) -> Self {
         Self {
             path: path.to_owned(),
+            execution,
             connection: None,
             applied: Seq(0),
             dirty: Dirty::default(),
@@ -60,8 +61,11 @@ impl SqliteStore {
 
     /// What is on the disk, made durable before anybody is told.
     fn open_durably(&self) -> Result<Connection, StoreError> {
-        let connection = schema::open(&self.path, schema::Role::Ledger, Uuid::nil())?;
-        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        let mut connection = schema::open(&self.path, schema::Role::Ledger, Uuid::nil())?;
+        match self.execution {
+            Execution::Threads => checkpoint::on_thread(&mut connection, &self.path)?,
+            Execution::Task => checkpoint::in_commits(&connection)?,
+        }
         // After a failed flush the kernel may hold pages that it no longer means to write:
         // copying the WAL into the database writes and syncs every one of them anew.
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -137,6 +141,7 @@ impl LedgerStore for SqliteStore {
     /// Writes the stock back, so that the next start has nothing to replay, and empties the WAL, so that all is in one file.
     fn close(&mut self, state: &State) -> Result<(), StoreError> {
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        checkpoint::stop(&mut connection)?;
         let transaction = connection.transaction()?;
         self.dirty.write(&transaction, &state.levels, state.head)?;
         transaction.commit()?;

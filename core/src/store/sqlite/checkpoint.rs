@@ -1,0 +1,196 @@
+//! Moves the WAL's pages into the database file, beside the writer.
+//!
+//! Left to itself, SQLite does so in the commit that finds the WAL long, and for tens of milliseconds nobody buys. Here a
+//! thread does it over a connection of its own. The WAL begins anew only when all of it has been moved, and as long as the
+//! writer goes on, nobody else comes that far: so the writer moves the rest, once it is small.
+
+use rusqlite::{Connection, hooks::Wal, wal::CheckpointMode};
+use std::{
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+};
+
+use super::StoreError;
+
+/// WAL pages (4 KiB each) after which they are moved.
+const PAGES: i32 = 8_192;
+/// So many of them, or fewer, are moved by the writer, …
+const REST: i32 = 1_024;
+/// … or however many there are when the WAL is this long: then the thread is slower than the writer, who waits for it.
+const PAGES_MAX: i32 = 4 * PAGES;
+
+/// Leaves it to SQLite: in a simulation nothing happens on another thread.
+pub(super) fn in_commits(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "wal_autocheckpoint", PAGES)?)
+}
+
+/// Has it done on a thread, in the file `path` that `connection` writes, until [`stop`] or until that connection is closed.
+pub(super) fn on_thread(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let mut mover = Mover { path: path.to_owned(), thread: None, pages: 0, moved: 0, wanted_at: PAGES };
+    let after_commit = move |wal: &mut Wal, pages| {
+        mover.after_commit(wal, pages);
+        Ok(())
+    };
+    Ok(connection.wal_hook(Some(after_commit))?)
+}
+
+/// Waits for what is under way: whoever wants to empty the WAL must be alone with it.
+pub(super) fn stop(connection: &mut Connection) -> Result<(), StoreError> {
+    Ok(connection.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)?)
+}
+
+/// Nothing is lost if something fails here: what has not been moved is still in the WAL, and is tried again.
+struct Mover {
+    path: PathBuf,
+    /// Answers how many pages have been moved.
+    thread: Option<JoinHandle<rusqlite::Result<i32>>>,
+    /// The WAL's pages, …
+    pages: i32,
+    /// … and those of them that had been moved when it was last asked.
+    moved: i32,
+    /// Pages at which moving begins.
+    wanted_at: i32,
+}
+
+impl Mover {
+    fn after_commit(&mut self, wal: &mut Wal, pages: i32) {
+        if pages < self.pages {
+            // The WAL has begun anew.
+            (self.moved, self.wanted_at) = (0, PAGES);
+        }
+        self.pages = pages;
+        let Some(thread) = self.thread.take_if(|thread| thread.is_finished() || pages >= PAGES_MAX) else {
+            if self.thread.is_none() && pages >= self.wanted_at {
+                self.begin();
+            }
+            return;
+        };
+        let before = self.moved;
+        self.moved = thread.join().unwrap_or(Ok(before)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the WAL could not be moved into the database, it will be tried again");
+            before
+        });
+        if pages - self.moved <= REST || pages >= PAGES_MAX {
+            if let Ok((_, moved)) = wal.checkpoint_v2(CheckpointMode::PASSIVE) {
+                self.moved = moved;
+            }
+        } else if self.moved > before {
+            return self.begin();
+        }
+        // A reader is in the way, unless the next commit finds the WAL new.
+        self.wanted_at = pages + REST;
+    }
+
+    fn begin(&mut self) {
+        let path = self.path.clone();
+        let thread = thread::Builder::new().name("ledger-checkpoint".into()).spawn(move || moved_pages(&path));
+        // Without a thread it is tried again after the next commit.
+        self.thread = thread.ok();
+    }
+}
+
+/// Moves what can be moved.
+fn moved_pages(path: &Path) -> rusqlite::Result<i32> {
+    let connection = Connection::open(path)?;
+    // The bare function does nothing over a connection that has not read the file yet.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))
+}
+
+impl Drop for Mover {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tempfile::TempDir;
+
+    /// A file in WAL mode whose writer has its pages moved on a thread.
+    fn file() -> (TempDir, PathBuf, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        let mut writer = Connection::open(&path).unwrap();
+        writer.pragma_update(None, "journal_mode", "wal").unwrap();
+        writer.pragma_update(None, "synchronous", "OFF").unwrap();
+        writer.execute_batch("CREATE TABLE filled (page BLOB)").unwrap();
+        on_thread(&mut writer, &path).unwrap();
+        (folder, path, writer)
+    }
+
+    /// Commits about so many pages at once, and answers the WAL's length in pages.
+    fn commit(writer: &mut Connection, pages: i32) -> i32 {
+        let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+            INSERT INTO filled SELECT zeroblob(4000) FROM n";
+        writer.execute(sql, [pages]).unwrap();
+        wal_pages(writer)
+    }
+
+    fn wal_pages(connection: &Connection) -> i32 {
+        connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).unwrap()
+    }
+
+    #[test]
+    fn another_connection_moves_what_the_writer_has_committed() {
+        let (_folder, path, mut writer) = file();
+        let pages = commit(&mut writer, 100);
+        assert!(pages > 100);
+        assert_eq!(moved_pages(&path).unwrap(), pages);
+    }
+
+    #[test]
+    fn under_a_writer_that_goes_on_the_wal_begins_anew() {
+        let (_folder, _path, mut writer) = file();
+        let (mut longest, mut before, mut anew) = (0, 0, 0);
+        while anew < 3 {
+            let pages = commit(&mut writer, 50);
+            longest = longest.max(pages);
+            anew += u32::from(pages < before);
+            before = pages;
+            assert!(longest < PAGES_MAX + 100, "it has {longest} pages");
+        }
+        assert!(longest >= PAGES, "it was moved too early");
+    }
+
+    #[test]
+    fn a_reader_in_the_way_costs_nothing_but_a_longer_wal() {
+        let (_folder, path, mut writer) = file();
+        commit(&mut writer, 50);
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let seen = || reader.query_row("SELECT count(*) FROM filled", [], |row| row.get::<_, i32>(0)).unwrap();
+        assert_eq!(seen(), 50);
+        let mut pages = 0;
+        while pages < PAGES + 3 * REST {
+            pages = commit(&mut writer, 200);
+        }
+        assert_eq!(seen(), 50);
+        reader.execute_batch("COMMIT").unwrap();
+        let longest = pages;
+        while commit(&mut writer, 50) > longest {
+            pages += 50;
+            assert!(pages < PAGES_MAX + 100, "nobody is in the way any more");
+        }
+    }
+
+    #[test]
+    fn whoever_stops_it_or_closes_the_connection_is_alone_with_the_wal() {
+        let (_folder, path, mut writer) = file();
+        for (close, begun) in [(false, 2), (true, 4), (false, 8), (true, 16)] {
+            commit(&mut writer, PAGES);
+            thread::sleep(Duration::from_millis(begun));
+            if close {
+                writer = Connection::open(&path).unwrap();
+            } else {
+                stop(&mut writer).unwrap();
+            }
+            let busy: bool = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+            assert!(!busy, "it was still being moved; closed: {close}");
+            on_thread(&mut writer, &path).unwrap();
+        }
+    }
+}
