@@ -8,13 +8,14 @@ use bookstore_core::NewBook;
 use std::{
     cell::OnceCell,
     error::Error,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 /// What measuring ends in.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -34,6 +35,12 @@ pub(crate) struct Context {
 /// Books of the real-sized catalogue in a short try.
 const QUICK_SIZE: u64 = 5_000;
 
+/// A worker for each processor but one, which is left to the ledger's writer, as README advises.
+fn runtime() -> io::Result<Runtime> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+}
+
 impl Context {
     /// Builds the executable, and makes a folder beside it: there, and not in `/tmp`, files are on a disk for sure.
     pub(crate) fn new(quick: bool, books: Option<&Path>) -> Outcome<Self> {
@@ -46,7 +53,7 @@ impl Context {
             None => (1..=if quick { QUICK_SIZE } else { REAL_SIZE }).map(real).collect(),
         };
         let bookstore = target.join(format!("bookstore{}", std::env::consts::EXE_SUFFIX));
-        Ok(Self { quick, runtime: Runtime::new()?, bookstore, target, folder, books, catalogue: OnceCell::new() })
+        Ok(Self { quick, runtime: runtime()?, bookstore, target, folder, books, catalogue: OnceCell::new() })
     }
 
     /// Where a short try writes its page.

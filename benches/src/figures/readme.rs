@@ -14,7 +14,7 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "in-process",
         "In process",
         "Purchases through `OrderService` on SQLite, every acknowledged one flushed, wired as the executable wires the shop in one \
-         process, and with its allocator. The **raw ceiling** is the same ledger's rows, into the same tables, by the same prepared statements of 64 rows in \
+         process, and with its allocator. The buyers' runtime has a worker thread for each processor but one, as the project's README advises. The **raw ceiling** is the same ledger's rows, into the same tables, by the same prepared statements of 64 rows in \
          transactions of 4,096, WAL, `synchronous=FULL`, with ids and texts drawn before and nothing else done: no check of \
          stock, no queue, no answer. Ceiling and shop alternate; a share is of the ceiling just before it.",
     ),
