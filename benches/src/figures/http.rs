@@ -28,9 +28,9 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     context.catalogue(&store)?;
     let shop = Server::monolith(context, &store)?;
     let answers = folder.path().join("answers.json");
-    record(&shop, &answers)?;
-    let bares = [bare(&answers, false)?, bare(&answers, true)?];
     let books = context.books().len() as u64;
+    record(&shop, books, &answers)?;
+    let bares = [bare(&answers, false)?, bare(&answers, true)?];
     let cells = [
         ("durable purchases, one hot book", Ask::PurchaseHot, 0.7),
         ("durable purchases, 10,000 books", Ask::PurchaseUniform(books.min(10_000)), 0.7),
@@ -81,18 +81,39 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
 }
 
 /// Keeps the shop's own answers, for the bare server to give.
-fn record(shop: &Server, file: &Path) -> Outcome<()> {
-    let head = "HTTP/1.1\r\nhost: shop\r\naccept: application/json\r\nconnection: close\r\n";
+fn record(shop: &Server, books: u64, file: &Path) -> Outcome<()> {
+    let head = "HTTP/1.1\r\nhost: shop\r\naccept: application/json\r\n";
     let purchase = format!(
-        "POST /purchase/1 {head}content-type: application/json\r\nidempotency-key: {}\r\ncontent-length: 14\r\n\r\n\
-         {{\"quantity\":1}}",
+        "POST /purchase/1 {head}connection: close\r\ncontent-type: application/json\r\nidempotency-key: {}\r\n\
+         content-length: 14\r\n\r\n{{\"quantity\":1}}",
         fresh_id()
     );
-    let answers = Answers {
-        purchase: raw(shop.address, &purchase)?,
-        info: raw(shop.address, &format!("GET /info/1 {head}\r\n"))?,
-    };
+    let mut info = Vec::new();
+    for ids in (1..=books).collect::<Vec<_>>().chunks(PIPELINED) {
+        let ask = |id: &u64| {
+            let last = if Some(id) == ids.last() { "connection: close\r\n" } else { "" };
+            format!("GET /info/{id} {head}{last}\r\n")
+        };
+        info.extend(each(&raw(shop.address, &ids.iter().map(ask).collect::<String>())?)?);
+    }
+    let answers = Answers { purchase: raw(shop.address, &purchase)?, info };
     Ok(fs::write(file, serde_json::to_string(&answers)?)?)
+}
+
+/// Requests of one connection that are sent at once.
+const PIPELINED: usize = 500;
+
+/// The answers to pipelined requests, one by one.
+fn each(mut answers: &str) -> Outcome<Vec<String>> {
+    let mut each = Vec::new();
+    while !answers.is_empty() {
+        let head = answers.find("\r\n\r\n").ok_or("an answer without an end")? + 4;
+        let length = answers[..head].split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
+        let end = head + length.ok_or("an answer without a length")?.parse::<usize>()?;
+        each.push(answers.get(..end).ok_or("an answer that is cut off")?.to_owned());
+        answers = &answers[end..];
+    }
+    Ok(each)
 }
 
 fn bare(answers: &Path, threads: bool) -> Outcome<Server> {

@@ -24,7 +24,8 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "The executable, a bare hyper server and the load generator are three processes on the same cores; the generator is the same \
          for both servers: 256 keep-alive connections, each with one request at a time and a fresh version 7 `Idempotency-Key` for \
          every purchase. The bare server parses the same request (method, path, key, JSON body) and answers the same bytes, but \
-         stores nothing; it has the same allocator. It runs as tokio starts it by itself, in one runtime over all processors; the shares, and the \
+         stores nothing; it has the same allocator. Asked for a book, it answers with what the shop had answered for that book, recorded \
+         before and kept in memory. It runs as tokio starts it by itself, in one runtime over all processors; the shares, and the \
          targets, are of that. Its second column is the same server with a thread and a runtime for each processor, as the shop has them. The \
          load generator's share of the processors is the same for all, so the last two columns say what a request costs the server alone.",
     ),
