@@ -11,7 +11,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -37,7 +37,28 @@ pub struct Reply<R>(To<R>);
 enum To<R> {
     One(oneshot::Sender<Result<R>>),
     /// Who has asked for many, and which of them this is.
-    Many(mpsc::UnboundedSender<(usize, Result<R>)>, usize),
+    Many(Arc<Answers<R>>, usize),
+}
+
+/// The answers to many calls. Whoever asked gets them, and is woken, when the last call has been answered or dropped.
+#[derive(Debug)]
+struct Answers<R> {
+    so_far: Mutex<Vec<Result<R>>>,
+    asker: Option<oneshot::Sender<Vec<Result<R>>>>,
+}
+
+impl<R> Answers<R> {
+    fn put(&self, nth: usize, answer: Result<R>) {
+        self.so_far.lock().expect("nobody panics with it")[nth] = answer;
+    }
+}
+
+impl<R> Drop for Answers<R> {
+    fn drop(&mut self) {
+        if let (Some(asker), Ok(all)) = (self.asker.take(), self.so_far.get_mut()) {
+            drop(asker.send(std::mem::take(all)));
+        }
+    }
 }
 
 impl<R> Reply<R> {
@@ -45,7 +66,7 @@ impl<R> Reply<R> {
     pub fn send(self, answer: Result<R>) {
         match self.0 {
             To::One(reply) => drop(reply.send(answer)),
-            To::Many(replies, nth) => drop(replies.send((nth, answer))),
+            To::Many(answers, nth) => answers.put(nth, answer),
         }
     }
 
@@ -54,7 +75,7 @@ impl<R> Reply<R> {
     pub fn is_closed(&self) -> bool {
         match &self.0 {
             To::One(reply) => reply.is_closed(),
-            To::Many(replies, _) => replies.is_closed(),
+            To::Many(answers, _) => answers.asker.as_ref().is_none_or(oneshot::Sender::is_closed),
         }
     }
 }
@@ -108,20 +129,20 @@ impl<C, R> Queue<C, R> {
     }
 
     /// Asks many at once and waits for all answers, which are in the order of the commands. Each is a call by itself, as of
-    /// [`Queue::call`], but whoever asks is woken for all of them together.
+    /// [`Queue::call`], but whoever asks is woken once, with the last of the answers.
     pub async fn call_many(&self, commands: impl IntoIterator<Item = C>) -> Vec<Result<R>> {
-        let (replies, mut coming) = mpsc::unbounded_channel();
-        let ask = |(nth, command)| {
-            let asked = self.put(Call { command, reply: Reply(To::Many(replies.clone(), nth)) });
-            // What stands if no answer comes.
-            Err(asked.err().unwrap_or_else(stopped))
-        };
-        let mut answers: Vec<_> = commands.into_iter().enumerate().map(ask).collect();
-        drop(replies);
-        while let Some((nth, answer)) = coming.recv().await {
-            answers[nth] = answer;
+        let commands: Vec<C> = commands.into_iter().collect();
+        let (asker, all) = oneshot::channel();
+        // What stands if no answer comes.
+        let so_far = Mutex::new(commands.iter().map(|_| Err(stopped())).collect());
+        let answers = Arc::new(Answers { so_far, asker: Some(asker) });
+        for (nth, command) in commands.into_iter().enumerate() {
+            if let Err(refused) = self.put(Call { command, reply: Reply(To::Many(Arc::clone(&answers), nth)) }) {
+                answers.put(nth, Err(refused));
+            }
         }
-        answers
+        drop(answers);
+        all.await.expect("they are sent by whoever drops them last")
     }
 
     fn put(&self, call: Call<C, R>) -> Result<()> {
@@ -193,6 +214,7 @@ impl<C, R> Waiting<C, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Wake};
 
     #[test]
     fn many_calls_are_answered_in_their_places_whatever_becomes_of_the_others() {
@@ -217,6 +239,28 @@ mod tests {
         drop(queue.call_many(0..2).now_or_never());
         let given_up = waiting.gather(8).now_or_never().expect("two wait");
         assert!(given_up.iter().all(|call| call.reply.is_closed()));
+    }
+
+    #[test]
+    fn whoever_asks_for_many_is_woken_once() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (queue, mut waiting) = queue::<u32, u32>(8);
+        let mut many = Box::pin(queue.call_many(0..8));
+        let woken = Arc::new(Count(AtomicUsize::new(0)));
+        let mut look = || many.as_mut().poll(&mut Context::from_waker(&Arc::clone(&woken).into()));
+        assert!(look().is_pending());
+        let calls = waiting.gather(8).now_or_never().expect("eight wait");
+        for call in calls {
+            assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+            call.reply.send(Ok(call.command));
+        }
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(look(), Poll::Ready((0..8).map(Ok).collect()));
     }
 
     #[test]
