@@ -93,7 +93,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
-            serving: public(serving(&args.serve)?),
+            serving: serving(&args.serve, public_threads())?,
         },
     })
 }
@@ -106,7 +106,7 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Checked<CatalogServer>> {
             store: store("--store", &args.store)?,
             sample: args.sample,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: inner(serving(&args.serve)?),
+            serving: serving(&args.serve, inner_threads())?,
         },
     })
 }
@@ -133,7 +133,7 @@ pub(crate) fn order(args: &OrderArgs) -> Result<Checked<OrderServer>> {
                 AckArg::Copied => Ack::Copied { wait: COPIED_WAIT },
             },
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: inner(serving(&args.serve)?),
+            serving: serving(&args.serve, inner_threads())?,
         },
     })
 }
@@ -155,7 +155,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             orders,
             cache_books_max: args.cache_books,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: public(serving(&args.serve)?),
+            serving: serving(&args.serve, public_threads())?,
         },
     })
 }
@@ -163,26 +163,25 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
 /// The longest `--drain` and `--timeout`.
 const SECONDS_MAX: u64 = 3600;
 
-fn serving(args: &ServeArgs) -> Result<Serving> {
+fn serving(args: &ServeArgs, threads: usize) -> Result<Serving> {
     let drain_timeout = seconds("--drain", args.drain)?;
+    let worker_threads = args.threads.map_or(threads, usize::from);
     Ok(Serving {
         admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
-        limits: ServerLimits { drain_timeout, ..frontend::limits() },
+        limits: ServerLimits { drain_timeout, worker_threads, ..frontend::limits() },
         metrics: None,
     })
 }
 
 /// The public interface has many connections: each processor has a thread for its share of them.
-fn public(mut serving: Serving) -> Serving {
-    serving.limits.worker_threads = processors();
-    serving
+fn public_threads() -> usize {
+    processors()
 }
 
 /// The connections of a server behind it are few, and what comes over each wakes its thread: half as many threads do, and the
 /// other processors are left to those that write the store.
-fn inner(mut serving: Serving) -> Serving {
-    serving.limits.worker_threads = processors().div_ceil(2);
-    serving
+fn inner_threads() -> usize {
+    processors().div_ceil(2)
 }
 
 fn processors() -> usize {

@@ -33,6 +33,7 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "three",
         "Three servers",
         "Frontend, order server and catalog as processes of their own against one process, on the same cores, under the same load. \
+         The frontend serves by a thread for every second core (`--threads`), as the other two do anyway; the one process has a thread for each. \
          Calls that wait for the same server travel as one request, so that the catalog hears few requests for many purchases.",
     ),
     (

@@ -58,8 +58,10 @@ impl Three {
         let (ledger, copy) = (url(&folder.join("catalog.db")), url(&folder.join("orders.db")));
         let catalog = Server::bookstore(context, &["catalog", "--store", &ledger])?;
         let order = Server::bookstore(context, &["order", "--store", &copy, "--catalog", &catalog.url()])?;
-        let addresses = ["frontend", "--catalog", &catalog.url(), "--order", &order.url()];
-        let frontend = Server::bookstore(context, &addresses)?;
+        // They share the processors, so the frontend leaves one in two to the others, as those do by themselves.
+        let threads = std::thread::available_parallelism()?.get().div_ceil(2).to_string();
+        let addresses = ["--catalog", &catalog.url(), "--order", &order.url()];
+        let frontend = Server::bookstore(context, &[&["frontend", "--threads", &threads], &addresses[..]].concat())?;
         Ok(Self { frontend, order, catalog })
     }
 }

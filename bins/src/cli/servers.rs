@@ -19,6 +19,10 @@ pub(crate) struct ServeArgs {
     /// Seconds that running requests get to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
+    /// Threads that serve connections, 1 to 1024; unless told otherwise, a monolith and a frontend have one for each
+    /// processor, a catalog and an order server one for every second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
     /// Stop as after SIGTERM when stdin ends: for a program that starts servers and must not leave any behind
     #[arg(long)]
     pub(crate) stop_with_stdin: bool,

@@ -1,5 +1,5 @@
 use crate::support::{Dir, SERVER_TOKEN, finish};
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 #[test]
 fn bad_addresses_fail_before_anything_is_made() {
@@ -22,6 +22,22 @@ fn bad_stores_fail_with_what_to_do() {
     fails("sqlite:", "the path is missing");
     fails("postgres://localhost/shop", "PostgreSQL is not supported in this build");
     fails("mysql://localhost/shop", "not a store's URL");
+}
+
+#[test]
+fn threads_are_counted() {
+    let dir = Dir::new();
+    for wrong in ["0", "1025", "-1", "two"] {
+        dir.run(&["monolith", "--listen", "127.0.0.1:0", &format!("--threads={wrong}")])
+            .failed(2, &["--threads", wrong]);
+    }
+    let server = dir.serve(&["monolith", "--no-sample", "--threads", "3"]);
+    server.ready();
+    if cfg!(target_os = "linux") {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+        let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+        assert_eq!(names.filter(|name| name.starts_with("http-")).count(), 3);
+    }
 }
 
 #[test]
