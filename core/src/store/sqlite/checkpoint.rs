@@ -26,7 +26,7 @@ pub(super) fn in_commits(connection: &Connection) -> Result<(), StoreError> {
 
 /// Has it done on a thread, in the file `path` that `connection` writes, until [`stop`] or until that connection is closed.
 pub(super) fn on_thread(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let mut mover = Mover { path: path.to_owned(), thread: None, pages: 0, moved: 0, wanted_at: PAGES };
+    let mut mover = Mover { path: path.to_owned(), thread: None, plan: Plan::default() };
     let after_commit = move |wal: &mut Wal, pages| {
         mover.after_commit(wal, pages);
         Ok(())
@@ -42,43 +42,34 @@ pub(super) fn stop(connection: &mut Connection) -> Result<(), StoreError> {
 /// Nothing is lost if something fails here: what has not been moved is still in the WAL, and is tried again.
 struct Mover {
     path: PathBuf,
-    /// Answers how many pages have been moved.
+    /// Answers how many pages of the WAL have been moved so far.
     thread: Option<JoinHandle<rusqlite::Result<i32>>>,
-    /// The WAL's pages, …
-    pages: i32,
-    /// … and those of them that had been moved when it was last asked.
-    moved: i32,
-    /// Pages at which moving begins.
-    wanted_at: i32,
+    plan: Plan,
 }
 
 impl Mover {
     fn after_commit(&mut self, wal: &mut Wal, pages: i32) {
-        if pages < self.pages {
-            // The WAL has begun anew.
-            (self.moved, self.wanted_at) = (0, PAGES);
-        }
-        self.pages = pages;
-        let Some(thread) = self.thread.take_if(|thread| thread.is_finished() || pages >= PAGES_MAX) else {
-            if self.thread.is_none() && pages >= self.wanted_at {
+        self.plan.committed(pages);
+        let Some(thread) = self.thread.take_if(|thread| thread.is_finished() || self.plan.is_too_long()) else {
+            if self.thread.is_none() && self.plan.is_due() {
                 self.begin();
             }
             return;
         };
-        let before = self.moved;
-        self.moved = thread.join().unwrap_or(Ok(before)).unwrap_or_else(|error| {
+        let before = self.plan.moved;
+        let moved = thread.join().unwrap_or(Ok(before)).unwrap_or_else(|error| {
             tracing::warn!(%error, "the WAL could not be moved into the database, it will be tried again");
             before
         });
-        if pages - self.moved <= REST || pages >= PAGES_MAX {
-            if let Ok((_, moved)) = wal.checkpoint_v2(CheckpointMode::PASSIVE) {
-                self.moved = moved;
+        match self.plan.rest(moved) {
+            Rest::OnThread => self.begin(),
+            Rest::ByWriter => {
+                if let Ok((_, moved)) = wal.checkpoint_v2(CheckpointMode::PASSIVE) {
+                    self.plan.moved = moved;
+                }
             }
-        } else if self.moved > before {
-            return self.begin();
+            Rest::Later => {}
         }
-        // A reader is in the way, unless the next commit finds the WAL new.
-        self.wanted_at = pages + REST;
     }
 
     fn begin(&mut self) {
@@ -89,6 +80,14 @@ impl Mover {
     }
 }
 
+impl Drop for Mover {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Moves what can be moved.
 fn moved_pages(path: &Path) -> rusqlite::Result<i32> {
     let connection = Connection::open(path)?;
@@ -96,10 +95,61 @@ fn moved_pages(path: &Path) -> rusqlite::Result<i32> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))
 }
 
-impl Drop for Mover {
-    fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+/// When to move.
+#[derive(Debug)]
+struct Plan {
+    /// The WAL's pages, …
+    pages: i32,
+    /// … and those of them that had been moved when it was last asked.
+    moved: i32,
+    /// The WAL's pages when moving begins.
+    due_at: i32,
+}
+
+/// Who moves what a thread has left.
+#[derive(Debug, PartialEq, Eq)]
+enum Rest {
+    /// Another thread: there is too much of it.
+    OnThread,
+    /// The writer, and the WAL begins anew with the next commit unless somebody still reads it.
+    ByWriter,
+    /// Nobody yet: a reader is in the way.
+    Later,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { pages: 0, moved: 0, due_at: PAGES }
+    }
+}
+
+impl Plan {
+    fn committed(&mut self, pages: i32) {
+        if pages < self.pages {
+            // The WAL has begun anew.
+            *self = Self::default();
+        }
+        self.pages = pages;
+    }
+
+    fn is_due(&self) -> bool {
+        self.pages >= self.due_at
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.pages >= PAGES_MAX
+    }
+
+    /// After a thread that left the WAL with so many pages moved.
+    fn rest(&mut self, moved: i32) -> Rest {
+        let before = std::mem::replace(&mut self.moved, moved);
+        self.due_at = self.pages + REST;
+        if self.pages - moved <= REST || self.is_too_long() {
+            Rest::ByWriter
+        } else if moved > before {
+            Rest::OnThread
+        } else {
+            Rest::Later
         }
     }
 }
@@ -109,6 +159,55 @@ mod tests {
     use super::*;
     use std::time::Duration;
     use tempfile::TempDir;
+
+    #[test]
+    fn it_begins_when_the_wal_is_long() {
+        let mut plan = Plan::default();
+        plan.committed(PAGES - 1);
+        assert!(!plan.is_due());
+        plan.committed(PAGES);
+        assert!(plan.is_due());
+        assert_eq!(plan.rest(0), Rest::Later, "a reader is in the way");
+        plan.committed(PAGES + REST - 1);
+        assert!(!plan.is_due());
+        plan.committed(PAGES + REST);
+        assert!(plan.is_due());
+    }
+
+    #[test]
+    fn the_writer_moves_little() {
+        let mut plan = Plan::default();
+        plan.committed(PAGES + REST + 1);
+        assert_eq!(plan.rest(PAGES), Rest::OnThread);
+        plan.committed(PAGES + REST + 2);
+        assert_eq!(plan.rest(PAGES + 1), Rest::OnThread);
+        assert_eq!(plan.rest(PAGES + 1), Rest::Later, "nothing more could be moved");
+        assert_eq!(plan.rest(PAGES + 2), Rest::ByWriter);
+    }
+
+    #[test]
+    fn the_writer_moves_everything_when_the_wal_is_too_long() {
+        let mut plan = Plan::default();
+        plan.committed(PAGES_MAX - 1);
+        assert!(!plan.is_too_long());
+        assert_eq!(plan.rest(PAGES), Rest::OnThread);
+        plan.committed(PAGES_MAX);
+        assert!(plan.is_too_long());
+        assert_eq!(plan.rest(PAGES), Rest::ByWriter);
+    }
+
+    #[test]
+    fn a_new_wal_is_none_of_the_last_ones_business() {
+        let mut plan = Plan::default();
+        plan.committed(3 * PAGES);
+        assert_eq!(plan.rest(2 * PAGES), Rest::OnThread);
+        plan.committed(1);
+        plan.committed(PAGES);
+        assert!(plan.is_due());
+        assert_eq!(plan.rest(1), Rest::OnThread);
+        plan.committed(PAGES);
+        assert_eq!(plan.rest(1), Rest::Later, "a commit without a page begins nothing anew");
+    }
 
     /// A file in WAL mode whose writer has its pages moved on a thread.
     fn file() -> (TempDir, PathBuf, Connection) {
