@@ -40,16 +40,16 @@ enum To<R> {
     Many(Arc<Answers<R>>, usize),
 }
 
-/// The answers to many calls. Whoever asked gets them, and is woken, when the last call has been answered or dropped.
+/// The answers to many calls, none for one that was dropped. Whoever asked gets them, and is woken, with the last of them.
 #[derive(Debug)]
 struct Answers<R> {
-    so_far: Mutex<Vec<Result<R>>>,
-    asker: Option<oneshot::Sender<Vec<Result<R>>>>,
+    so_far: Mutex<Vec<Option<Result<R>>>>,
+    asker: Option<oneshot::Sender<Vec<Option<Result<R>>>>>,
 }
 
 impl<R> Answers<R> {
     fn put(&self, nth: usize, answer: Result<R>) {
-        self.so_far.lock().expect("nobody panics with it")[nth] = answer;
+        self.so_far.lock().expect("nobody panics with it")[nth] = Some(answer);
     }
 }
 
@@ -133,8 +133,7 @@ impl<C, R> Queue<C, R> {
     pub async fn call_many(&self, commands: impl IntoIterator<Item = C>) -> Vec<Result<R>> {
         let commands: Vec<C> = commands.into_iter().collect();
         let (asker, all) = oneshot::channel();
-        // What stands if no answer comes.
-        let so_far = Mutex::new(commands.iter().map(|_| Err(stopped())).collect());
+        let so_far = Mutex::new(commands.iter().map(|_| None).collect());
         let answers = Arc::new(Answers { so_far, asker: Some(asker) });
         for (nth, command) in commands.into_iter().enumerate() {
             if let Err(refused) = self.put(Call { command, reply: Reply(To::Many(Arc::clone(&answers), nth)) }) {
@@ -142,7 +141,8 @@ impl<C, R> Queue<C, R> {
             }
         }
         drop(answers);
-        all.await.expect("they are sent by whoever drops them last")
+        let all = all.await.expect("they are sent by whoever drops them last");
+        all.into_iter().map(|answer| answer.unwrap_or_else(|| Err(stopped()))).collect()
     }
 
     fn put(&self, call: Call<C, R>) -> Result<()> {
