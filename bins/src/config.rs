@@ -93,7 +93,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
-            serving: serving(&args.serve, public_threads())?,
+            serving: serving(&args.serve, processors())?,
         },
     })
 }
@@ -155,7 +155,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             orders,
             cache_books_max: args.cache_books,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve, public_threads())?,
+            serving: serving(&args.serve, processors())?,
         },
     })
 }
@@ -173,17 +173,13 @@ fn serving(args: &ServeArgs, threads: usize) -> Result<Serving> {
     })
 }
 
-/// The public interface has many connections: each processor has a thread for its share of them.
-fn public_threads() -> usize {
-    processors()
-}
-
 /// The connections of a server behind it are few, and what comes over each wakes its thread: half as many threads do, and the
 /// other processors are left to those that write the store.
 fn inner_threads() -> usize {
     processors().div_ceil(2)
 }
 
+/// The public interface has many connections: each processor has a thread for its share of them.
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

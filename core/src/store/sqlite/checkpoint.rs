@@ -226,11 +226,7 @@ mod tests {
         let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
             INSERT INTO filled SELECT zeroblob(4000) FROM n";
         writer.execute(sql, [pages]).unwrap();
-        wal_pages(writer)
-    }
-
-    fn wal_pages(connection: &Connection) -> i32 {
-        connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).unwrap()
+        writer.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).unwrap()
     }
 
     #[test]
