@@ -185,8 +185,8 @@ fn bought(done: Receipt) -> Response {
 }
 
 fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
-    let mut location = String::from("/orders/");
-    location.push_str(order.id.0.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+    let mut uuid = uuid::Uuid::encode_buffer();
+    let location = ["/orders/", order.id.0.hyphenated().encode_lower(&mut uuid)].concat();
     static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| edge::json_headers(header::LOCATION));
     let mut headers = HEADERS.clone();
     headers.insert(header::LOCATION, HeaderValue::try_from(location).expect("a UUID is visible ASCII"));
