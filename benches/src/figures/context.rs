@@ -70,7 +70,12 @@ impl Context {
 
     /// How often measurements alternate: rather often than long, since what disturbs them comes and goes within seconds.
     pub(crate) fn rounds(&self) -> usize {
-        if self.quick { 1 } else { 9 }
+        if self.quick { 1 } else { 27 }
+    }
+
+    /// How often measurements alternate that take a second or more.
+    pub(crate) fn long_rounds(&self) -> usize {
+        self.rounds().div_ceil(3)
     }
 
     /// So long, or a short time in a short try.

@@ -72,7 +72,7 @@ fn ledger(context: &Context, section: &mut Section) -> Outcome<[Samples; 2]> {
         lines: vec![Line::new("1,000 books", pace)],
     });
     let mut rates = [Samples::default(), Samples::default()];
-    for round in 0..=context.rounds() {
+    for round in 0..=context.long_rounds() {
         let path = folder.path().join(format!("small-{round}.db"));
         let small = in_process::shop(context, &Store::Sqlite(path), BOOKS);
         buy(context, &small, wanted, Ids::V7, FILLERS, 10_000 - BOOKS);
@@ -113,7 +113,7 @@ fn books(context: &Context) -> Outcome<[Samples; 2]> {
     let (few, many) = (1_000, context.count(1_000_000));
     let (small, large) = (listed("few.db", few), listed("many.db", many));
     let mut rates = [Samples::default(), Samples::default()];
-    for round in 0..=context.rounds() {
+    for round in 0..=context.long_rounds() {
         let wanted = [few, many].map(Wanted::Uniform);
         measure_both(context, [&small, &large], wanted, PURCHASES_OF_MANY_BOOKS, round, &mut rates);
     }
@@ -138,7 +138,7 @@ fn ids(context: &Context) -> Outcome<[Samples; 2]> {
     buy(context, &random, wanted, Ids::Listed(Arc::new(ids)), FILLERS, orders);
     buy(context, &ordered, wanted, Ids::V7, FILLERS, orders);
     let mut rates = [Samples::default(), Samples::default()];
-    for _ in 0..context.rounds() {
+    for _ in 0..context.long_rounds() {
         rates[0].push(buy(context, &ordered, wanted, Ids::V7, TASKS, context.count(PURCHASES)));
         rates[1].push(buy(context, &random, wanted, Ids::V4, TASKS, context.count(50_000)));
     }

@@ -140,9 +140,9 @@ fn compare(context: &Context, shop: &Server, [bare, on_threads]: &[Server; 2], a
     let mut cell = Cell::default();
     let run = |crowd: &mut Crowd, server: &Server| -> Outcome<_> {
         // Warmed up apart, so that processor time and requests are of the same stretch.
-        crowd.run_for(context.time(0.2), context.time(0.1)).all_served()?;
+        crowd.run_for(context.time(0.1), context.time(0.05)).all_served()?;
         let before = server.processor_seconds()?;
-        let tally = crowd.run_for(std::time::Duration::ZERO, context.time(0.9)).all_served()?;
+        let tally = crowd.run_for(std::time::Duration::ZERO, context.time(0.4)).all_served()?;
         let used = server.processor_seconds()? - before;
         Ok((tally, used * 1e6 / tally.served as f64))
     };

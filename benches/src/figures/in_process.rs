@@ -61,7 +61,7 @@ fn compare(context: &Context, wanted: Wanted) -> Outcome<Vec<Cell>> {
     let shop = shop(context, &Store::Sqlite(folder.path().join("shop.db")), ZIPF_BOOKS);
     let cell = |tasks| Cell { tasks, rate: Samples::default(), ceiling: Samples::default(), batch: Samples::default() };
     let mut cells: Vec<Cell> = TASKS.into_iter().map(cell).collect();
-    let rows = usize::try_from(context.count(100))? * ceiling::BATCH;
+    let rows = usize::try_from(context.count(50))? * ceiling::BATCH;
     // The first round only warms up.
     for round in 0..=context.rounds() {
         let mut most = 0.0;
@@ -72,7 +72,7 @@ fn compare(context: &Context, wanted: Wanted) -> Outcome<Vec<Cell>> {
                 most = rows as f64 / ceiling.write(&rows_of_sales).as_secs_f64();
             }
             let (entries, flushes) = shop.counts.so_far();
-            let until = Until::Elapsed(context.time(0.5));
+            let until = Until::Elapsed(context.time(0.25));
             let tally = context.runtime.block_on(race::run(&shop.orders, wanted, Ids::V7, cell.tasks, until));
             let (entries_now, flushes_now) = shop.counts.so_far();
             if round > 0 {
@@ -122,7 +122,7 @@ fn alone(context: &Context, section: &mut Section) -> Outcome<()> {
     let shop = shop(context, &Store::Sqlite(folder.path().join("shop.db")), 1);
     let purchases = context.count(1_000).max(100);
     let [mut commit, mut purchase] = [Samples::default(), Samples::default()];
-    for round in 0..=context.rounds() * 2 {
+    for round in 0..=context.rounds() {
         let mut commits = bare.commits(&ceiling::rows(usize::try_from(purchases)?, Wanted::Hot));
         commits.sort_unstable();
         let orders = Arc::clone(&shop.orders);

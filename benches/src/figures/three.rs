@@ -80,7 +80,7 @@ fn compare(context: &Context, one: &Server, three: &Three, ask: &Ask) -> Outcome
     let mut cell = Cell::default();
     for _ in 0..context.rounds() {
         for (nth, crowd, rates) in [(0, &mut at_three, &mut cell.three), (2, &mut at_one, &mut cell.one)] {
-            let tally = crowd.run_for(context.time(0.3), context.time(0.9)).all_served()?;
+            let tally = crowd.run_for(context.time(0.1), context.time(0.4)).all_served()?;
             rates.push(tally.rate());
             cell.latencies_us[nth].push(tally.served_latency.p50_us as f64);
             cell.latencies_us[nth + 1].push(tally.served_latency.p99_us as f64);
