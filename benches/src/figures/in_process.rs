@@ -72,7 +72,7 @@ fn compare(context: &Context, wanted: Wanted) -> Outcome<Vec<Cell>> {
                 most = rows as f64 / ceiling.write(&rows_of_sales).as_secs_f64();
             }
             let (entries, flushes) = shop.counts.so_far();
-            let until = Until::Elapsed(context.time(0.25));
+            let until = Until::Elapsed(context.time(0.5));
             let tally = context.runtime.block_on(race::run(&shop.orders, wanted, Ids::V7, cell.tasks, until));
             let (entries_now, flushes_now) = shop.counts.so_far();
             if round > 0 {

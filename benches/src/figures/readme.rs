@@ -64,7 +64,7 @@ const HEAD: &str = "<!-- Written by `figures` (benches/src/figures/readme.rs); d
 # Benchmarks
 
 One command measures all of this again and writes this page, the plots beside it and [`results.json`](results.json) with every single
-measurement. It needs Linux, builds the executable first, and takes about ten minutes on two cores; nothing else should run meanwhile.
+measurement. It needs Linux, builds the executable first, and takes about twelve minutes on two cores; nothing else should run meanwhile.
 
 ```sh
 cargo run --release -p bookstore-benches --bin figures              # all sections
