@@ -73,7 +73,7 @@ impl Context {
         if self.quick { 1 } else { 27 }
     }
 
-    /// How often measurements alternate that take a second or more.
+    /// How often measurements alternate that take long by themselves.
     pub(crate) fn long_rounds(&self) -> usize {
         self.rounds().div_ceil(3)
     }

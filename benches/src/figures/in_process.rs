@@ -61,7 +61,7 @@ fn compare(context: &Context, wanted: Wanted) -> Outcome<Vec<Cell>> {
     let shop = shop(context, &Store::Sqlite(folder.path().join("shop.db")), ZIPF_BOOKS);
     let cell = |tasks| Cell { tasks, rate: Samples::default(), ceiling: Samples::default(), batch: Samples::default() };
     let mut cells: Vec<Cell> = TASKS.into_iter().map(cell).collect();
-    let rows = usize::try_from(context.count(50))? * ceiling::BATCH;
+    let rows = usize::try_from(context.count(100))? * ceiling::BATCH;
     // The first round only warms up.
     for round in 0..=context.rounds() {
         let mut most = 0.0;
