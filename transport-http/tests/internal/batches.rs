@@ -153,17 +153,6 @@ async fn the_queue_is_limited_and_what_never_left_was_not_executed() {
     tokio::io::AsyncWriteExt::shutdown(&mut accepted).await.unwrap();
 }
 
-/// The caller's time ends before the attempt's: nobody else says what became of the call.
-#[tokio::test]
-async fn what_was_sent_may_have_been_executed_when_its_time_is_up() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options =
-        ClientOptions { deadline: Duration::from_millis(300), attempt_timeout: PATIENCE, ..ClientOptions::default() };
-    let remote = RemoteCatalog::new(client(&[format!("http://{}", silent.local_addr().unwrap())], options));
-    let error = remote.reserve(order_id(), one(1, 1)).await.unwrap_err();
-    assert_eq!(error.executed(), Executed::Unknown, "{error:?}");
-}
-
 #[tokio::test]
 async fn who_asks_in_json_is_answered_in_json() {
     let shop = shop(&[1]).await;
