@@ -285,7 +285,8 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
 /// # Errors
 /// An address is not one.
 pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
-    // Each serving thread has batches of its own. One of them is on its way while the next one gathers, and is fuller than one of two.
+    // Each serving thread has batches of its own. One of them is on its way while the next one gathers, and is fuller than one of
+    // two; only a full one does not wait for it.
     let options = ClientOptions { batches_in_flight_max: 1, ..ClientOptions::default() };
     let client = |urls: &[String]| client(urls, config.server_token.clone(), options.clone());
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(&config.catalog)?));

@@ -53,6 +53,8 @@ pub struct ClientOptions {
     pub requests_in_flight_max: usize,
     /// Requests full of waiting calls that may be on their way at once, for each server of the group and each runtime that calls.
     pub batches_in_flight_max: usize,
+    /// Waiting calls that are worth a request of their own beside those: one more may be on its way, counted as above.
+    pub overlap_min: usize,
     /// The longest answer, in bytes.
     pub answer_bytes_max: usize,
     /// What the servers ask for, if they do.
@@ -70,6 +72,7 @@ impl Default for ClientOptions {
             waiting_max: 16_384,
             requests_in_flight_max: 256,
             batches_in_flight_max: 2,
+            overlap_min: 96,
             answer_bytes_max: 8 << 20,
             token: None,
             seed: rand::random(),

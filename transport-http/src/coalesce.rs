@@ -98,10 +98,22 @@ async fn work<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<Ask
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
+    let (options, servers) = (client.options(), client.servers());
     // Not shared with other runtimes: an idle worker holds a place, to be quick.
-    let places = Arc::new(Semaphore::new(client.options().batches_in_flight_max.max(1) * client.servers()));
-    // First a place, then the calls: while all places are taken, the next batch gathers.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    let places = Arc::new(Semaphore::new(options.batches_in_flight_max.max(1) * servers));
+    let beside = Arc::new(Semaphore::new(servers));
+    loop {
+        // First a place, then the calls: while all places are taken, the next batch gathers.
+        let place = tokio::select! {
+            biased;
+            place = Arc::clone(&places).acquire_owned() => place,
+            place = async {
+                let place = Arc::clone(&beside).acquire_owned().await;
+                waiting.at_least(options.overlap_min).await;
+                place
+            } => place,
+        };
+        let Ok(place) = place else { return };
         let calls = waiting.gather(BATCH_MAX).await;
         if calls.is_empty() {
             return;

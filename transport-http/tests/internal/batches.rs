@@ -1,10 +1,14 @@
 //! Calls that wait go together.
 
 use crate::support::*;
-use axum::{Router, routing};
+use axum::{
+    Router,
+    middleware::{Next, from_fn},
+    routing,
+};
 use bookstore_core::{CatalogService, Entries, Error, Executed, OrderService, Orders};
 use bookstore_transport_http::{
-    catalog::RemoteCatalog,
+    catalog::{self, RemoteCatalog},
     client::ClientOptions,
     internal::InternalOptions,
     orders::{self, RemoteOrders},
@@ -12,7 +16,7 @@ use bookstore_transport_http::{
 };
 use futures_util::future::join_all;
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 
 #[tokio::test]
 async fn many_calls_are_few_requests_and_each_gets_its_own_answer() {
@@ -123,6 +127,47 @@ async fn an_idle_client_sends_a_single_call_at_once() {
         remote.reserve(order_id(), one(1, 1)).await.unwrap();
         assert_eq!(server.requests(), n);
     }
+}
+
+/// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
+#[tokio::test]
+async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
+    let shop = shop(&[100]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let (open, held) = (Arc::clone(&gate), move |request, next: Next| {
+        let gate = Arc::clone(&gate);
+        async move {
+            drop(gate.acquire().await);
+            next.run(request).await
+        }
+    });
+    let router = catalog::router(shop, InternalOptions::default()).layer(from_fn(held));
+    let server = serve(router, ServerLimits::default()).await;
+    let options = ClientOptions { batches_in_flight_max: 1, overlap_min: 8, ..ClientOptions::default() };
+    let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
+    let ask = |calls: usize| {
+        let remote = Arc::clone(&remote);
+        tokio::spawn(async move { join_all((0..calls).map(|_| remote.reserve(order_id(), one(1, 1)))).await })
+    };
+    let reached = async |requests| {
+        while server.requests() < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let mut asked = Vec::new();
+    // The second batch takes the place beside the first; the third has none, however many calls wait.
+    for (calls, requests) in [(1, 1), (7, 1), (1, 2), (20, 2), (20, 2)] {
+        asked.push(ask(calls));
+        timeout(PATIENCE, reached(requests)).await.expect("they are sent");
+        // Time to send what should not be.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(server.requests(), requests);
+    }
+    open.add_permits(1);
+    for answers in join_all(asked).await {
+        assert!(answers.expect("no panic").iter().all(Result::is_ok));
+    }
+    assert_eq!(server.requests(), 3, "one call, eight, and the rest");
 }
 
 #[tokio::test]
