@@ -103,6 +103,7 @@ impl Writer {
             failed: AtomicBool::new(false),
             callers: callers(execution),
         });
+        show_writable(true);
         let (queue, waiting) = batch::queue(limits.waiting_max);
         let (open, closed) = watch::channel(());
         // One batch may wait while another is being made durable; a third one keeps gathering in the queue.
@@ -216,6 +217,7 @@ impl<S: LedgerStore> Desk<S> {
         state.identities.clear();
         if let Err(error) = self.store.load(&mut calls.iter().map(|call| &call.command), state) {
             tracing::error!(%error, "the store failed to read; it will be opened again");
+            show_writable(false);
             self.state = None;
             refuse(calls);
             return None;
@@ -230,6 +232,7 @@ impl<S: LedgerStore> Desk<S> {
             && let Err(error) = self.store.append(&batch, state)
         {
             tracing::error!(%error, "the store failed to write; it will be opened again");
+            show_writable(false);
             self.state = None;
             answer_unknown(decided);
             return None;
@@ -242,6 +245,7 @@ impl<S: LedgerStore> Desk<S> {
         match self.store.recover().and_then(|state| Ok((state, self.store.flusher()?))) {
             Ok((state, flush)) => {
                 tracing::info!(head = %state.head, "the store is open again");
+                show_writable(true);
                 self.finish.reopened(&state, flush);
                 self.state = Some(state);
             }
@@ -396,6 +400,7 @@ impl Finish {
             }
             Err(error) => {
                 tracing::error!(%error, "the store failed to sync; it will be opened again");
+                show_writable(false);
                 self.failed.store(true, Ordering::Release);
                 answer_unknown(decided);
             }
@@ -420,6 +425,11 @@ impl Finish {
     fn flush(&self) -> MutexGuard<'_, Box<dyn Flush>> {
         self.flush.lock().expect("a flush does not panic")
     }
+}
+
+/// For the operator: the shop can still be read then.
+fn show_writable(writable: bool) {
+    metrics::gauge!("bookstore_ledger_writable").set(f64::from(u8::from(writable)));
 }
 
 fn refuse(calls: Vec<Call<Command, Outcome>>) {

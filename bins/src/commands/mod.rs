@@ -6,6 +6,7 @@ mod backup;
 mod import;
 mod lab;
 mod load;
+mod metrics;
 mod output;
 mod serve;
 mod shop;

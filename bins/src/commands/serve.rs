@@ -1,13 +1,13 @@
 //! Running a server until it is told to stop.
 
-use bookstore::deploy::{self, Metrics, Server, Serving};
-use std::{future::Future, io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use bookstore::deploy::{self, Server, Serving};
+use std::{future::Future, io, net::SocketAddr, process::ExitCode};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::oneshot,
 };
 
-use super::{Failure, output::print};
+use super::{Failure, metrics, output::print};
 use crate::{
     cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs},
     config,
@@ -158,30 +158,9 @@ async fn exit_at_second_signal() {
     }
 }
 
-/// Where durations fall, in seconds.
-const DURATION_BUCKETS: [f64; 14] =
-    [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.0, 10.0];
-/// Where numbers of calls and commands fall.
-const COUNT_BUCKETS: [f64; 7] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
-/// How often what was measured is put into its buckets, so that it does not pile up when nobody reads it: at 100,000 requests a
-/// second that is a megabyte.
-const UPKEEP: Duration = Duration::from_secs(1);
-
 /// Collects this process's metrics from now on.
 fn measure(serving: &mut Serving) -> Result<(), Failure> {
-    use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-    let failed = |error| Failure::Failed(format!("cannot collect metrics: {error}"));
-    let builder = PrometheusBuilder::new()
-        .set_buckets(&COUNT_BUCKETS)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS));
-    let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(failed)?;
-    let upkeep = handle.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            upkeep.run_upkeep();
-        }
-    });
-    serving.metrics = Some(Metrics(Arc::new(move || handle.render())));
+    let collected = metrics::collect();
+    serving.metrics = Some(collected.map_err(|error| Failure::Failed(format!("cannot collect metrics: {error}")))?);
     Ok(())
 }

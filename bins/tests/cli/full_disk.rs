@@ -82,10 +82,12 @@ async fn a_full_disk_loses_nothing_and_the_shop_goes_on_when_there_is_room() {
     let (more, error) = buy_until(&server, Result::is_err).await;
     acknowledged.extend(more);
     assert!(error.unwrap().may_retry(true), "a full disk is no answer about the book");
+    assert!(server.get("/metrics").contains("\nbookstore_ledger_writable 0\n"), "operators see it");
     assert!(server.shop().info(BookId(1)).await.unwrap().stock > 0, "books can still be read");
     disk.empty();
     let (more, _) = buy_until(&server, Result::is_ok).await;
     acknowledged.extend(more);
+    assert!(server.get("/metrics").contains("\nbookstore_ledger_writable 1\n"));
     for id in &acknowledged {
         server.shop().order(*id).await.expect("an acknowledged order exists");
     }

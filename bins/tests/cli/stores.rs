@@ -1,5 +1,6 @@
 use crate::support::Dir;
-use std::{fs, time::Duration};
+use bookstore::core::BookId;
+use std::{collections::BTreeSet, fs, time::Duration};
 
 #[test]
 fn it_says_where_it_listens_serves_and_stops_in_good_order() {
@@ -13,6 +14,33 @@ fn it_says_where_it_listens_serves_and_stops_in_good_order() {
     assert!(metrics.contains("bookstore_http_request_duration_seconds_bucket"), "{metrics}");
     assert!(metrics.contains("bookstore_batch_commands_bucket{le=\"1024\"}"), "{metrics}");
     assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_server_says_what_its_metrics_are() {
+    let dir = Dir::new();
+    let catalog = dir.serve(&["catalog", "--sample"]);
+    let order = dir.serve(&["order", "--catalog", &catalog.url]);
+    let frontend = dir.serve(&["frontend", "--catalog", &catalog.url, "--order", &order.url]);
+    frontend.ready();
+    let shop = frontend.shop();
+    for _ in 0..2 {
+        shop.info(BookId(1)).await.unwrap();
+        shop.buy(BookId(1), 1).await.unwrap();
+    }
+    for (server, one_of_them) in [
+        (&catalog, "bookstore_ledger_writable 1"),
+        (&order, "bookstore_copy_lag_entries"),
+        (&frontend, "bookstore_cache_hits_total"),
+    ] {
+        let metrics = server.get("/metrics");
+        assert!(metrics.contains(one_of_them), "{metrics}");
+        let names = |what: &str| -> BTreeSet<&str> {
+            let lines = metrics.lines().filter_map(|line| line.strip_prefix(what)?.split_once(' '));
+            lines.map(|(name, _)| name).collect()
+        };
+        assert_eq!(names("# TYPE "), names("# HELP "));
+    }
 }
 
 #[test]
@@ -82,7 +110,7 @@ fn a_newer_file_is_refused() {
 #[test]
 fn a_ledger_is_no_copy_and_a_copy_no_ledger() {
     let dir = Dir::new();
-    let catalog = dir.serve(&["catalog"]);
+    let catalog = dir.serve(&["catalog", "--sample"]);
     dir.run(&["order", "--listen", "127.0.0.1:0", "--catalog", &catalog.url, "--store", "sqlite:catalog.db"])
         .failed(1, &["catalog.db", "in use"]);
     let order = dir.serve(&["order", "--catalog", &catalog.url]);
