@@ -193,8 +193,14 @@ impl<C, R> Waiting<C, R> {
 
     /// How many calls wait.
     #[must_use]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
     }
 
     /// Waits until `count` calls wait.

@@ -7,10 +7,10 @@ use bookstore_core::{
 };
 use futures_util::future::join_all;
 use hyper_util::client::legacy::connect::Connect;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -102,6 +102,8 @@ where
     // Not shared with other runtimes: an idle worker holds a place, to be quick.
     let places = Arc::new(Semaphore::new(options.batches_in_flight_max.max(1) * servers));
     let beside = Arc::new(Semaphore::new(servers));
+    let (come_back, mut back) = mpsc::unbounded_channel();
+    let mut others = Others::default();
     loop {
         // First a place, then the calls: while all places are taken, the next batch gathers.
         let place = tokio::select! {
@@ -114,16 +116,72 @@ where
             } => place,
         };
         let Ok(place) = place else { return };
+        if let Some(answered) = std::iter::from_fn(|| back.try_recv().ok()).reduce(Back::and) {
+            others.gather(&waiting, answered, options.overlap_min).await;
+        }
         let calls = waiting.gather(BATCH_MAX).await;
         if calls.is_empty() {
             return;
         }
-        tokio::spawn(post(client.clone(), path, calls, place));
+        tokio::spawn(post(client.clone(), path, calls, place, come_back.clone()));
     }
 }
 
-async fn post<C>(client: Client<C>, path: &'static str, calls: Vec<Call<Asked, Answered>>, place: OwnedSemaphorePermit)
-where
+/// A batch that was answered.
+struct Back {
+    calls: usize,
+    /// How long it was on its way.
+    took: Duration,
+}
+
+impl Back {
+    fn and(self, other: Self) -> Self {
+        Self { calls: self.calls + other.calls, took: self.took.max(other.took) }
+    }
+}
+
+/// Holds a batch up for callers who ask again as soon as they are answered. Without, whoever of them comes first makes all others wait
+/// for one more batch.
+#[derive(Default)]
+struct Others {
+    /// Batches that are not held up, because callers did not come back; …
+    to_skip: u32,
+    /// … and how many it was the last time.
+    skipped: u32,
+}
+
+/// Of so many batches one is held up to see whether callers come back, however often they did not.
+const HELD_UP_ONE_IN: u32 = 32;
+
+impl Others {
+    /// Waits until most of those who were `answered` ask again, or `enough` wait in all; at most for half of the time that the
+    /// answers took. Callers who come without regard to the answers would need three quarters of it: as many as wait now
+    /// have come while the batch was on its way.
+    async fn gather(&mut self, waiting: &Waiting<Asked, Answered>, answered: Back, enough: usize) {
+        if self.to_skip > 0 {
+            self.to_skip -= 1;
+            return;
+        }
+        let (from, patience) = (Instant::now(), answered.took / 2);
+        let all = waiting.len() + answered.calls;
+        let back = timeout(patience, waiting.at_least((all - all / 8).min(enough))).await;
+        // The timer is a millisecond late, or more.
+        if back.is_ok() && from.elapsed() <= patience {
+            *self = Self::default();
+        } else {
+            self.skipped = (2 * self.skipped + 1).min(HELD_UP_ONE_IN - 1);
+            self.to_skip = self.skipped;
+        }
+    }
+}
+
+async fn post<C>(
+    client: Client<C>,
+    path: &'static str,
+    calls: Vec<Call<Asked, Answered>>,
+    place: OwnedSemaphorePermit,
+    back: mpsc::UnboundedSender<Back>,
+) where
     C: Connect + Clone + Send + Sync + 'static,
 {
     // Whoever has stopped waiting gets nothing done.
@@ -132,7 +190,12 @@ where
     if questions.is_empty() {
         return;
     }
+    let from = Instant::now();
     let answers = client.call_once(&request(path, &questions)).await.and_then(|answer| counted(answer, &questions));
+    if answers.is_ok() {
+        // The worker is there as long as somebody may ask.
+        let _ = back.send(Back { calls: replies.len(), took: from.elapsed() });
+    }
     // The next batch may go while these answers are handed out.
     drop(place);
     match answers {
@@ -162,4 +225,64 @@ fn counted(
 
 fn len<T>(batch: &[T]) -> u32 {
     u32::try_from(batch.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bookstore_core::{Clock as _, SystemClock};
+    use std::pin::pin;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn asked() -> Asked {
+        Asked { question: compact::Call::TakeBack(SystemClock.new_order_id()), claim: Claim::default() }
+    }
+
+    /// How long a batch is held up after 10 calls were answered, which took 20 ms, while `calls` more come, one each `every`.
+    async fn held_up(others: &mut Others, calls: u32, every: Duration, enough: usize) -> Duration {
+        let (queue, waiting) = batch::queue(100);
+        let started = Instant::now();
+        let coming = join_all((1..=calls).map(|nth| {
+            let queue = &queue;
+            async move {
+                tokio::time::sleep(nth * every).await;
+                queue.call(asked()).await
+            }
+        }));
+        let mut coming = pin!(coming);
+        let mut held = pin!(others.gather(&waiting, Back { calls: 10, took: 20 * MS }, enough));
+        std::future::poll_fn(|cx| {
+            let _ = coming.as_mut().poll(cx);
+            held.as_mut().poll(cx)
+        })
+        .await;
+        started.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_waits_for_most_of_those_who_ask_again_at_once() {
+        let mut others = Others::default();
+        for _ in 0..3 {
+            assert_eq!(held_up(&mut others, 10, MS, 100).await, 9 * MS, "nine of ten");
+            assert_eq!(held_up(&mut others, 10, MS, 4).await, 4 * MS, "enough");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_who_do_not_come_back_are_waited_for_ever_more_seldom() {
+        let mut others = Others::default();
+        let mut held = Vec::new();
+        for _ in 0..100 {
+            held.push(held_up(&mut others, 10, 2 * MS, 100).await);
+        }
+        let longest = held.iter().max().expect("there are some");
+        // Half of 20 ms, and what the timer is late.
+        assert!((10 * MS..=12 * MS).contains(longest), "{longest:?}");
+        let when = held.iter().enumerate().filter(|(_, held)| !held.is_zero()).map(|(nth, _)| nth);
+        assert_eq!(when.collect::<Vec<_>>(), [0, 2, 6, 14, 30, 62, 94]);
+        // Until they do.
+        while held_up(&mut others, 10, MS, 100).await.is_zero() {}
+        assert_eq!(held_up(&mut others, 10, MS, 100).await, 9 * MS);
+    }
 }
