@@ -152,6 +152,8 @@ struct Others {
 
 /// Of so many batches one is held up to see whether callers come back, however often they did not.
 const HELD_UP_ONE_IN: u32 = 32;
+/// No batch is held up for longer, however slow the answers are.
+const HELD_UP_MAX: Duration = Duration::from_millis(20);
 
 impl Others {
     /// Waits until most of those who were `answered` ask again, or `enough` wait in all; at most for half of the time that the
@@ -162,7 +164,7 @@ impl Others {
             self.to_skip -= 1;
             return;
         }
-        let (from, patience) = (Instant::now(), answered.took / 2);
+        let (from, patience) = (Instant::now(), HELD_UP_MAX.min(answered.took / 2));
         let all = waiting.len() + answered.calls;
         let back = timeout(patience, waiting.at_least((all - all / 8).min(enough))).await;
         // The timer is a millisecond late, or more.
@@ -239,11 +241,15 @@ mod tests {
         Asked { question: compact::Call::TakeBack(SystemClock.new_order_id()), claim: Claim::default() }
     }
 
-    /// How long a batch is held up after 10 calls were answered, which took 20 ms, while `calls` more come, one each `every`.
-    async fn held_up(others: &mut Others, calls: u32, every: Duration, enough: usize) -> Duration {
+    /// How long a batch is held up after 10 calls were answered, which took 20 ms, while as many more come, one `every` so long.
+    async fn held_up(others: &mut Others, every: Duration, enough: usize) -> Duration {
+        held_up_after(20 * MS, others, every, enough).await
+    }
+
+    async fn held_up_after(took: Duration, others: &mut Others, every: Duration, enough: usize) -> Duration {
         let (queue, waiting) = batch::queue(100);
         let started = Instant::now();
-        let coming = join_all((1..=calls).map(|nth| {
+        let coming = join_all((1..=10).map(|nth| {
             let queue = &queue;
             async move {
                 tokio::time::sleep(nth * every).await;
@@ -251,7 +257,7 @@ mod tests {
             }
         }));
         let mut coming = pin!(coming);
-        let mut held = pin!(others.gather(&waiting, Back { calls: 10, took: 20 * MS }, enough));
+        let mut held = pin!(others.gather(&waiting, Back { calls: 10, took }, enough));
         std::future::poll_fn(|cx| {
             let _ = coming.as_mut().poll(cx);
             held.as_mut().poll(cx)
@@ -264,9 +270,15 @@ mod tests {
     async fn a_batch_waits_for_most_of_those_who_ask_again_at_once() {
         let mut others = Others::default();
         for _ in 0..3 {
-            assert_eq!(held_up(&mut others, 10, MS, 100).await, 9 * MS, "nine of ten");
-            assert_eq!(held_up(&mut others, 10, MS, 4).await, 4 * MS, "enough");
+            assert_eq!(held_up(&mut others, MS, 100).await, 9 * MS, "nine of ten");
+            assert_eq!(held_up(&mut others, MS, 4).await, 4 * MS, "enough");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_batch_waits_long_for_callers_because_the_last_one_did() {
+        let held = held_up_after(2000 * MS, &mut Others::default(), 10 * MS, 100).await;
+        assert!((HELD_UP_MAX..=HELD_UP_MAX + 2 * MS).contains(&held), "{held:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -274,7 +286,7 @@ mod tests {
         let mut others = Others::default();
         let mut held = Vec::new();
         for _ in 0..100 {
-            held.push(held_up(&mut others, 10, 2 * MS, 100).await);
+            held.push(held_up(&mut others, 2 * MS, 100).await);
         }
         let longest = held.iter().max().expect("there are some");
         // Half of 20 ms, and what the timer is late.
@@ -282,7 +294,7 @@ mod tests {
         let when = held.iter().enumerate().filter(|(_, held)| !held.is_zero()).map(|(nth, _)| nth);
         assert_eq!(when.collect::<Vec<_>>(), [0, 2, 6, 14, 30, 62, 94]);
         // Until they do.
-        while held_up(&mut others, 10, MS, 100).await.is_zero() {}
-        assert_eq!(held_up(&mut others, 10, MS, 100).await, 9 * MS);
+        while held_up(&mut others, MS, 100).await.is_zero() {}
+        assert_eq!(held_up(&mut others, MS, 100).await, 9 * MS);
     }
 }

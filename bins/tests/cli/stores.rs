@@ -110,7 +110,7 @@ fn a_newer_file_is_refused() {
 #[test]
 fn a_ledger_is_no_copy_and_a_copy_no_ledger() {
     let dir = Dir::new();
-    let catalog = dir.serve(&["catalog", "--sample"]);
+    let catalog = dir.serve(&["catalog"]);
     dir.run(&["order", "--listen", "127.0.0.1:0", "--catalog", &catalog.url, "--store", "sqlite:catalog.db"])
         .failed(1, &["catalog.db", "in use"]);
     let order = dir.serve(&["order", "--catalog", &catalog.url]);
