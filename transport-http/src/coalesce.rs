@@ -275,6 +275,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn batches_that_come_back_together_are_waited_for_together() {
+        let both = Back { calls: 3, took: 5 * MS }.and(Back { calls: 4, took: 2 * MS });
+        assert_eq!((both.calls, both.took), (7, 5 * MS));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn no_batch_waits_long_for_callers_because_the_last_one_did() {
         let held = held_up_after(2000 * MS, &mut Others::default(), 10 * MS, 100).await;

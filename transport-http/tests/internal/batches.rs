@@ -129,21 +129,32 @@ async fn an_idle_client_sends_a_single_call_at_once() {
     }
 }
 
-/// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
-#[tokio::test]
-async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
-    let shop = shop(&[100]).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let (open, held) = (Arc::clone(&gate), move |request, next: Next| {
+/// A catalog server that answers nothing before the gate is open.
+async fn gated_server(gate: &Arc<Semaphore>) -> Running {
+    let gate = Arc::clone(gate);
+    let held = move |request, next: Next| {
         let gate = Arc::clone(&gate);
         async move {
             drop(gate.acquire().await);
             next.run(request).await
         }
-    });
-    let router = catalog::router(shop, InternalOptions::default()).layer(from_fn(held));
-    let server = serve(router, ServerLimits::default()).await;
-    let options = ClientOptions { batches_in_flight_max: 1, overlap_min: 8, ..ClientOptions::default() };
+    };
+    let router = catalog::router(shop(&[100]).await, InternalOptions::default()).layer(from_fn(held));
+    serve(router, ServerLimits::default()).await
+}
+
+/// Nothing is sent twice while a gate is closed.
+fn one_batch_and_patient() -> ClientOptions {
+    let (deadline, attempt_timeout) = (PATIENCE, PATIENCE);
+    ClientOptions { batches_in_flight_max: 1, deadline, attempt_timeout, ..ClientOptions::default() }
+}
+
+/// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
+#[tokio::test]
+async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
+    let gate = Arc::new(Semaphore::new(0));
+    let server = gated_server(&gate).await;
+    let options = ClientOptions { overlap_min: 8, ..one_batch_and_patient() };
     let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
     let ask = |calls: usize| {
         let remote = Arc::clone(&remote);
@@ -163,11 +174,36 @@ async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(server.requests(), requests);
     }
-    open.add_permits(1);
+    gate.add_permits(1);
     for answers in join_all(asked).await {
         assert!(answers.expect("no panic").iter().all(Result::is_ok));
     }
     assert_eq!(server.requests(), 3, "one call, eight, and the rest");
+}
+
+#[tokio::test]
+async fn a_group_has_a_place_for_each_of_its_servers() {
+    let gate = Arc::new(Semaphore::new(0));
+    let servers = [gated_server(&gate).await, gated_server(&gate).await];
+    let options = one_batch_and_patient();
+    let urls: Vec<_> = servers.iter().map(Running::url).collect();
+    let remote = Arc::new(RemoteCatalog::new(client(&urls, options)));
+    let sent = || servers.iter().map(Running::requests).sum::<usize>();
+    let mut asked = Vec::new();
+    for requests in [1, 2, 2] {
+        let remote = Arc::clone(&remote);
+        asked.push(tokio::spawn(async move { remote.reserve(order_id(), one(1, 1)).await }));
+        let reached = async {
+            while sent() < requests {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, reached).await.expect("it is sent");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(sent(), requests);
+    }
+    gate.add_permits(1);
+    assert!(join_all(asked).await.into_iter().all(|answer| answer.expect("no panic").is_ok()));
 }
 
 #[tokio::test]
