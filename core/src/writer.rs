@@ -216,8 +216,7 @@ impl<S: LedgerStore> Desk<S> {
         state.known.clear();
         state.identities.clear();
         if let Err(error) = self.store.load(&mut calls.iter().map(|call| &call.command), state) {
-            tracing::error!(%error, "the store failed to read; it will be opened again");
-            show_writable(false);
+            show_failed("read", &error);
             self.state = None;
             refuse(calls);
             return None;
@@ -231,8 +230,7 @@ impl<S: LedgerStore> Desk<S> {
         if !batch.entries.is_empty()
             && let Err(error) = self.store.append(&batch, state)
         {
-            tracing::error!(%error, "the store failed to write; it will be opened again");
-            show_writable(false);
+            show_failed("write", &error);
             self.state = None;
             answer_unknown(decided);
             return None;
@@ -399,8 +397,7 @@ impl Finish {
                 self.answer(Durable(decided));
             }
             Err(error) => {
-                tracing::error!(%error, "the store failed to sync; it will be opened again");
-                show_writable(false);
+                show_failed("sync", &error);
                 self.failed.store(true, Ordering::Release);
                 answer_unknown(decided);
             }
@@ -428,6 +425,11 @@ impl Finish {
 }
 
 /// For the operator: the shop can still be read then.
+fn show_failed(to: &str, error: &StoreError) {
+    tracing::error!(%error, "the store failed to {to}; it will be opened again");
+    show_writable(false);
+}
+
 fn show_writable(writable: bool) {
     metrics::gauge!("bookstore_ledger_writable").set(f64::from(u8::from(writable)));
 }

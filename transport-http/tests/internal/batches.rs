@@ -149,6 +149,19 @@ fn one_batch_and_patient() -> ClientOptions {
     ClientOptions { batches_in_flight_max: 1, deadline, attempt_timeout, ..ClientOptions::default() }
 }
 
+/// Waits until so many requests have been sent, and checks that no more are.
+async fn so_many_are_sent(sent: impl Fn() -> usize, requests: usize) {
+    let reached = async {
+        while sent() < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, reached).await.expect("they are sent");
+    // Time to send what should not be.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(sent(), requests);
+}
+
 /// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
 #[tokio::test]
 async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
@@ -160,19 +173,11 @@ async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
         let remote = Arc::clone(&remote);
         tokio::spawn(async move { join_all((0..calls).map(|_| remote.reserve(order_id(), one(1, 1)))).await })
     };
-    let reached = async |requests| {
-        while server.requests() < requests {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
     let mut asked = Vec::new();
     // The second batch takes the place beside the first; the third has none, however many calls wait.
     for (calls, requests) in [(1, 1), (7, 1), (1, 2), (20, 2), (20, 2)] {
         asked.push(ask(calls));
-        timeout(PATIENCE, reached(requests)).await.expect("they are sent");
-        // Time to send what should not be.
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        assert_eq!(server.requests(), requests);
+        so_many_are_sent(|| server.requests(), requests).await;
     }
     gate.add_permits(1);
     for answers in join_all(asked).await {
@@ -193,14 +198,7 @@ async fn a_group_has_a_place_for_each_of_its_servers() {
     for requests in [1, 2, 2] {
         let remote = Arc::clone(&remote);
         asked.push(tokio::spawn(async move { remote.reserve(order_id(), one(1, 1)).await }));
-        let reached = async {
-            while sent() < requests {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(PATIENCE, reached).await.expect("it is sent");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        assert_eq!(sent(), requests);
+        so_many_are_sent(sent, requests).await;
     }
     gate.add_permits(1);
     assert!(join_all(asked).await.into_iter().all(|answer| answer.expect("no panic").is_ok()));
