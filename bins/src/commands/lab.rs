@@ -96,7 +96,7 @@ fn failed(error: &LabError) -> Failure {
     })
 }
 
-/// How far it is: one line that changes on a terminal, else a line for each step.
+/// How far it is: one line that changes on a terminal, else a line for each step that is not too short for one.
 struct Teller {
     bar: ProgressBar,
     told: Mutex<(String, Option<Instant>)>,

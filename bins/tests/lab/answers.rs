@@ -15,7 +15,8 @@ fn a_quick_run_answers_every_question_and_leaves_nothing_behind() {
     let ended = dir.lab(&["--quick", "--json", "--report", "report.html"]).output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&ended.stdout));
-    for part in ["one process: latency", "five servers", "killed", " left)", "The report is in report.html"] {
+    // Where there is no terminal, a step of less than two seconds may pass without a line: only longer ones are asked for.
+    for part in ["one process: ", "five servers: ", "killed", " left)", "The report is in report.html"] {
         assert!(said.contains(part), "{part:?} is missing in {said}");
     }
     dir.no_process_is_left();
