@@ -101,20 +101,10 @@ impl Lines {
         if checked.is_empty() {
             return Err(Error::invalid("lines", "an order has at least one line"));
         }
-        checked.sort_by_key(|line| line.book);
-        let mut summed: SmallVec<[Line; 1]> = SmallVec::new();
-        for line in checked {
-            match summed.last_mut() {
-                Some(last) if last.book == line.book => {
-                    if last.price_cents != line.price_cents {
-                        return Err(Error::invalid("price_cents", "two lines of one book must agree on its price"));
-                    }
-                    last.quantity = check_quantity(last.quantity + line.quantity)?;
-                }
-                _ => summed.push(line),
-            }
+        if checked.len() > 1 {
+            checked = summed(checked)?;
         }
-        Ok(Self(summed))
+        Ok(Self(checked))
     }
 
     /// One line.
@@ -129,6 +119,24 @@ impl Lines {
     pub fn iter(&self) -> std::slice::Iter<'_, Line> {
         self.0.iter()
     }
+}
+
+/// The lines sorted by book, with one for each book.
+fn summed(mut lines: SmallVec<[Line; 1]>) -> Result<SmallVec<[Line; 1]>, Error> {
+    lines.sort_by_key(|line| line.book);
+    let mut summed: SmallVec<[Line; 1]> = SmallVec::new();
+    for line in lines {
+        match summed.last_mut() {
+            Some(last) if last.book == line.book => {
+                if last.price_cents != line.price_cents {
+                    return Err(Error::invalid("price_cents", "two lines of one book must agree on its price"));
+                }
+                last.quantity = check_quantity(last.quantity + line.quantity)?;
+            }
+            _ => summed.push(line),
+        }
+    }
+    Ok(summed)
 }
 
 fn check_quantity(quantity: u32) -> Result<u32, Error> {

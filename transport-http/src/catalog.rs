@@ -158,7 +158,7 @@ async fn entries(
     };
     let page = shorten(page);
     Ok(if compact::is_accepted(&headers) {
-        internal::compact(&compact::Page::from(page))
+        internal::compact(compact::write_page(&page))
     } else {
         Json(page).into_response()
     })
@@ -231,16 +231,15 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
     }
 
     async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.calls.call(compact::Call::sell(order, &lines)).await
+        self.calls.call(Deal::Sell(order, lines)).await
     }
 
     async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        let calls: Vec<_> = sales.iter().map(|(order, lines)| compact::Call::sell(*order, lines)).collect();
-        self.calls.call_many(&calls).await
+        self.calls.sell_many(&sales).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        self.calls.call(compact::Call::TakeBack(order)).await
+        self.calls.call(Deal::TakeBack(order)).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
@@ -271,7 +270,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
         let wait = wait.min(WAIT_MAX);
         let path = format!("{ENTRIES}?after={after}&limit={limit}&wait_ms={}", wait.as_millis());
         let ask = Ask::get(path).header(header::ACCEPT, compact::MEDIA_TYPE).patience(wait);
-        self.client.call::<Compact<compact::Page>>(ask).await.map(|Compact(page)| page.into())
+        self.client.call(ask).await.map(|Compact(page)| page)
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

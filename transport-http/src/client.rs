@@ -31,7 +31,7 @@ use tokio::{
 use crate::{
     balance::{Fate, Picked, Servers},
     claim::{Claim, Payload},
-    compact,
+    compact::{self, FromCompact},
     per_runtime::PerRuntime,
     retry::{Effect, Failure, Retries, Tried},
     token::AccessToken,
@@ -285,7 +285,7 @@ impl<T: DeserializeOwned> FromAnswer for T {
 /// An answer in the compact form.
 pub(crate) struct Compact<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromAnswer for Compact<T> {
+impl<T: FromCompact> FromAnswer for Compact<T> {
     fn from_answer(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
         // Nearly any bytes are something in this form.
         if !compact::is_content(&head.headers) {

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use bookstore_core::{
-    Error, Receipt, Result,
+    Error, Lines, OrderId, Receipt, Result,
     batch::{self, Call, Queue, Waiting},
 };
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ use crate::{
     claim::Claim,
     client::{Ask, Client, Compact},
     compact,
-    internal::BATCH_MAX,
+    internal::{BATCH_MAX, Deal},
     per_runtime::PerRuntime,
     retry::{Effect, Failure, Tried, still_unknown},
 };
@@ -25,7 +25,7 @@ use crate::{
 /// A question on its way into a batch.
 #[derive(Debug)]
 struct Asked {
-    question: compact::Call,
+    question: Deal,
     claim: Claim,
 }
 
@@ -57,7 +57,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
     }
 
     /// Asks, and waits for the answer.
-    pub(crate) async fn call(&self, question: compact::Call) -> Result<Receipt> {
+    pub(crate) async fn call(&self, question: Deal) -> Result<Receipt> {
         let deadline = Instant::now() + self.client.options().deadline;
         let question = &question;
         let tried =
@@ -65,22 +65,27 @@ impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
         Ok(tried.answer)
     }
 
-    /// Sends calls that have gathered elsewhere already, in as few requests as they fit into.
+    /// Sends sales that have gathered elsewhere already, in as few requests as they fit into.
     ///
     /// A request that was lost is sent again with all its calls. What an answer says of a call is left to whoever sent it.
-    pub(crate) async fn call_many(&self, questions: &[compact::Call]) -> Vec<Result<Receipt>> {
-        let requests = questions.chunks(BATCH_MAX).map(|questions| async move {
-            let tried = self.client.tried(request(self.path, questions)).await;
+    pub(crate) async fn sell_many(&self, sales: &[(OrderId, Lines)]) -> Vec<Result<Receipt>> {
+        let requests = sales.chunks(BATCH_MAX).map(|sales| async move {
+            let calls = sales.iter().map(|(order, lines)| Deal::Sell(*order, lines));
+            let tried = self.client.tried(request(self.path, calls)).await;
             let answers = tried.and_then(|Tried { answer, after_unknown }| {
-                let judge = |answer: Result<_>| if after_unknown { answer.map_err(still_unknown) } else { answer };
-                Ok(counted(answer, questions)?.into_iter().map(|answer| judge(answer.into())).collect())
+                let answers = counted(answer, sales.len())?;
+                let still = |answer: Answered| answer.map_err(still_unknown);
+                Ok(if after_unknown { answers.into_iter().map(still).collect() } else { answers })
             });
-            answers.unwrap_or_else(|error| vec![Err(error); questions.len()])
+            answers.unwrap_or_else(|error| vec![Err(error); sales.len()])
         });
-        join_all(requests).await.into_iter().flatten().collect()
+        let mut answers = join_all(requests).await.into_iter();
+        let mut all = answers.next().unwrap_or_default();
+        all.extend(answers.flatten());
+        all
     }
 
-    async fn attempt(&self, question: compact::Call, deadline: Instant) -> Result<Receipt, Failure> {
+    async fn attempt(&self, question: Deal, deadline: Instant) -> Result<Receipt, Failure> {
         let claim = Claim::default();
         let asked = Asked { question, claim: claim.clone() };
         match timeout_at(deadline, self.queue().call(asked)).await {
@@ -193,7 +198,8 @@ async fn post<C>(
         return;
     }
     let from = Instant::now();
-    let answers = client.call_once(&request(path, &questions)).await.and_then(|answer| counted(answer, &questions));
+    let request = request(path, questions.iter().map(Deal::as_ref));
+    let answers = client.call_once(&request).await.and_then(|answer| counted(answer, questions.len()));
     if answers.is_ok() {
         // The worker is there as long as somebody may ask.
         let _ = back.send(Back { calls: replies.len(), took: from.elapsed() });
@@ -201,32 +207,22 @@ async fn post<C>(
     // The next batch may go while these answers are handed out.
     drop(place);
     match answers {
-        Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer.into()))),
+        Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer))),
         Err(error) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
     }
 }
 
 /// The request for a batch of calls.
-fn request(path: &'static str, questions: &[compact::Call]) -> Ask {
-    metrics::histogram!("bookstore_client_batch_calls", "path" => path).record(f64::from(len(questions)));
-    let ask = Ask::send(Method::POST, path, compact::write(&questions).into(), Effect::Keyed);
+fn request<'a>(path: &'static str, calls: impl ExactSizeIterator<Item = Deal<&'a Lines>>) -> Ask {
+    let len = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+    metrics::histogram!("bookstore_client_batch_calls", "path" => path).record(f64::from(len));
+    let ask = Ask::send(Method::POST, path, compact::write_calls(calls).into(), Effect::Keyed);
     ask.content_type(compact::MEDIA_TYPE)
 }
 
-/// The answers to a batch, if there are as many as there were questions.
-fn counted(
-    Compact(answers): Compact<Vec<compact::Answer>>,
-    questions: &[compact::Call],
-) -> Result<Vec<compact::Answer>> {
-    if answers.len() == questions.len() {
-        Ok(answers)
-    } else {
-        Err(Error::unknown("the server gave a wrong number of answers"))
-    }
-}
-
-fn len<T>(batch: &[T]) -> u32 {
-    u32::try_from(batch.len()).unwrap_or(u32::MAX)
+/// The answers to a batch, if there are as many as there were calls.
+fn counted(Compact(answers): Compact<Vec<Answered>>, calls: usize) -> Result<Vec<Answered>> {
+    if answers.len() == calls { Ok(answers) } else { Err(Error::unknown("the server gave a wrong number of answers")) }
 }
 
 #[cfg(test)]
@@ -238,7 +234,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn asked() -> Asked {
-        Asked { question: compact::Call::TakeBack(SystemClock.new_order_id()), claim: Claim::default() }
+        Asked { question: Deal::TakeBack(SystemClock.new_order_id()), claim: Claim::default() }
     }
 
     /// How long a batch is held up after 10 calls were answered, which took 20 ms, while as many more come, one `every` so long.

@@ -44,21 +44,21 @@ pub(crate) struct Calls<Q> {
 }
 
 /// What a call of either server comes down to.
-pub(crate) enum Deal {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Deal<L = Lines> {
     /// Sell all lines or none.
-    Sell(OrderId, Lines),
+    Sell(OrderId, L),
     /// Take a sale back.
     TakeBack(OrderId),
 }
 
-impl TryFrom<compact::Call> for Deal {
-    type Error = Error;
-
-    fn try_from(call: compact::Call) -> Result<Self> {
-        Ok(match call {
-            compact::Call::Sell(order, lines) => Self::Sell(order, compact::Call::lines(lines)?),
-            compact::Call::TakeBack(order) => Self::TakeBack(order),
-        })
+impl Deal {
+    /// The same, with its lines where they are.
+    pub(crate) fn as_ref(&self) -> Deal<&Lines> {
+        match self {
+            Self::Sell(order, lines) => Deal::Sell(*order, lines),
+            Self::TakeBack(order) => Deal::TakeBack(*order),
+        }
     }
 }
 
@@ -78,19 +78,13 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         if compact::is_content(request.headers()) {
             let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-            let deals = read_compact(&body).map_err(|error| Refused(error).into_response())?;
+            let deals = compact::read(&body).map_err(|error| Refused(error).into_response())?;
             return Ok(Self { deals, form: Form::Compact, json: PhantomData });
         }
         let calls = Json::<Vec<Q>>::from_request(request, state).await;
         let Json(calls) = calls.map_err(IntoResponse::into_response)?;
         Ok(Self { deals: calls.into_iter().map(Q::into).collect(), form: Form::Json, json: PhantomData })
     }
-}
-
-fn read_compact(body: &[u8]) -> Result<Vec<Deal>> {
-    let calls: Vec<compact::Call> =
-        compact::read(body).map_err(|error| Error::malformed(format!("this is not a batch of calls: {error}")))?;
-    calls.into_iter().map(Deal::try_from).collect()
 }
 
 /// Answers every call of a batch by itself: the sales, which are nearly all, go on as a batch.
@@ -107,24 +101,26 @@ pub(crate) async fn answer_all<'a, Q>(
     if deals.len() > BATCH_MAX {
         return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", deals.len())).into());
     }
-    let (mut sales, mut returns) = (Vec::with_capacity(deals.len()), Vec::new());
     let is_sale: Vec<_> = deals.iter().map(|deal| matches!(deal, Deal::Sell(..))).collect();
+    let (mut sales, mut returns) = (Vec::with_capacity(deals.len()), Vec::new());
     for deal in deals {
         match deal {
             Deal::Sell(order, lines) => sales.push((order, lines)),
             Deal::TakeBack(order) => returns.push(order),
         }
     }
-    let (sold, returned) = join(sell(sales), each(returns, take_back)).await;
-    let (mut sold, mut returned) = (sold.into_iter(), returned.into_iter());
-    let next = |is_sale| {
-        let answer = if is_sale { sold.next() } else { returned.next() };
-        answer.unwrap_or_else(|| Err(Error::unknown("there is no answer to this call")))
+    let answers = if returns.is_empty() {
+        sell(sales).await
+    } else {
+        let (sold, returned) = join(sell(sales), each(returns, take_back)).await;
+        let (mut sold, mut returned) = (sold.into_iter(), returned.into_iter());
+        let mut next = |is_sale| if is_sale { sold.next() } else { returned.next() };
+        let missing = || Err(Error::unknown("there is no answer to this call"));
+        is_sale.into_iter().map(|is_sale| next(is_sale).unwrap_or_else(missing)).collect()
     };
-    let answers: Vec<_> = is_sale.into_iter().map(next).collect();
     Ok(match form {
         Form::Json => Json(answers.into_iter().map(Answer::from).collect::<Vec<_>>()).into_response(),
-        Form::Compact => compact(&answers.iter().map(compact::Answer::from).collect::<Vec<_>>()),
+        Form::Compact => compact(compact::write_answers(&answers)),
     })
 }
 
@@ -143,8 +139,8 @@ impl From<Result<Receipt>> for Answer {
 }
 
 /// An answer in the compact form.
-pub(crate) fn compact(value: &impl Serialize) -> Response {
-    ([(header::CONTENT_TYPE, compact::MEDIA_TYPE)], compact::write(value)).into_response()
+pub(crate) fn compact(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, compact::MEDIA_TYPE)], body).into_response()
 }
 
 /// A route whose body may be [`BIG_BODY_MAX`] long.

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use crate::{
     client::{Ask, Client},
     coalesce::Coalescer,
-    compact,
     internal::{Calls, Deal, InternalOptions, answer_all, big, finish},
     wire::Refused,
 };
@@ -98,11 +97,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> RemoteOrders<C> {
 #[async_trait]
 impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteOrders<C> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        self.calls.call(compact::Call::sell(id, &lines)).await
+        self.calls.call(Deal::Sell(id, lines)).await
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        self.calls.call(compact::Call::TakeBack(id)).await
+        self.calls.call(Deal::TakeBack(id)).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

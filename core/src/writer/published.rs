@@ -1,5 +1,6 @@
 //! The readers' side of a writer.
 
+use smallvec::SmallVec;
 use std::{collections::VecDeque, sync::RwLock};
 use tokio::sync::watch;
 
@@ -58,7 +59,10 @@ impl Published {
         let recent = self.recent.read().expect("the writer does not panic");
         let first = recent.front().filter(|first| first.seq <= after.next())?;
         let skip = usize::try_from(after.next().0 - first.seq.0).ok()?;
-        Some(recent.iter().skip(skip).take_while(|entry| entry.seq <= head).take(limit).cloned().collect())
+        let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        // `clone` would take the changes over one by one.
+        let copy = |entry: &Entry| Entry { changes: SmallVec::from_slice(&entry.changes), ..*entry };
+        Some(recent.iter().skip(skip).take(durable.min(limit)).map(copy).collect())
     }
 
     pub(super) fn advance(&self, entries: Vec<Entry>) {

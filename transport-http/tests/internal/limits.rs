@@ -192,14 +192,13 @@ async fn every_refusal_is_a_problem() {
     let many = vec![reserve.replace(":0}", ":1}"); 257].join(",");
     check(post("/v1/calls", &format!("[{many}]")), 422, "invalid").await;
     check(post("/v1/calls", "[]").replace("application/json", "text/csv"), 415, "unsupported-media-type").await;
-    let compact =
-        |body: &str| post("/v1/calls", body).replace("application/json", "application/vnd.bookstore.1+postcard");
-    let (one_sale, no_copies) =
-        ("\x01\x00\x10\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07", "\x01\x01\x00\x00");
-    check(compact(one_sale), 400, "malformed").await;
-    check(compact("\x01\x07"), 400, "malformed").await;
-    check(compact(&format!("{one_sale}{no_copies}")), 422, "invalid").await;
-    check(compact(&format!("{one_sale}{no_copies}and more")), 400, "malformed").await;
+    let compact = |body: &str| post("/v1/calls", body).replace("application/json", "application/vnd.bookstore.2");
+    let one_sale = ["\x01\0\0\0", "\0", &"\x07".repeat(16), "\x01\0\0\0"].concat();
+    let copies = |count: &str| ["\x01\0\0\0\0\0\0\0", count, "\0\0\0", "\x01\0\0\0\0\0\0\0"].concat();
+    check(compact(&one_sale), 400, "malformed").await;
+    check(compact("\x01\0\0\0\x07"), 400, "malformed").await;
+    check(compact(&format!("{one_sale}{}", copies("\0"))), 422, "invalid").await;
+    check(compact(&format!("{one_sale}{}and more", copies("\x01"))), 400, "malformed").await;
     let answer = get(server.addr, "/v1/books/1").await;
     assert!(answer.contains(r#""stock":5"#), "{answer}");
 }
