@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use hyper_util::client::legacy::connect::Connect;
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -104,36 +104,47 @@ where
     C: Connect + Clone + Send + Sync + 'static,
 {
     let (options, servers) = (client.options(), client.servers());
-    // Not shared with other runtimes: an idle worker holds a place, to be quick.
-    let places = Arc::new(Semaphore::new(options.batches_in_flight_max.max(1) * servers));
-    let beside = Arc::new(Semaphore::new(servers));
+    // Of this runtime alone: an idle worker is to be quick, whatever the others do.
+    let places = options.batches_in_flight_max.max(1) * servers;
     let (come_back, mut back) = mpsc::unbounded_channel();
+    let mut in_flight = 0;
     let mut others = Others::default();
     loop {
-        // First a place, then the calls: while all places are taken, the next batch gathers.
-        let place = tokio::select! {
-            biased;
-            place = Arc::clone(&places).acquire_owned() => place,
-            place = async {
-                let place = Arc::clone(&beside).acquire_owned().await;
-                waiting.at_least(options.overlap_min).await;
-                place
-            } => place,
-        };
-        let Ok(place) = place else { return };
-        if let Some(answered) = std::iter::from_fn(|| back.try_recv().ok()).reduce(Back::and) {
+        // First a place, then the calls: while there is none, the next batch gathers.
+        let mut answered = Back::default();
+        loop {
+            while let Ok(batch) = back.try_recv() {
+                in_flight -= 1;
+                answered = answered.and(batch);
+            }
+            if in_flight < places {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(batch) = back.recv() => {
+                    in_flight -= 1;
+                    answered = answered.and(batch);
+                }
+                () = waiting.at_least(options.overlap_min), if in_flight < places + servers => break,
+            }
+        }
+        if answered.calls > 0 {
             others.gather(&waiting, answered, options.overlap_min).await;
         }
         let calls = waiting.gather(BATCH_MAX).await;
         if calls.is_empty() {
             return;
         }
-        tokio::spawn(post(client.clone(), path, calls, place, come_back.clone()));
+        in_flight += 1;
+        tokio::spawn(post(client.clone(), path, calls, OnItsWay::new(come_back.clone())));
     }
 }
 
-/// A batch that was answered.
+/// A batch that is back.
+#[derive(Clone, Copy, Default)]
 struct Back {
+    /// Those that were answered.
     calls: usize,
     /// How long it was on its way.
     took: Duration,
@@ -142,6 +153,26 @@ struct Back {
 impl Back {
     fn and(self, other: Self) -> Self {
         Self { calls: self.calls + other.calls, took: self.took.max(other.took) }
+    }
+}
+
+/// A batch's place. It is given back when this is dropped, whatever became of the batch.
+struct OnItsWay {
+    from: Instant,
+    answered: usize,
+    come_back: mpsc::UnboundedSender<Back>,
+}
+
+impl OnItsWay {
+    fn new(come_back: mpsc::UnboundedSender<Back>) -> Self {
+        Self { from: Instant::now(), answered: 0, come_back }
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        // The worker is there as long as somebody may ask.
+        let _ = self.come_back.send(Back { calls: self.answered, took: self.from.elapsed() });
     }
 }
 
@@ -182,13 +213,8 @@ impl Others {
     }
 }
 
-async fn post<C>(
-    client: Client<C>,
-    path: &'static str,
-    calls: Vec<Call<Asked, Answered>>,
-    place: OwnedSemaphorePermit,
-    back: mpsc::UnboundedSender<Back>,
-) where
+async fn post<C>(client: Client<C>, path: &'static str, calls: Vec<Call<Asked, Answered>>, mut place: OnItsWay)
+where
     C: Connect + Clone + Send + Sync + 'static,
 {
     // Whoever has stopped waiting gets nothing done.
@@ -197,13 +223,9 @@ async fn post<C>(
     if questions.is_empty() {
         return;
     }
-    let from = Instant::now();
     let request = request(path, questions.iter().map(Deal::as_ref));
     let answers = client.call_once(&request).await.and_then(|answer| counted(answer, questions.len()));
-    if answers.is_ok() {
-        // The worker is there as long as somebody may ask.
-        let _ = back.send(Back { calls: replies.len(), took: from.elapsed() });
-    }
+    place.answered = answers.as_ref().map_or(0, Vec::len);
     // The next batch may go while these answers are handed out.
     drop(place);
     match answers {
