@@ -2,7 +2,7 @@
 //!
 //! Two halves share the work: while one makes a batch durable, the other decides and appends the next, if enough commands
 //! wait to make that worth while. In production each half has a thread, in a simulation each is a task, so that a seed gives
-//! the same trace every time. A small batch that meets no other one does not change hands.
+//! the same trace every time. A batch that meets no other one, and behind which nobody waits, does not change hands.
 
 mod published;
 
@@ -49,8 +49,11 @@ pub struct WriterLimits {
     /// Commands a batch.
     pub batch_max: usize,
     /// Commands that must wait for a batch to be begun while another is on its way to the disk. Fewer wait for that one:
-    /// with those that come meanwhile they make one batch, which costs less than two. With nothing on its way, a batch of at
-    /// most a 16th of it is made durable where it was appended: so few are not worth waking the other half for.
+    /// with those that come meanwhile they make one batch, which costs less than two.
+    ///
+    /// With nothing on its way, a batch is made durable where it was appended if at most a 16th of it have been decided, which is
+    /// not worth waking the other half for; or up to 4 times as many if nobody waits behind them, so that there is nothing to
+    /// begin. With 0, neither happens.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,
@@ -251,9 +254,18 @@ impl<S: LedgerStore> Desk<S> {
         }
     }
 
-    /// Waits awake for a moment until those who were answered are back: sooner than a thread is woken, and together with
-    /// those who wait already they are one batch.
+    /// Whether a batch is made durable here.
+    fn is_small(&self, appended: &Appended, waiting: &Waiting<Command, Outcome>) -> bool {
+        let (decided, overlap_min) = (appended.decided.len(), self.limits.overlap_min);
+        decided <= overlap_min / 16 || (waiting.is_empty() && decided <= 4 * overlap_min)
+    }
+
+    /// Waits awake for a moment until those who were answered are back, if they are few: sooner than a thread is woken, and
+    /// together with those who wait already they are one batch.
     fn look_out(&self, waiting: &Waiting<Command, Outcome>, answered: usize) {
+        if answered > self.limits.overlap_min / 16 {
+            return;
+        }
         let (from, all) = (std::time::Instant::now(), waiting.len() + answered);
         while waiting.len() < all && from.elapsed() < self.look_out {
             std::thread::yield_now();
@@ -293,9 +305,9 @@ impl<S: LedgerStore> Desk<S> {
                 }
             }
             match self.append(calls) {
-                Some(few) if few.decided.len() <= self.limits.overlap_min / 16 && way.is_clear() => {
-                    let answered = few.decided.len();
-                    self.finish.batch(few).await;
+                Some(appended) if way.is_clear() && self.is_small(&appended, &waiting) => {
+                    let answered = appended.decided.len();
+                    self.finish.batch(appended).await;
                     self.look_out(&waiting, answered);
                 }
                 Some(appended) => way.send(appended).await,

@@ -108,7 +108,7 @@ impl Plan {
             (limits.waiting_max, limits.batch_max) = (1, 1);
         }
         if self.eager {
-            limits.overlap_min = 1;
+            limits.overlap_min = 0;
         }
         limits
     }

@@ -25,7 +25,7 @@ use crate::{
 type Setting = (Execution, usize);
 
 const SETTINGS: [Setting; 4] =
-    [(Execution::Threads, 1), (Execution::Threads, 64), (Execution::Task, 1), (Execution::Task, 64)];
+    [(Execution::Threads, 0), (Execution::Threads, 64), (Execution::Task, 0), (Execution::Task, 64)];
 
 fn options((execution, overlap_min): Setting, recover_after: Duration) -> CatalogOptions {
     CatalogOptions { execution, limits: WriterLimits { overlap_min, recover_after, ..WriterLimits::default() } }
@@ -147,7 +147,7 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
     for n in 2..6 {
         let (store, reader, hold) = Forgetful::tearing_at(n);
         let limits =
-            WriterLimits { batch_max: 1, overlap_min: 1, recover_after: Duration::ZERO, ..WriterLimits::default() };
+            WriterLimits { batch_max: 1, overlap_min: 0, recover_after: Duration::ZERO, ..WriterLimits::default() };
         let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Threads });
         d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
         let buyers = (0..20).map(|_| {
@@ -175,16 +175,16 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
 async fn a_batch_that_has_become_small_is_not_acknowledged_on_top_of_a_lost_one() {
     const FLUSH: Duration = Duration::from_millis(50);
     let plan = Plan::slow(FLUSH, [(Flush, 2, Before)]);
-    let d = failing(Forgetful::open(), &plan, (Execution::Task, 64), Duration::ZERO);
+    let d = failing(Forgetful::open(), &plan, (Execution::Task, 16), Duration::ZERO);
     d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
-    let under_way = (0..5).map(|_| {
+    let under_way = (0..65).map(|_| {
         let (d, id) = (d.clone(), SystemClock.new_order_id());
         tokio::spawn(async move { (id, buy(&d, id).await) })
     });
     let under_way: Vec<_> = under_way.collect();
     tokio::time::sleep(FLUSH / 2).await;
-    assert_eq!((plan.tried(Append), plan.tried(Flush)), (2, 1), "five are appended, not flushed");
-    let ids: Vec<_> = (0..64).map(|_| SystemClock.new_order_id()).collect();
+    assert_eq!((plan.tried(Append), plan.tried(Flush)), (2, 1), "65 are appended, not flushed");
+    let ids: Vec<_> = (0..16).map(|_| SystemClock.new_order_id()).collect();
     let mut waiting: Vec<_> = ids.iter().map(|id| Box::pin(buy(&d, *id))).collect();
     assert!(waiting.iter_mut().all(|buyer| buyer.as_mut().now_or_never().is_none()));
     waiting.truncate(1);
@@ -337,7 +337,7 @@ async fn a_store_that_cannot_be_recovered_does_not_start() {
 /// A writer that panics acknowledges nothing that is not durable, whichever half was at work.
 #[tokio::test]
 async fn what_a_panic_left_behind_is_not_acknowledged() {
-    for setting in [(Execution::Threads, 1), (Execution::Threads, 64)] {
+    for setting in [(Execution::Threads, 0), (Execution::Threads, 64)] {
         let plan = Plan::new([(Flush, 2, Panic)]);
         let d = failing(in_memory(), &plan, setting, Duration::ZERO);
         d.catalog.list(vec![book("A book", 100)]).await.expect("the first flush works");
@@ -349,11 +349,14 @@ async fn what_a_panic_left_behind_is_not_acknowledged() {
     }
 }
 
-/// Two small batches cost more than one, and the disk would have to be waited for anyway.
+/// Two small batches cost more than one, and the disk would have to be waited for anyway. Many wait, too, if the batch before them was
+/// small and nobody waited behind it.
 #[tokio::test(start_paused = true)]
 async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
     const FLUSH: Duration = Duration::from_secs(1);
-    for (overlap_min, batches_meanwhile) in [(1, 3), (2, 3), (3, 2)] {
+    for (overlap_min, firsts, batches_meanwhile) in
+        [(0, 1, 3), (1, 4, 2), (1, 5, 3), (2, 8, 2), (2, 9, 3), (3, 13, 2), (64, 4, 2)]
+    {
         let plan = Plan::slow(FLUSH, []);
         let (store, reader) = in_memory();
         let limits = WriterLimits { overlap_min, ..WriterLimits::default() };
@@ -364,17 +367,17 @@ async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
             let d = d.clone();
             tokio::spawn(async move { buy(&d, SystemClock.new_order_id()).await })
         };
-        let first = buyer();
+        let first: Vec<_> = (0..firsts).map(|_| buyer()).collect();
         tokio::time::sleep(FLUSH / 4).await;
         let later = [buyer(), buyer()];
         tokio::time::sleep(FLUSH / 4).await;
         assert_eq!(
             plan.tried(Append),
             batches_meanwhile,
-            "the listing, the first buyer, and the later two if they may"
+            "the listing, the first {firsts}, and the later two if they may, with {overlap_min}"
         );
-        assert_eq!(plan.tried(Flush), 1, "the first buyer's flush is under way");
-        for buyer in [first].into_iter().chain(later) {
+        assert_eq!(plan.tried(Flush), 1, "the first buyers' flush is under way");
+        for buyer in first.into_iter().chain(later) {
             buyer.await.expect("no panic").expect("there is enough");
         }
         assert_eq!(plan.tried(Append), 3, "the later two were one batch");

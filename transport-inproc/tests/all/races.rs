@@ -92,7 +92,7 @@ fn settings() -> impl Strategy<Value = Setting> {
     let store = select(vec![Store::Memory, Store::Sqlite]);
     let way = select(vec![Way::Direct, Way::InProcess, Way::Faulty]);
     let batch_max = select(vec![1, 2, 7, 4096]);
-    let overlap_min = select(vec![1, 3, 64]);
+    let overlap_min = select(vec![0, 3, 64]);
     let execution = select(vec![Execution::Threads, Execution::Threads, Execution::Task]);
     let setting = (store, way, batch_max, overlap_min, execution);
     setting.prop_map(|(store, way, batch_max, overlap_min, execution)| Setting {
