@@ -159,6 +159,7 @@ impl Back {
 /// A batch's place. It is given back when this is dropped, whatever became of the batch.
 struct OnItsWay {
     from: Instant,
+    /// So many of its calls.
     answered: usize,
     come_back: mpsc::UnboundedSender<Back>,
 }

@@ -6,7 +6,7 @@ use axum::{
     middleware::{Next, from_fn},
     routing,
 };
-use bookstore_core::{CatalogService, Entries, Error, Executed, OrderService, Orders};
+use bookstore_core::{CatalogService, Entries, Error, Executed, OrderService, Orders, Receipt, Result};
 use bookstore_transport_http::{
     catalog::{self, RemoteCatalog},
     client::ClientOptions,
@@ -16,7 +16,7 @@ use bookstore_transport_http::{
 };
 use futures_util::future::join_all;
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::timeout};
 
 #[tokio::test]
 async fn many_calls_are_few_requests_and_each_gets_its_own_answer() {
@@ -129,19 +129,22 @@ async fn an_idle_client_sends_a_single_call_at_once() {
     }
 }
 
-/// A catalog server that answers nothing before the gate is open.
+/// A catalog server that answers as many requests as the gate has permits.
 async fn gated_server(gate: &Arc<Semaphore>) -> Running {
     let gate = Arc::clone(gate);
     let held = move |request, next: Next| {
         let gate = Arc::clone(&gate);
         async move {
-            drop(gate.acquire().await);
+            gate.acquire().await.expect("it is never closed").forget();
             next.run(request).await
         }
     };
     let router = catalog::router(shop(&[100]).await, InternalOptions::default()).layer(from_fn(held));
     serve(router, ServerLimits::default()).await
 }
+
+/// Permits for all requests.
+const OPEN: usize = 1000;
 
 /// Nothing is sent twice while a gate is closed.
 fn one_batch_and_patient() -> ClientOptions {
@@ -162,6 +165,12 @@ async fn so_many_are_sent(sent: impl Fn() -> usize, requests: usize) {
     assert_eq!(sent(), requests);
 }
 
+/// So many buy at once.
+fn buy(remote: &Arc<RemoteCatalog>, buyers: usize) -> JoinHandle<Vec<Result<Receipt>>> {
+    let remote = Arc::clone(remote);
+    tokio::spawn(async move { join_all((0..buyers).map(|_| remote.reserve(order_id(), one(1, 1)))).await })
+}
+
 /// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
 #[tokio::test]
 async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
@@ -169,21 +178,49 @@ async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
     let server = gated_server(&gate).await;
     let options = ClientOptions { overlap_min: 8, ..one_batch_and_patient() };
     let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
-    let ask = |calls: usize| {
-        let remote = Arc::clone(&remote);
-        tokio::spawn(async move { join_all((0..calls).map(|_| remote.reserve(order_id(), one(1, 1)))).await })
-    };
+    let ask = |calls| buy(&remote, calls);
     let mut asked = Vec::new();
     // The second batch takes the place beside the first; the third has none, however many calls wait.
     for (calls, requests) in [(1, 1), (7, 1), (1, 2), (20, 2), (20, 2)] {
         asked.push(ask(calls));
         so_many_are_sent(|| server.requests(), requests).await;
     }
-    gate.add_permits(1);
+    gate.add_permits(OPEN);
     for answers in join_all(asked).await {
         assert!(answers.expect("no panic").iter().all(Result::is_ok));
     }
     assert_eq!(server.requests(), 3, "one call, eight, and the rest");
+}
+
+/// Two batches are on their way: whichever comes back, the next one waits until it is full or the other is back, too.
+#[tokio::test]
+async fn few_waiting_calls_do_not_take_the_place_of_a_batch_that_is_back() {
+    let gate = Arc::new(Semaphore::new(0));
+    let server = gated_server(&gate).await;
+    let options = ClientOptions { overlap_min: 8, ..one_batch_and_patient() };
+    let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
+    let ask = |calls| buy(&remote, calls);
+    let sent = || server.requests();
+    let first = ask(1);
+    so_many_are_sent(sent, 1).await;
+    let full = ask(8);
+    so_many_are_sent(sent, 2).await;
+    gate.add_permits(1);
+    first.await.expect("no panic");
+    let few = ask(7);
+    so_many_are_sent(sent, 2).await;
+    let one_more = ask(1);
+    so_many_are_sent(sent, 3).await;
+    gate.add_permits(1);
+    full.await.expect("no panic");
+    let last = ask(1);
+    so_many_are_sent(sent, 3).await;
+    gate.add_permits(1);
+    few.await.expect("no panic");
+    one_more.await.expect("no panic");
+    so_many_are_sent(sent, 4).await;
+    gate.add_permits(OPEN);
+    last.await.expect("no panic");
 }
 
 #[tokio::test]
@@ -200,7 +237,7 @@ async fn a_group_has_a_place_for_each_of_its_servers() {
         asked.push(tokio::spawn(async move { remote.reserve(order_id(), one(1, 1)).await }));
         so_many_are_sent(sent, requests).await;
     }
-    gate.add_permits(1);
+    gate.add_permits(OPEN);
     assert!(join_all(asked).await.into_iter().all(|answer| answer.expect("no panic").is_ok()));
 }
 
