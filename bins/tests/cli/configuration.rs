@@ -1,5 +1,10 @@
 use crate::support::{Dir, SERVER_TOKEN, finish};
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn bad_addresses_fail_before_anything_is_made() {
@@ -34,9 +39,17 @@ fn threads_are_counted() {
     let server = dir.serve(&["monolith", "--no-sample", "--threads", "3"]);
     server.ready();
     if cfg!(target_os = "linux") {
-        let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
-        let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
-        assert_eq!(names.filter(|name| name.starts_with("http-")).count(), 3);
+        let serving = || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+            let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+            names.filter(|name| name.starts_with("http-")).count()
+        };
+        // A thread gives itself its name once it runs, which may be after the server is ready.
+        let started = Instant::now();
+        while serving() < 3 && started.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(serving(), 3);
     }
 }
 
