@@ -109,13 +109,16 @@ pub(crate) async fn answer_all<'a, Q>(
             Deal::TakeBack(order) => returns.push(order),
         }
     }
+    // Each call is answered, whatever the service does.
+    let missing = || Err(Error::unknown("there is no answer to this call"));
     let answers = if returns.is_empty() {
-        sell(sales).await
+        let mut sold = sell(sales).await;
+        sold.resize_with(is_sale.len(), missing);
+        sold
     } else {
         let (sold, returned) = join(sell(sales), each(returns, take_back)).await;
         let (mut sold, mut returned) = (sold.into_iter(), returned.into_iter());
         let mut next = |is_sale| if is_sale { sold.next() } else { returned.next() };
-        let missing = || Err(Error::unknown("there is no answer to this call"));
         is_sale.into_iter().map(|is_sale| next(is_sale).unwrap_or_else(missing)).collect()
     };
     Ok(match form {
@@ -161,5 +164,33 @@ async fn check_token(State(token): State<AccessToken>, request: Request, next: N
     match token.authorise(request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => Refused(error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bookstore_core::{BookId, Clock as _, SystemClock};
+    use http_body_util::BodyExt as _;
+
+    /// A service that is somebody's own may forget one.
+    #[tokio::test]
+    async fn every_call_is_answered_even_if_the_service_answers_too_few_or_too_many() {
+        let sale = || Deal::Sell(SystemClock.new_order_id(), Lines::one(BookId(1), 1).expect("a good line"));
+        let take_back = || Deal::TakeBack(SystemClock.new_order_id());
+        let refused = || Err(Error::UnknownBook { book: BookId(1) });
+        for deals in [vec![sale(), sale()], vec![sale(), take_back(), sale()]] {
+            for given in 0..4 {
+                let calls = Calls::<()> { deals: deals.clone(), form: Form::Compact, json: PhantomData };
+                let sell = |_| Box::pin(async move { vec![refused(); given] }) as BoxFuture<'_, _>;
+                let back = |_| Box::pin(async { refused() }) as BoxFuture<'_, _>;
+                let Ok(answer) = answer_all(calls, sell, back).await else { panic!("the batch is refused") };
+                let body = answer.into_body().collect().await.expect("a body").to_bytes();
+                let answers: Vec<Result<Receipt>> = compact::read(&body).expect("answers");
+                assert_eq!(answers.len(), deals.len());
+                let unknown = answers.iter().filter(|answer| matches!(answer, Err(Error::Unknown { .. }))).count();
+                assert_eq!(unknown, 2_usize.saturating_sub(given), "{given} for two sales: {answers:?}");
+            }
+        }
     }
 }
