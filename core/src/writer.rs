@@ -51,9 +51,9 @@ pub struct WriterLimits {
     /// Commands that must wait for a batch to be begun while another is on its way to the disk. Fewer wait for that one:
     /// with those that come meanwhile they make one batch, which costs less than two.
     ///
-    /// With nothing on its way, a batch is made durable where it was appended if at most a 16th of it have been decided, which is
-    /// not worth waking the other half for; or up to 4 times as many if nobody waits behind them, so that there is nothing to
-    /// begin. With 0, neither happens.
+    /// With nothing on its way, a batch is made durable where it was appended if it has at most a 16th of so many commands, which
+    /// are not worth waking the other half for; or at most 4 times so many if nobody waits behind them, so that there is nothing
+    /// to begin. With 0, neither happens.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,
@@ -254,16 +254,20 @@ impl<S: LedgerStore> Desk<S> {
         }
     }
 
-    /// Whether a batch is made durable here.
-    fn is_small(&self, appended: &Appended, waiting: &Waiting<Command, Outcome>) -> bool {
-        let (decided, overlap_min) = (appended.decided.len(), self.limits.overlap_min);
-        decided <= overlap_min / 16 || (waiting.is_empty() && decided <= 4 * overlap_min)
+    /// Whether so many are not worth waking a thread for.
+    fn are_few(&self, decided: usize) -> bool {
+        decided <= self.limits.overlap_min / 16
+    }
+
+    /// Whether a batch of so many is made durable here.
+    fn stays_here(&self, decided: usize, waiting: &Waiting<Command, Outcome>) -> bool {
+        self.are_few(decided) || (waiting.is_empty() && decided <= 4 * self.limits.overlap_min)
     }
 
     /// Waits awake for a moment until those who were answered are back, if they are few: sooner than a thread is woken, and
     /// together with those who wait already they are one batch.
     fn look_out(&self, waiting: &Waiting<Command, Outcome>, answered: usize) {
-        if answered > self.limits.overlap_min / 16 {
+        if !self.are_few(answered) {
             return;
         }
         let (from, all) = (std::time::Instant::now(), waiting.len() + answered);
@@ -305,7 +309,7 @@ impl<S: LedgerStore> Desk<S> {
                 }
             }
             match self.append(calls) {
-                Some(appended) if way.is_clear() && self.is_small(&appended, &waiting) => {
+                Some(appended) if way.is_clear() && self.stays_here(appended.decided.len(), &waiting) => {
                     let answered = appended.decided.len();
                     self.finish.batch(appended).await;
                     self.look_out(&waiting, answered);

@@ -7,7 +7,7 @@ use bookstore_core::{
 };
 use futures_util::future::join_all;
 use hyper_util::client::legacy::connect::Connect;
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
@@ -113,21 +113,14 @@ where
         // First a place, then the calls: while there is none, the next batch gathers.
         let mut answered = Back::default();
         loop {
-            while let Ok(batch) = back.try_recv() {
-                in_flight -= 1;
-                answered = answered.and(batch);
-            }
-            if in_flight < places {
-                break;
-            }
-            tokio::select! {
+            let batch = tokio::select! {
                 biased;
-                Some(batch) = back.recv() => {
-                    in_flight -= 1;
-                    answered = answered.and(batch);
-                }
+                Some(batch) = back.recv() => batch,
+                () = ready(()), if in_flight < places => break,
                 () = waiting.at_least(options.overlap_min), if in_flight < places + servers => break,
-            }
+            };
+            in_flight -= 1;
+            answered = answered.and(batch);
         }
         if answered.calls > 0 {
             others.gather(&waiting, answered, options.overlap_min).await;

@@ -7,20 +7,18 @@
 //! A list is a [`U32`], how many there are, and that many of its records one after the other; each is followed by as many of its lines as
 //! it says. Numbers are little-endian. A place that a record does not need is written as zeros, and not read.
 
+mod read;
+mod write;
+
+pub(crate) use read::{FromCompact, read};
+pub(crate) use write::{write_answers, write_calls, write_page};
+
 use axum::http::{HeaderMap, HeaderValue, header};
-use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
-    Timestamp,
-    ledger::{Change, Kind, LedgerId},
-};
-use smallvec::SmallVec;
-use uuid::Uuid;
+use bookstore_core::ledger::Kind;
 use zerocopy::{
-    FromBytes, FromZeros as _, Immutable, IntoBytes, KnownLayout, Unaligned,
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
     little_endian::{I64, U32, U64},
 };
-
-use crate::internal::Deal;
 
 /// The media type of these bodies.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.bookstore.2");
@@ -117,261 +115,26 @@ struct ChangeLine {
 
 const KINDS: [Kind; 5] = [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing];
 
-/// Writes a record.
-fn put(to: &mut Vec<u8>, record: &(impl IntoBytes + Immutable)) {
-    to.extend_from_slice(record.as_bytes());
-}
-
-fn count(len: usize) -> U32 {
-    U32::new(u32::try_from(len).expect("no body is so long"))
-}
-
-/// Begins a list of so many items, with room for them.
-fn list_of(len: usize, each: usize) -> Vec<u8> {
-    let mut to = Vec::with_capacity(size_of::<U32>() + len * each);
-    put(&mut to, &count(len));
-    to
-}
-
-/// The calls of a batch.
-pub(crate) fn write_calls<'a>(calls: impl ExactSizeIterator<Item = Deal<&'a Lines>>) -> Vec<u8> {
-    let mut to = list_of(calls.len(), size_of::<CallRecord>() + size_of::<CallLine>());
-    for call in calls {
-        let (what, order, lines) = match call {
-            Deal::Sell(order, lines) => (0, order, lines.iter()),
-            Deal::TakeBack(order) => (1, order, [].iter()),
-        };
-        put(&mut to, &CallRecord { what, order: order.0.into_bytes(), lines: count(lines.len()) });
-        for line in lines {
-            let price_cents = line.price_cents.map_or(ANY_PRICE, Cents::get).into();
-            put(&mut to, &CallLine { book: line.book.0.into(), quantity: line.quantity.into(), price_cents });
-        }
-    }
-    to
-}
-
-/// The answers to the calls of a batch.
-pub(crate) fn write_answers(answers: &[Result<Receipt>]) -> Vec<u8> {
-    let mut to = list_of(answers.len(), size_of::<AnswerRecord>() + size_of::<SoldLine>());
-    for answer in answers {
-        match answer {
-            Ok(receipt) => write_receipt(&mut to, receipt),
-            Err(error) => {
-                let error = serde_json::to_vec(error).expect("an error is JSON");
-                put(&mut to, &AnswerRecord { what: 2, len: count(error.len()), ..AnswerRecord::new_zeroed() });
-                to.extend_from_slice(&error);
-            }
-        }
-    }
-    to
-}
-
-fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
-    let record = AnswerRecord {
-        what: u8::from(order.status == Status::Cancelled),
-        replayed: u8::from(*replayed),
-        has_cancelled_at: u8::from(order.cancelled_at.is_some()),
-        order: order.id.0.into_bytes(),
-        total_cents: order.total_cents.get().into(),
-        placed_at_ms: order.placed_at.0.into(),
-        seq: order.seq.0.into(),
-        cancelled_at_ms: order.cancelled_at.map_or(0, |at| at.0).into(),
-        len: count(order.lines.len()),
-    };
-    put(to, &record);
-    for line in &order.lines {
-        let unit_price_cents = line.unit_price_cents.get().into();
-        put(to, &SoldLine { book: line.book.0.into(), quantity: line.quantity.into(), unit_price_cents });
-    }
-}
-
-/// A page of the ledger.
-pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
-    let (head, entries) = (size_of::<PageRecord>() + size_of::<U32>(), &page.entries);
-    let mut to = Vec::with_capacity(head + entries.len() * (size_of::<EntryRecord>() + size_of::<ChangeLine>()));
-    put(&mut to, &PageRecord { ledger: page.ledger.into_bytes(), head: page.head.0.into() });
-    put(&mut to, &count(entries.len()));
-    for entry in entries {
-        let record = EntryRecord {
-            seq: entry.seq.0.into(),
-            at_ms: entry.at.0.into(),
-            kind: kind_byte(entry.kind),
-            has_key: u8::from(entry.key.is_some()),
-            key: entry.key.map_or([0; 16], |key| key.0.into_bytes()),
-            changes: count(entry.changes.len()),
-        };
-        put(&mut to, &record);
-        for Change { book, delta, price_cents, stock } in entry.changes.iter().copied() {
-            let price_cents = price_cents.get().into();
-            put(&mut to, &ChangeLine { book: book.0.into(), delta: delta.into(), price_cents, stock: stock.into() });
-        }
-    }
-    to
-}
-
-/// What a body of this form may hold.
-pub(crate) trait FromCompact: Sized {
-    /// Reads from the beginning of `from`, and leaves there what follows. The memory it takes is at most in proportion to that.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`]; [`Error::Invalid`] for what would be refused in any form.
-    fn take(from: &mut &[u8]) -> Result<Self>;
-}
-
-/// Reads all of `bytes`.
-///
-/// # Errors
-/// As [`FromCompact::take`]; [`Error::Malformed`] if there is more.
-pub(crate) fn read<T: FromCompact>(mut bytes: &[u8]) -> Result<T> {
-    let value = T::take(&mut bytes)?;
-    if bytes.is_empty() { Ok(value) } else { Err(broken("it goes on after its end")) }
-}
-
-fn broken(what: &str) -> Error {
-    Error::malformed(format!("this is not {MEDIA_TYPE:?}: {what}"))
-}
-
-/// Takes a record.
-fn take<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>(from: &mut &'a [u8]) -> Result<&'a T> {
-    let (record, rest) = T::ref_from_prefix(from).map_err(|_| broken("it is too short"))?;
-    *from = rest;
-    Ok(record)
-}
-
-/// Takes as many records of one kind.
-fn take_slice<'a, T: FromBytes + Immutable + Unaligned>(from: &mut &'a [u8], count: U32) -> Result<&'a [T]> {
-    let taken = <[T]>::ref_from_prefix_with_elems(from, count.get() as usize);
-    let (slice, rest) = taken.map_err(|_| broken("it is too short"))?;
-    *from = rest;
-    Ok(slice)
-}
-
-/// Takes the lines of a record: nearly always one.
-fn take_lines<'a, L: FromBytes + Immutable + Unaligned + 'a, T>(
-    from: &mut &'a [u8],
-    count: U32,
-    line: impl Fn(&L) -> Result<T>,
-) -> Result<SmallVec<[T; 1]>> {
-    let records = take_slice(from, count)?;
-    let mut lines = SmallVec::with_capacity(records.len());
-    for record in records {
-        lines.push(line(record)?);
-    }
-    Ok(lines)
-}
-
-/// Takes a list whose items begin with an `R`.
-fn take_list<R, T>(from: &mut &[u8], item: impl Fn(&mut &[u8]) -> Result<T>) -> Result<Vec<T>> {
-    let count = take::<U32>(from)?.get() as usize;
-    let mut items = Vec::with_capacity(count.min(from.len() / size_of::<R>()));
-    for _ in 0..count {
-        items.push(item(from)?);
-    }
-    Ok(items)
-}
-
-fn flag(byte: u8) -> Result<bool> {
-    match byte {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(broken("a flag is neither 0 nor 1")),
-    }
-}
-
-impl FromCompact for Vec<Deal> {
-    fn take(from: &mut &[u8]) -> Result<Self> {
-        take_list::<CallRecord, _>(from, take_call)
-    }
-}
-
-fn take_call(from: &mut &[u8]) -> Result<Deal> {
-    let call: &CallRecord = take(from)?;
-    let lines = take_lines(from, call.lines, |CallLine { book, quantity, price_cents }| {
-        let price_cents = Some(price_cents.get()).filter(|&cents| cents != ANY_PRICE).map(Cents::new).transpose()?;
-        Ok(Line { book: BookId(book.get()), quantity: quantity.get(), price_cents })
-    })?;
-    let order = OrderId(Uuid::from_bytes(call.order));
-    match call.what {
-        0 => Ok(Deal::Sell(order, Lines::new(lines)?)),
-        1 => Ok(Deal::TakeBack(order)),
-        _ => Err(broken("a call is neither of the two")),
-    }
-}
-
-impl FromCompact for Vec<Result<Receipt>> {
-    fn take(from: &mut &[u8]) -> Result<Self> {
-        take_list::<AnswerRecord, _>(from, take_answer)
-    }
-}
-
-fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
-    let answer: &AnswerRecord = take(from)?;
-    let status = match answer.what {
-        0 => Status::Placed,
-        1 => Status::Cancelled,
-        2 => {
-            // A newer server may tell of one that this program does not know.
-            let foreign = |_| Error::unknown("the server told of an error that is not known here");
-            return Ok(Err(serde_json::from_slice(take_slice(from, answer.len)?).unwrap_or_else(foreign)));
-        }
-        _ => return Err(broken("an answer is none of the three")),
-    };
-    let lines = take_lines(from, answer.len, |SoldLine { book, quantity, unit_price_cents }| {
-        let unit_price_cents = Cents::new(unit_price_cents.get())?;
-        Ok(OrderLine { book: BookId(book.get()), quantity: quantity.get(), unit_price_cents })
-    })?;
-    let order = Order {
-        id: OrderId(Uuid::from_bytes(answer.order)),
-        status,
-        lines,
-        total_cents: Cents::new(answer.total_cents.get())?,
-        placed_at: Timestamp(answer.placed_at_ms.get()),
-        seq: Seq(answer.seq.get()),
-        cancelled_at: flag(answer.has_cancelled_at)?.then(|| Timestamp(answer.cancelled_at_ms.get())),
-    };
-    Ok(Ok(Receipt { order, replayed: flag(answer.replayed)? }))
-}
-
-impl FromCompact for Entries {
-    fn take(from: &mut &[u8]) -> Result<Self> {
-        let page: &PageRecord = take(from)?;
-        let (ledger, head) = (LedgerId::from_bytes(page.ledger), Seq(page.head.get()));
-        Ok(Self { ledger, head, entries: take_list::<EntryRecord, _>(from, take_entry)? })
-    }
-}
-
-fn take_entry(from: &mut &[u8]) -> Result<Entry> {
-    let entry: &EntryRecord = take(from)?;
-    let changes = take_lines(from, entry.changes, |ChangeLine { book, delta, price_cents, stock }| {
-        let price_cents = Cents::new(price_cents.get())?;
-        Ok(Change { book: BookId(book.get()), delta: delta.get(), price_cents, stock: stock.get() })
-    })?;
-    Ok(Entry {
-        seq: Seq(entry.seq.get()),
-        at: Timestamp(entry.at_ms.get()),
-        kind: KINDS.get(usize::from(entry.kind)).copied().ok_or_else(|| broken("an entry is of no kind"))?,
-        key: flag(entry.has_key)?.then(|| OrderId(Uuid::from_bytes(entry.key))),
-        changes,
-    })
-}
-
-/// A kind's place in [`KINDS`].
-fn kind_byte(kind: Kind) -> u8 {
-    match kind {
-        Kind::Sale => 0,
-        Kind::Return => 1,
-        Kind::Restock => 2,
-        Kind::Reprice => 3,
-        Kind::Listing => 4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::wire::tests::{cents, orders};
+    use super::{
+        read::take_answer,
+        write::{count, kind_byte},
+        *,
+    };
+    use crate::{
+        internal::Deal,
+        wire::tests::{cents, orders},
+    };
+    use bookstore_core::{
+        BookId, Cents, Entries, Entry, Error, Line, Lines, OrderId, Receipt, Result, Seq, Timestamp,
+        ledger::{Change, LedgerId},
+    };
     use proptest::{collection::vec, option, prelude::*, sample::select};
+    use smallvec::SmallVec;
     use std::fmt::Debug;
+    use uuid::Uuid;
+    use zerocopy::FromZeros as _;
 
     /// Whether bytes that are cut short or go on are refused.
     fn read_exactly<T: FromCompact + Debug>(bytes: &[u8]) -> T {
