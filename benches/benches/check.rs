@@ -42,7 +42,7 @@ impl Shop {
         let clock = ManualClock::new(Timestamp(1_700_000_000_000));
         let mut shop = Self { state, batch, clock, dice: Dice(7), books, calls: Vec::new(), orders: Vec::new() };
         for nth in 0..books {
-            shop.list(nth);
+            shop.add_books(nth);
         }
         for nth in books..CALLS {
             let operation = shop.call();
@@ -69,11 +69,11 @@ impl Shop {
         self.state.decide(command, self.clock.now(), &mut self.batch)
     }
 
-    fn list(&mut self, nth: u64) {
+    fn add_books(&mut self, nth: u64) {
         let text = BookText { title: format!("book {nth}"), topic: "t".into(), ..BookText::default() };
         let (price_cents, stock) = (Cents::new(100).expect("small"), 100);
-        let decided = self.decide(&Command::List { book: Box::new(NewBook { text, price_cents, stock }) });
-        let Ok(Decided::Listed(listed)) = decided else { panic!("a new book can be listed") };
+        let decided = self.decide(&Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }) });
+        let Ok(Decided::Added(listed)) = decided else { panic!("a new book can be listed") };
         let books = vec![Shelved { price_cents, stock }];
         self.record(nth, nth, Operation::List { books, outcome: Outcome::Answered(vec![listed]) });
     }
@@ -100,13 +100,13 @@ impl Shop {
                 let order = self.old_order();
                 let known = match self.state.known(order, &self.batch) {
                     Some(Known::Order(order)) => Ok(order),
-                    _ => Err(Error::UnknownOrder { order }),
+                    _ => Err(Error::OrderNotFound { order }),
                 };
                 Operation::ReadOrder { order, outcome: Outcome::of(&known, Clone::clone) }
             }
             4..7 => {
                 let book = self.book();
-                let level = self.state.levels.get(book).ok_or(Error::UnknownBook { book });
+                let level = self.state.levels.get(book).ok_or(Error::BookNotFound { book });
                 Operation::Info { book, outcome: Outcome::of(&level, |level| shown(book, *level)) }
             }
             7 => {
@@ -127,7 +127,7 @@ impl Shop {
         let order = if again { self.old_order() } else { self.clock.new_order_id() };
         let (book, copies) = (self.book(), u32::try_from(1 + self.dice.below(2)).expect("small"));
         let lines = Lines::one(book, copies).expect("a good line");
-        let answer = self.decide(&Command::Reserve { order, lines: lines.clone() });
+        let answer = self.decide(&Command::Sell { order, lines: lines.clone() });
         if answer.is_ok() && !again {
             self.orders.push(order);
         }

@@ -71,7 +71,7 @@ fn in_process(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool) {
     let store = if sqlite { Store::Sqlite(folder.path().join("shop.db")) } else { Store::Memory };
     let shop = runtime.block_on(async {
         let shop = Shop::open(&store);
-        shop.list((1..=BOOKS).map(|n| plain(n, PLENTY))).await;
+        shop.add_books((1..=BOOKS).map(|n| plain(n, PLENTY))).await;
         shop
     });
     for wanted in SHAPES {
@@ -146,7 +146,7 @@ async fn oversells() {
     println!("textbook: {COPIES} copies, {orders} orders: {} oversold", orders.saturating_sub(u64::from(COPIES)));
     for store in [Store::Memory, Store::Sqlite(folder.path().join("shop.db"))] {
         let shop = Shop::open(&store);
-        shop.list(std::iter::once(plain(1, COPIES))).await;
+        shop.add_books(std::iter::once(plain(1, COPIES))).await;
         let tally = race::run(&shop.orders, Wanted::Hot, Ids::V7, 256, Until::Purchases(300)).await;
         assert_eq!(tally.sold, u64::from(COPIES), "a copy too many or too few was sold");
         println!("{}: {COPIES} copies, {} orders: 0 oversold", name(store != Store::Memory), tally.sold);

@@ -4,8 +4,8 @@ use bookstore::{
     AccessToken, Bookstore, ConnectOptions,
     deploy::{self, CatalogServer, FrontendServer, Monolith, OrderServer, Server, Serving, StoreUrl},
 };
-use bookstore_core::{NewBook, catalog::LIST_MAX, orders::Ack};
-use bookstore_transport_http::{frontend, server::ServerLimits};
+use bookstore_core::{NewBook, catalog::ADD_BOOKS_MAX, orders::Ack};
+use bookstore_transport_http::{api, server::ServerLimits};
 use std::{net::SocketAddr, path::Path, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -39,7 +39,7 @@ impl Deployed {
         let token = AccessToken::new(&"t".repeat(64)).expect("a good token");
         let serving = Serving {
             admin_token: Some(token.clone()),
-            limits: ServerLimits { connections_max: CROWD_MAX, in_flight_max: CROWD_MAX, ..frontend::limits() },
+            limits: ServerLimits { connections_max: CROWD_MAX, in_flight_max: CROWD_MAX, ..api::limits() },
             metrics: None,
         };
         let store = |name| folder.map_or(StoreUrl::Memory, |folder| StoreUrl::Sqlite(folder.join(name)));
@@ -52,11 +52,11 @@ impl Deployed {
             }
             Shape::ThreeServers => three(store("catalog.db"), store("orders.db"), serving).await,
         };
-        let patience = Duration::from_secs(30);
-        let options = ConnectOptions { admin_token: Some(token), patience };
+        let timeout = Duration::from_secs(30);
+        let options = ConnectOptions { admin_token: Some(token), timeout };
         let shop = Bookstore::connect_with(&format!("http://{}", deployed.address), options).expect("an address");
-        for some in books.chunks(LIST_MAX) {
-            shop.add_all(some.to_vec()).await.expect("books can be listed");
+        for some in books.chunks(ADD_BOOKS_MAX) {
+            shop.add_books(some.to_vec()).await.expect("books can be listed");
         }
         deployed
     }

@@ -87,7 +87,7 @@ pub enum Ids {
     /// Random, drawn by the buyer.
     V4,
     /// The `n`th purchase has the `n`th of these.
-    Listed(Arc<Vec<OrderId>>),
+    Added(Arc<Vec<OrderId>>),
 }
 
 impl Ids {
@@ -95,7 +95,7 @@ impl Ids {
         match self {
             Self::V7 => SystemClock.new_order_id(),
             Self::V4 => random_id(),
-            Self::Listed(ids) => ids[usize::try_from(n).expect("an index")],
+            Self::Added(ids) => ids[usize::try_from(n).expect("an index")],
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Catalog, CatalogOptions, CatalogService, NewBook, OrderService, Orders, SystemClock,
-    catalog::LIST_MAX,
+    catalog::ADD_BOOKS_MAX,
     decide::{Batch, Command, State},
     store::{
         Flush, LedgerStore, StoreError, memory,
@@ -67,11 +67,11 @@ impl Shop {
     ///
     /// # Panics
     /// If the store fails.
-    pub async fn list(&self, books: impl Iterator<Item = NewBook>) {
+    pub async fn add_books(&self, books: impl Iterator<Item = NewBook>) {
         let mut books = books.peekable();
         while books.peek().is_some() {
-            let some = books.by_ref().take(LIST_MAX).collect();
-            self.catalog.list(some).await.expect("books can be listed");
+            let some = books.by_ref().take(ADD_BOOKS_MAX).collect();
+            self.catalog.add_books(some).await.expect("books can be listed");
         }
     }
 
@@ -89,7 +89,7 @@ impl Shop {
 /// If the store fails.
 pub async fn prepare(path: &Path, books: impl Iterator<Item = NewBook>) {
     let shop = Shop::open(&Store::Sqlite(path.to_owned()));
-    shop.list(books).await;
+    shop.add_books(books).await;
     shop.close().await;
 }
 

@@ -121,7 +121,7 @@ impl<C, R> Queue<C, R> {
     ///
     /// # Errors
     /// [`Error::Overloaded`] at once if the queue is full; [`Error::Unavailable`] if the worker has stopped;
-    /// [`Error::Unknown`] if it stopped with this call in its hands; otherwise the worker's own answer.
+    /// [`Error::OutcomeUnknown`] if it stopped with this call in its hands; otherwise the worker's own answer.
     pub async fn call(&self, command: C) -> Result<R> {
         let (reply, answer) = oneshot::channel();
         self.put(Call { command, reply: Reply(To::One(reply)) })?;

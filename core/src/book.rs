@@ -156,7 +156,7 @@ impl NewBook {
 /// The answer to listing one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Listed {
+pub struct Added {
     /// The book's number.
     pub id: BookId,
     /// False if the same book was listed before: then nothing was changed.

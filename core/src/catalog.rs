@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     batch::each,
-    book::{Amend, Book, BookId, Listed, NewBook, Topic},
+    book::{Added, Amend, Book, BookId, NewBook, Topic},
     clock::Clock,
     decide::{Command, Outcome},
     error::{Error, Result},
@@ -21,7 +21,7 @@ use crate::{
 /// The catalogue and its ledger.
 ///
 /// Every call ends in one of three ways, see [`Error`]. An implementation that cannot tell whether a call had an
-/// effect MUST answer [`Error::Unknown`], and MUST NOT answer so for a call that certainly had none.
+/// effect MUST answer [`Error::OutcomeUnknown`], and MUST NOT answer so for a call that certainly had none.
 #[async_trait]
 pub trait CatalogService: Send + Sync {
     /// Finds books by topic, by words, or both; a page at a time.
@@ -41,7 +41,7 @@ pub trait CatalogService: Send + Sync {
     /// One book as it stands.
     ///
     /// # Errors
-    /// [`Error::UnknownBook`].
+    /// [`Error::BookNotFound`].
     async fn info(&self, book: BookId) -> Result<Book>;
 
     /// Sells all lines or none, once per order id, and makes it durable before it answers: the commit point of a purchase.
@@ -50,21 +50,21 @@ pub trait CatalogService: Send + Sync {
     /// the same id may buy later.
     ///
     /// # Errors
-    /// [`Error::OutOfStock`], [`Error::UnknownBook`], [`Error::PriceChanged`], [`Error::OrderIdReused`],
+    /// [`Error::OutOfStock`], [`Error::BookNotFound`], [`Error::PriceChanged`], [`Error::OrderIdReused`],
     /// [`Error::Invalid`] if the total is more than [`Cents::MAX`](crate::money::Cents::MAX).
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt>;
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt>;
 
     /// Sells many times, each sale by itself as [`Self::reserve`] does, with the answers in the order of the questions.
     ///
     /// What comes as a batch should go on as one: a transport overrides this where that saves messages.
-    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.sell(order, lines)).await
     }
 
     /// Takes a sale back and puts its copies into stock again, once, durably.
     ///
     /// # Errors
-    /// [`Error::UnknownOrder`] if there is no such sale; [`Error::Invalid`] while a book could not hold the copies, see
+    /// [`Error::OrderNotFound`] if there is no such sale; [`Error::Invalid`] while a book could not hold the copies, see
     /// [`NewBook::STOCK_MAX`].
     async fn release(&self, order: OrderId) -> Result<Receipt>;
 
@@ -73,20 +73,20 @@ pub trait CatalogService: Send + Sync {
     /// With a `key` it happens once, however often it is sent; without one an unknown outcome MUST NOT be retried.
     ///
     /// # Errors
-    /// [`Error::UnknownBook`]; [`Error::VersionMismatch`], [`Error::VersionRequired`] for absolute values;
+    /// [`Error::BookNotFound`]; [`Error::VersionMismatch`], [`Error::VersionRequired`] for absolute values;
     /// [`Error::OutOfStock`] if a delta would take more than there is; [`Error::OrderIdReused`] for a key of something else,
     /// another change of the same book included; [`Error::Invalid`] for a change of nothing, and above
     /// [`NewBook::STOCK_MAX`] copies.
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book>;
 
-    /// Lists new books, at most [`LIST_MAX`], each durable when this answers, and says their numbers in the same order.
+    /// Lists new books, at most [`ADD_BOOKS_MAX`], each durable when this answers, and says their numbers in the same order.
     ///
     /// A book that is listed already (see [`BookText::identity`](crate::book::BookText::identity)) is left as it is, so sending
     /// the same list again is harmless.
     ///
     /// # Errors
     /// [`Error::Invalid`] if any book is bad: then none is listed. After another error some may be listed.
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>>;
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>>;
 
     /// The entries after `after`, oldest first, at most `limit` (capped at [`ENTRIES_MAX`]); waits up to `wait`
     /// (capped at [`WAIT_MAX`]) for one if there is none yet.
@@ -100,12 +100,12 @@ pub trait CatalogService: Send + Sync {
     /// The order with this id as the ledger knows it now.
     ///
     /// # Errors
-    /// [`Error::UnknownOrder`].
+    /// [`Error::OrderNotFound`].
     async fn find_order(&self, order: OrderId) -> Result<Order>;
 }
 
 /// The most books of one [`CatalogService::list`].
-pub const LIST_MAX: usize = 1000;
+pub const ADD_BOOKS_MAX: usize = 1000;
 /// The most entries of one [`CatalogService::entries`].
 pub const ENTRIES_MAX: usize = 1000;
 /// The longest wait of one [`CatalogService::entries`].
@@ -193,18 +193,18 @@ impl CatalogService for Catalog {
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {
-        let unknown = Error::UnknownBook { book };
+        let unknown = Error::BookNotFound { book };
         let level = self.writer.published().level(book).ok_or_else(|| unknown.clone())?;
         let text = self.reader.text(book).await?.ok_or(unknown)?;
         Ok(level.of(book, text))
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.receipt(Command::Reserve { order, lines }).await
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.receipt(Command::Sell { order, lines }).await
     }
 
-    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        let commands = sales.into_iter().map(|(order, lines)| Command::Reserve { order, lines });
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        let commands = sales.into_iter().map(|(order, lines)| Command::Sell { order, lines });
         self.writer.execute_many(commands).await.into_iter().map(|outcome| outcome.map(receipt)).collect()
     }
 
@@ -222,17 +222,17 @@ impl CatalogService for Catalog {
         Ok(level.of(id, text))
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
-        if books.len() > LIST_MAX {
-            return Err(Error::invalid("books", format!("at most {LIST_MAX} at once")));
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        if books.len() > ADD_BOOKS_MAX {
+            return Err(Error::invalid("books", format!("at most {ADD_BOOKS_MAX} at once")));
         }
         books.iter().try_for_each(NewBook::check)?;
-        let commands = books.into_iter().map(|book| Command::List { book: Box::new(book) });
+        let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book) });
         let outcomes = self.writer.execute_many(commands).await;
         outcomes
             .into_iter()
             .map(|outcome| match outcome? {
-                Outcome::Listed(listed) => Ok(listed),
+                Outcome::Added(listed) => Ok(listed),
                 other => unreachable!("a listing answered with {other:?}"),
             })
             .collect()
@@ -258,7 +258,7 @@ impl CatalogService for Catalog {
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
-        self.order(order).await?.ok_or(Error::UnknownOrder { order })
+        self.order(order).await?.ok_or(Error::OrderNotFound { order })
     }
 }
 

@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    book::{Amend, Book, BookId, Listed, NewBook, Text},
+    book::{Added, Amend, Book, BookId, NewBook, Text},
     clock::Timestamp,
     error::{Error, Result},
     ledger::{Change, Entry, Kind, Seq},
@@ -21,7 +21,8 @@ use crate::{
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Command {
     /// Sell all lines or none.
-    Reserve {
+    #[serde(rename = "reserve")]
+    Sell {
         /// The buyer's key.
         order: OrderId,
         /// What to sell.
@@ -42,7 +43,8 @@ pub enum Command {
         key: Option<OrderId>,
     },
     /// List a new book.
-    List {
+    #[serde(rename = "list")]
+    AddBook {
         /// The book; boxed, because it is many times larger than the commands that come by the thousand.
         book: Box<NewBook>,
     },
@@ -53,9 +55,9 @@ impl Command {
     #[must_use]
     pub fn key(&self) -> Option<OrderId> {
         match self {
-            Self::Reserve { order, .. } | Self::Release { order } => Some(*order),
+            Self::Sell { order, .. } | Self::Release { order } => Some(*order),
             Self::Amend { key, .. } => *key,
-            Self::List { .. } => None,
+            Self::AddBook { .. } => None,
         }
     }
 }
@@ -68,7 +70,7 @@ pub enum Outcome {
     /// The amended book as it stands now.
     Amended(BookId, Level),
     /// A new book's number, or the number it has already.
-    Listed(Listed),
+    Added(Added),
 }
 
 /// The part of a book that the ledger changes.
@@ -179,20 +181,20 @@ impl State {
     /// The domain's refusals. A refused command leaves no trace, so a key that met an empty shelf may buy after a restock.
     pub fn decide(&mut self, command: &Command, now: Timestamp, batch: &mut Batch) -> Result<Outcome> {
         match command {
-            Command::Reserve { order, lines } => self.reserve(*order, lines, now, batch).map(Outcome::Receipt),
+            Command::Sell { order, lines } => self.sell(*order, lines, now, batch).map(Outcome::Receipt),
             Command::Release { order } => self.release(*order, now, batch).map(Outcome::Receipt),
             Command::Amend { book, change, key } => {
                 self.amend(*book, *change, *key, now, batch).map(|level| Outcome::Amended(*book, level))
             }
-            Command::List { book } => self.list(book, now, batch).map(Outcome::Listed),
+            Command::AddBook { book } => self.add_book(book, now, batch).map(Outcome::Added),
         }
     }
 
     /// Reads the levels that sales will need side by side: their cache misses overlap, while in the decisions, one after the
     /// other, they add up.
     pub(crate) fn look_ahead<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
-        let sales = commands
-            .filter_map(|command| if let Command::Reserve { lines, .. } = command { Some(lines) } else { None });
+        let sales =
+            commands.filter_map(|command| if let Command::Sell { lines, .. } = command { Some(lines) } else { None });
         let stocks = sales.flatten().filter_map(|line| self.levels.get(line.book)).map(|level| level.stock);
         std::hint::black_box(stocks.fold(0, u32::wrapping_add));
     }
@@ -203,7 +205,7 @@ impl State {
         self.known.get(&key).cloned().or_else(|| batch.order(key).map(Known::Order))
     }
 
-    fn reserve(&mut self, id: OrderId, lines: &Lines, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
+    fn sell(&mut self, id: OrderId, lines: &Lines, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
         match self.known(id, batch) {
             Some(Known::Order(order)) if order.sold(lines) => return Ok(Receipt { order, replayed: true }),
             Some(_) => return Err(Error::OrderIdReused { order: id }),
@@ -212,7 +214,7 @@ impl State {
         let mut changes = SmallVec::with_capacity(lines.iter().len());
         let mut total = Cents::ZERO;
         for line in lines {
-            let level = self.levels.get(line.book).ok_or(Error::UnknownBook { book: line.book })?;
+            let level = self.levels.get(line.book).ok_or(Error::BookNotFound { book: line.book })?;
             let Some(stock) = level.stock.checked_sub(line.quantity) else {
                 return Err(Error::OutOfStock { book: line.book, available: level.stock });
             };
@@ -232,14 +234,14 @@ impl State {
     }
 
     fn release(&mut self, id: OrderId, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
-        let Some(Known::Order(order)) = self.known(id, batch) else { return Err(Error::UnknownOrder { order: id }) };
+        let Some(Known::Order(order)) = self.known(id, batch) else { return Err(Error::OrderNotFound { order: id }) };
         if order.status == Status::Cancelled {
             return Ok(Receipt { order, replayed: true });
         }
         let order = order.cancelled(now);
         let mut changes = SmallVec::with_capacity(order.lines.len());
         for line in &order.lines {
-            let level = self.levels.get(line.book).ok_or(Error::UnknownBook { book: line.book })?;
+            let level = self.levels.get(line.book).ok_or(Error::BookNotFound { book: line.book })?;
             let delta = i64::from(line.quantity);
             let stock = stock_plus(level, line.book, delta).map_err(|_| no_room(line.book))?;
             changes.push(Change { book: line.book, delta, price_cents: line.unit_price_cents, stock });
@@ -258,7 +260,7 @@ impl State {
         batch: &mut Batch,
     ) -> Result<Level> {
         check_change(change)?;
-        let level = self.levels.get(book).ok_or(Error::UnknownBook { book })?;
+        let level = self.levels.get(book).ok_or(Error::BookNotFound { book })?;
         match key.and_then(|key| Some((key, self.known(key, batch)?))) {
             Some((_, Known::Amend(kind, done))) if is_done(book, change, kind, &done) => return Ok(level),
             Some((order, _)) => return Err(Error::OrderIdReused { order }),
@@ -293,10 +295,10 @@ impl State {
         Ok(Level { stock, price_cents, version })
     }
 
-    fn list(&mut self, new: &NewBook, now: Timestamp, batch: &mut Batch) -> Result<Listed> {
+    fn add_book(&mut self, new: &NewBook, now: Timestamp, batch: &mut Batch) -> Result<Added> {
         let identity = new.text.identity();
         if let Some(&id) = self.identities.get(&identity) {
-            return Ok(Listed { id, created: false });
+            return Ok(Added { id, created: false });
         }
         self.last_book += 1;
         let id = BookId(self.last_book);
@@ -304,7 +306,7 @@ impl State {
         self.append(Kind::Listing, None, smallvec![Change { book: id, delta, price_cents, stock }], now, batch);
         self.identities.insert(identity, id);
         batch.listed.push((id, new.clone()));
-        Ok(Listed { id, created: true })
+        Ok(Added { id, created: true })
     }
 
     /// The only place where an entry is made and a level moves.

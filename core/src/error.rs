@@ -7,7 +7,7 @@ use crate::{book::BookId, ledger::Seq, money::Cents, order::OrderId};
 /// Why a call did not do what it was asked.
 ///
 /// Every call ends in one of three ways: the domain's own answer (success, or one of the first variants here);
-/// not executed (refused before any effect); or [`Error::Unknown`], it may have happened.
+/// not executed (refused before any effect); or [`Error::OutcomeUnknown`], it may have happened.
 /// [`Error::executed`] says which.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "code")]
@@ -23,13 +23,13 @@ pub enum Error {
     },
     /// No such book.
     #[error("there is no book {book}")]
-    UnknownBook {
+    BookNotFound {
         /// The id asked for.
         book: BookId,
     },
     /// No such order.
     #[error("there is no order {order}")]
-    UnknownOrder {
+    OrderNotFound {
         /// The id asked for.
         order: OrderId,
     },
@@ -99,7 +99,7 @@ pub enum Error {
     /// It may have happened. A call with an order id may be sent again with the same id.
     #[error("the outcome is unknown: {message}")]
     #[serde(rename = "unknown-outcome")]
-    Unknown {
+    OutcomeUnknown {
         /// What is known.
         message: String,
     },
@@ -138,14 +138,14 @@ impl Error {
 
     /// An outcome that nobody knows yet.
     pub fn unknown(message: impl Into<String>) -> Self {
-        Self::Unknown { message: message.into() }
+        Self::OutcomeUnknown { message: message.into() }
     }
 
     /// Whether the call had an effect.
     #[must_use]
     pub fn executed(&self) -> Executed {
         match self {
-            Self::Unknown { .. } => Executed::Unknown,
+            Self::OutcomeUnknown { .. } => Executed::Unknown,
             _ => Executed::No,
         }
     }
@@ -155,7 +155,7 @@ impl Error {
     pub fn may_retry(&self, has_order_id: bool) -> bool {
         match self {
             Self::Overloaded { .. } | Self::Unavailable { .. } => true,
-            Self::Unknown { .. } => has_order_id,
+            Self::OutcomeUnknown { .. } => has_order_id,
             _ => false,
         }
     }
@@ -165,8 +165,8 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::OutOfStock { .. } => "out-of-stock",
-            Self::UnknownBook { .. } => "unknown-book",
-            Self::UnknownOrder { .. } => "unknown-order",
+            Self::BookNotFound { .. } => "unknown-book",
+            Self::OrderNotFound { .. } => "unknown-order",
             Self::OrderIdReused { .. } => "order-id-reused",
             Self::PriceChanged { .. } => "price-changed",
             Self::VersionMismatch { .. } => "version-mismatch",
@@ -177,7 +177,7 @@ impl Error {
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable { .. } => "unavailable",
             Self::DeadlineExpired { .. } => "deadline-expired",
-            Self::Unknown { .. } => "unknown-outcome",
+            Self::OutcomeUnknown { .. } => "unknown-outcome",
         }
     }
 }

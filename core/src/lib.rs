@@ -8,6 +8,7 @@ pub mod audit;
 pub mod batch;
 pub mod book;
 pub mod catalog;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod clock;
 #[cfg(feature = "conformance")]
@@ -23,7 +24,7 @@ pub mod page;
 pub mod store;
 pub mod writer;
 
-pub use book::{Amend, Book, BookId, BookText, Listed, NewBook, Text, Topic};
+pub use book::{Added, Amend, Book, BookId, BookText, NewBook, Text, Topic};
 pub use catalog::{Catalog, CatalogOptions, CatalogService};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, Executed, Result};

@@ -47,7 +47,7 @@ pub trait OrderService: Send + Sync {
     /// A cancellation through another order server shows as soon as this one's copy has followed.
     ///
     /// # Errors
-    /// [`Error::UnknownOrder`].
+    /// [`Error::OrderNotFound`].
     async fn order(&self, id: OrderId) -> Result<Order>;
 
     /// The orders, newest first, a page at a time, as far as this server has followed the ledger.
@@ -140,7 +140,7 @@ impl Orders {
 #[async_trait]
 impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        let receipt = self.catalog.reserve(id, lines).await?;
+        let receipt = self.catalog.sell(id, lines).await?;
         self.remember(&receipt);
         if self.copied.is_some() {
             // Boxed: a purchase that waits for nothing should not carry the room to wait in.
@@ -150,7 +150,7 @@ impl OrderService for Orders {
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        let mut answers = self.catalog.reserve_many(purchases).await;
+        let mut answers = self.catalog.sell_many(purchases).await;
         answers.iter().flatten().for_each(|receipt| self.remember(receipt));
         // The copy follows the ledger in its order: with the last of them it has all.
         let last = answers.iter().flatten().map(|receipt| receipt.order.seq).max();

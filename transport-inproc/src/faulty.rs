@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, NewBook, Order, OrderId, OrderPage,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
     OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -57,7 +57,7 @@ pub struct Faults {
 
 /// A service behind a bad network.
 ///
-/// A lost message of a call that may have an effect is an [`Error::Unknown`] to its caller, one of a read an
+/// A lost message of a call that may have an effect is an [`Error::OutcomeUnknown`] to its caller, one of a read an
 /// [`Error::Unavailable`]. Only calls that may be sent again are duplicated: those with a key, and listings.
 pub struct Faulty<S: ?Sized> {
     service: Arc<S>,
@@ -269,18 +269,18 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         self.call(Effect::Read, |service| async move { service.info(book).await }).await
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.call(Effect::Keyed, |service| {
             let lines = lines.clone();
-            async move { service.reserve(order, lines).await }
+            async move { service.sell(order, lines).await }
         })
         .await
     }
 
-    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
         self.many(sales.len(), |service| {
             let sales = sales.clone();
-            async move { Ok(service.reserve_many(sales).await) }
+            async move { Ok(service.sell_many(sales).await) }
         })
         .await
     }
@@ -294,10 +294,10 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         self.call(effect, |service| async move { service.amend(book, change, key).await }).await
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
         self.call(Effect::Keyed, |service| {
             let books = books.clone();
-            async move { service.list(books).await }
+            async move { service.add_books(books).await }
         })
         .await
     }

@@ -7,7 +7,7 @@ pub use faulty::{Faults, Faulty, Rates};
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, Listed, NewBook, Order, OrderId, OrderPage,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
     OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic, batch::each,
 };
 use std::{
@@ -151,12 +151,12 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.read(self.service.info(book), Duration::ZERO).await
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.write(self.service.reserve(order, lines)).await
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.write(self.service.sell(order, lines)).await
     }
 
-    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.sell(order, lines)).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -167,8 +167,8 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.write(self.service.amend(book, change, key)).await
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
-        self.write(self.service.list(books)).await
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        self.write(self.service.add_books(books)).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

@@ -82,7 +82,7 @@ fn sold(context: &Context, folder: &Path) -> [Samples; 3] {
             race::run(&atomic, Wanted::Hot, Ids::V7, 256, until).await;
             sold[1].push(atomic.orders() as f64);
             let shop = Shop::open(&Store::Sqlite(path("shop")));
-            shop.list(std::iter::once(plain(1, COPIES))).await;
+            shop.add_books(std::iter::once(plain(1, COPIES))).await;
             sold[2].push(race::run(&shop.orders, Wanted::Hot, Ids::V7, 256, until).await.sold as f64);
             shop.close().await;
         });

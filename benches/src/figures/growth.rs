@@ -106,7 +106,7 @@ fn books(context: &Context) -> Outcome<[Samples; 2]> {
         eprintln!("  listing {books} books");
         context.runtime.block_on(async {
             let shop = Shop::open(&Store::Sqlite(folder.path().join(name)));
-            shop.list((1..=books).map(real)).await;
+            shop.add_books((1..=books).map(real)).await;
             shop
         })
     };
@@ -135,7 +135,7 @@ fn ids(context: &Context) -> Outcome<[Samples; 2]> {
     // Sorted, only so that it does not take long: the same ids end up in the index.
     let mut ids: Vec<_> = (0..orders).map(|_| random_id()).collect();
     ids.sort_unstable();
-    buy(context, &random, wanted, Ids::Listed(Arc::new(ids)), FILLERS, orders);
+    buy(context, &random, wanted, Ids::Added(Arc::new(ids)), FILLERS, orders);
     buy(context, &ordered, wanted, Ids::V7, FILLERS, orders);
     let mut rates = [Samples::default(), Samples::default()];
     for _ in 0..context.long_rounds() {

@@ -90,7 +90,7 @@ fn compare(context: &Context, wanted: Wanted) -> Outcome<Vec<Cell>> {
 pub(super) fn shop(context: &Context, store: &Store, books: u64) -> Shop {
     context.runtime.block_on(async {
         let shop = Shop::open(store);
-        shop.list((1..=books).map(|n| plain(n, PLENTY))).await;
+        shop.add_books((1..=books).map(|n| plain(n, PLENTY))).await;
         shop
     })
 }

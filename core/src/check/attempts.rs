@@ -9,7 +9,7 @@ use super::{
     report::{Report, Rule},
 };
 use crate::{
-    book::{Amend, BookId, Listed},
+    book::{Added, Amend, BookId},
     ledger::{Change, Entry, Kind, Seq},
     money::Cents,
     order::{Lines, OrderId, Receipt},
@@ -132,7 +132,7 @@ impl Matcher<'_, '_> {
             Operation::Amend { book, change, key: None, outcome } => {
                 self.unkeyed(at, call, *book, *change, outcome);
             }
-            Operation::List { books, outcome } => self.list(at, call, books, outcome),
+            Operation::List { books, outcome } => self.add_books(at, call, books, outcome),
             Operation::ReadOrder { .. }
             | Operation::ReadOrders { .. }
             | Operation::Info { .. }
@@ -236,7 +236,7 @@ impl Matcher<'_, '_> {
         self.waiting.entry(Asked::of(book, change)).or_default().push_back(waiting);
     }
 
-    fn list(&mut self, at: usize, call: &Call, books: &[Shelved], outcome: &Outcome<Vec<Listed>>) {
+    fn add_books(&mut self, at: usize, call: &Call, books: &[Shelved], outcome: &Outcome<Vec<Added>>) {
         match outcome {
             Outcome::Answered(listed) => {
                 if listed.len() != books.len() {
@@ -255,7 +255,7 @@ impl Matcher<'_, '_> {
         }
     }
 
-    fn listed(&mut self, at: usize, call: &Call, book: Shelved, listed: Listed) {
+    fn listed(&mut self, at: usize, call: &Call, book: Shelved, listed: Added) {
         let (id, pos) = (listed.id, self.ledger.listed(listed.id));
         if pos == 0 {
             let why = || format!("book {id} was acknowledged as listed, but its listing is not in the ledger");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    book::{Amend, Book, BookId, Listed},
+    book::{Added, Amend, Book, BookId},
     error::{Error, Result},
     ledger::Seq,
     money::Cents,
@@ -68,8 +68,8 @@ impl<T> Outcome<T> {
     fn of_error(error: &Error) -> Self {
         match error {
             Error::OutOfStock { .. }
-            | Error::UnknownBook { .. }
-            | Error::UnknownOrder { .. }
+            | Error::BookNotFound { .. }
+            | Error::OrderNotFound { .. }
             | Error::OrderIdReused { .. }
             | Error::PriceChanged { .. }
             | Error::VersionMismatch { .. }
@@ -80,7 +80,7 @@ impl<T> Outcome<T> {
             | Error::Overloaded { .. }
             | Error::Unavailable { .. }
             | Error::DeadlineExpired { .. } => Self::NotExecuted,
-            Error::Unknown { .. } => Self::Unknown,
+            Error::OutcomeUnknown { .. } => Self::Unknown,
         }
     }
 
@@ -162,7 +162,7 @@ pub enum Operation {
         /// The books.
         books: Vec<Shelved>,
         /// How it ended.
-        outcome: Outcome<Vec<Listed>>,
+        outcome: Outcome<Vec<Added>>,
     },
 }
 

@@ -13,7 +13,7 @@ use std::{
 use super::history::{Call, History, Operation, Outcome, Shelved, Shown};
 use crate::{
     batch::each,
-    book::{Amend, Book, BookId, Listed, NewBook, Topic},
+    book::{Added, Amend, Book, BookId, NewBook, Topic},
     catalog::CatalogService,
     error::{Error, Result},
     ledger::{Entries, Seq},
@@ -182,7 +182,7 @@ impl<S: ?Sized> Recorded<S> {
 }
 
 /// A list that failed half-way may have listed some of the books.
-fn listed(answer: &Result<Vec<Listed>>) -> Outcome<Vec<Listed>> {
+fn listed(answer: &Result<Vec<Added>>) -> Outcome<Vec<Added>> {
     match Outcome::of(answer, Vec::clone) {
         Outcome::NotExecuted if !matches!(answer, Err(Error::Invalid { .. })) => Outcome::Unknown,
         outcome => outcome,
@@ -207,12 +207,12 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record(operation, self.service.info(book), |answer| Outcome::of(answer, |book| Shown::from(book))).await
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.record_purchase(order, lines.clone(), self.service.reserve(order, lines)).await
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.record_purchase(order, lines.clone(), self.service.sell(order, lines)).await
     }
 
-    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.sell(order, lines)).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -225,11 +225,11 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record(operation, call, |answer| Outcome::of(answer, |book| Shown::from(book))).await
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
         let shelved = |book: &NewBook| Shelved { price_cents: book.price_cents, stock: book.stock };
         let shelves: Vec<Shelved> = books.iter().map(shelved).collect();
         let operation = |outcome| Operation::List { books: shelves.clone(), outcome };
-        self.record(operation, self.service.list(books), listed).await
+        self.record(operation, self.service.add_books(books), listed).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

@@ -43,7 +43,7 @@ impl Sweep<'_, '_> {
                     format!("book {book} did not cost {price_cents} then, or that was asked")
                 });
             }
-            Error::UnknownBook { book } if line(book).is_some() => self.unknown_book(at, *book, floor),
+            Error::BookNotFound { book } if line(book).is_some() => self.unknown_book(at, *book, floor),
             other => self.untrue(at, || format!("a purchase was refused for no reason of its own: {other}")),
         }
     }
@@ -72,7 +72,7 @@ impl Sweep<'_, '_> {
                 self.check_version(at, asked, *version, window);
             }
             (Error::VersionRequired, Amend::Set { version: None, stock: Some(_), .. }) => {}
-            (Error::UnknownBook { book }, _) if *book == asked => self.unknown_book(at, asked, floor),
+            (Error::BookNotFound { book }, _) if *book == asked => self.unknown_book(at, asked, floor),
             (other, _) => self.untrue(at, || format!("an amend was refused for no reason of its own: {other}")),
         }
     }

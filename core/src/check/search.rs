@@ -12,7 +12,7 @@ use super::{
     report::{Report, Rule},
 };
 use crate::{
-    book::{Amend, BookId, Listed},
+    book::{Added, Amend, BookId},
     error::Error,
     order::{Lines, Order, OrderId, Status},
 };
@@ -159,7 +159,9 @@ impl Builder<'_, '_> {
                         None => self.unkeyed(at, call, *book, *change, outcome),
                     }
                 }
-                Operation::List { books, outcome: Outcome::Answered(listed) } => self.list(at, call, books, listed),
+                Operation::List { books, outcome: Outcome::Answered(listed) } => {
+                    self.add_books(at, call, books, listed)
+                }
                 Operation::Info { .. } | Operation::Search { .. } | Operation::List { .. } => {}
             }
         }
@@ -184,7 +186,7 @@ impl Builder<'_, '_> {
         self.add(book, Step::new(What::Read(available), window(call), at));
     }
 
-    fn list(&mut self, at: usize, call: &Call, books: &[Shelved], listed: &[Listed]) {
+    fn add_books(&mut self, at: usize, call: &Call, books: &[Shelved], listed: &[Added]) {
         for (book, listed) in books.iter().zip(listed).filter(|(_, listed)| listed.created) {
             self.books.entry(listed.id).or_default().start = Some(0);
             self.add(listed.id, Step::new(What::Add(i64::from(book.stock)), window(call), at));

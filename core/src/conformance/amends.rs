@@ -85,9 +85,9 @@ pub(super) async fn keys_are_not_shared(d: Deployment) {
         assert_eq!(d.catalog.amend(books[0], other, Some(key)).await, Err(reused(key)));
     }
     assert_eq!(d.orders.purchase(key, lines(&[(books[0], 1)])).await, Err(reused(key)));
-    assert_eq!(d.orders.cancel(key).await, Err(Error::UnknownOrder { order: key }));
-    assert_eq!(d.orders.order(key).await, Err(Error::UnknownOrder { order: key }));
-    assert_eq!(d.catalog.find_order(key).await, Err(Error::UnknownOrder { order: key }));
+    assert_eq!(d.orders.cancel(key).await, Err(Error::OrderNotFound { order: key }));
+    assert_eq!(d.orders.order(key).await, Err(Error::OrderNotFound { order: key }));
+    assert_eq!(d.catalog.find_order(key).await, Err(Error::OrderNotFound { order: key }));
     assert_eq!(d.head().await, head);
 }
 
@@ -149,7 +149,7 @@ pub(super) async fn refuses_unknown_books(d: Deployment) {
     d.shelve(5).await;
     for book in [BookId(0), BookId(2), BookId(i64::MAX as u64)] {
         for change in [delta(1), set(Some(1), None, None), set(None, Some(1), Some(Seq(1)))] {
-            assert_eq!(d.catalog.amend(book, change, Some(id())).await, Err(Error::UnknownBook { book }));
+            assert_eq!(d.catalog.amend(book, change, Some(id())).await, Err(Error::BookNotFound { book }));
         }
     }
     assert_eq!(d.head().await, Seq(1));

@@ -39,8 +39,8 @@ pub(super) async fn twice_is_once(d: Deployment) {
 pub(super) async fn refuses_unknown_orders(d: Deployment) {
     let book = d.shelve(5).await;
     let order = id();
-    assert_eq!(d.orders.cancel(order).await, Err(Error::UnknownOrder { order }));
-    assert_eq!(d.catalog.release(order).await, Err(Error::UnknownOrder { order }));
+    assert_eq!(d.orders.cancel(order).await, Err(Error::OrderNotFound { order }));
+    assert_eq!(d.catalog.release(order).await, Err(Error::OrderNotFound { order }));
     assert_eq!(d.head().await, Seq(1));
     let bought = d.orders.purchase(order, lines(&[(book, 1)])).await.expect("a refused cancellation leaves no trace");
     assert_eq!(bought.order.status, Status::Placed);

@@ -55,19 +55,19 @@ pub(super) fn assert_invalid<T: std::fmt::Debug>(outcome: Result<T>, field: &str
 
 impl Deployment {
     /// Lists books and says their numbers.
-    pub(super) async fn list(&self, books: Vec<NewBook>) -> Vec<BookId> {
-        let listed = self.catalog.list(books).await.expect("good books can be listed");
+    pub(super) async fn add_books(&self, books: Vec<NewBook>) -> Vec<BookId> {
+        let listed = self.catalog.add_books(books).await.expect("good books can be listed");
         listed.into_iter().map(|listed| listed.id).collect()
     }
 
     /// Lists a book with `stock` copies at 10.00.
     pub(super) async fn shelve(&self, stock: u32) -> BookId {
-        self.list(vec![any_book(stock)]).await[0]
+        self.add_books(vec![any_book(stock)]).await[0]
     }
 
     /// Lists `count` books with `stock` copies each at 10.00.
     pub(super) async fn shelve_many(&self, count: usize, stock: u32) -> Vec<BookId> {
-        self.list((0..count).map(|_| any_book(stock)).collect()).await
+        self.add_books((0..count).map(|_| any_book(stock)).collect()).await
     }
 
     pub(super) async fn info(&self, book: BookId) -> Book {

@@ -131,8 +131,8 @@ pub(super) async fn sums_up_to_the_stock(d: Deployment) {
 pub(super) async fn finds_orders(d: Deployment) {
     let book = d.shelve(5).await;
     let order = id();
-    assert_eq!(d.catalog.find_order(order).await, Err(Error::UnknownOrder { order }));
-    let reserved = d.catalog.reserve(order, lines(&[(book, 1)])).await.expect("there are five").order;
+    assert_eq!(d.catalog.find_order(order).await, Err(Error::OrderNotFound { order }));
+    let reserved = d.catalog.sell(order, lines(&[(book, 1)])).await.expect("there are five").order;
     assert_eq!(d.catalog.find_order(order).await, Ok(reserved));
     let released = d.catalog.release(order).await.expect("released").order;
     assert_eq!(released.status, Status::Cancelled);

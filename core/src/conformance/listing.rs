@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     book::{BookId, BookText, NewBook},
-    catalog::LIST_MAX,
+    catalog::ADD_BOOKS_MAX,
     error::Error,
     ledger::Seq,
 };
@@ -23,7 +23,7 @@ pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
         stock: 12,
     };
     let bare = NewBook { price_cents: cents(0), stock: 0, ..titled("Bare") };
-    let listed = d.catalog.list(vec![full.clone(), bare.clone()]).await.expect("good books can be listed");
+    let listed = d.catalog.add_books(vec![full.clone(), bare.clone()]).await.expect("good books can be listed");
     assert_eq!(listed.iter().map(|listed| listed.id).collect::<Vec<_>>(), [BookId(1), BookId(2)]);
     assert!(listed.iter().all(|listed| listed.created != d.repeats), "{listed:?}");
     for (number, new) in (1..).zip([full, bare]) {
@@ -32,15 +32,16 @@ pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
         assert_eq!((book.text, book.price_cents, book.stock), (new.text.into(), new.price_cents, new.stock));
         assert_eq!(book.version, Seq(number));
     }
-    assert_eq!(d.list(vec![titled("Third")]).await, [BookId(3)]);
+    assert_eq!(d.add_books(vec![titled("Third")]).await, [BookId(3)]);
 }
 
 pub(super) async fn again_changes_nothing(d: Deployment) {
     let books = vec![titled("One"), titled("Two")];
-    let ids = d.list(books.clone()).await;
+    let ids = d.add_books(books.clone()).await;
     let (before, head) = (d.info(ids[0]).await, d.head().await);
     let dearer = NewBook { price_cents: cents(5), stock: 99, ..titled("One") };
-    let again = d.catalog.list(vec![books[1].clone(), dearer, titled("Three"), titled("Three")]).await.expect("listed");
+    let again =
+        d.catalog.add_books(vec![books[1].clone(), dearer, titled("Three"), titled("Three")]).await.expect("listed");
     let numbers: Vec<_> = again.iter().map(|listed| (listed.id.0, listed.created)).collect();
     assert_eq!(numbers, [(2, false), (1, false), (3, !d.repeats), (3, false)]);
     assert_eq!(d.info(ids[0]).await, before);
@@ -62,7 +63,7 @@ pub(super) async fn knows_a_book_by_isbn_or_else_by_title_author_and_year(d: Dep
         with("B", "a", None, None),
         with("A", "a", None, Some(2004)),
     ];
-    let ids: Vec<u64> = d.list(books).await.iter().map(|id| id.0).collect();
+    let ids: Vec<u64> = d.add_books(books).await.iter().map(|id| id.0).collect();
     assert_eq!(ids, [1, 1, 2, 3, 4, 5, 3]);
 }
 
@@ -91,9 +92,9 @@ pub(super) async fn rejects_a_list_with_one_bad_book_as_a_whole(d: Deployment) {
         ("stock", bad(|book| book.stock = NewBook::STOCK_MAX + 1)),
     ];
     for (field, book) in bad_books {
-        assert_invalid(d.catalog.list(vec![any_book(1), book, any_book(1)]).await, field);
+        assert_invalid(d.catalog.add_books(vec![any_book(1), book, any_book(1)]).await, field);
     }
-    assert_invalid(d.catalog.list((0..=LIST_MAX).map(|_| any_book(1)).collect()).await, "books");
+    assert_invalid(d.catalog.add_books((0..=ADD_BOOKS_MAX).map(|_| any_book(1)).collect()).await, "books");
     assert_eq!(d.head().await, Seq(0), "nothing may be listed");
 }
 
@@ -107,21 +108,21 @@ pub(super) async fn takes_fields_at_their_limits(d: Deployment) {
         subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
     };
     let new = NewBook { text, price_cents: crate::money::Cents::MAX, stock: NewBook::STOCK_MAX };
-    let id = d.list(vec![new.clone()]).await[0];
+    let id = d.add_books(vec![new.clone()]).await[0];
     let book = d.info(id).await;
     assert_eq!((book.text, book.price_cents, book.stock), (new.text.into(), new.price_cents, new.stock));
 }
 
 pub(super) async fn takes_as_many_books_as_it_says(d: Deployment) {
-    assert_eq!(d.catalog.list(Vec::new()).await, Ok(Vec::new()));
-    let ids = d.shelve_many(LIST_MAX, 1).await;
-    assert!(ids.iter().map(|id| id.0).eq(1..=LIST_MAX as u64), "numbers are dense and in the order of the list");
-    assert_eq!(d.head().await, Seq(LIST_MAX as u64));
+    assert_eq!(d.catalog.add_books(Vec::new()).await, Ok(Vec::new()));
+    let ids = d.shelve_many(ADD_BOOKS_MAX, 1).await;
+    assert!(ids.iter().map(|id| id.0).eq(1..=ADD_BOOKS_MAX as u64), "numbers are dense and in the order of the list");
+    assert_eq!(d.head().await, Seq(ADD_BOOKS_MAX as u64));
 }
 
 pub(super) async fn knows_no_strangers(d: Deployment) {
     d.shelve(1).await;
     for book in [0, 2, 1 << 32, i64::MAX as u64, u64::MAX].map(BookId) {
-        assert_eq!(d.catalog.info(book).await, Err(Error::UnknownBook { book }));
+        assert_eq!(d.catalog.info(book).await, Err(Error::BookNotFound { book }));
     }
 }

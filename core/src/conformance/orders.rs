@@ -55,10 +55,10 @@ pub(super) async fn reads_its_own_writes(d: Deployment) {
     }
     // An order bought behind this server's back is an order as well.
     let order = id();
-    let reserved = d.catalog.reserve(order, lines(&[(book, 1)])).await.expect("there are enough").order;
+    let reserved = d.catalog.sell(order, lines(&[(book, 1)])).await.expect("there are enough").order;
     assert_eq!(d.orders.order(order).await, Ok(reserved));
     let order = id();
-    assert_eq!(d.orders.order(order).await, Err(Error::UnknownOrder { order }));
+    assert_eq!(d.orders.order(order).await, Err(Error::OrderNotFound { order }));
 }
 
 pub(super) async fn pages_newest_first(d: Deployment) {

@@ -57,8 +57,8 @@ fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
 }
 
 pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
-    d.list(many_alike(57)).await;
-    d.list(vec![titled("Stranger")]).await;
+    d.add_books(many_alike(57)).await;
+    d.add_books(vec![titled("Stranger")]).await;
     for sort in SORTS {
         for (words, topic) in
             [(None, None), (None, Some("paging")), (Some("alike"), None), (Some("ali"), Some("paging"))]
@@ -78,7 +78,7 @@ pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
 }
 
 pub(super) async fn sorts_as_asked(d: Deployment) {
-    let ids = d.list(many_alike(30)).await;
+    let ids = d.add_books(many_alike(30)).await;
     // A price that changed after the listing counts.
     let price = Amend::Set { price_cents: Some(cents(250)), stock: None, version: None };
     d.catalog.amend(ids[0], price, None).await.expect("a price can be set");
@@ -94,7 +94,7 @@ pub(super) async fn sorts_as_asked(d: Deployment) {
 }
 
 pub(super) async fn ends_without_an_empty_page(d: Deployment) {
-    d.list(many_alike(20)).await;
+    d.add_books(many_alike(20)).await;
     for size in [5, 10, 20] {
         let mut query = Query { page_size: Some(size), sort: Sort::Title, ..Query::default() };
         for page in 1..=20 / size {
@@ -108,7 +108,7 @@ pub(super) async fn ends_without_an_empty_page(d: Deployment) {
 
 pub(super) async fn pages_through_long_titles(d: Deployment) {
     let long = |n: usize| NewBook { stock: 1, ..titled(&format!("{}{n}", "書".repeat(BookText::TITLE_MAX - 1))) };
-    d.list((0..4).map(long).collect()).await;
+    d.add_books((0..4).map(long).collect()).await;
     let books = d.read_all(Query { sort: Sort::Title, page_size: Some(1), ..Query::default() }).await;
     assert_eq!(books.iter().map(|book| book.id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
     let first = Query { sort: Sort::Title, page_size: Some(1), ..Query::default() };
@@ -117,7 +117,7 @@ pub(super) async fn pages_through_long_titles(d: Deployment) {
 }
 
 pub(super) async fn rejects_strange_tokens(d: Deployment) {
-    let ids = d.list(many_alike(9)).await;
+    let ids = d.add_books(many_alike(9)).await;
     for _ in 0..3 {
         d.buy(ids[8], 1).await.expect("there are eight");
     }

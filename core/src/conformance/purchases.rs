@@ -51,15 +51,14 @@ pub(super) async fn answers_each_of_many_by_itself(d: Deployment) {
         ]
     };
     for round in 0..2 {
-        let answers =
-            if round == 0 { d.orders.purchase_many(many()).await } else { d.catalog.reserve_many(many()).await };
+        let answers = if round == 0 { d.orders.purchase_many(many()).await } else { d.catalog.sell_many(many()).await };
         assert_eq!(answers.len(), 6);
         for ((id, asked), answer) in many().iter().zip(&answers) {
             match answer {
                 Ok(receipt) => assert!(receipt.order.id == *id && receipt.order.sold(asked)),
                 Err(Error::OutOfStock { book, .. }) => assert!((*id, *book) == (short, books[0])),
                 Err(error) => {
-                    assert_eq!((*id, error), (stranger, &Error::UnknownBook { book: BookId(books[1].0 + 1) }));
+                    assert_eq!((*id, error), (stranger, &Error::BookNotFound { book: BookId(books[1].0 + 1) }));
                 }
             }
         }
@@ -82,7 +81,7 @@ pub(super) async fn sums_lines_of_one_book(d: Deployment) {
 }
 
 pub(super) async fn sells_all_or_nothing(d: Deployment) {
-    let books = d.list(vec![any_book(10), any_book(1), any_book(10), any_book(0)]).await;
+    let books = d.add_books(vec![any_book(10), any_book(1), any_book(10), any_book(0)]).await;
     let head = d.head().await;
     let all = lines(&[(books[0], 1), (books[2], 1), (books[1], 2), (books[3], 1)]);
     let order = id();
@@ -92,7 +91,7 @@ pub(super) async fn sells_all_or_nothing(d: Deployment) {
         assert_eq!(d.stock(book).await, stock);
     }
     assert_eq!(d.head().await, head);
-    assert_eq!(d.orders.order(order).await, Err(Error::UnknownOrder { order }));
+    assert_eq!(d.orders.order(order).await, Err(Error::OrderNotFound { order }));
 }
 
 pub(super) async fn refuses_unknown_books(d: Deployment) {
@@ -101,8 +100,8 @@ pub(super) async fn refuses_unknown_books(d: Deployment) {
     for stranger in [BookId(0), BookId(book.0 + 1), BookId(i64::MAX as u64)] {
         let order = id();
         let refused = d.orders.purchase(order, lines(&[(book, 1), (stranger, 1)])).await;
-        assert_eq!(refused, Err(Error::UnknownBook { book: stranger }));
-        assert_eq!(d.orders.order(order).await, Err(Error::UnknownOrder { order }));
+        assert_eq!(refused, Err(Error::BookNotFound { book: stranger }));
+        assert_eq!(d.orders.order(order).await, Err(Error::OrderNotFound { order }));
     }
     assert_eq!((d.head().await, d.stock(book).await), (head, 5));
 }
@@ -120,7 +119,7 @@ pub(super) async fn replays_the_same_lines(d: Deployment) {
         assert_replayed(&replay);
         assert_eq!(replay.order, first.order);
     }
-    let reserved = d.catalog.reserve(order, lines(&[(books[0], 1), (books[1], 2)])).await.expect("a replay");
+    let reserved = d.catalog.sell(order, lines(&[(books[0], 1), (books[1], 2)])).await.expect("a replay");
     assert_eq!((reserved.replayed, reserved.order), (true, first.order));
     assert_eq!((d.stock(books[0]).await, d.stock(books[1]).await), (8, 8));
 }
@@ -183,7 +182,7 @@ pub(super) async fn heeds_the_price_that_was_seen(d: Deployment) {
 
 pub(super) async fn refuses_a_total_that_is_too_large(d: Deployment) {
     let dear = NewBook { price_cents: Cents::MAX, ..any_book(5) };
-    let books = d.list(vec![dear, any_book(5)]).await;
+    let books = d.add_books(vec![dear, any_book(5)]).await;
     let head = d.head().await;
     assert_invalid(d.orders.purchase(id(), lines(&[(books[0], 2)])).await, "quantity");
     assert_invalid(d.orders.purchase(id(), lines(&[(books[0], 1), (books[1], 1)])).await, "quantity");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     batch::each,
-    book::{Amend, Book, BookId, Listed, NewBook, Topic},
+    book::{Added, Amend, Book, BookId, NewBook, Topic},
     catalog::CatalogService,
     error::Result,
     ledger::{Entries, Seq},
@@ -34,13 +34,13 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
         self.0.info(book).await
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        let _ = self.0.reserve(order, lines.clone()).await;
-        self.0.reserve(order, lines).await
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        let _ = self.0.sell(order, lines.clone()).await;
+        self.0.sell(order, lines).await
     }
 
-    async fn reserve_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(sales, |(order, lines)| self.reserve(order, lines)).await
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.sell(order, lines)).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -55,9 +55,9 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
         self.0.amend(book, change, key).await
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
-        let _ = self.0.list(books.clone()).await;
-        self.0.list(books).await
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        let _ = self.0.add_books(books.clone()).await;
+        self.0.add_books(books).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

@@ -37,7 +37,8 @@ impl Deployment {
 }
 
 pub(super) async fn finds_by_topic(d: Deployment) {
-    d.list(vec![on("distributed systems", "A"), on("undergraduate school", "B"), on("distributed systems", "C")]).await;
+    d.add_books(vec![on("distributed systems", "A"), on("undergraduate school", "B"), on("distributed systems", "C")])
+        .await;
     assert_eq!(d.found(Query::topic("distributed systems")).await, [1, 3]);
     assert_eq!(d.found(Query::topic("  Distributed SYSTEMS ")).await, [1, 3]);
     assert_eq!(d.found(Query::topic("undergraduate school")).await, [2]);
@@ -49,7 +50,7 @@ pub(super) async fn finds_by_topic(d: Deployment) {
 }
 
 pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
-    d.list(vec![
+    d.add_books(vec![
         saying("RPCs for Noobs", "Grace Hopper", &["remote calls"]),
         saying("Xen and the Art of Surviving", "Alan O'Turing", &["Xen", "x86-64"]),
         saying("Naming", "Hopper, G.", &["post-graduate"]),
@@ -77,7 +78,7 @@ pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
 }
 
 pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
-    d.list(vec![
+    d.add_books(vec![
         saying("Alpha beta", "Gamma", &["delta"]),
         saying("Alpha", "Beta", &[]),
         saying("Beta", "Nobody", &["alphabet", "gamma rays"]),
@@ -97,8 +98,12 @@ pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
 }
 
 pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
-    d.list(vec![on("cooking", "Impatient cook"), on("systems", "Impatient system"), on("cooking", "Patient cook")])
-        .await;
+    d.add_books(vec![
+        on("cooking", "Impatient cook"),
+        on("systems", "Impatient system"),
+        on("cooking", "Patient cook"),
+    ])
+    .await;
     let query = Query { topic: Some("Cooking".into()), ..Query::words("impatient") };
     assert_eq!(d.found(query).await, [1]);
     let query = Query { topic: Some("nothing".into()), ..Query::words("impatient") };
@@ -109,7 +114,7 @@ pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
 pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
     let long = "a subject of many words that go on and on";
     let endless = format!("{}near whose end there is a ledger", "A title of many words, ".repeat(40));
-    d.list(vec![
+    d.add_books(vec![
         saying("One", "", &["ledger"]),
         saying("Two", "Ledger", &[]),
         saying(&endless, "Nobody", &[long; 32]),
@@ -129,7 +134,7 @@ pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
 }
 
 pub(super) async fn survives_hostile_words(d: Deployment) {
-    d.list(vec![
+    d.add_books(vec![
         titled("AND OR NOT near title quote"),
         titled("Robert'); DROP TABLE book;--"),
         titled("100 % C++ * \"q\""),
@@ -163,7 +168,7 @@ pub(super) async fn survives_hostile_words(d: Deployment) {
 }
 
 pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
-    d.list(vec![titled("100 % C++ * \"q\"")]).await;
+    d.add_books(vec![titled("100 % C++ * \"q\"")]).await;
     for words in ["%", "*", "\"", "\"\"", "''", "()", "-", "+ +", "^:{}", "\0", "…", "\u{200b}"] {
         assert_eq!(d.found_by_words(words).await, [0; 0], "{words:?} is not a word");
     }
@@ -173,7 +178,7 @@ pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
 }
 
 pub(super) async fn rejects_what_is_too_long(d: Deployment) {
-    d.list(vec![titled("Short")]).await;
+    d.add_books(vec![titled("Short")]).await;
     let (long, longest) = ("é".repeat(Query::TEXT_MAX + 1), "é".repeat(Query::TEXT_MAX));
     assert_invalid(d.catalog.search(Query::words(&long)).await, "q");
     assert_invalid(d.catalog.search(Query::topic(&long)).await, "topic");
@@ -183,7 +188,7 @@ pub(super) async fn rejects_what_is_too_long(d: Deployment) {
 }
 
 pub(super) async fn shows_price_and_stock_as_they_are(d: Deployment) {
-    let book = d.list(vec![titled("Changing")]).await[0];
+    let book = d.add_books(vec![titled("Changing")]).await[0];
     d.buy(book, 3).await.expect("there are ten");
     let price = Amend::Set { price_cents: Some(cents(777)), stock: None, version: None };
     let amended = d.catalog.amend(book, price, None).await.expect("a price can be set");
@@ -197,7 +202,7 @@ pub(super) async fn counts_topics(d: Deployment) {
     assert_eq!(d.catalog.topics().await, Ok(Vec::new()));
     let listed =
         [("Systems", "A"), ("cooking", "B"), ("systems", "C"), ("über alles", "D"), ("Cooking", "E"), ("SYSTEMS", "F")];
-    d.list(listed.into_iter().map(|(topic, title)| on(topic, title)).collect()).await;
+    d.add_books(listed.into_iter().map(|(topic, title)| on(topic, title)).collect()).await;
     let topic = |topic: &str, books| Topic { topic: topic.into(), books };
     assert_eq!(d.catalog.topics().await, Ok(vec![topic("cooking", 2), topic("Systems", 3), topic("über alles", 1)]));
     d.buy(BookId(2), 10).await.expect("there are ten");

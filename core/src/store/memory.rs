@@ -158,7 +158,7 @@ impl LedgerStore for MemoryStore {
             if let Some((key, known)) = command.key().and_then(|key| Some((key, ledger.known(key)?))) {
                 state.known.insert(key, known);
             }
-            if let Command::List { book } = command {
+            if let Command::AddBook { book } = command {
                 let identity = book.text.identity();
                 if let Some(id) = ledger.identities.get(&identity) {
                     state.identities.insert(identity, *id);

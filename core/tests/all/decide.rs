@@ -1,7 +1,7 @@
 //! Every branch of the pure decision.
 
 use bookstore_core::{
-    Amend, BookId, BookText, Cents, Change, Entry, Error, Kind, Line, Lines, Listed, NewBook, OrderId, Receipt, Seq,
+    Added, Amend, BookId, BookText, Cents, Change, Entry, Error, Kind, Line, Lines, NewBook, OrderId, Receipt, Seq,
     Status, Timestamp,
     decide::{self, Batch, Command, Known, Level, Levels, Outcome, State},
 };
@@ -26,8 +26,8 @@ fn lines(lines: &[(u64, u32)]) -> Lines {
     Lines::new(lines.iter().map(|(book, quantity)| Line::new(BookId(*book), *quantity))).expect("good lines")
 }
 
-fn reserve(key: u128, wanted: &[(u64, u32)]) -> Command {
-    Command::Reserve { order: order(key), lines: lines(wanted) }
+fn sell(key: u128, wanted: &[(u64, u32)]) -> Command {
+    Command::Sell { order: order(key), lines: lines(wanted) }
 }
 
 fn release(key: u128) -> Command {
@@ -57,7 +57,7 @@ impl Shop {
     fn open() -> Self {
         let mut shop = Self { state: State::default(), batch: Batch::default() };
         for (title, stock, price) in [("one", 10, 100), ("two", 5, 200), ("three", 0, 300)] {
-            shop.decide(&Command::List { book: Box::new(new_book(title, stock, price)) }).expect("listed");
+            shop.decide(&Command::AddBook { book: Box::new(new_book(title, stock, price)) }).expect("listed");
         }
         shop.batch = Batch::default();
         shop
@@ -109,7 +109,7 @@ impl Shop {
 #[test]
 fn a_sale_takes_all_lines_and_makes_one_entry() {
     let mut shop = Shop::open();
-    let receipt = shop.receipt(&reserve(7, &[(2, 5), (1, 3)]));
+    let receipt = shop.receipt(&sell(7, &[(2, 5), (1, 3)]));
     let changes = [change(1, -3, 100, 7), change(2, -5, 200, 0)];
     let entry =
         Entry { seq: Seq(4), at: NOW, kind: Kind::Sale, key: Some(order(7)), changes: changes.into_iter().collect() };
@@ -128,23 +128,23 @@ fn a_sale_takes_all_lines_and_makes_one_entry() {
 fn a_sale_that_fails_in_any_line_leaves_no_trace() {
     let mut shop = Shop::open();
     let short = |book, available| Error::OutOfStock { book: BookId(book), available };
-    shop.assert_refused(&reserve(7, &[(1, 11)]), &short(1, 10));
-    shop.assert_refused(&reserve(7, &[(1, 10), (2, 6)]), &short(2, 5));
-    shop.assert_refused(&reserve(7, &[(2, 6), (1, 11), (3, 1)]), &short(1, 10));
-    shop.assert_refused(&reserve(7, &[(1, 1), (3, 1)]), &short(3, 0));
-    shop.assert_refused(&reserve(7, &[(1, 1), (4, 1)]), &Error::UnknownBook { book: BookId(4) });
-    shop.assert_refused(&reserve(7, &[(0, 1)]), &Error::UnknownBook { book: BookId(0) });
-    shop.assert_refused(&reserve(7, &[(u64::MAX, 1)]), &Error::UnknownBook { book: BookId(u64::MAX) });
+    shop.assert_refused(&sell(7, &[(1, 11)]), &short(1, 10));
+    shop.assert_refused(&sell(7, &[(1, 10), (2, 6)]), &short(2, 5));
+    shop.assert_refused(&sell(7, &[(2, 6), (1, 11), (3, 1)]), &short(1, 10));
+    shop.assert_refused(&sell(7, &[(1, 1), (3, 1)]), &short(3, 0));
+    shop.assert_refused(&sell(7, &[(1, 1), (4, 1)]), &Error::BookNotFound { book: BookId(4) });
+    shop.assert_refused(&sell(7, &[(0, 1)]), &Error::BookNotFound { book: BookId(0) });
+    shop.assert_refused(&sell(7, &[(u64::MAX, 1)]), &Error::BookNotFound { book: BookId(u64::MAX) });
     // The key is as good as new.
-    assert!(!shop.receipt(&reserve(7, &[(1, 10)])).replayed);
+    assert!(!shop.receipt(&sell(7, &[(1, 10)])).replayed);
     assert_eq!(shop.level(1), (0, 100, 4));
 }
 
 #[test]
 fn lines_of_one_book_are_checked_in_sum() {
     let mut shop = Shop::open();
-    shop.assert_refused(&reserve(7, &[(2, 3), (2, 3)]), &Error::OutOfStock { book: BookId(2), available: 5 });
-    let receipt = shop.receipt(&reserve(7, &[(2, 3), (2, 2)]));
+    shop.assert_refused(&sell(7, &[(2, 3), (2, 3)]), &Error::OutOfStock { book: BookId(2), available: 5 });
+    let receipt = shop.receipt(&sell(7, &[(2, 3), (2, 2)]));
     assert_eq!(receipt.order.lines.len(), 1);
     assert_eq!(shop.level(2), (0, 200, 4));
 }
@@ -152,13 +152,13 @@ fn lines_of_one_book_are_checked_in_sum() {
 #[test]
 fn a_sale_is_replayed_for_the_same_lines_and_refused_for_others() {
     let mut shop = Shop::open();
-    let first = shop.receipt(&reserve(7, &[(1, 2), (2, 1)]));
-    let again = shop.receipt(&reserve(7, &[(2, 1), (1, 2)]));
+    let first = shop.receipt(&sell(7, &[(1, 2), (2, 1)]));
+    let again = shop.receipt(&sell(7, &[(2, 1), (1, 2)]));
     assert_eq!(again, Receipt { replayed: true, ..first });
     assert_eq!(shop.batch.entries.len(), 1);
     let reused = Error::OrderIdReused { order: order(7) };
     for other in [&[(1, 2)][..], &[(1, 1), (2, 2)], &[(1, 2), (2, 1), (3, 1)], &[(9, 1)], &[(1, 1000)]] {
-        shop.assert_refused(&reserve(7, other), &reused);
+        shop.assert_refused(&sell(7, other), &reused);
     }
 }
 
@@ -168,7 +168,7 @@ fn the_price_that_was_seen_must_be_the_price() {
     let seen = |key, price| {
         let line = Line { price_cents: Some(cents(price)), ..Line::new(BookId(1), 1) };
         let lines = Lines::new([line, Line::new(BookId(2), 1)]).expect("good lines");
-        Command::Reserve { order: order(key), lines }
+        Command::Sell { order: order(key), lines }
     };
     for price in [0, 99, 101] {
         shop.assert_refused(&seen(7, price), &Error::PriceChanged { book: BookId(1), price_cents: cents(100) });
@@ -182,7 +182,7 @@ fn the_price_that_was_seen_must_be_the_price() {
 fn a_shelf_that_is_too_empty_is_told_before_a_price_that_changed() {
     let mut shop = Shop::open();
     let line = Line { price_cents: Some(cents(1)), ..Line::new(BookId(3), 1) };
-    let command = Command::Reserve { order: order(7), lines: Lines::new([line]).expect("good lines") };
+    let command = Command::Sell { order: order(7), lines: Lines::new([line]).expect("good lines") };
     shop.assert_refused(&command, &Error::OutOfStock { book: BookId(3), available: 0 });
 }
 
@@ -191,18 +191,18 @@ fn a_total_never_overflows() {
     let mut shop = Shop::open();
     for price in [Cents::MAX.get(), Cents::MAX.get() / 2 + 1] {
         shop.decide(&set(1, Some(price), None, None)).expect("a price can be set");
-        shop.assert_invalid(&reserve(7, &[(1, 2)]), "quantity");
+        shop.assert_invalid(&sell(7, &[(1, 2)]), "quantity");
     }
     shop.decide(&set(1, Some(Cents::MAX.get() - 400), None, None)).expect("a price can be set");
-    shop.assert_invalid(&reserve(7, &[(1, 1), (2, 3)]), "quantity");
-    let receipt = shop.receipt(&reserve(7, &[(1, 1), (2, 2)]));
+    shop.assert_invalid(&sell(7, &[(1, 1), (2, 3)]), "quantity");
+    let receipt = shop.receipt(&sell(7, &[(1, 1), (2, 2)]));
     assert_eq!(receipt.order.total_cents, Cents::MAX);
 }
 
 #[test]
 fn a_return_mirrors_its_sale_at_its_price() {
     let mut shop = Shop::open();
-    let sold = shop.receipt(&reserve(7, &[(1, 3), (2, 5)])).order;
+    let sold = shop.receipt(&sell(7, &[(1, 3), (2, 5)])).order;
     shop.decide(&set(1, Some(50), None, None)).expect("a price can be set");
     let back = shop.receipt(&release(7));
     assert_eq!(back, Receipt { order: sold.clone().cancelled(NOW), replayed: false });
@@ -214,22 +214,22 @@ fn a_return_mirrors_its_sale_at_its_price() {
     assert_eq!((shop.level(1), shop.level(2)), ((10, 50, 6), (5, 200, 6)), "today's price stays in force");
     assert_eq!(shop.known(7), Known::Order(back.order.clone()));
     assert_eq!(shop.receipt(&release(7)), Receipt { replayed: true, ..back.clone() });
-    assert_eq!(shop.receipt(&reserve(7, &[(1, 3), (2, 5)])), Receipt { replayed: true, ..back });
+    assert_eq!(shop.receipt(&sell(7, &[(1, 3), (2, 5)])), Receipt { replayed: true, ..back });
     assert_eq!(shop.batch.entries.len(), 3);
 }
 
 #[test]
 fn only_a_sale_can_be_returned() {
     let mut shop = Shop::open();
-    shop.assert_refused(&release(7), &Error::UnknownOrder { order: order(7) });
+    shop.assert_refused(&release(7), &Error::OrderNotFound { order: order(7) });
     shop.decide(&delta(1, 1, Some(8))).expect("a restock");
-    shop.assert_refused(&release(8), &Error::UnknownOrder { order: order(8) });
+    shop.assert_refused(&release(8), &Error::OrderNotFound { order: order(8) });
 }
 
 #[test]
 fn a_return_that_would_pass_the_limit_of_copies_is_refused_until_there_is_room() {
     let mut shop = Shop::open();
-    shop.receipt(&reserve(7, &[(1, 3)]));
+    shop.receipt(&sell(7, &[(1, 3)]));
     let room = i64::from(NewBook::STOCK_MAX) - 7;
     shop.decide(&delta(1, room, None)).expect("up to the limit");
     shop.assert_invalid(&release(7), "stock");
@@ -255,7 +255,7 @@ fn a_delta_moves_the_stock_within_its_limits() {
     for too_much in [i64::from(NewBook::STOCK_MAX) - 4, i64::from(u32::MAX), i64::MAX] {
         shop.assert_invalid(&delta(2, too_much, None), "stock_delta");
     }
-    shop.assert_refused(&delta(4, 1, None), &Error::UnknownBook { book: BookId(4) });
+    shop.assert_refused(&delta(4, 1, None), &Error::BookNotFound { book: BookId(4) });
     assert!(shop.batch.repriced.is_empty());
 }
 
@@ -268,7 +268,7 @@ fn a_keyed_amend_happens_once_and_only_there() {
     let again = shop.decide(&delta(1, 5, Some(7)));
     let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
     assert_eq!(again, Ok(Outcome::Amended(BookId(1), level)));
-    shop.receipt(&reserve(8, &[(1, 1)]));
+    shop.receipt(&sell(8, &[(1, 1)]));
     assert_eq!(
         shop.decide(&delta(1, 5, Some(7))),
         Ok(Outcome::Amended(BookId(1), Level { stock: 14, version: Seq(5), ..level })),
@@ -278,7 +278,7 @@ fn a_keyed_amend_happens_once_and_only_there() {
     let reused = |key| Error::OrderIdReused { order: order(key) };
     shop.assert_refused(&delta(2, 5, Some(7)), &reused(7));
     shop.assert_refused(&delta(1, 5, Some(8)), &reused(8));
-    shop.assert_refused(&reserve(7, &[(1, 1)]), &reused(7));
+    shop.assert_refused(&sell(7, &[(1, 1)]), &reused(7));
     // A refused one leaves its key free.
     shop.assert_refused(&delta(3, -1, Some(9)), &Error::OutOfStock { book: BookId(3), available: 0 });
     shop.decide(&delta(3, 1, Some(9))).expect("a restock");
@@ -294,7 +294,7 @@ fn absolute_values_need_the_version_that_was_seen() {
         shop.assert_refused(&set(1, None, Some(3), Some(version)), &mismatch);
         shop.assert_refused(&set(1, Some(3), None, Some(version)), &mismatch);
     }
-    shop.assert_refused(&set(4, Some(3), None, None), &Error::UnknownBook { book: BookId(4) });
+    shop.assert_refused(&set(4, Some(3), None, None), &Error::BookNotFound { book: BookId(4) });
     shop.assert_invalid(&set(1, None, Some(NewBook::STOCK_MAX + 1), Some(1)), "stock");
     assert_eq!(shop.level(1), (10, 100, 1));
 }
@@ -327,11 +327,11 @@ fn absolute_values_are_set_and_recorded() {
 fn a_book_is_listed_once() {
     let mut shop = Shop::open();
     let four = new_book("four", 4, 400);
-    let listed = |id, created| Ok(Outcome::Listed(Listed { id: BookId(id), created }));
-    assert_eq!(shop.decide(&Command::List { book: Box::new(four.clone()) }), listed(4, true));
+    let listed = |id, created| Ok(Outcome::Added(Added { id: BookId(id), created }));
+    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(four.clone()) }), listed(4, true));
     let dearer = new_book("four", 9, 900);
-    assert_eq!(shop.decide(&Command::List { book: Box::new(dearer) }), listed(4, false));
-    assert_eq!(shop.decide(&Command::List { book: Box::new(new_book("two", 1, 1)) }), listed(2, false));
+    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(dearer) }), listed(4, false));
+    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(new_book("two", 1, 1)) }), listed(2, false));
     assert_eq!(shop.batch.listed, [(BookId(4), four)]);
     assert_eq!(shop.batch.entries.len(), 1);
     let entry = &shop.batch.entries[0];
@@ -343,9 +343,9 @@ fn a_book_is_listed_once() {
 #[test]
 fn a_book_can_be_bought_in_the_batch_that_lists_it() {
     let mut shop = Shop::open();
-    shop.decide(&Command::List { book: Box::new(new_book("four", 1, 400)) }).expect("listed");
-    assert_eq!(shop.receipt(&reserve(7, &[(4, 1)])).order.total_cents, cents(400));
-    shop.assert_refused(&reserve(8, &[(4, 1)]), &Error::OutOfStock { book: BookId(4), available: 0 });
+    shop.decide(&Command::AddBook { book: Box::new(new_book("four", 1, 400)) }).expect("listed");
+    assert_eq!(shop.receipt(&sell(7, &[(4, 1)])).order.total_cents, cents(400));
+    shop.assert_refused(&sell(8, &[(4, 1)]), &Error::OutOfStock { book: BookId(4), available: 0 });
 }
 
 #[test]
@@ -353,13 +353,13 @@ fn a_replay_of_the_entries_gives_the_same_levels() {
     let mut shop = Shop::open();
     let mut levels = shop.state.levels.clone();
     let commands = [
-        reserve(7, &[(1, 3), (2, 1)]),
+        sell(7, &[(1, 3), (2, 1)]),
         set(1, Some(1), None, None),
         release(7),
         delta(3, 9, None),
         set(2, Some(5), Some(6), Some(6)),
-        Command::List { book: Box::new(new_book("four", 1, 400)) },
-        reserve(8, &[(1, 1), (4, 1)]),
+        Command::AddBook { book: Box::new(new_book("four", 1, 400)) },
+        sell(8, &[(1, 1), (4, 1)]),
     ];
     for command in &commands {
         shop.decide(command).expect("all good");
@@ -383,9 +383,9 @@ fn levels_know_only_what_was_set() {
 
 #[test]
 fn a_command_names_the_key_that_must_be_known() {
-    assert_eq!(reserve(7, &[(1, 1)]).key(), Some(order(7)));
+    assert_eq!(sell(7, &[(1, 1)]).key(), Some(order(7)));
     assert_eq!(release(7).key(), Some(order(7)));
     assert_eq!(delta(1, 1, Some(7)).key(), Some(order(7)));
     assert_eq!(delta(1, 1, None).key(), None);
-    assert_eq!(Command::List { book: Box::new(new_book("a", 1, 1)) }.key(), None);
+    assert_eq!(Command::AddBook { book: Box::new(new_book("a", 1, 1)) }.key(), None);
 }

@@ -30,7 +30,7 @@ fn one() -> Lines {
 /// A ledger with sales, returns and restocks among them, and the orders it makes, newest first.
 async fn busy_shop(sales: usize) -> (Arc<dyn CatalogService>, Vec<Order>) {
     let (catalog, orders) = shop();
-    catalog.list(vec![book("A book", 1_000_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 1_000_000)]).await.expect("listed");
     let mut sold = Vec::new();
     for n in 0..sales {
         let mut order = orders.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order;
@@ -109,7 +109,7 @@ impl OrderCopy for Flaky {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_fails_goes_on_where_it_stands() {
     let (catalog, orders) = shop();
-    catalog.list(vec![book("A book", 1_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 1_000)]).await.expect("listed");
     let copy = Arc::new(Flaky { copy: memory::MemoryCopy::new(), appends: AtomicU64::new(0) });
     let follower = Follower::start(Arc::clone(&catalog), copy.clone()).await.expect("a new copy");
     let mut sold = Vec::new();
@@ -148,12 +148,12 @@ impl OrderCopy for Stuck {
 #[tokio::test]
 async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
     let (catalog, _) = shop();
-    catalog.list(vec![book("A book", 10)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 10)]).await.expect("listed");
     let ack = Ack::Copied { wait: Duration::from_millis(50) };
     let orders = with_copy(Arc::clone(&catalog), Arc::new(Stuck), ack).await;
     let id = SystemClock.new_order_id();
     let outcome = orders.purchase(id, one()).await;
-    assert!(matches!(outcome, Err(Error::Unknown { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::OutcomeUnknown { .. })), "{outcome:?}");
     // This server knows nothing of it, but the ledger does.
     let order = orders.order(id).await.expect("looked up in the ledger");
     assert_eq!((order.id, order.status), (id, Status::Placed));
@@ -169,16 +169,16 @@ async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
 #[tokio::test]
 async fn of_a_batch_only_what_is_not_copied_in_time_is_unknown() {
     let (catalog, _) = shop();
-    catalog.list(vec![book("A book", 10)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 10)]).await.expect("listed");
     let [early, late, short] = std::array::from_fn(|_| SystemClock.new_order_id());
-    let copied = catalog.reserve(early, one()).await.expect("there are ten").order.seq;
+    let copied = catalog.sell(early, one()).await.expect("there are ten").order.seq;
     let (_follower, followed) = tokio::sync::watch::channel(copied);
     let reader = Arc::new(Behind(Vec::new()));
     let ack = Ack::Copied { wait: Duration::from_millis(50) };
     let orders = Orders::new(Arc::clone(&catalog), reader).acknowledge(ack, followed);
     let many = vec![(late, one()), (early, one()), (short, Lines::one(BookId(1), 100).expect("a good line"))];
     let [late, early, short] = orders.purchase_many(many).await.try_into().expect("three answers");
-    assert!(matches!(late, Err(Error::Unknown { .. })), "{late:?}");
+    assert!(matches!(late, Err(Error::OutcomeUnknown { .. })), "{late:?}");
     assert_eq!(early.map(|receipt| receipt.replayed), Ok(true));
     assert_eq!(short, Err(Error::OutOfStock { book: BookId(1), available: 8 }));
 }
@@ -200,7 +200,7 @@ impl OrderReader for Behind {
 /// An order server that reads from [`Behind`], another one over the same catalogue, and orders that were placed.
 async fn behind(orders: usize) -> (Orders, Arc<dyn OrderService>, Vec<Order>) {
     let (catalog, other) = shop();
-    catalog.list(vec![book("A book", 10_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 10_000)]).await.expect("listed");
     let mut placed = Vec::new();
     for _ in 0..orders {
         placed.push(other.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order);
@@ -388,7 +388,7 @@ async fn a_ledger_is_read_alike_from_the_store_and_from_memory() {
     let (store, reader) = memory::open(&SystemClock);
     let stored: Arc<dyn LedgerReader> = reader.clone();
     let (catalog, orders) = monolith(store, reader, CatalogOptions::default());
-    catalog.list(vec![book("A book", 1_000_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 1_000_000)]).await.expect("listed");
     // More than are kept at hand.
     let sales = (0..6_000).map(|_| orders.purchase(SystemClock.new_order_id(), one()));
     assert!(futures_util::future::join_all(sales).await.iter().all(Result::is_ok));

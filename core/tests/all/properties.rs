@@ -44,7 +44,7 @@ fn reserves() -> impl Strategy<Value = Command> {
         let first = lines[0];
         // Two lines of one book agree on the price.
         lines.iter_mut().filter(|line| line.book == first.book).for_each(|line| line.price_cents = first.price_cents);
-        Command::Reserve { order, lines: Lines::new(lines).expect("good lines") }
+        Command::Sell { order, lines: Lines::new(lines).expect("good lines") }
     })
 }
 
@@ -62,7 +62,7 @@ fn listings() -> impl Strategy<Value = Command> {
     (0..7_u32, prices(), 0..20_u32).prop_map(|(title, price_cents, stock)| {
         let isbn = title.is_multiple_of(2).then(|| format!("978000000000{title}"));
         let text = BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() };
-        Command::List { book: Box::new(NewBook { text, price_cents, stock }) }
+        Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }) }
     })
 }
 
@@ -255,7 +255,7 @@ fn the_commands_reach_every_outcome() {
             let name = match outcome {
                 Ok(Outcome::Receipt(receipt)) => format!("{:?}, replayed {}", receipt.order.status, receipt.replayed),
                 Ok(Outcome::Amended(..)) => "amended".into(),
-                Ok(Outcome::Listed(listed)) => format!("created {}", listed.created),
+                Ok(Outcome::Added(listed)) => format!("created {}", listed.created),
                 Err(error) => error.code().into(),
             };
             *reached.entry(name).or_default() += 1;
@@ -307,7 +307,7 @@ proptest! {
     #[test]
     fn sending_everything_twice_changes_nothing(commands in commands()) {
         // Keyed commands and listings only: the others may happen twice.
-        let keyed = |command: &Command| command.key().is_some() || matches!(command, Command::List { .. });
+        let keyed = |command: &Command| command.key().is_some() || matches!(command, Command::AddBook { .. });
         let (mut once, mut twice) = (State::default(), State::default());
         let (mut batch, mut doubled) = (Batch::default(), Batch::default());
         for (n, command) in commands.iter().enumerate().filter(|(_, command)| keyed(command)) {

@@ -81,7 +81,7 @@ fn fill(mut store: impl LedgerStore, books: &[NewBook]) {
     let mut state: State = store.recover().expect("a new store");
     let mut batch = Batch::default();
     for book in books {
-        let _ = state.decide(&Command::List { book: Box::new(book.clone()) }, Timestamp(0), &mut batch);
+        let _ = state.decide(&Command::AddBook { book: Box::new(book.clone()) }, Timestamp(0), &mut batch);
     }
     store.append(&batch, &state).expect("appended");
 }

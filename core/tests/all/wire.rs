@@ -1,7 +1,7 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Kind, Line, Lines, Listed, NewBook,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Kind, Line, Lines, NewBook,
     Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
     decide::Command,
     page::{Position, SortKey, terms},
@@ -90,8 +90,8 @@ fn errors() -> impl Strategy<Value = Error> {
     let message = any::<String>;
     prop_oneof![
         (book(), any::<u32>()).prop_map(|(book, available)| Error::OutOfStock { book, available }),
-        book().prop_map(|book| Error::UnknownBook { book }),
-        ids().prop_map(|order| Error::UnknownOrder { order }),
+        book().prop_map(|book| Error::BookNotFound { book }),
+        ids().prop_map(|order| Error::OrderNotFound { order }),
         ids().prop_map(|order| Error::OrderIdReused { order }),
         (book(), cents()).prop_map(|(book, price_cents)| Error::PriceChanged { book, price_cents }),
         (book(), any::<u64>()).prop_map(|(book, version)| Error::VersionMismatch { book, version: Seq(version) }),
@@ -102,21 +102,21 @@ fn errors() -> impl Strategy<Value = Error> {
         message().prop_map(|message| Error::Overloaded { message }),
         message().prop_map(|message| Error::Unavailable { message }),
         message().prop_map(|message| Error::DeadlineExpired { message }),
-        message().prop_map(|message| Error::Unknown { message }),
+        message().prop_map(|message| Error::OutcomeUnknown { message }),
     ]
 }
 
 fn commands() -> impl Strategy<Value = Command> {
     let new = (texts(), cents(), any::<u32>());
     prop_oneof![
-        (ids(), lines()).prop_map(|(order, lines)| Command::Reserve { order, lines }),
+        (ids(), lines()).prop_map(|(order, lines)| Command::Sell { order, lines }),
         ids().prop_map(|order| Command::Release { order }),
         (any::<u64>(), amends(), option::of(ids())).prop_map(|(book, change, key)| Command::Amend {
             book: BookId(book),
             change,
             key
         }),
-        new.prop_map(|(text, price_cents, stock)| Command::List {
+        new.prop_map(|(text, price_cents, stock)| Command::AddBook {
             book: Box::new(NewBook { text, price_cents, stock })
         }),
     ]
@@ -208,7 +208,7 @@ proptest! {
         assert_travels(&OrderPage { orders: vec![order], next_page_token: token.clone() });
         assert_travels(&Entries { ledger: Uuid::from_u128(number.into()), head: Seq(number), entries: vec![entry] });
         assert_travels(&Topic { topic: text.title.clone(), books: number });
-        assert_travels(&Listed { id: BookId(number), created: replayed });
+        assert_travels(&Added { id: BookId(number), created: replayed });
         let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };
         assert_travels(&BookPage { books: vec![book], next_page_token: token });
     }

@@ -106,7 +106,7 @@ fn a_refusal_shows_a_state_as_well() {
 fn a_listed_book_is_found() {
     let mut shop = Shop::open();
     let info = shop.info((10, 11), 1);
-    shop.end(info, &Outcome::Refused(Error::UnknownBook { book: BookId(1) }));
+    shop.end(info, &Outcome::Refused(Error::BookNotFound { book: BookId(1) }));
     shop.assert_broken(Rule::ReadYourWrites);
     shop.calls[info].invoked = 3;
     shop.assert_right();
@@ -121,7 +121,7 @@ fn an_acknowledged_order_is_found_through_any_server() {
     shop.server = "b";
     let read = shop.read((12, 13), 1);
     shop.assert_right();
-    shop.end(read, &Outcome::Refused(Error::UnknownOrder { order: key(1) }));
+    shop.end(read, &Outcome::Refused(Error::OrderNotFound { order: key(1) }));
     assert_eq!(shop.assert_broken(Rule::ReadYourWrites).violations[0].calls, [read]);
     shop.calls[read].invoked = 11;
     shop.assert_right();
@@ -135,7 +135,7 @@ fn an_order_that_was_shown_stays() {
     let read = shop.read((14, 15), 1);
     shop.forget(bought);
     shop.assert_right();
-    shop.end(read, &Outcome::Refused(Error::UnknownOrder { order: key(1) }));
+    shop.end(read, &Outcome::Refused(Error::OrderNotFound { order: key(1) }));
     shop.assert_broken(Rule::ReadYourWrites);
 }
 

@@ -51,8 +51,8 @@ impl Shop {
     /// A shop with book 1 (ten copies at 1.00) and book 2 (five copies at 2.00), listed by calls 0 and 1 until time 9.
     pub(crate) fn open() -> Self {
         let mut shop = Self { server: "a", ..Self::default() };
-        shop.list((0, 4), 10, 100);
-        shop.list((5, 9), 5, 200);
+        shop.add_books((0, 4), 10, 100);
+        shop.add_books((5, 9), 5, 200);
         shop
     }
 
@@ -70,12 +70,12 @@ impl Shop {
         self.calls.len() - 1
     }
 
-    pub(crate) fn list(&mut self, when: When, stock: u32, price: u64) -> usize {
+    pub(crate) fn add_books(&mut self, when: When, stock: u32, price: u64) -> usize {
         let title = format!("book {}", self.state.last_book + 1);
         let text = BookText { title, topic: "t".into(), ..BookText::default() };
         let decided =
-            self.decide(&Command::List { book: Box::new(NewBook { text, price_cents: cents(price), stock }) });
-        let Ok(Decided::Listed(listed)) = decided else { panic!("a new book can be listed") };
+            self.decide(&Command::AddBook { book: Box::new(NewBook { text, price_cents: cents(price), stock }) });
+        let Ok(Decided::Added(listed)) = decided else { panic!("a new book can be listed") };
         let books = vec![Shelved { price_cents: cents(price), stock }];
         self.record(when, Operation::List { books, outcome: Outcome::Answered(vec![listed]) })
     }
@@ -95,7 +95,7 @@ impl Shop {
 
     pub(crate) fn purchase(&mut self, when: When, id: u128, lines: Lines) -> usize {
         let order = key(id);
-        let outcome = self.receipt(&Command::Reserve { order, lines: lines.clone() });
+        let outcome = self.receipt(&Command::Sell { order, lines: lines.clone() });
         self.record(when, Operation::Purchase { order, lines, outcome })
     }
 
@@ -127,7 +127,7 @@ impl Shop {
 
     pub(crate) fn info(&mut self, when: When, book: u64) -> usize {
         let book = BookId(book);
-        let level = self.state.levels.get(book).ok_or(Error::UnknownBook { book });
+        let level = self.state.levels.get(book).ok_or(Error::BookNotFound { book });
         let outcome = Outcome::of(&level, |level| shown(book, *level));
         self.record(when, Operation::Info { book, outcome })
     }
@@ -141,7 +141,7 @@ impl Shop {
 
     pub(crate) fn read(&mut self, when: When, id: u128) -> usize {
         let order = key(id);
-        let answer = self.order(id).ok_or(Error::UnknownOrder { order });
+        let answer = self.order(id).ok_or(Error::OrderNotFound { order });
         self.record(when, Operation::ReadOrder { order, outcome: Outcome::of(&answer, Order::clone) })
     }
 

@@ -94,7 +94,7 @@ impl Run {
     fn of(steps: &[Step]) -> Shop {
         let mut shop = Shop { server: "a", ..Shop::default() };
         for book in 0..BOOKS {
-            shop.list((2 * book, 2 * book + 1), 6, 100);
+            shop.add_books((2 * book, 2 * book + 1), 6, 100);
         }
         let mut run = Self { shop, time: 2 * BOOKS, doing: vec![Doing::Idle; PROCESSES] };
         steps.iter().for_each(|step| run.step(step));
@@ -160,7 +160,7 @@ impl Run {
     /// Decides now, and says what the answer is.
     fn decide(&mut self, asked: Operation) -> Operation {
         let command = match &asked {
-            Operation::Purchase { order, lines, .. } => Command::Reserve { order: *order, lines: lines.clone() },
+            Operation::Purchase { order, lines, .. } => Command::Sell { order: *order, lines: lines.clone() },
             Operation::Cancel { order, .. } => Command::Release { order: *order },
             Operation::Amend { book, change, key, .. } => Command::Amend { book: *book, change: *change, key: *key },
             _ => return self.look(asked),
@@ -185,11 +185,11 @@ impl Run {
     fn look(&self, asked: Operation) -> Operation {
         match asked {
             Operation::ReadOrder { order, .. } => {
-                let found = self.shop.order(order.0.as_u128()).ok_or(Error::UnknownOrder { order });
+                let found = self.shop.order(order.0.as_u128()).ok_or(Error::OrderNotFound { order });
                 Operation::ReadOrder { order, outcome: Outcome::of(&found, Clone::clone) }
             }
             Operation::Info { book, .. } => {
-                let level = self.shop.state.levels.get(book).ok_or(Error::UnknownBook { book });
+                let level = self.shop.state.levels.get(book).ok_or(Error::BookNotFound { book });
                 Operation::Info { book, outcome: Outcome::of(&level, |level| shown(book, *level)) }
             }
             _ => {

@@ -168,8 +168,8 @@ async fn outcome_of(error: Error) -> Outcome<Receipt> {
 async fn an_error_is_a_refusal_or_not_executed_or_unknown() {
     let refusals = [
         Error::OutOfStock { book: BookId(1), available: 0 },
-        Error::UnknownBook { book: BookId(1) },
-        Error::UnknownOrder { order: key(1) },
+        Error::BookNotFound { book: BookId(1) },
+        Error::OrderNotFound { order: key(1) },
         Error::OrderIdReused { order: key(1) },
         Error::PriceChanged { book: BookId(1), price_cents: Cents::ZERO },
         Error::VersionMismatch { book: BookId(1), version: Seq(1) },

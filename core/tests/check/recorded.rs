@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Error, Line,
-    Lines, Listed, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
-    SystemClock, Topic,
+    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Clock as _, Entries,
+    Error, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result,
+    Seq, SystemClock, Topic,
     check::{self, Cached, Cancellations, Finals, Options, Recorded, Recorder, Report, Rule},
     follow::Follower,
     orders::Ack,
@@ -67,7 +67,7 @@ impl Shop {
             stock: *stock,
         };
         let books = stocks.iter().enumerate().map(book).collect();
-        let listed = self.catalog.list(books).await.expect("good books can be listed");
+        let listed = self.catalog.add_books(books).await.expect("good books can be listed");
         listed.into_iter().map(|listed| listed.id).collect()
     }
 
@@ -233,14 +233,14 @@ impl CatalogService for Wrong<dyn CatalogService> {
         self.seen.lock().expect("nobody panics with it").insert(book, fresh.clone());
         Ok(fresh)
     }
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         for line in &lines {
             let available = self.info(line.book).await?.stock;
             if available < line.quantity {
                 return Err(Error::OutOfStock { book: line.book, available });
             }
         }
-        self.service.reserve(order, lines).await
+        self.service.sell(order, lines).await
     }
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.service.search(query).await
@@ -254,8 +254,8 @@ impl CatalogService for Wrong<dyn CatalogService> {
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         self.service.amend(book, change, key).await
     }
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
-        self.service.list(books).await
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        self.service.add_books(books).await
     }
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         self.service.entries(after, limit, wait).await
@@ -295,7 +295,7 @@ async fn a_cache_that_is_never_emptied_is_stale_and_lies() {
     let catalog: Arc<dyn CatalogService> = Wrong::new(catalog);
     let shop = Shop::over(catalog.clone(), Vec::new());
     let book = shop.shelve(&[1]).await[0];
-    let buy = || shop.catalog.reserve(SystemClock.new_order_id(), Lines::one(book, 1).expect("a good line"));
+    let buy = || shop.catalog.sell(SystemClock.new_order_id(), Lines::one(book, 1).expect("a good line"));
     shop.catalog.info(book).await.expect("listed");
     buy().await.expect("there is one");
     shop.catalog.info(book).await.expect("listed");
@@ -309,7 +309,7 @@ async fn a_cache_that_is_never_emptied_is_stale_and_lies() {
     let empty = shop.shelve(&[1, 0]).await[1];
     shop.catalog.info(empty).await.expect("listed");
     shop.catalog.amend(empty, Amend::StockDelta { delta: 5 }, None).await.expect("a restock");
-    let refused = shop.catalog.reserve(SystemClock.new_order_id(), Lines::one(empty, 1).expect("a good line")).await;
+    let refused = shop.catalog.sell(SystemClock.new_order_id(), Lines::one(empty, 1).expect("a good line")).await;
     assert_eq!(refused, Err(Error::OutOfStock { book: empty, available: 0 }));
     finals = shop.finals().await;
     finals.levels = None;

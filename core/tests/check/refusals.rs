@@ -159,7 +159,7 @@ fn a_book_that_is_refused_as_unknown_was_not_listed() {
     shop.buy((10, 11), 1, &[(7, 1)]);
     shop.amend((12, 13), 7, delta(1), None);
     shop.assert_right();
-    let unknown = |book| Error::UnknownBook { book: BookId(book) };
+    let unknown = |book| Error::BookNotFound { book: BookId(book) };
     let mut listed = shop.clone();
     refused(&mut listed, (90, 91), 2, lines(&[(1, 1)]), unknown(1));
     listed.assert_broken(Rule::TrueRefusal);
@@ -186,7 +186,7 @@ fn a_version_that_is_refused_was_not_the_one() {
         (set(None, None), mismatch(3)),
         (set(None, None), Error::VersionRequired),
         (set(Some(3), Some(7)), Error::VersionRequired),
-        (delta(1), Error::UnknownOrder { order: key(1) }),
+        (delta(1), Error::OrderNotFound { order: key(1) }),
     ] {
         let mut shop = shop.clone();
         refused_amend(&mut shop, change, None, error);
@@ -202,7 +202,7 @@ fn an_order_that_cannot_be_cancelled_was_not_there() {
     shop.assert_right();
     let cancelled = shop.cancel((14, 15), 1);
     shop.lose(4);
-    shop.end(cancelled, &Outcome::Refused(Error::UnknownOrder { order: key(1) }));
+    shop.end(cancelled, &Outcome::Refused(Error::OrderNotFound { order: key(1) }));
     shop.assert_broken(Rule::ReadYourWrites);
 }
 

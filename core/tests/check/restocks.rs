@@ -162,7 +162,7 @@ fn values_of_unknown_outcome_may_have_been_set() {
 #[test]
 fn a_listing_is_kept_once_and_as_asked() {
     let mut shop = Shop::open();
-    let listing = shop.list((10, 11), 3, 300);
+    let listing = shop.add_books((10, 11), 3, 300);
     shop.assert_right();
     let mut lost = shop.clone();
     lost.lose(3);
@@ -186,12 +186,12 @@ fn a_listing_is_kept_once_and_as_asked() {
 #[test]
 fn a_listing_of_unknown_outcome_may_have_happened() {
     let mut shop = Shop::open();
-    let listing = shop.list((10, 11), 3, 300);
+    let listing = shop.add_books((10, 11), 3, 300);
     shop.forget(listing);
     shop.assert_right();
     assert_eq!(shop.batch.entries[2].kind, Kind::Listing);
     // A second call found it listed.
-    let listed = bookstore_core::Listed { id: BookId(3), created: false };
+    let listed = bookstore_core::Added { id: BookId(3), created: false };
     let books = vec![Shelved { stock: 3, price_cents: cents(300) }];
     let again = shop.record((12, 13), Operation::List { books, outcome: Outcome::Answered(vec![listed]) });
     shop.assert_right();

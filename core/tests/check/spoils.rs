@@ -167,7 +167,7 @@ fn stale_read(shop: &mut Shop, at: &Index) -> Option<Rule> {
 fn order_not_found(shop: &mut Shop, at: &Index) -> Option<Rule> {
     let call = pick(&indexes(shop, |call| first(bought(call))), at)?;
     let (order, after) = (shop.receipt_of(call).order.id, shop.calls[call].completed? + 1);
-    let outcome = Outcome::Refused(Error::UnknownOrder { order });
+    let outcome = Outcome::Refused(Error::OrderNotFound { order });
     shop.record((after, after + 3), Operation::ReadOrder { order, outcome });
     Some(Rule::ReadYourWrites)
 }

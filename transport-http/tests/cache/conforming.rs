@@ -5,7 +5,7 @@ use bookstore_core::{
     conformance::{self, Deployment},
     store::memory,
 };
-use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, Noting};
+use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
 use std::sync::Arc;
 
 fn deployment() -> Deployment {
@@ -14,7 +14,7 @@ fn deployment() -> Deployment {
     let catalog = Arc::new(catalog);
     let orders: Arc<dyn OrderService> = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
     let cache = Arc::new(CachedCatalog::start(catalog as Arc<dyn CatalogService>, CacheOptions::default()));
-    Deployment::new(cache.clone(), Arc::new(Noting::new(orders, cache)))
+    Deployment::new(cache.clone(), Arc::new(ReadYourWrites::new(orders, cache)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -119,7 +119,7 @@ async fn what_the_catalogue_says_itself_is_no_outage() {
     let shop = frontend(OPTIONS).await;
     shop.read(ONE).await;
     let unknown = shop.cache.info(BookId(99)).await.unwrap_err();
-    assert_eq!(unknown, Error::UnknownBook { book: BookId(99) });
+    assert_eq!(unknown, Error::BookNotFound { book: BookId(99) });
     let stats = shop.cache.stats();
     assert_eq!((stats.misses, stats.books, stats.served_stale), (2, 1, 0));
 }

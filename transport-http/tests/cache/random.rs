@@ -147,7 +147,7 @@ impl World {
         let catalog = Arc::clone(&self.shop.upstream.catalog);
         match step {
             Step::SellElsewhere { book } => {
-                let _ = catalog.reserve(self.shop.id(), lines(book, 1)).await;
+                let _ = catalog.sell(self.shop.id(), lines(book, 1)).await;
             }
             Step::RepriceElsewhere { book, price } => {
                 catalog.amend(book, price_of(price), None).await.unwrap();

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock as _, Entries,
-    Entry, Error, Line, Lines, Listed, ManualClock, NewBook, Order, OrderId, OrderService, Orders, Query, Receipt,
+    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock as _,
+    Entries, Entry, Error, Line, Lines, ManualClock, NewBook, Order, OrderId, OrderService, Orders, Query, Receipt,
     Result, Seq, SystemClock, Topic, store::memory, writer::Execution,
 };
-use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, Noting};
+use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
 use std::{
     collections::VecDeque,
     sync::{
@@ -195,9 +195,9 @@ impl CatalogService for Upstream {
         found
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.reach()?;
-        self.catalog.reserve(order, lines).await
+        self.catalog.sell(order, lines).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -210,9 +210,9 @@ impl CatalogService for Upstream {
         self.catalog.amend(book, change, key).await
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
         self.reach()?;
-        self.catalog.list(books).await
+        self.catalog.add_books(books).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
@@ -239,7 +239,7 @@ impl CatalogService for Upstream {
 pub(crate) struct Frontend {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) cache: Arc<CachedCatalog>,
-    pub(crate) orders: Noting<dyn OrderService>,
+    pub(crate) orders: ReadYourWrites<dyn OrderService>,
     clock: ManualClock,
 }
 
@@ -273,7 +273,7 @@ pub(crate) async fn frontend(options: CacheOptions) -> Frontend {
 /// The same, whose cache has just been started.
 pub(crate) async fn starting(options: CacheOptions, feed_is_open: bool) -> Frontend {
     let catalog = catalog();
-    catalog.list((1..=3).map(|n| new_book(&format!("Book {n}"), 10)).collect()).await.unwrap();
+    catalog.add_books((1..=3).map(|n| new_book(&format!("Book {n}"), 10)).collect()).await.unwrap();
     let upstream = Arc::new(Upstream::new(Arc::clone(&catalog)));
     if !feed_is_open {
         upstream.feed.close();
@@ -281,7 +281,7 @@ pub(crate) async fn starting(options: CacheOptions, feed_is_open: bool) -> Front
     let cache = Arc::new(CachedCatalog::start(Arc::clone(&upstream) as Arc<dyn CatalogService>, options));
     let orders: Arc<dyn OrderService> =
         Arc::new(Orders::new(Arc::clone(&upstream) as Arc<dyn CatalogService>, catalog));
-    let orders = Noting::new(orders, Arc::clone(&cache));
+    let orders = ReadYourWrites::new(orders, Arc::clone(&cache));
     Frontend { upstream, cache, orders, clock: ManualClock::default() }
 }
 
@@ -326,7 +326,7 @@ impl Frontend {
 
     /// Buys one copy through another frontend.
     pub(crate) async fn sell_elsewhere(&self, book: BookId) -> Order {
-        self.upstream.catalog.reserve(self.id(), lines(book, 1)).await.unwrap().order
+        self.upstream.catalog.sell(self.id(), lines(book, 1)).await.unwrap().order
     }
 
     /// Sets a price through another frontend.

@@ -4,9 +4,9 @@ use bookstore_core::{CatalogService, Lines};
 use bookstore_core::{Clock as _, SystemClock};
 use bookstore_transport_http::{
     cache::{CacheOptions, CachedCatalog},
-    catalog::{self, RemoteCatalog},
     client::{Client, ClientOptions},
     internal::InternalOptions,
+    internal::catalog::{self, RemoteCatalog},
     server::{self, ServerLimits},
 };
 use std::{future::pending, sync::Arc, time::Duration};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn a_sale_at_the_catalog_server_reaches_the_cache() {
     let ledger = in_memory();
-    ledger.list(vec![new_book("Book 1", 10)]).await.unwrap();
+    ledger.add_books(vec![new_book("Book 1", 10)]).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = catalog::router(Arc::clone(&ledger) as Arc<dyn CatalogService>, InternalOptions::default());
@@ -31,7 +31,7 @@ async fn a_sale_at_the_catalog_server_reaches_the_cache() {
     timeout(PATIENCE, followed.wait_for(|seq| *seq == ledger.head())).await.expect("it finds the end").unwrap();
     assert_eq!(cache.info(ONE).await.unwrap().stock, 10);
     let lines = Lines::one(ONE, 3).unwrap();
-    let sold = ledger.reserve(SystemClock.new_order_id(), lines).await.unwrap().order.seq;
+    let sold = ledger.sell(SystemClock.new_order_id(), lines).await.unwrap().order.seq;
     timeout(PATIENCE, followed.wait_for(|seq| *seq == sold)).await.expect("it follows").unwrap();
     let book = cache.info(ONE).await.unwrap();
     assert_eq!((book.stock, book.version), (7, sold));

@@ -16,7 +16,7 @@ async fn a_topic_is_found_by_its_path() {
 #[tokio::test]
 async fn words_topic_sort_and_pages_go_together() {
     let shop = shop().await;
-    shop.catalog.list((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect()).await.unwrap();
+    shop.catalog.add_books((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect()).await.unwrap();
     let found = shop.get("/search?q=impatient&topic=undergraduate%20school").await.json();
     assert_eq!(found["books"][0]["id"], 2);
     let mut path = "/search?q=dull&sort=title&page_size=2".to_owned();

@@ -59,7 +59,7 @@ fn id() -> OrderId {
 async fn buy(shop: &Running, lines: &[(u64, u32)]) -> OrderId {
     let order = id();
     let lines = Lines::new(lines.iter().map(|(book, quantity)| Line::new(BookId(*book), *quantity))).unwrap();
-    shop.catalog.reserve(order, lines).await.unwrap();
+    shop.catalog.sell(order, lines).await.unwrap();
     order
 }
 
@@ -71,7 +71,7 @@ async fn every_change_of_stock_or_price_is_told_once() {
     shop.catalog.amend(BookId(3), Amend::StockDelta { delta: 4 }, None).await.unwrap();
     let price = Amend::Set { price_cents: Some(Cents::new(999).unwrap()), stock: None, version: None };
     shop.catalog.amend(BookId(1), price, None).await.unwrap();
-    shop.catalog.list(vec![book("New", "testing", 7)]).await.unwrap();
+    shop.catalog.add_books(vec![book("New", "testing", 7)]).await.unwrap();
     for stream in [&mut one, &mut two] {
         stream.expect(4, json!({"book": 1, "stock": 10, "price_cents": 1999})).await;
         stream.expect(5, json!({"book": 3, "stock": 4, "price_cents": 1999})).await;
@@ -128,7 +128,7 @@ async fn a_slow_reader_gets_everything() {
     let mut stream = Stream::open(&shop, None).await;
     // Far more than fits the sockets' buffers and the feed's queue, and the reader does not read meanwhile.
     for _ in 0..ENTRIES / 1000 {
-        let buys = (0..1000).map(|_| shop.catalog.reserve(id(), Lines::one(BookId(1), 1).unwrap()));
+        let buys = (0..1000).map(|_| shop.catalog.sell(id(), Lines::one(BookId(1), 1).unwrap()));
         futures_util::future::join_all(buys).await.into_iter().for_each(|bought| drop(bought.unwrap()));
     }
     for seq in 5..5 + ENTRIES {
@@ -178,7 +178,7 @@ async fn what_cannot_be_resumed_is_refused() {
 #[tokio::test]
 async fn subscribers_are_limited_and_places_are_given_back() {
     let shop = shop().await;
-    let max = bookstore_transport_http::frontend::SUBSCRIBERS_MAX;
+    let max = bookstore_transport_http::api::SUBSCRIBERS_MAX;
     let opened = futures_util::future::join_all((0..max).map(|_| Stream::open(&shop, None))).await;
     let refused = shop.get("/events").await;
     refused.problem(503, "overloaded");

@@ -6,8 +6,8 @@ use bookstore_core::{
     conformance::{self, Deployment},
 };
 use bookstore_transport_http::{
+    api::RemoteShop,
     client::{Client, ClientOptions},
-    frontend::RemoteShop,
     token::AccessToken,
 };
 use std::{sync::Arc, time::Duration};
@@ -48,7 +48,7 @@ async fn without_a_token_a_buyer_can_do_all_that_buyers_do() {
     assert!(remote.cancel(id).await.unwrap().replayed);
 
     let refused = |outcome: Error| assert!(matches!(outcome, Error::Unauthorized { .. }), "{outcome:?}");
-    refused(remote.list(vec![book("a", "b", 1)]).await.unwrap_err());
+    refused(remote.add_books(vec![book("a", "b", 1)]).await.unwrap_err());
     refused(remote.entries(Seq(0), 1, Duration::ZERO).await.unwrap_err());
     refused(remote.orders(OrderQuery::default()).await.unwrap_err());
 }

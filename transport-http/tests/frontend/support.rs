@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error, Lines,
-    Listed, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
+    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error,
+    Lines, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
-    frontend::{self, Shop, Site},
+    api::{self, Shop, Site},
     server::{self, Health, Respond},
     token::AccessToken,
 };
@@ -96,7 +96,7 @@ pub(crate) async fn shop() -> Running {
         book("Cooking for the Impatient Undergrad", "undergraduate school", 1),
         book("Spring in the Pioneer Valley", "distributed systems", 0),
     ];
-    running.catalog.list(books.into()).await.unwrap();
+    running.catalog.add_books(books.into()).await.unwrap();
     running
 }
 
@@ -118,7 +118,7 @@ async fn run<R: Respond>(catalog: Arc<Catalog>, token: Option<&str>, interface: 
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
     // As deployments are served: on threads of their own.
-    let limits = server::ServerLimits { worker_threads: 2, ..frontend::limits() };
+    let limits = server::ServerLimits { worker_threads: 2, ..api::limits() };
     let served = tokio::spawn(server::serve(server::tcp(listener), interface, limits, shutdown));
     let http = Client::builder(TokioExecutor::new()).build_http();
     Running { addr, catalog, shaky, http, stop: Some(stop), served }
@@ -127,7 +127,7 @@ async fn run<R: Respond>(catalog: Arc<Catalog>, token: Option<&str>, interface: 
 impl Running {
     /// The same shop once more, as the routes that another program would take into its own.
     pub(crate) async fn as_router(&self) -> Running {
-        run(Arc::clone(&self.catalog), Some(TOKEN), frontend::router).await
+        run(Arc::clone(&self.catalog), Some(TOKEN), api::router).await
     }
 
     pub(crate) fn url(&self) -> String {
@@ -226,8 +226,8 @@ impl CatalogService for Shaky {
     async fn info(&self, book: BookId) -> Result<Book> {
         self.inner.info(book).await
     }
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.inner.reserve(order, lines).await
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.inner.sell(order, lines).await
     }
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.inner.release(order).await
@@ -235,8 +235,8 @@ impl CatalogService for Shaky {
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         self.inner.amend(book, change, key).await
     }
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
-        self.inner.list(books).await
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        self.inner.add_books(books).await
     }
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         self.reads.send_modify(|reads| *reads += 1);

@@ -8,10 +8,10 @@ use axum::{
 };
 use bookstore_core::{CatalogService, Entries, Error, Executed, OrderService, Orders, Receipt, Result};
 use bookstore_transport_http::{
-    catalog::{self, RemoteCatalog},
     client::ClientOptions,
     internal::InternalOptions,
-    orders::{self, RemoteOrders},
+    internal::catalog::{self, RemoteCatalog},
+    internal::orders::{self, RemoteOrders},
     server::ServerLimits,
 };
 use futures_util::future::join_all;
@@ -24,7 +24,7 @@ async fn many_calls_are_few_requests_and_each_gets_its_own_answer() {
     let server = catalog_server(shop.clone()).await;
     let remote = remote(&[server.url()]);
     let ids: Vec<_> = (0..1000).map(|_| order_id()).collect();
-    let answers = join_all(ids.iter().map(|id| remote.reserve(*id, one(1, 1)))).await;
+    let answers = join_all(ids.iter().map(|id| remote.sell(*id, one(1, 1)))).await;
     let sold: BTreeSet<_> = ids
         .iter()
         .zip(&answers)
@@ -42,7 +42,7 @@ async fn what_comes_as_a_batch_goes_on_as_one() {
     let catalog_server = catalog_server(shop.clone()).await;
     let catalog = remote(&[catalog_server.url()]);
     let sales: Vec<_> = (0..600).map(|_| (order_id(), one(1, 1))).collect();
-    let answers = catalog.reserve_many(sales.clone()).await;
+    let answers = catalog.sell_many(sales.clone()).await;
     assert_eq!(answers.len(), 600);
     for ((id, _), answer) in sales.iter().zip(&answers) {
         assert!(answer.as_ref().is_err() || answer.as_ref().unwrap().order.id == *id);
@@ -63,7 +63,7 @@ async fn what_comes_as_a_batch_goes_on_as_one() {
 async fn calls_of_both_kinds_are_each_answered_in_their_place() {
     let shop = shop(&[5]).await;
     let server = catalog_server(shop.clone()).await;
-    let kept = shop.reserve(order_id(), one(1, 1)).await.unwrap().order.id;
+    let kept = shop.sell(order_id(), one(1, 1)).await.unwrap().order.id;
     let (new, stranger) = (order_id(), order_id());
     let sale =
         |id, quantity| format!(r#"{{"reserve":{{"order":"{id}","lines":[{{"book":1,"quantity":{quantity}}}]}}}}"#);
@@ -93,9 +93,9 @@ async fn a_client_works_in_every_runtime_also_when_others_are_gone() {
     for _ in 0..3 {
         let there = Arc::clone(&remote);
         let sold =
-            tokio::task::spawn_blocking(move || elsewhere(async move { there.reserve(order_id(), one(1, 1)).await }));
+            tokio::task::spawn_blocking(move || elsewhere(async move { there.sell(order_id(), one(1, 1)).await }));
         sold.await.unwrap().unwrap();
-        remote.reserve(order_id(), one(1, 1)).await.unwrap();
+        remote.sell(order_id(), one(1, 1)).await.unwrap();
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_client_works_in_many_runtimes_at_once() {
     for _ in 0..2 {
         for runtime in &runtimes {
             let remote = Arc::clone(&remote);
-            runtime.spawn(async move { remote.reserve(order_id(), one(1, 1)).await }).await.unwrap().unwrap();
+            runtime.spawn(async move { remote.sell(order_id(), one(1, 1)).await }).await.unwrap().unwrap();
         }
     }
     runtimes.into_iter().for_each(tokio::runtime::Runtime::shutdown_background);
@@ -126,7 +126,7 @@ async fn an_idle_client_sends_a_single_call_at_once() {
         let servers: Vec<_> = join_all((0..servers).map(|_| catalog_server(shop.clone()))).await;
         let remote = remote(&servers.iter().map(Running::url).collect::<Vec<_>>());
         for n in 1..=5 {
-            remote.reserve(order_id(), one(1, 1)).await.unwrap();
+            remote.sell(order_id(), one(1, 1)).await.unwrap();
             assert_eq!(servers.iter().map(Running::requests).sum::<usize>(), n);
         }
     }
@@ -171,7 +171,7 @@ async fn so_many_are_sent(sent: impl Fn() -> usize, requests: usize) {
 /// So many buy at once.
 fn buy(remote: &Arc<RemoteCatalog>, buyers: usize) -> JoinHandle<Vec<Result<Receipt>>> {
     let remote = Arc::clone(remote);
-    tokio::spawn(async move { join_all((0..buyers).map(|_| remote.reserve(order_id(), one(1, 1)))).await })
+    tokio::spawn(async move { join_all((0..buyers).map(|_| remote.sell(order_id(), one(1, 1)))).await })
 }
 
 /// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
@@ -237,12 +237,12 @@ async fn a_group_has_a_place_for_each_of_its_servers() {
     // Batches that came back while none was waited for have given their places back, too.
     gate.add_permits(2);
     for _ in 0..2 {
-        remote.reserve(order_id(), one(1, 1)).await.unwrap();
+        remote.sell(order_id(), one(1, 1)).await.unwrap();
     }
     let mut asked = Vec::new();
     for requests in [3, 4, 4] {
         let remote = Arc::clone(&remote);
-        asked.push(tokio::spawn(async move { remote.reserve(order_id(), one(1, 1)).await }));
+        asked.push(tokio::spawn(async move { remote.sell(order_id(), one(1, 1)).await }));
         so_many_are_sent(sent, requests).await;
     }
     gate.add_permits(OPEN);
@@ -261,14 +261,14 @@ async fn the_queue_is_limited_and_what_never_left_was_not_executed() {
         ..ClientOptions::default()
     };
     let remote = RemoteCatalog::new(client(&[format!("http://{}", silent.local_addr().unwrap())], options));
-    let first = remote.reserve(order_id(), one(1, 1));
+    let first = remote.sell(order_id(), one(1, 1));
     let (mut accepted, _) = tokio::select! {
         biased;
         _ = first => panic!("nobody answers"),
         accepted = silent.accept() => accepted.unwrap(),
     };
     // The call in flight was given up by its caller; the place stays taken until its request ends.
-    let answers = join_all((0..4).map(|_| remote.reserve(order_id(), one(1, 1)))).await;
+    let answers = join_all((0..4).map(|_| remote.sell(order_id(), one(1, 1)))).await;
     let of = |wanted: fn(&Error) -> bool| answers.iter().filter(|answer| wanted(answer.as_ref().unwrap_err())).count();
     assert_eq!(of(|error| matches!(error, Error::Overloaded { .. })), 2, "{answers:?}");
     assert_eq!(of(|error| matches!(error, Error::DeadlineExpired { .. })), 2, "{answers:?}");
@@ -307,7 +307,7 @@ async fn an_answer_of_another_content_type_is_no_answer() {
         let answer = move || async move { ([("content-type", content)], refusal) };
         let server = serve(Router::new().route("/v1/calls", routing::post(answer)), ServerLimits::default()).await;
         let remote = RemoteCatalog::new(client(&[server.url()], hasty()));
-        let error = remote.reserve(order_id(), one(1, 1)).await.unwrap_err();
+        let error = remote.sell(order_id(), one(1, 1)).await.unwrap_err();
         assert_eq!(error.executed(), executed, "{content}: {error:?}");
     }
 }

@@ -6,10 +6,10 @@ use bookstore_core::{
     store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
-    catalog::RemoteCatalog,
     client::{Client, ClientOptions},
     internal::InternalOptions,
-    orders::{self, RemoteOrders},
+    internal::catalog::RemoteCatalog,
+    internal::orders::{self, RemoteOrders},
     server::ServerLimits,
 };
 use futures_util::future::join_all;
@@ -82,10 +82,10 @@ async fn parrot(answer: &'static str) -> String {
 async fn a_server_that_is_not_there_executes_nothing() {
     let remote = RemoteCatalog::new(client(&[dead_url().await], hasty()));
     let answers = [
-        remote.reserve(order_id(), one(1, 1)).await.unwrap_err(),
+        remote.sell(order_id(), one(1, 1)).await.unwrap_err(),
         remote.release(order_id()).await.unwrap_err(),
         remote.amend(BookId(1), RESTOCK, None).await.unwrap_err(),
-        remote.list(vec![book("x", 1)]).await.unwrap_err(),
+        remote.add_books(vec![book("x", 1)]).await.unwrap_err(),
         remote.info(BookId(1)).await.unwrap_err(),
         remote.entries(Seq(0), 1, Duration::ZERO).await.unwrap_err(),
     ];
@@ -103,7 +103,7 @@ async fn a_broken_answer_to_a_keyed_call_is_resolved_by_sending_it_again() {
     let (url, broken) = breaking_proxy(server.addr, 3).await;
     let remote = remote(&[url]);
     let id = order_id();
-    let receipt = remote.reserve(id, one(1, 2)).await.unwrap();
+    let receipt = remote.sell(id, one(1, 2)).await.unwrap();
     assert!(receipt.replayed, "the first attempt had bought it");
     assert_eq!(broken.load(Ordering::SeqCst), 3, "the answers were lost");
     assert_eq!(under(&shop, id).await, 1);
@@ -127,9 +127,9 @@ async fn a_refusal_after_a_lost_answer_does_not_pass_for_the_whole_outcome() {
     let shop = shop(&[0]).await;
     let server = catalog_server(shop.clone()).await;
     let (url, _) = breaking_proxy(server.addr, 1).await;
-    let error = remote(std::slice::from_ref(&url)).reserve(order_id(), one(1, 1)).await.unwrap_err();
+    let error = remote(std::slice::from_ref(&url)).sell(order_id(), one(1, 1)).await.unwrap_err();
     assert_eq!(error.executed(), Executed::Unknown, "{error}");
-    let error = remote(&[url]).reserve(order_id(), one(1, 1)).await.unwrap_err();
+    let error = remote(&[url]).sell(order_id(), one(1, 1)).await.unwrap_err();
     assert_eq!(error, Error::OutOfStock { book: BookId(1), available: 0 });
 }
 
@@ -140,7 +140,7 @@ async fn a_batch_whose_answer_is_lost_is_sent_again_and_says_of_each_call_what_i
     let (url, broken) = breaking_proxy(server.addr, 1).await;
     let batch = || vec![(order_id(), one(1, 1)), (order_id(), one(2, 1)), (order_id(), one(3, 1))];
     let sales = batch();
-    let [sold, sold_out, stranger] = remote(&[url]).reserve_many(sales.clone()).await.try_into().unwrap();
+    let [sold, sold_out, stranger] = remote(&[url]).sell_many(sales.clone()).await.try_into().unwrap();
     assert_eq!((broken.load(Ordering::SeqCst), server.requests()), (1, 2));
     let sold = sold.unwrap();
     assert_eq!((sold.order.id, sold.replayed), (sales[0].0, true), "the first time it was executed");
@@ -149,7 +149,7 @@ async fn a_batch_whose_answer_is_lost_is_sent_again_and_says_of_each_call_what_i
         assert_eq!(error.executed(), Executed::Unknown, "the first time it may have been executed: {error}");
     }
     assert_eq!(shop.info(BookId(1)).await.unwrap().stock, 4);
-    let answers = remote(&[dead_url().await]).reserve_many(batch()).await;
+    let answers = remote(&[dead_url().await]).sell_many(batch()).await;
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().executed() == Executed::No), "{answers:?}");
 }
@@ -167,7 +167,7 @@ async fn nonsense_and_half_answers_are_unknown_for_what_has_an_effect() {
         "",
     ] {
         let remote = RemoteCatalog::new(client(&[parrot(answer).await], once_more()));
-        let error = remote.reserve(order_id(), one(1, 1)).await.unwrap_err();
+        let error = remote.sell(order_id(), one(1, 1)).await.unwrap_err();
         assert_eq!(error.executed(), Executed::Unknown, "{answer:?}: {error}");
         let error = remote.amend(BookId(1), RESTOCK, None).await.unwrap_err();
         assert_eq!(error.executed(), Executed::Unknown, "{answer:?}: {error}");
@@ -176,7 +176,7 @@ async fn nonsense_and_half_answers_are_unknown_for_what_has_an_effect() {
     }
     let refused = parrot("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
     let remote = RemoteCatalog::new(client(&[refused], once_more()));
-    let error = remote.reserve(order_id(), one(1, 1)).await.unwrap_err();
+    let error = remote.sell(order_id(), one(1, 1)).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
 }
 
@@ -209,7 +209,7 @@ async fn a_silent_server_is_unknown_within_the_deadline() {
         let remote = RemoteCatalog::new(client(&[format!("http://{}", silent.local_addr().unwrap())], options));
         let started = Instant::now();
         let (reserved, amended, read) = tokio::join!(
-            remote.reserve(order_id(), one(1, 1)),
+            remote.sell(order_id(), one(1, 1)),
             remote.amend(BookId(1), RESTOCK, Some(order_id())),
             remote.info(BookId(1))
         );
@@ -252,10 +252,10 @@ async fn with_two_servers_one_may_be_dead() {
     let remote = remote(&[dead_url().await, server.url()]);
     let started = Instant::now();
     for _ in 0..50 {
-        remote.reserve(order_id(), one(1, 1)).await.unwrap();
+        remote.sell(order_id(), one(1, 1)).await.unwrap();
         remote.info(BookId(1)).await.unwrap();
     }
-    let answers = join_all((0..200).map(|_| remote.reserve(order_id(), one(1, 1)))).await;
+    let answers = join_all((0..200).map(|_| remote.sell(order_id(), one(1, 1)))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(shop.info(BookId(1)).await.unwrap().stock, 750);
@@ -274,7 +274,7 @@ async fn two_servers_share_the_work_and_one_that_is_not_ready_does_not_draw_it_a
     let not_ready = parrot("HTTP/1.1 503 Not ready\r\ncontent-length: 0\r\n\r\n").await;
     let one_ready = remote(&[not_ready, a.url()]);
     for _ in 0..100 {
-        one_ready.reserve(order_id(), one(1, 1)).await.unwrap();
+        one_ready.sell(order_id(), one(1, 1)).await.unwrap();
     }
     assert_eq!(shop.info(BookId(1)).await.unwrap().stock, 900);
 }

@@ -42,7 +42,7 @@ async fn one_order_or_none_and_one_after_a_retry() {
             }
         };
         send_and_hang_up(server.addr, &purchase(id), usize::from(cut_short), until_committed, round % 3 == 0).await;
-        let receipt = remote.reserve(id, one(1, 1)).await.unwrap();
+        let receipt = remote.sell(id, one(1, 1)).await.unwrap();
         assert!(!(cut_short && receipt.replayed), "half a request bought something");
         assert!(!committed || receipt.replayed, "a purchase was lost with its buyer's connection");
         assert_eq!(receipt.order.id, id);

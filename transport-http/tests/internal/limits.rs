@@ -3,8 +3,8 @@
 use crate::support::*;
 use axum::{Json, Router, body::Bytes, extract::DefaultBodyLimit, routing};
 use bookstore_transport_http::{
-    catalog,
     internal::InternalOptions,
+    internal::catalog,
     server::{Health, Readiness, ServerLimits, health_routes},
 };
 use std::{

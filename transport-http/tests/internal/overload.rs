@@ -4,8 +4,8 @@ use crate::support::*;
 use axum::{Router, body::Bytes, routing};
 use bookstore_core::{CatalogService, Seq};
 use bookstore_transport_http::{
-    catalog,
     internal::InternalOptions,
+    internal::catalog,
     server::{Health, ServerLimits, health_routes},
 };
 use std::{

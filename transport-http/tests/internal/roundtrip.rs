@@ -3,15 +3,15 @@
 use crate::support::*;
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Listed, Order,
-    OrderId, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, Topic, book::NewBook,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Order, OrderId,
+    OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, Topic, book::NewBook,
     follow::Follower, orders::Ack, store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
-    catalog::{self, RemoteCatalog},
     client::ClientOptions,
     internal::InternalOptions,
-    orders::{self, RemoteOrders},
+    internal::catalog::{self, RemoteCatalog},
+    internal::orders::{self, RemoteOrders},
     server::ServerLimits,
     token::AccessToken,
 };
@@ -50,8 +50,8 @@ async fn a_purchase_goes_through_three_servers_and_back() {
     assert!(orders.cancel(id).await.unwrap().replayed);
     assert_eq!(catalog.info(BookId(1)).await.unwrap().stock, 5);
     let stranger = order_id();
-    assert_eq!(orders.cancel(stranger).await, Err(Error::UnknownOrder { order: stranger }));
-    assert_eq!(orders.order(stranger).await, Err(Error::UnknownOrder { order: stranger }));
+    assert_eq!(orders.cancel(stranger).await, Err(Error::OrderNotFound { order: stranger }));
+    assert_eq!(orders.order(stranger).await, Err(Error::OrderNotFound { order: stranger }));
     assert_eq!(under(&shop, id).await, 2);
 }
 
@@ -64,12 +64,12 @@ async fn every_catalog_call_answers_as_it_does_directly() {
     odd.text.isbn = Some("9780306406157".into());
     odd.text.subjects = vec!["a & b".into()];
 
-    let listed = remote.list(vec![odd.clone(), book("Book 1", 99)]).await.unwrap();
+    let listed = remote.add_books(vec![odd.clone(), book("Book 1", 99)]).await.unwrap();
     assert_eq!(listed.iter().map(|l| (l.id.0, l.created)).collect::<Vec<_>>(), [(3, true), (1, false)]);
     for id in [1, 3] {
         assert_eq!(remote.info(BookId(id)).await.unwrap(), direct.info(BookId(id)).await.unwrap());
     }
-    assert_eq!(remote.info(BookId(9)).await, Err(Error::UnknownBook { book: BookId(9) }));
+    assert_eq!(remote.info(BookId(9)).await, Err(Error::BookNotFound { book: BookId(9) }));
     assert_eq!(remote.topics().await.unwrap(), direct.topics().await.unwrap());
 
     let mut query = Query { page_size: Some(2), sort: Sort::Title, ..Query::topic("testing") };
@@ -83,7 +83,7 @@ async fn every_catalog_call_answers_as_it_does_directly() {
     assert_eq!(remote.search(bad.clone()).await, direct.search(bad).await);
 
     let id = order_id();
-    let sold = remote.reserve(id, one(1, 2)).await.unwrap();
+    let sold = remote.sell(id, one(1, 2)).await.unwrap();
     assert_eq!(remote.find_order(id).await.unwrap(), sold.order);
     let key = order_id();
     let restock = Amend::StockDelta { delta: 4 };
@@ -116,7 +116,7 @@ async fn a_long_poll_wakes_up_with_the_next_entry_and_may_outlast_the_deadline()
     while server.requests() < 2 {
         tokio::task::yield_now().await;
     }
-    let sold = shop.reserve(order_id(), one(1, 1)).await.unwrap();
+    let sold = shop.sell(order_id(), one(1, 1)).await.unwrap();
     assert_eq!(poll.await.unwrap().entries.last().unwrap().seq, sold.order.seq);
 }
 
@@ -131,16 +131,16 @@ async fn long_lists_and_large_orders_fit() {
         new.text.subjects = vec!["x".repeat(200); 30];
         new
     };
-    let listed = remote.list((0..1000).map(books).collect()).await.unwrap();
+    let listed = remote.add_books((0..1000).map(books).collect()).await.unwrap();
     assert_eq!(listed.iter().map(|listed| listed.id.0).collect::<Vec<_>>(), (1..=1000).collect::<Vec<_>>());
     assert!(server.requests() > 1);
     let bad = (0..1000).map(|n| NewBook { stock: if n == 999 { u32::MAX } else { 1 }, ..books(2000 + n) }).collect();
     let before = server.requests();
-    assert!(matches!(remote.list(bad).await, Err(Error::Invalid { .. })));
+    assert!(matches!(remote.add_books(bad).await, Err(Error::Invalid { .. })));
     assert_eq!(server.requests(), before, "a bad book means that none is sent");
 
     let lines = Lines::new((1..=100).map(|n| Line::new(BookId(n), 1))).unwrap();
-    futures_util::future::join_all((0..300).map(|_| remote.reserve(order_id(), lines.clone()))).await;
+    futures_util::future::join_all((0..300).map(|_| remote.sell(order_id(), lines.clone()))).await;
     let mut seq = Seq(1000);
     let mut pages = 0;
     loop {
@@ -159,10 +159,10 @@ async fn a_token_opens_what_it_guards_and_nothing_else_does() {
     let server = serve(catalog::router(shop(&[5]).await, options), ServerLimits::default()).await;
     let with = |token| RemoteCatalog::new(client(&[server.url()], ClientOptions { token, ..ClientOptions::default() }));
     let right = with(Some(token("a")));
-    right.reserve(order_id(), one(1, 1)).await.unwrap();
+    right.sell(order_id(), one(1, 1)).await.unwrap();
     right.info(BookId(1)).await.unwrap();
     for wrong in [with(None), with(Some(token("b")))] {
-        let unauthorized = wrong.reserve(order_id(), one(1, 1)).await.unwrap_err();
+        let unauthorized = wrong.sell(order_id(), one(1, 1)).await.unwrap_err();
         assert!(matches!(unauthorized, Error::Unauthorized { .. }), "{unauthorized}");
         assert!(matches!(wrong.info(BookId(1)).await, Err(Error::Unauthorized { .. })));
     }
@@ -185,7 +185,7 @@ impl CatalogService for Refusing {
     async fn info(&self, _: BookId) -> Result<Book> {
         Err(self.0.clone())
     }
-    async fn reserve(&self, _: OrderId, _: Lines) -> Result<Receipt> {
+    async fn sell(&self, _: OrderId, _: Lines) -> Result<Receipt> {
         Err(self.0.clone())
     }
     async fn release(&self, _: OrderId) -> Result<Receipt> {
@@ -194,7 +194,7 @@ impl CatalogService for Refusing {
     async fn amend(&self, _: BookId, _: Amend, _: Option<OrderId>) -> Result<Book> {
         Err(self.0.clone())
     }
-    async fn list(&self, _: Vec<NewBook>) -> Result<Vec<Listed>> {
+    async fn add_books(&self, _: Vec<NewBook>) -> Result<Vec<Added>> {
         Err(self.0.clone())
     }
     async fn entries(&self, _: Seq, _: usize, _: Duration) -> Result<Entries> {
@@ -209,8 +209,8 @@ fn every_error() -> Vec<Error> {
     let (book, order, message) = (BookId(u64::MAX), order_id(), "tëxt \"here\"".to_owned());
     vec![
         Error::OutOfStock { book, available: 3 },
-        Error::UnknownBook { book },
-        Error::UnknownOrder { order },
+        Error::BookNotFound { book },
+        Error::OrderNotFound { order },
         Error::OrderIdReused { order },
         Error::PriceChanged { book, price_cents: Cents::MAX },
         Error::VersionMismatch { book, version: Seq(u64::MAX) },
@@ -231,7 +231,7 @@ async fn every_error_comes_back_as_it_was() {
         let server = catalog_server(Arc::new(Refusing(error.clone()))).await;
         let options = ClientOptions { retries_max: 0, ..ClientOptions::default() };
         let remote = RemoteCatalog::new(client(&[server.url()], options));
-        assert_eq!(remote.reserve(order_id(), one(1, 1)).await, Err(error.clone()), "in a batch");
+        assert_eq!(remote.sell(order_id(), one(1, 1)).await, Err(error.clone()), "in a batch");
         let restock = Amend::StockDelta { delta: 1 };
         assert_eq!(remote.amend(BookId(1), restock, None).await, Err(error.clone()), "as a problem");
         let read = remote.info(BookId(1)).await.unwrap_err();

@@ -11,9 +11,9 @@ use bookstore_core::{
     book::NewBook, store::memory,
 };
 use bookstore_transport_http::{
-    catalog::{self, RemoteCatalog},
     client::{Client, ClientOptions},
     internal::InternalOptions,
+    internal::catalog::{self, RemoteCatalog},
     server::{self, ServerLimits},
 };
 use std::{
@@ -104,7 +104,7 @@ pub(crate) async fn shop(stocks: &[u32]) -> Arc<Catalog> {
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap();
     let books = stocks.iter().enumerate().map(|(at, stock)| book(&format!("Book {}", at + 1), *stock)).collect();
-    catalog.list(books).await.unwrap();
+    catalog.add_books(books).await.unwrap();
     Arc::new(catalog)
 }
 

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use axum::Router;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries, Error,
-    Lines, Listed, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
+    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries,
+    Error, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
     Status, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
-    frontend::{Shop, Site},
+    api::{Shop, Site},
     server::{self, ServerLimits},
     token::AccessToken,
 };
@@ -111,8 +111,8 @@ impl CatalogService for Faulty {
         self.catalog.info(book).await
     }
 
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.catalog.reserve(order, lines).await
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.catalog.sell(order, lines).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -123,8 +123,8 @@ impl CatalogService for Faulty {
         self.keyed(self.catalog.amend(book, change, key)).await
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
-        self.keyed(self.catalog.list(books)).await
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        self.keyed(self.catalog.add_books(books)).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
@@ -162,7 +162,7 @@ impl Visit {
             blind: AtomicBool::new(false),
             stale: AtomicBool::new(false),
         });
-        services.catalog.list(books).await.unwrap();
+        services.catalog.add_books(books).await.unwrap();
         let shop = Shop::new(services.clone(), services.clone(), clock, token);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

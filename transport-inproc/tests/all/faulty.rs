@@ -56,7 +56,7 @@ async fn buyer(orders: Arc<dyn OrderService>, n: u32) -> (OrderId, Option<Status
 /// catalogue. Gives the catalogue, and what each buyer was told.
 async fn rush(rates: Rates) -> (Arc<Catalog>, Told) {
     let catalog = catalog(|store| store, Execution::Threads);
-    catalog.list(vec![book(120)]).await.expect("listed");
+    catalog.add_books(vec![book(120)]).await.expect("listed");
     let between = Arc::new(Faulty::new(catalog.clone(), rates, 1));
     let orders = Orders::new(between.clone(), catalog.clone());
     let network = Arc::new(Faulty::new(Arc::new(orders), rates, 2));
@@ -112,7 +112,7 @@ async fn duplicates_never_buy_twice_or_undo_what_was_told() {
 /// A shop with five copies of a book, its network, and how to look behind it.
 async fn shop(rates: Rates) -> (Arc<dyn CatalogService>, Faulty<dyn CatalogService>) {
     let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
-    catalog.list(vec![book(5)]).await.expect("listed");
+    catalog.add_books(vec![book(5)]).await.expect("listed");
     (Arc::clone(&catalog), Faulty::new(catalog, rates, 7))
 }
 
@@ -124,26 +124,26 @@ async fn stock(catalog: &Arc<dyn CatalogService>) -> u32 {
 async fn each_fault_does_what_it_says() {
     let id = || SystemClock.new_order_id();
     let (behind, network) = shop(Rates { overloaded: 1.0, ..Rates::default() }).await;
-    assert!(matches!(network.reserve(id(), one()).await, Err(Error::Overloaded { .. })));
+    assert!(matches!(network.sell(id(), one()).await, Err(Error::Overloaded { .. })));
     assert_eq!((stock(&behind).await, network.faults().overloaded), (5, 1));
 
     let (behind, network) = shop(Rates { request_lost: 1.0, delay_max: SHORT, ..Rates::default() }).await;
-    assert_eq!(network.reserve(id(), one()).await.expect_err("lost").executed(), Executed::Unknown);
+    assert_eq!(network.sell(id(), one()).await.expect_err("lost").executed(), Executed::Unknown);
     assert!(matches!(network.search(Query::default()).await, Err(Error::Unavailable { .. })));
     assert_eq!((stock(&behind).await, network.faults().requests_lost), (5, 2));
 
     let (behind, network) = shop(Rates { reply_lost: 1.0, ..Rates::default() }).await;
     let order = id();
-    assert_eq!(network.reserve(order, one()).await.expect_err("lost").executed(), Executed::Unknown);
+    assert_eq!(network.sell(order, one()).await.expect_err("lost").executed(), Executed::Unknown);
     let unkeyed = network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None).await;
     assert_eq!(unkeyed.expect_err("lost").executed(), Executed::Unknown);
     assert_eq!((stock(&behind).await, network.faults().replies_lost), (14, 2));
     network.set_rates(Rates::default());
-    assert_eq!(network.reserve(order, one()).await.map(|receipt| receipt.replayed), Ok(true), "healed");
+    assert_eq!(network.sell(order, one()).await.map(|receipt| receipt.replayed), Ok(true), "healed");
 
     let (behind, network) = shop(Rates { delayed: 1.0, delay_max: SHORT, ..Rates::default() }).await;
     let started = tokio::time::Instant::now();
-    network.reserve(id(), one()).await.expect("late, but there");
+    network.sell(id(), one()).await.expect("late, but there");
     assert!((Duration::ZERO..=SHORT).contains(&started.elapsed()) && !started.elapsed().is_zero());
     assert_eq!((stock(&behind).await, network.faults().delayed), (4, 1));
 }
@@ -152,7 +152,7 @@ async fn each_fault_does_what_it_says() {
 async fn a_duplicate_arrives_after_what_came_later() {
     let (behind, network) = shop(Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() }).await;
     let order = SystemClock.new_order_id();
-    assert_eq!(network.reserve(order, one()).await.map(|receipt| receipt.replayed), Ok(false));
+    assert_eq!(network.sell(order, one()).await.map(|receipt| receipt.replayed), Ok(false));
     // Cancelled behind the network's back, before the duplicate of the purchase arrives.
     behind.release(order).await.expect("released");
     network.settled().await;
@@ -166,13 +166,13 @@ async fn a_duplicate_arrives_after_what_came_later() {
 async fn many_calls_are_one_message() {
     let many = || vec![(SystemClock.new_order_id(), one()), (SystemClock.new_order_id(), one())];
     let (behind, network) = shop(Rates { reply_lost: 1.0, ..Rates::default() }).await;
-    let answers = network.reserve_many(many()).await;
-    assert!(answers.len() == 2 && answers.iter().all(|answer| matches!(answer, Err(Error::Unknown { .. }))));
+    let answers = network.sell_many(many()).await;
+    assert!(answers.len() == 2 && answers.iter().all(|answer| matches!(answer, Err(Error::OutcomeUnknown { .. }))));
     assert_eq!((stock(&behind).await, network.faults().replies_lost), (3, 1));
 
     let network = Faulty::new(Arc::clone(&behind), Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() }, 7);
     let sales = many();
-    assert_eq!(network.reserve_many(sales.clone()).await.iter().flatten().count(), 2);
+    assert_eq!(network.sell_many(sales.clone()).await.iter().flatten().count(), 2);
     network.settled().await;
     assert_eq!((stock(&behind).await, network.faults().duplicated), (1, 1), "duplicates do not buy again");
 }
@@ -206,7 +206,7 @@ impl OrderService for Closed {
 #[tokio::test(start_paused = true)]
 async fn what_was_turned_away_does_not_arrive_again() {
     let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
-    catalog.list(vec![book(5)]).await.expect("listed");
+    catalog.add_books(vec![book(5)]).await.expect("listed");
     let closed = Arc::new(Closed(orders, AtomicBool::new(true)));
     let rates = Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() };
     let network = Faulty::new(Arc::clone(&closed), rates, 7);
@@ -222,7 +222,7 @@ async fn what_was_turned_away_does_not_arrive_again() {
 async fn trace(seed: u64) -> (Vec<String>, Faults) {
     let clock = ManualClock::default();
     let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
-    catalog.list(vec![book(30)]).await.expect("listed");
+    catalog.add_books(vec![book(30)]).await.expect("listed");
     let network = Faulty::new(orders, Rates::all(0.15, SHORT), seed);
     let mut outcomes = Vec::new();
     let started = tokio::time::Instant::now();

@@ -258,7 +258,7 @@ impl Shop {
             price_cents: cents(100),
             stock: 4,
         };
-        self.plain.list((1..=BOOKS).map(book).collect()).await.expect("good books");
+        self.plain.add_books((1..=BOOKS).map(book).collect()).await.expect("good books");
         let since = self.plain.entries(Default::default(), 1, Duration::ZERO).await.expect("it can be read").head;
         let barrier = Arc::new(Barrier::new(scripts.len()));
         let running = (1..).zip(scripts).map(|(n, script)| {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId, Lines,
-    Listed, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, Topic,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId,
+    Lines, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, Topic,
     decide::{self, Batch, Command, Known, Outcome, State},
 };
 use std::{
@@ -24,7 +24,7 @@ struct Shelf {
 
 impl Shelf {
     fn decide(&mut self, command: &Command) -> Result<Outcome> {
-        if let Command::List { book } = command {
+        if let Command::AddBook { book } = command {
             self.texts.push(Text::from(&book.text));
         }
         let mut batch = Batch::default();
@@ -39,7 +39,7 @@ impl Shelf {
     }
 
     fn book(&self, id: BookId) -> Result<Book> {
-        let level = self.state.levels.get(id).ok_or(Error::UnknownBook { book: id })?;
+        let level = self.state.levels.get(id).ok_or(Error::BookNotFound { book: id })?;
         let text = self.texts[usize::try_from(id.0).expect("small") - 1].clone();
         Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
     }
@@ -77,12 +77,12 @@ impl Textbook {
 
 #[async_trait]
 impl CatalogService for Textbook {
-    async fn reserve(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let had_enough = self.has_enough(&lines);
         // Where the textbook asks another server.
         tokio::task::yield_now().await;
         let mut shelf = self.shelf();
-        match shelf.decide(&Command::Reserve { order, lines: lines.clone() }) {
+        match shelf.decide(&Command::Sell { order, lines: lines.clone() }) {
             Ok(Outcome::Receipt(receipt)) => Ok(receipt),
             Err(Error::OutOfStock { .. }) if had_enough => Ok(shelf.oversell(order, &lines)),
             Err(error) => Err(error),
@@ -101,10 +101,10 @@ impl CatalogService for Textbook {
         shelf.book(book)
     }
 
-    async fn list(&self, books: Vec<NewBook>) -> Result<Vec<Listed>> {
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
         let mut shelf = self.shelf();
-        let list = |book: NewBook| match shelf.decide(&Command::List { book: book.into() })? {
-            Outcome::Listed(listed) => Ok(listed),
+        let list = |book: NewBook| match shelf.decide(&Command::AddBook { book: book.into() })? {
+            Outcome::Added(listed) => Ok(listed),
             other => panic!("{other:?}"),
         };
         books.into_iter().map(list).collect()
@@ -123,7 +123,7 @@ impl CatalogService for Textbook {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         match self.shelf().state.known.get(&order) {
             Some(Known::Order(found)) => Ok(found.clone()),
-            _ => Err(Error::UnknownOrder { order }),
+            _ => Err(Error::OrderNotFound { order }),
         }
     }
 

@@ -103,7 +103,7 @@ impl LedgerStore for SqliteStore {
     fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
         let connection = self.connection()?;
         for command in commands {
-            if let Command::List { book } = command {
+            if let Command::AddBook { book } = command {
                 load_identity(connection, book, state)?;
             }
             let Some(key) = command.key().filter(|key| !self.recent.is_new(*key)) else { continue };

@@ -1,0 +1,60 @@
+//! When a server is ready.
+
+use bookstore_core::{BookId, CatalogService, Clock as _, Error, OrderService, SystemClock};
+use bookstore_transport_http::server::{Readiness, ReadyCheck};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+use super::Task;
+
+/// A server that holds the ledger itself has recovered it before it listens.
+pub(super) fn always_ready() -> ReadyCheck {
+    Arc::new(|| Readiness::Ready)
+}
+
+/// Ready from the moment when the copy has caught up for the first time: later it reads on, even if the catalog is away.
+pub(super) fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (ReadyCheck, Task) {
+    let (send, ready) = watch::channel(false);
+    let task = tokio::spawn(async move {
+        if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() {
+            send.send_replace(true);
+        }
+    });
+    let check = move || match *ready.borrow() {
+        true => Readiness::Ready,
+        false => Readiness::NotReady("this server's copy has not caught up with the ledger yet".into()),
+    };
+    (Arc::new(check), Task(task))
+}
+
+/// How often a frontend asks whether the servers behind it are there.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Ready while the catalog and an order server answer.
+pub(super) fn ready_while_reachable(
+    catalog: Arc<dyn CatalogService>,
+    orders: Arc<dyn OrderService>,
+) -> (ReadyCheck, Task) {
+    let (send, ready) = watch::channel(Readiness::NotReady("the servers behind this one were not asked yet".into()));
+    let task = tokio::spawn(async move {
+        loop {
+            send.send_replace(reachable(catalog.as_ref(), orders.as_ref()).await);
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+    });
+    (Arc::new(move || ready.borrow().clone()), Task(task))
+}
+
+/// Asks for what nobody has: whoever says so is there, and so is what it asks itself.
+async fn reachable(catalog: &dyn CatalogService, orders: &dyn OrderService) -> Readiness {
+    let (book, order) = tokio::join!(catalog.info(BookId(0)), orders.order(SystemClock.new_order_id()));
+    match (book, order) {
+        (Err(error), _) if !matches!(error, Error::BookNotFound { .. }) => {
+            Readiness::NotReady(format!("the catalog server: {error}"))
+        }
+        (_, Err(error)) if !matches!(error, Error::OrderNotFound { .. }) => {
+            Readiness::NotReady(format!("the order servers: {error}"))
+        }
+        _ => Readiness::Ready,
+    }
+}

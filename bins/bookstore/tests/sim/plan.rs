@@ -1,0 +1,141 @@
+//! What a seed stands for: the sizes, the limits and the rates of one run.
+
+use bookstore_core::{orders::Ack, writer::WriterLimits};
+use bookstore_transport_http::{api, cache::CacheOptions, client::ClientOptions, server::ServerLimits};
+use bookstore_transport_inproc::Rates;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use std::time::Duration;
+
+/// Everything that is drawn before a run begins. Each kind of fault is off in some seeds, so that the others have room.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The network's grain.
+    pub(crate) tick: Duration,
+    /// How long there are faults.
+    pub(crate) chaos: Duration,
+    /// How long buyers and the others think at most.
+    pub(crate) think: Duration,
+    pub(crate) buyers: u64,
+    /// Purchases that one buyer means to make.
+    pub(crate) intents: u64,
+    /// The books, by their first stock.
+    pub(crate) stocks: Vec<u32>,
+    /// The longest usual latency of a link.
+    pub(crate) latency_max: Duration,
+    /// Time between two faults, about.
+    pub(crate) faults_every: Duration,
+    pub(crate) crashes: bool,
+    pub(crate) power: bool,
+    pub(crate) cuts: bool,
+    pub(crate) clogs: bool,
+    pub(crate) clocks: bool,
+    pub(crate) checkpoints: bool,
+    /// The longest usual time of a flush, and between it and the answers.
+    pub(crate) flush_max: Duration,
+    /// Shares of flushes that take very long, and of writes that fail.
+    pub(crate) slow: f64,
+    pub(crate) failing: f64,
+    /// Between the servers.
+    pub(crate) rates: Rates,
+    pub(crate) ack: Ack,
+    pub(crate) cache: Option<CacheOptions>,
+    /// Whether queues are tiny.
+    pub(crate) tight: bool,
+    /// Whether callers give up before the servers do.
+    pub(crate) hasty: bool,
+    /// Whether a batch may be begun for a single command while another is on its way to the disk.
+    pub(crate) eager: bool,
+    /// Whether no client sends anything twice by itself, so that what one server makes of a failure reaches the buyers as it is.
+    pub(crate) single: bool,
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+impl Plan {
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let rng = &mut rng;
+        let books = rng.random_range(1..=3);
+        let often = |rng: &mut StdRng, share: f64, most: f64| {
+            if rng.random_bool(share) { rng.random_range(0.0..most) } else { 0.0 }
+        };
+        let rates = Rates {
+            overloaded: often(rng, 0.3, 0.05),
+            request_lost: often(rng, 0.4, 0.08),
+            reply_lost: often(rng, 0.4, 0.08),
+            duplicated: often(rng, 0.5, 0.3),
+            delayed: often(rng, 0.4, 0.3),
+            delay_max: ms(rng.random_range(20..900)),
+        };
+        let wait = ms(rng.random_range(30..400));
+        Self {
+            tick: ms(rng.random_range(6..=12)),
+            chaos: ms(rng.random_range(2_000..4_500)),
+            think: ms(rng.random_range(50..400)),
+            buyers: rng.random_range(2..=4),
+            intents: rng.random_range(4..=9),
+            stocks: (0..books).map(|_| rng.random_range(1..=12)).collect(),
+            latency_max: ms(rng.random_range(2..40)),
+            faults_every: ms(rng.random_range(80..500)),
+            crashes: rng.random_bool(0.8),
+            power: rng.random_bool(0.7),
+            cuts: rng.random_bool(0.6),
+            clogs: rng.random_bool(0.5),
+            clocks: rng.random_bool(0.4),
+            checkpoints: rng.random_bool(0.4),
+            flush_max: ms(rng.random_range(1..60)),
+            slow: often(rng, 0.4, 0.08),
+            failing: often(rng, 0.4, 0.08),
+            rates,
+            ack: if rng.random_bool(0.3) { Ack::Copied { wait } } else { Ack::Ledger },
+            cache: rng.random_bool(0.5).then(|| CacheOptions {
+                books_max: 2,
+                max_staleness: ms(rng.random_range(200..2_000)),
+                patience: ms(rng.random_range(50..1_000)),
+            }),
+            tight: rng.random_bool(0.25),
+            hasty: rng.random_bool(0.4),
+            eager: rng.random_bool(0.5),
+            single: rng.random_bool(0.3),
+        }
+    }
+
+    pub(crate) fn writer_limits(&self) -> WriterLimits {
+        let mut limits = WriterLimits { recover_after: ms(200), ..WriterLimits::default() };
+        if self.tight {
+            (limits.waiting_max, limits.batch_max) = (1, 1);
+        }
+        if self.eager {
+            limits.overlap_min = 0;
+        }
+        limits
+    }
+
+    /// Of a public server's or an inner one's.
+    pub(crate) fn server_limits(&self) -> ServerLimits {
+        let usual = ServerLimits { date_header: false, ..api::limits() };
+        // Long polls take places too: of two followers, the auditor and a cache.
+        if self.tight { ServerLimits { in_flight_max: 7, ..usual } } else { usual }
+    }
+
+    pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
+        // Shorter than in production, in the same order: whoever is further in gives up first.
+        let (deadline, attempt_timeout) = if inner { (900, 600) } else { (2_000, 1_200) };
+        let (deadline, attempt_timeout) = (ms(deadline), ms(attempt_timeout));
+        let mut usual = ClientOptions { deadline, attempt_timeout, ..ClientOptions::default() };
+        if self.single {
+            usual.retries_max = 0;
+        }
+        let waiting_max = if self.tight { 1 } else { usual.waiting_max };
+        let batches_in_flight_max = if self.tight { 1 } else { usual.batches_in_flight_max };
+        let overlap_min = if self.eager { 1 } else { usual.overlap_min };
+        ClientOptions { seed, waiting_max, batches_in_flight_max, overlap_min, ..usual }
+    }
+
+    /// For buyers and staff: patient, or gone before the servers know.
+    pub(crate) fn patience(&self) -> (Duration, Duration) {
+        if self.hasty { (ms(1_500), ms(500)) } else { (ms(3_000), ms(2_400)) }
+    }
+}

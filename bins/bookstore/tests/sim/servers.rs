@@ -1,0 +1,246 @@
+//! The four servers: the real services, batches, HTTP and SQLite code, on simulated machines.
+
+use bookstore_core::{
+    BookId, BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderReader, OrderService, Orders,
+    Timestamp,
+    decide::{Batch, Command},
+    follow::Follower,
+    store::{
+        LedgerStore, OrderCopy, StoreError,
+        sqlite::{self, SqliteCopy, SqliteOptions},
+    },
+    writer::Execution,
+};
+use bookstore_transport_http::{
+    api::{self, Shop},
+    cache::{CachedCatalog, ReadYourWrites},
+    client::Client,
+    internal::{
+        InternalOptions,
+        catalog::{self, RemoteCatalog},
+        orders::{self, RemoteOrders},
+    },
+    server,
+};
+use bookstore_transport_inproc::{Faults, Faulty, Rates};
+use hyper_util::client::legacy::connect::Connect;
+use rand::RngExt as _;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use super::{
+    copies::SimCopy,
+    coverage::Seen,
+    net::{SimListener, connector},
+    services::Watched,
+    store::SimStore,
+    world::{Host, Shared, SimClock},
+};
+
+/// SQLite where it is called: a thread would make every run another one.
+const SQLITE: SqliteOptions =
+    SqliteOptions { execution: Execution::Task, readers: 1, waiting_reads_max: 1024, cached_texts: 16 };
+
+/// Numbered from 1 in the order of their stocks.
+pub(crate) fn book(number: usize, stock: u32) -> NewBook {
+    let text = BookText { title: format!("Book {number}"), topic: "simulation".into(), ..BookText::default() };
+    NewBook { text, price_cents: Cents::new(1000).expect("not too much"), stock }
+}
+
+/// A ledger with the seed's books, as it is before the first start.
+pub(crate) fn stock_the_shelves(world: &Shared) -> Result<(), StoreError> {
+    let path = world.disk(Host::Catalog).path();
+    let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
+    let mut state = store.recover()?;
+    let mut batch = Batch::default();
+    for (at, stock) in world.plan.stocks.iter().enumerate() {
+        let command = Command::AddBook { book: Box::new(book(at + 1, *stock)) };
+        let listed = state.decide(&command, Timestamp(0), &mut batch);
+        listed.map_err(|error| StoreError::Failed(error.to_string()))?;
+    }
+    store.append(&batch, &state)?;
+    store.flusher()?.flush()?;
+    store.close(&state)
+}
+
+/// Every entry and level of the catalog's file, opened again.
+pub(crate) fn reopened(world: &Shared) -> Result<(u64, Vec<(BookId, u32)>), StoreError> {
+    let path = world.disk(Host::Catalog).path();
+    let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
+    let state = store.recover()?;
+    Ok((state.head.0, state.levels.iter().map(|(book, level)| (book, level.stock)).collect()))
+}
+
+/// One start of a server.
+struct Start {
+    world: Shared,
+    host: Host,
+    number: u64,
+}
+
+impl Start {
+    fn new(world: &Shared, host: Host) -> Self {
+        let doing = &world.doing[host as usize];
+        doing.starting.store(true, Ordering::SeqCst);
+        doing.calls.store(0, Ordering::SeqCst);
+        let number = doing.starts.fetch_add(1, Ordering::SeqCst);
+        world.note(format_args!("{host}: starts, number {number}"));
+        Self { world: world.clone(), host, number }
+    }
+
+    fn seed(&self, purpose: u64) -> u64 {
+        self.world.seed_for(self.host as u64 * 1000 + self.number * 10 + purpose)
+    }
+
+    fn client(&self, to: &[Host], inner: bool) -> Client<impl Connect + Clone + Send + Sync + 'static> {
+        let urls: Vec<String> = to.iter().map(|host| host.url()).collect();
+        let options = self.world.client_options(inner, self.seed(to.len() as u64));
+        Client::new(connector(&self.world, self.host), &urls, options).expect("these are URLs")
+    }
+
+    /// Time to be crashed in while starting.
+    async fn takes_time(&self) {
+        let most = if self.world.is_healed() { 5 } else { 60 };
+        let millis = self.world.disk(self.host).draw(|rng| rng.random_range(1..most));
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
+    /// Puts a service behind a bad network, until the faults end.
+    fn faulty<S: ?Sized + Send + Sync + 'static>(&self, service: Arc<S>) -> Arc<Faulty<S>> {
+        let rates = if self.world.is_healed() { Rates::default() } else { self.world.plan.rates };
+        let faulty = Arc::new(Faulty::new(service, rates, self.seed(3)));
+        let (watched, world) = (Arc::downgrade(&faulty), self.world.clone());
+        tokio::spawn(async move {
+            let mut before = Faults::default();
+            while let Some(faulty) = watched.upgrade() {
+                if world.is_healed() {
+                    faulty.set_rates(Rates::default());
+                }
+                let now = faulty.faults();
+                let coverage = &world.coverage;
+                coverage.add(Seen::Refused, now.overloaded - before.overloaded);
+                coverage.add(Seen::RequestLost, now.requests_lost - before.requests_lost);
+                coverage.add(Seen::ReplyLost, now.replies_lost - before.replies_lost);
+                coverage.add(Seen::Duplicated, now.duplicated - before.duplicated);
+                coverage.add(Seen::Delayed, now.delayed - before.delayed);
+                before = now;
+                drop(faulty);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        faulty
+    }
+
+    async fn serve(self, router: axum::Router) -> turmoil::Result {
+        let listener = SimListener::bind().await?;
+        self.world.doing[self.host as usize].starting.store(false, Ordering::SeqCst);
+        self.world.note(format_args!("{}: serves", self.host));
+        server::serve(listener, router, self.world.plan.server_limits(), std::future::pending()).await;
+        Ok(())
+    }
+}
+
+fn internal(world: &Shared) -> InternalOptions {
+    InternalOptions { token: Some(world.token.clone()), ..InternalOptions::default() }
+}
+
+/// The catalog server.
+pub(crate) async fn catalog_server(world: Shared) -> turmoil::Result {
+    let start = Start::new(&world, Host::Catalog);
+    let ledger = loop {
+        start.takes_time().await;
+        match open_ledger(&world) {
+            Ok(ledger) => break Arc::new(ledger),
+            Err(error) => world.note(format_args!("catalog: cannot open: {error}")),
+        }
+    };
+    start.takes_time().await;
+    let service: Arc<dyn CatalogService> = Arc::new(Watched::new(ledger, &world, Host::Catalog));
+    let router = catalog::router(service, internal(&world));
+    start.serve(router).await
+}
+
+fn open_ledger(world: &Shared) -> Result<Catalog, StoreError> {
+    let disk = Arc::clone(world.disk(Host::Catalog));
+    let clock = Arc::new(SimClock::new(world, Host::Catalog));
+    let path = disk.path();
+    let log = std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
+    if log > 0 {
+        world.coverage.saw(Seen::WalRecovered);
+    }
+    let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
+    let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
+    Catalog::start(SimStore::new(store, disk, world), reader, clock, options)
+}
+
+/// An order server.
+pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
+    let start = Start::new(&world, host);
+    start.takes_time().await;
+    let path = world.disk(host).path();
+    let copy = SqliteCopy::open(&path, SQLITE).and_then(|copy| copy.acknowledging(world.plan.ack));
+    let copy = copy.map_err(|error| error.to_string())?;
+    world.disk(host).mark_durable();
+    start.takes_time().await;
+    let remote = start.faulty(Arc::new(RemoteCatalog::new(start.client(&[Host::Catalog], true))));
+    let catalog: Arc<dyn CatalogService> = Arc::new(Watched::new(remote, &world, host));
+    let copy: Arc<dyn OrderCopy> = Arc::new(SimCopy::new(copy, host, &world));
+    let follower = Arc::new(Follower::start(Arc::clone(&catalog), copy).await?);
+    watch_following(&world, host, &follower);
+    let reader: Arc<dyn OrderReader> = follower.clone();
+    let orders = Orders::new(catalog, reader).acknowledge(world.plan.ack, follower.followed());
+    let router = orders::router(Arc::new(Watched::new(Arc::new(orders), &world, host)), internal(&world));
+    start.serve(router).await
+}
+
+/// Counts a copy that was behind when it was opened and has caught up.
+fn watch_following(world: &Shared, host: Host, follower: &Follower) {
+    let (world, mut caught_up, followed) = (world.clone(), follower.caught_up(), follower.followed());
+    let first = *followed.borrow();
+    tokio::spawn(async move {
+        if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() && *followed.borrow() > first {
+            world.coverage.saw(Seen::CaughtUp);
+            world.note(format_args!("{host}: caught up from {first}"));
+        }
+    });
+}
+
+/// The frontend.
+pub(crate) async fn frontend_server(world: Shared) -> turmoil::Result {
+    let start = Start::new(&world, Host::Frontend);
+    world.bad_cache().clear();
+    start.takes_time().await;
+    let remote = RemoteCatalog::new(start.client(&[Host::Catalog], false));
+    let mut catalog: Arc<dyn CatalogService> = Arc::new(remote);
+    let remote = RemoteOrders::new(start.client(&[Host::Order1, Host::Order2], false));
+    let mut orders: Arc<dyn OrderService> = start.faulty(Arc::new(remote));
+    if let Some(options) = world.plan.cache {
+        let cache = Arc::new(CachedCatalog::start(catalog, options));
+        orders = Arc::new(ReadYourWrites::new(orders, Arc::clone(&cache)));
+        watch_cache(&world, &cache);
+        catalog = cache;
+    }
+    let catalog = Arc::new(Watched::new(catalog, &world, Host::Frontend));
+    let orders = Arc::new(Watched::new(orders, &world, Host::Frontend));
+    let clock = Arc::new(SimClock::new(&world, Host::Frontend));
+    let shop = Shop::new(catalog, orders, clock, Some(world.token.clone()));
+    start.serve(api::router(shop)).await
+}
+
+/// Counts what the cache has done, now and then.
+fn watch_cache(world: &Shared, cache: &Arc<CachedCatalog>) {
+    let (world, cache) = (world.clone(), Arc::downgrade(cache));
+    tokio::spawn(async move {
+        let (mut hits, mut stale) = (0, 0);
+        while let Some(cache) = cache.upgrade() {
+            let stats = cache.stats();
+            world.coverage.add(Seen::CacheHit, stats.hits - hits);
+            world.coverage.add(Seen::CacheStale, stats.served_stale - stale);
+            (hits, stale) = (stats.hits, stats.served_stale);
+            drop(cache);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+}

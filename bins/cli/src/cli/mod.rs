@@ -1,0 +1,273 @@
+//! The command line as it is typed. What it means is checked in [`crate::config`].
+
+mod files;
+mod servers;
+mod shop;
+
+use bookstore_cli::load::Mix;
+use bookstore_core::BookId;
+use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
+use std::path::PathBuf;
+
+pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError};
+pub(crate) use servers::{AckArg, CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs};
+pub(crate) use shop::{
+    AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused, or a check failed (out of stock, no such book, a broken line, a broken promise)
+  2  wrong usage or configuration; nothing was started
+  3  outcome unknown: it may have happened; run it again with the same --order-id
+  4  not executed: no server could be reached or it was too busy; safe to run again
+
+Every flag is also an environment variable, --admin-token-file for example BOOKSTORE_ADMIN_TOKEN_FILE.";
+
+/// A bookstore that never oversells, never loses an order and never doubles one.
+///
+/// Without a command it runs the whole shop in this process: http://127.0.0.1:8080, data in ./bookstore.db,
+/// with a sample catalogue if there are no books yet.
+#[derive(Debug, Parser)]
+#[command(name = "bookstore", version, styles = STYLES, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(after_help = "Exit codes, and environment variables: see --help. Examples: see bookstore COMMAND --help.")]
+pub(crate) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What to log to stderr: warn, info, bookstore_core=debug, …
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
+    pub(crate) log: Option<String>,
+}
+
+/// What the executable can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole shop in one process (the default)
+    #[command(after_help = "\
+Examples:
+  bookstore monolith
+  bookstore monolith --listen 127.0.0.1:9000 --store sqlite:/var/lib/bookstore/shop.db
+  bookstore monolith --admin-token-file admin.token --no-sample")]
+    Monolith(MonolithArgs),
+    /// Run a catalog server: it owns the books and the ledger
+    #[command(after_help = "\
+Examples:
+  bookstore catalog
+  bookstore catalog --listen 127.0.0.1:8081 --store sqlite:catalog.db --sample")]
+    Catalog(CatalogArgs),
+    /// Read an order; or, with --catalog, run an order server
+    #[command(
+        override_usage = "bookstore order ORDER_ID [--server URL] [--json]\n       \
+                          bookstore order --catalog URL [--listen ADDR] [--store URL] [OPTIONS]",
+        after_help = "\
+Examples:
+  bookstore order 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
+  bookstore order --catalog http://127.0.0.1:8081 --store sqlite:orders.db
+  bookstore order --catalog http://127.0.0.1:8081 --store sqlite:orders-2.db --listen 127.0.0.1:8083"
+    )]
+    Order(OrderArgs),
+    /// Run a frontend: web pages and the public interface
+    #[command(after_help = "\
+Examples:
+  bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082
+  bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
+    Frontend(FrontendArgs),
+    /// List the books of a file: .csv, .jsonl or .jsonl.gz
+    #[command(after_help = "\
+CSV has a header line with some of: title author topic isbn (or isbn13) year subjects price_cents \
+stock (subjects are separated by semicolons). JSON lines have the same names; subjects is a list. title and topic \
+must be there. A book that is listed already is left as it is, so an import that was cut off is simply run again.
+
+A missing price or stock is derived from the book's identity (its ISBN, or else title, author and year), always \
+the same: with h its 64-bit FNV-1a hash, price_cents = 499 + 100 * (h mod 60) and stock = 1 + (h >> 32) mod 40.
+
+Examples:
+  bookstore import books.jsonl.gz
+  bookstore import books.csv --store sqlite:shop.db --on-error skip
+  bookstore import books.csv --server http://127.0.0.1:8080 --admin-token-file admin.token")]
+    Import(ImportArgs),
+    /// Find books by words, topic, or both
+    #[command(after_help = "\
+Examples:
+  bookstore search history music
+  bookstore search --topic 'distributed systems' --sort price
+  bookstore search garden --json | jq '.books[].title'")]
+    Search(SearchArgs),
+    /// List the topics
+    #[command(after_help = "Example:\n  bookstore topics")]
+    Topics(ShopArgs),
+    /// Show one book
+    #[command(after_help = "Example:\n  bookstore info 1")]
+    Info(InfoArgs),
+    /// Buy copies of a book, once
+    #[command(after_help = "\
+The order id makes a purchase happen once, however often it is sent. It is made up here unless you give one; if the \
+outcome stays unknown, the command to run again is printed.
+
+Examples:
+  bookstore buy 3
+  bookstore buy 3 --quantity 2
+  bookstore buy 3 --order-id 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Buy(BuyArgs),
+    /// Cancel an order; its copies go back into stock
+    #[command(after_help = "Example:\n  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Cancel(CancelArgs),
+    /// List the orders, newest first (admin)
+    #[command(after_help = "Example:\n  bookstore orders --admin-token-file admin.token")]
+    Orders(OrdersArgs),
+    /// Add copies of a book, or take some away (admin)
+    #[command(after_help = "\
+Examples:
+  bookstore restock 3 50 --admin-token-file admin.token
+  bookstore restock 3 -2 --admin-token-file admin.token")]
+    Restock(RestockArgs),
+    /// Set a book's price (admin)
+    #[command(after_help = "Example:\n  bookstore price 3 1999 --admin-token-file admin.token")]
+    Price(PriceArgs),
+    /// List one new book (admin)
+    #[command(after_help = "\
+Example:
+  bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' --price 2999 --stock 10 \\
+                --admin-token-file admin.token")]
+    Add(AddArgs),
+    /// Load a running shop, print percentiles, and check afterwards that every promise was kept
+    #[command(after_help = "\
+Mixes, --mix:
+  browsing, shopping, ordering  those of TPC-W, the bookstore benchmark; the report lists the shares
+  even                          a search, a look at a book and a purchase, each a third
+  p=CHANCE                      look at a book, then buy it with this chance
+  race                          everybody buys one book, copy by copy, until it is sold out
+
+Without --rate each client asks, waits for the answer and asks again. With it requests arrive
+evenly, and latency counts from when a request was to be sent, so that stalls are not hidden.
+
+A load buys books, and the shop keeps these orders. Afterwards every order is read back; with the
+admin token the whole ledger is replayed, too. Exits with 1 if a promise is broken, with 3 if not
+everything could be checked.
+
+Examples:
+  bookstore load --mix p=0.2 --clients 16
+  bookstore load --mix shopping --rate 2000 --duration 60 --report load.html
+  bookstore load --mix race --copies 500 --clients 200 --admin-token-file admin.token
+  bookstore load --mix ordering --stock 1000000 --admin-token-file admin.token --json")]
+    Load(LoadArgs),
+    /// Measure the deployments on this machine, and write a report with tables and plots
+    #[command(after_help = "\
+Starts one process, then three servers, then two frontends and two order servers over one catalog,
+on loopback, with their stores in a folder that is removed at the end, and answers:
+
+  1. How long do search, info and purchase take as the number of clients grows?
+  2. In which tier is the time spent?
+  3. What does a larger share of purchases cost?
+  4. What does a frontend's cache save, what does it cost, and how stale is it?
+  5. What do clients see when an order server is killed?
+
+After every load the promises are checked. Exits with 1 if one is broken, with 3 if not everything
+could be checked. Ctrl-C ends the servers, too.
+
+Examples:
+  bookstore lab
+  bookstore lab --quick --report quick.html
+  bookstore lab --directory /mnt/disk --json > lab.json")]
+    Lab(LabArgs),
+    /// Prove from the ledger that nothing was oversold, lost or doubled
+    #[command(after_help = "\
+Reads only, and may run beside a server. Exits with 1 if any promise is broken.
+
+Examples:
+  bookstore audit --store sqlite:bookstore.db
+  bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db")]
+    Audit(AuditArgs),
+    /// Write a consistent copy of a store to a new file
+    #[command(after_help = "\
+May run beside a server. An existing file is never overwritten.
+
+Example:
+  bookstore backup shop-2026-08-01.db --store sqlite:bookstore.db")]
+    Backup(BackupArgs),
+}
+
+/// `bookstore lab`
+#[derive(Debug, Args)]
+pub(crate) struct LabArgs {
+    /// All questions in less than a minute, for an impression; otherwise it takes about four minutes
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Where the report is written
+    #[arg(long, value_name = "FILE.html", default_value = "lab.html")]
+    pub(crate) report: PathBuf,
+    /// Where the folder of the servers' stores is made [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Draws the clients' choices; the same seed, the same choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `bookstore load`
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The shop; clients are spread over several frontends of it
+    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
+    pub(crate) server: Vec<String>,
+    /// What clients do: browsing, shopping, ordering, even, race, or p=CHANCE
+    #[arg(long, default_value = "shopping")]
+    pub(crate) mix: Mix,
+    /// Clients, each with a connection of its own, at most 10000
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) clients: usize,
+    /// Requests a second, whether or not the shop keeps up (an open loop)
+    #[arg(long, value_name = "R")]
+    pub(crate) rate: Option<f64>,
+    /// Seconds to measure
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) duration: u64,
+    /// Seconds of load before that
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) warmup: u64,
+    /// Draws the clients' choices; the same seed, the same choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How much more popular some books are than others: 0 is not at all (Zipf's law)
+    #[arg(long, value_name = "S", default_value_t = 0.99)]
+    pub(crate) skew: f64,
+    /// The part of purchases that are sent twice, as by buyers who lost the answer, 0 to 1
+    #[arg(long, value_name = "PART", default_value_t = 0.01)]
+    pub(crate) again: f64,
+    /// Seconds to keep trying a purchase that gets no answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) timeout: u64,
+    /// Race for this book, with whatever stock it has
+    #[arg(long, value_name = "ID")]
+    pub(crate) book: Option<BookId>,
+    /// Race for a new book with so many copies [default: 1000] (admin)
+    #[arg(long, value_name = "N")]
+    pub(crate) copies: Option<u32>,
+    /// Before the start, see to it that each book has so many copies (admin)
+    #[arg(long, value_name = "N")]
+    pub(crate) stock: Option<u32>,
+    /// File with the shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow to send the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a report with plots to this file
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
+}

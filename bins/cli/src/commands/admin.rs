@@ -1,0 +1,120 @@
+//! What the shop's own people do.
+
+use bookstore::Bookstore;
+use bookstore_core::{
+    Amend, Book, BookText, Cents, Clock as _, Executed, NewBook, OrderId, OrderQuery, Seq, SystemClock,
+};
+use std::process::ExitCode;
+
+use super::{
+    Failure,
+    output::{self, counted, print, print_json, quoted},
+    shop::{self, answer, failed, failed_order, same_shop},
+};
+use crate::{
+    cli::{AddArgs, AdminArgs, OrdersArgs, PriceArgs, RestockArgs},
+    config,
+};
+
+fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
+    shop::connect(&args.shop, Some(config::admin_token(args)?))
+}
+
+/// The flags that lead to the same shop with the same token again.
+fn same_admin(args: &AdminArgs) -> String {
+    let file = args.admin_token_file.as_ref();
+    let file = file.map(|file| format!(" --admin-token-file {}", quoted(&file.to_string_lossy()))).unwrap_or_default();
+    let insecure = if args.insecure { " --insecure" } else { "" };
+    format!("{}{file}{insecure}", same_shop(&args.shop))
+}
+
+/// `bookstore orders`
+pub(super) async fn orders(args: &OrdersArgs) -> Result<ExitCode, Failure> {
+    let query = OrderQuery { page_size: args.page_size, page_token: args.page_token.clone() };
+    let shop = &args.admin.shop;
+    let store = connect(&args.admin)?;
+    let page = answer(shop, store.orders(query)).await.map_err(|error| failed(shop, error, None))?;
+    if shop.json {
+        print_json(&page);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if page.orders.is_empty() {
+        print("No orders yet.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&output::orders(&page.orders));
+    if let Some(token) = page.next_page_token {
+        let size = args.page_size.map(|size| format!(" --page-size {size}")).unwrap_or_default();
+        print(&format!("\nOlder ones: bookstore orders{size}{} --page-token {token}", same_admin(&args.admin)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore restock`
+pub(super) async fn restock(args: &RestockArgs) -> Result<ExitCode, Failure> {
+    let key = args.key.unwrap_or_else(|| SystemClock.new_order_id());
+    let again = format!("bookstore restock {} {} --key {key}{}", args.book, args.delta, same_admin(&args.admin));
+    let shop = connect(&args.admin)?;
+    let change = Amend::StockDelta { delta: args.delta };
+    let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
+    show_amended(&args.admin, key, &again, amended)
+}
+
+/// `bookstore price`
+pub(super) async fn price(args: &PriceArgs) -> Result<ExitCode, Failure> {
+    let key = args.key.unwrap_or_else(|| SystemClock.new_order_id());
+    let price_cents = Some(Cents::new(args.cents)?);
+    let change = Amend::Set { price_cents, stock: None, version: args.if_version.map(Seq) };
+    let version = args.if_version.map(|version| format!(" --if-version {version}")).unwrap_or_default();
+    let again = format!("bookstore price {} {}{version} --key {key}{}", args.book, args.cents, same_admin(&args.admin));
+    let shop = connect(&args.admin)?;
+    let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
+    show_amended(&args.admin, key, &again, amended)
+}
+
+fn show_amended(
+    args: &AdminArgs,
+    key: OrderId,
+    again: &str,
+    amended: bookstore_core::Result<Book>,
+) -> Result<ExitCode, Failure> {
+    let book = amended.map_err(|error| {
+        let hint = format!("It may have been changed. Running it again with the same key changes it once:\n  {again}");
+        let hint = (error.executed() == Executed::Unknown).then_some(hint);
+        failed_order(&args.shop, Some(key), error, hint)
+    })?;
+    if args.shop.json {
+        print_json(&book);
+    } else {
+        print(&output::book(&book));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore add`
+pub(super) async fn add(args: AddArgs) -> Result<ExitCode, Failure> {
+    let text = BookText {
+        title: args.title,
+        author: args.author,
+        topic: args.topic,
+        isbn: args.isbn,
+        year: args.year,
+        subjects: args.subjects,
+    };
+    let book = NewBook { text, price_cents: Cents::new(args.price)?, stock: args.stock };
+    let shop = &args.admin.shop;
+    let store = connect(&args.admin)?;
+    let listed = answer(shop, store.add_book(book)).await.map_err(|error| {
+        let again = "It may have been listed. Running it again is safe: a book is listed once.".to_owned();
+        let hint = (error.executed() == Executed::Unknown).then_some(again);
+        failed(shop, error, hint)
+    })?;
+    if shop.json {
+        print_json(&serde_json::json!({ "listed": [listed] }));
+    } else if listed.created {
+        print(&format!("Added as book {} with {}.", listed.id, counted(args.stock.into(), "copy", "copies")));
+    } else {
+        print(&format!("It was listed before, as book {}; nothing was changed.", listed.id));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,340 @@
+//! `bookstore load`: load on a running shop, and the check afterwards.
+
+use bookstore_cli::load::{
+    Latency, Limits, Load, LoadError, LoadResult, Mix, Numbers, Operation, Pace, Phase, Prize, Progress, RaceResult,
+    Stop, Target, Verdict, shown_us,
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Failure, NOT_EXECUTED, REFUSED, UNKNOWN,
+    output::{Columns, counted, grouped, print, print_json, table, writable},
+};
+use crate::{cli::LoadArgs, config};
+
+/// Runs it.
+pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
+    let load = checked(args)?;
+    if let Some(file) = &args.report {
+        writable("--report", file)?;
+    }
+    let (stop, teller) = (Stop::new(), Teller::start());
+    let signals = tokio::spawn(stop_at_signals(stop.clone(), teller.bar.clone()));
+    let result = load.run(&|progress| teller.tell(progress), &stop).await;
+    signals.abort();
+    teller.clear();
+    let result = result.map_err(|error| failed(error, &load))?;
+    if args.json {
+        print_json(&result);
+    } else {
+        print(&shown(&result));
+    }
+    if let Some(file) = &args.report {
+        std::fs::write(file, result.html()).map_err(|error| not_written(file, &error))?;
+        eprintln!("The report is in {}", file.display());
+    }
+    Ok(exit_code(&result))
+}
+
+fn exit_code(result: &LoadResult) -> ExitCode {
+    match result.check.verdict {
+        Verdict::Broken => REFUSED,
+        Verdict::Incomplete => ExitCode::from(UNKNOWN),
+        Verdict::Kept if result.total.succeeded == 0 && result.total.failed_total() > 0 => ExitCode::from(NOT_EXECUTED),
+        Verdict::Kept => ExitCode::SUCCESS,
+    }
+}
+
+fn checked(args: &LoadArgs) -> Result<Load, Failure> {
+    let servers = config::servers("--server", &args.server)?;
+    let file = args.admin_token_file.as_deref();
+    let admin_token = file.map(|file| config::admin_token_for(Some(file), &servers, args.insecure)).transpose()?;
+    let clients = args.clients;
+    let load = Load {
+        mix: mix(args)?,
+        pace: args.rate.map_or(Pace::Closed { clients }, |rate| Pace::Open { rate, clients }),
+        duration: Duration::from_secs(args.duration),
+        warmup: Duration::from_secs(args.warmup),
+        seed: args.seed,
+        skew: args.skew,
+        again: args.again,
+        stock: args.stock,
+        limits: Limits { timeout: config::seconds("--timeout", args.timeout)?, ..Limits::default() },
+        ..Load::on(Target { servers, admin_token })
+    };
+    load.check().map_err(|error| failed(error, &load))?;
+    Ok(load)
+}
+
+fn mix(args: &LoadArgs) -> Result<Mix, Failure> {
+    match (args.mix, args.book, args.copies) {
+        (mix, None, None) => Ok(mix),
+        (Mix::Race(_), Some(book), None) => Ok(Mix::Race(Prize::Book(book))),
+        (Mix::Race(_), None, Some(copies)) => Ok(Mix::Race(Prize::Copies(copies))),
+        (Mix::Race(_), Some(_), Some(_)) => {
+            Err(Failure::Usage("--copies is for a new book; a race for --book sells what that book has".into()))
+        }
+        _ => Err(Failure::Usage("--book and --copies say what a race is about; add --mix race".into())),
+    }
+}
+
+fn not_written(file: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("the report could not be written to {}: {error}", file.display()))
+}
+
+fn failed(error: LoadError, load: &Load) -> Failure {
+    let message = error.to_string();
+    match error {
+        LoadError::Invalid(why) => {
+            let token = load.target.admin_token.is_none() && why.contains("admin token");
+            let hint = if token { ": give --admin-token-file FILE, or --book ID for a race" } else { "" };
+            Failure::Usage(format!("{why}{hint}"))
+        }
+        LoadError::Refused { error, what } => {
+            Failure::Answer { error, hint: Some(format!("The shop was asked to {what}. Nothing was loaded.")) }
+        }
+        LoadError::NoAnswer { error, .. } => {
+            let servers = load.target.servers.join(", ");
+            let hint = format!("Is the shop running at {servers}? Give another address with --server URL.");
+            Failure::Answer { error, hint: Some(hint) }
+        }
+        _ => Failure::Failed(message),
+    }
+}
+
+/// The first signal ends the load, the next one the check, the third one everything.
+async fn stop_at_signals(stop: Stop, bar: ProgressBar) {
+    for what in [
+        "Stopping; what was bought is checked now. Ctrl-C again ends that, too.",
+        "Stopping the check. Ctrl-C again ends at once.",
+    ] {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+        bar.suspend(|| eprintln!("{what}"));
+        stop.stop();
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(130);
+    }
+}
+
+/// How far it is: one line that changes on a terminal, else a line now and then.
+struct Teller {
+    bar: ProgressBar,
+    told: Mutex<Instant>,
+}
+
+/// How often a line is written where there is no terminal.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+impl Teller {
+    fn start() -> Self {
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(1000), target);
+        let style = ProgressStyle::with_template("{prefix:>9} {bar:20} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, told: Mutex::new(Instant::now()) }
+    }
+
+    fn tell(&self, progress: &Progress) {
+        let message = message(progress);
+        if self.bar.is_hidden() {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.elapsed() >= TELL_EVERY {
+                *told = Instant::now();
+                eprintln!("{}: {message}", label(progress.phase));
+            }
+            return;
+        }
+        self.bar.set_message(message);
+        self.bar.set_prefix(label(progress.phase));
+        self.bar.set_position(permille(progress));
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Preparing => "Preparing",
+        Phase::WarmUp => "Warm-up",
+        Phase::Load => "Load",
+        Phase::Orders | Phase::Ledger | Phase::Books => "Check",
+    }
+}
+
+fn permille(progress: &Progress) -> u64 {
+    let (done, total) = match progress.phase {
+        Phase::Preparing | Phase::WarmUp | Phase::Load => (progress.elapsed.as_millis(), progress.planned.as_millis()),
+        _ => (u128::from(progress.done), u128::from(progress.total.unwrap_or(u64::MAX))),
+    };
+    u64::try_from(done * 1000 / total.max(1)).unwrap_or(1000).min(1000)
+}
+
+fn message(progress: &Progress) -> String {
+    let of = progress.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
+    let done = grouped(progress.done);
+    match progress.phase {
+        Phase::Preparing => "reading the catalogue, connecting".to_owned(),
+        Phase::WarmUp | Phase::Load => {
+            let us = |us: Option<u64>| us.map_or_else(|| "–".to_owned(), shown_us);
+            let (seconds, planned) = (progress.elapsed.as_secs(), progress.planned.as_secs());
+            let counts = format!("{} refused, {} failed", grouped(progress.refused), grouped(progress.failed));
+            let (p50, p99) = (us(progress.p50_us), us(progress.p99_us));
+            format!("{seconds} of {planned} s, {:.0}/s, p50 {p50}, p99 {p99}, {counts}", progress.per_second)
+        }
+        Phase::Orders => format!("{done}{of} orders read back"),
+        Phase::Ledger => format!("{done}{of} entries of the ledger replayed"),
+        Phase::Books => format!("{done}{of} books compared"),
+    }
+}
+
+fn shown(result: &LoadResult) -> String {
+    let mut text = format!("Load on {}\n{}\n\n", result.servers.join(", "), result.summary());
+    text.push_str(&operations(result));
+    text.push('\n');
+    for (operation, how, kind, count) in result.kinds() {
+        text.push_str(&format!("{how}: {operation} {kind} {}\n", grouped(count)));
+    }
+    if let Some(warning) = late(result) {
+        text.push_str(&format!("{warning}\n"));
+    }
+    if let Some(hint) = sold_out(result) {
+        text.push_str(&format!("{hint}\n"));
+    }
+    if let Some(race) = &result.race {
+        text.push_str(&format!("\n{}", raced(race)));
+    }
+    text.push_str(&format!("\n{}", promises(result)));
+    text
+}
+
+fn operations(result: &LoadResult) -> String {
+    const COLUMNS: Columns = Columns {
+        header: &[
+            "OPERATION",
+            "PER SECOND",
+            "SUCCEEDED",
+            "REFUSED",
+            "FAILED",
+            "RETRIES",
+            "P50",
+            "P90",
+            "P99",
+            "P99.9",
+            "MAX",
+        ],
+        right: &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        elastic: &[],
+    };
+    let mut rows: Vec<_> =
+        result.operations.iter().map(|operation| row(operation.operation.name(), &operation.numbers)).collect();
+    if rows.len() != 1 {
+        rows.push(row("all", &result.total));
+    }
+    table(&COLUMNS, rows)
+}
+
+fn row(name: &str, numbers: &Numbers) -> Vec<String> {
+    let latency =
+        |pick: fn(&Latency) -> u64| numbers.latency.as_ref().map_or_else(|| "–".to_owned(), |l| shown_us(pick(l)));
+    vec![
+        name.to_owned(),
+        if numbers.answered_per_second < 100.0 {
+            format!("{:.1}", numbers.answered_per_second)
+        } else {
+            format!("{:.0}", numbers.answered_per_second)
+        },
+        grouped(numbers.succeeded),
+        grouped(numbers.refused_total()),
+        grouped(numbers.failed_total()),
+        grouped(numbers.retries),
+        latency(|l| l.p50_us),
+        latency(|l| l.p90_us),
+        latency(|l| l.p99_us),
+        latency(|l| l.p999_us),
+        latency(|l| l.max_us),
+    ]
+}
+
+/// Whether requests had to wait for a client: then the tool, or the shop, did not keep up.
+fn late(result: &LoadResult) -> Option<String> {
+    if result.not_started > 0 {
+        return Some(format!(
+            "The rate was not reached: {} never started, because all clients were busy.",
+            counted(result.not_started, "request", "requests")
+        ));
+    }
+    let wait = result.wait.as_ref().filter(|wait| wait.p99_us > 5_000)?;
+    Some(format!(
+        "Requests waited for a free client, 99 % of them up to {}; that is part of their latency. If the shop keeps up, more \
+         --clients help.",
+        shown_us(wait.p99_us)
+    ))
+}
+
+/// Whether most of the buying was in vain.
+fn sold_out(result: &LoadResult) -> Option<&'static str> {
+    let purchases = &result.operations.iter().find(|of| of.operation == Operation::Purchase)?.numbers;
+    let vain = purchases.refused.get("out-of-stock").is_some_and(|refused| *refused > purchases.succeeded);
+    (vain && result.race.is_none()).then_some(
+        "Most purchases came too late: their book was sold out. With the admin token, --stock N puts copies there first.",
+    )
+}
+
+fn raced(race: &RaceResult) -> String {
+    let [least, low, median, high, most] = race.copies_per_buyer.map(grouped);
+    let end = if race.sold_out { "sold out" } else { "not sold out; last sale" };
+    format!(
+        "Race for book {}: {} of {} copies sold, {end} after {} ({:.0} copies a second)\n\
+         {} of {} got one; copies per buyer: least {least}, decile {low}, median {median}, decile {high}, most {most}\n\
+         Fairness (Jain's index, 1 is even): {:.3}\n",
+        race.book,
+        grouped(race.sold),
+        grouped(race.copies.unsigned_abs()),
+        shown_us(micros(race.seconds)),
+        race.sold_per_second,
+        grouped(race.winners),
+        counted(race.buyers, "buyer", "buyers"),
+        race.jain_index,
+    )
+}
+
+fn micros(seconds: f64) -> u64 {
+    Duration::try_from_secs_f64(seconds).map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Where another line about the same promise begins.
+const UNDER: &str = "\n                            ";
+
+fn promises(result: &LoadResult) -> String {
+    let check = &result.check;
+    let mut text = String::new();
+    for promise in &check.promises {
+        let (name, verdict) = (promise.promise.name(), promise.verdict.name());
+        text.push_str(&format!("{name:<15} {verdict:<11} {}\n", promise.checked.replace("; ", UNDER)));
+        if let Some(not_checked) = &promise.not_checked {
+            text.push_str(&format!("{}not checked: {not_checked}\n", UNDER.trim_start_matches('\n')));
+        }
+    }
+    text.push_str(&format!("\n{}\n", check.sentence()));
+    for finding in &check.findings {
+        text.push_str(&format!("  {}: {}\n", finding.promise.name(), finding.what));
+    }
+    let unnamed = check.findings_total - check.findings.len() as u64;
+    if unnamed > 0 {
+        text.push_str(&format!("  … and {} more\n", grouped(unnamed)));
+    }
+    text
+}

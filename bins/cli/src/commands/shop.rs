@@ -1,0 +1,248 @@
+//! What buyers do: look, buy, read, cancel.
+
+use bookstore::{AccessToken, Bookstore, ConnectOptions};
+use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Status, SystemClock};
+use bookstore_transport_http::error_status::Problem;
+use serde::Serialize;
+use std::{
+    io::{self, IsTerminal as _},
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
+
+use super::{
+    Failure,
+    output::{self, print, print_json, quoted},
+};
+use crate::{
+    cli::{BuyArgs, CancelArgs, InfoArgs, SearchArgs, ShopArgs},
+    config,
+};
+
+/// Where commands look for a shop unless told otherwise.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
+/// The shop that the flags name.
+pub(super) fn connect(args: &ShopArgs, admin_token: Option<AccessToken>) -> Result<Bookstore, Failure> {
+    let servers = config::servers("--server", &args.server)?;
+    let timeout = config::seconds("--timeout", args.timeout)?;
+    Ok(Bookstore::connect_with(&servers.join(","), ConnectOptions { timeout: timeout, admin_token })?)
+}
+
+/// When somebody who waits is told so.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Waits for an answer, and does not leave people in the dark if that takes a while.
+pub(super) async fn answer<T>(
+    args: &ShopArgs,
+    call: impl Future<Output = bookstore_core::Result<T>>,
+) -> bookstore_core::Result<T> {
+    let mut call = pin!(call);
+    if let Ok(answer) = tokio::time::timeout(QUIET, call.as_mut()).await {
+        return answer;
+    }
+    if io::stderr().is_terminal() {
+        eprintln!("No answer from {} yet; trying for {} s in all …", args.server.join(", "), args.timeout);
+    }
+    call.await
+}
+
+/// A failed call: for programs its problem goes to stdout; people get a hint with it.
+pub(super) fn failed(args: &ShopArgs, error: Error, hint: Option<String>) -> Failure {
+    failed_order(args, None, error, hint)
+}
+
+/// A problem, with the id that the command made up.
+#[derive(Serialize)]
+struct OrderProblem {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+}
+
+pub(super) fn failed_order(args: &ShopArgs, order_id: Option<OrderId>, error: Error, hint: Option<String>) -> Failure {
+    if args.json {
+        print_json(&OrderProblem { problem: error.clone().into(), order_id });
+    }
+    let unreachable = matches!(error, Error::Unavailable { .. });
+    let hint = hint.or_else(|| {
+        unreachable.then(|| {
+            format!("Is the shop running at {}? Give another address with --server URL.", args.server.join(", "))
+        })
+    });
+    Failure::Answer { error, hint }
+}
+
+/// The flags that lead to the same shop again.
+pub(super) fn same_shop(args: &ShopArgs) -> String {
+    let servers = args.server.join(",");
+    if servers == DEFAULT_SERVER { String::new() } else { format!(" --server {}", quoted(&servers)) }
+}
+
+/// `bookstore search`
+pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
+    let words = args.words.join(" ");
+    let query = Query {
+        words: (!words.is_empty()).then_some(words),
+        topic: args.topic.clone(),
+        sort: args.sort.into(),
+        page_size: args.page_size,
+        page_token: args.page_token.clone(),
+    };
+    let shop = connect(&args.shop, None)?;
+    let page = answer(&args.shop, shop.search(query)).await.map_err(|error| failed(&args.shop, error, None))?;
+    if args.shop.json {
+        print_json(&page);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if page.books.is_empty() {
+        print("No books found. The topics are listed by: bookstore topics");
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&output::books(&page.books));
+    if let Some(token) = page.next_page_token {
+        print(&format!("\nMore: {} --page-token {token}", search_again(args)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn search_again(args: &SearchArgs) -> String {
+    let mut command = "bookstore search".to_owned();
+    for word in &args.words {
+        command.push_str(&format!(" {}", quoted(word)));
+    }
+    if let Some(topic) = &args.topic {
+        command.push_str(&format!(" --topic {}", quoted(topic)));
+    }
+    let sort = clap::ValueEnum::to_possible_value(&args.sort).filter(|sort| sort.get_name() != "relevance");
+    if let Some(sort) = sort {
+        command.push_str(&format!(" --sort {}", sort.get_name()));
+    }
+    if let Some(size) = args.page_size {
+        command.push_str(&format!(" --page-size {size}"));
+    }
+    command + &same_shop(&args.shop)
+}
+
+/// `bookstore topics`
+pub(super) async fn topics(args: &ShopArgs) -> Result<ExitCode, Failure> {
+    let shop = connect(args, None)?;
+    let topics = answer(args, shop.topics()).await.map_err(|error| failed(args, error, None))?;
+    if args.json {
+        print_json(&serde_json::json!({ "topics": topics }));
+    } else if topics.is_empty() {
+        print("No books are listed yet.");
+    } else {
+        print(&output::topics(&topics));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore info`
+pub(super) async fn info(args: &InfoArgs) -> Result<ExitCode, Failure> {
+    let shop = connect(&args.shop, None)?;
+    let book = answer(&args.shop, shop.info(args.book)).await.map_err(|error| failed(&args.shop, error, None))?;
+    if args.shop.json {
+        print_json(&book);
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&output::book(&book));
+    if book.stock > 0 {
+        print(&format!("\nBuy it: bookstore buy {}{}", book.id, same_shop(&args.shop)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore buy`
+pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
+    let shop = connect(&args.shop, None)?;
+    let id = args.order_id.unwrap_or_else(|| SystemClock.new_order_id());
+    let price_cents = args.price.map(Cents::new).transpose()?;
+    let line = Line { book: args.book, quantity: args.quantity, price_cents };
+    let bought = answer(&args.shop, shop.purchase(id, [line])).await;
+    let receipt = bought.map_err(|error| {
+        let hint = buying_hint(args, id, &error);
+        failed_order(&args.shop, Some(id), error, hint)
+    })?;
+    if args.shop.json {
+        print_json(&receipt.order);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if receipt.replayed {
+        print("This order was bought before; nothing was bought again.\n");
+    }
+    print(&output::order(&receipt.order));
+    if receipt.order.status == Status::Placed {
+        print(&format!(
+            "\nKeep the order id: it reads and cancels the order.\n  bookstore order {id}{0}\n  bookstore cancel {id}{0}",
+            same_shop(&args.shop)
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
+    let book = args.book;
+    match error {
+        Error::OutOfStock { available: 0, .. } => Some("It is sold out. Nothing was bought.".to_owned()),
+        Error::OutOfStock { available, .. } => Some(format!(
+            "Nothing was bought. To take what there is: bookstore buy {book} --quantity {available}{}",
+            same_shop(&args.shop)
+        )),
+        Error::PriceChanged { price_cents, .. } => Some(format!(
+            "Nothing was bought. To accept it: bookstore buy {book} --quantity {} --price {}{}",
+            args.quantity,
+            price_cents.get(),
+            same_shop(&args.shop)
+        )),
+        Error::OrderIdReused { .. } => Some("Nothing was bought. Leave --order-id out to make a new order.".to_owned()),
+        _ if error.executed() == Executed::Unknown => Some(format!(
+            "The order may have been placed. To find out, run the same order again; it never buys twice:\n  {}",
+            buy_again(args, id)
+        )),
+        _ => None,
+    }
+}
+
+fn buy_again(args: &BuyArgs, id: OrderId) -> String {
+    let price = args.price.map(|cents| format!(" --price {cents}")).unwrap_or_default();
+    format!("bookstore buy {} --quantity {}{price} --order-id {id}{}", args.book, args.quantity, same_shop(&args.shop))
+}
+
+/// `bookstore order ORDER_ID`
+pub(super) async fn order(id: OrderId, args: &ShopArgs) -> Result<ExitCode, Failure> {
+    let shop = connect(args, None)?;
+    let order = answer(args, shop.order(id)).await.map_err(|error| failed(args, error, None))?;
+    if args.json {
+        print_json(&order);
+    } else {
+        print(&output::order(&order));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore cancel`
+pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
+    let shop = connect(&args.shop, None)?;
+    let cancelled = answer(&args.shop, shop.cancel(args.id)).await;
+    let receipt = cancelled.map_err(|error| {
+        let again = format!(
+            "It may have been cancelled. Running it again is safe:\n  bookstore cancel {}{}",
+            args.id,
+            same_shop(&args.shop)
+        );
+        let hint = (error.executed() == Executed::Unknown).then_some(again);
+        failed(&args.shop, error, hint)
+    })?;
+    if args.shop.json {
+        print_json(&receipt.order);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if receipt.replayed {
+        print("This order was cancelled before.\n");
+    }
+    print(&output::order(&receipt.order));
+    Ok(ExitCode::SUCCESS)
+}

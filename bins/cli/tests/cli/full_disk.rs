@@ -1,0 +1,97 @@
+//! The disk runs full while buyers buy, and has room again.
+
+use bookstore::core::{BookId, Error, OrderId};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::support::{Dir, Server, finish};
+
+/// A disk of a few megabytes, in memory.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Option<Self> {
+        fs::create_dir(&at).unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "small"]).arg(&at).output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        println!("skipped: this user may not mount a small disk to fill");
+        assert!(std::env::var_os("BOOKSTORE_TEST_ALL").is_none(), "mounting a tmpfs must be permitted for this test");
+        None
+    }
+
+    /// Takes all the room there is.
+    fn fill(&self) {
+        // Written until nothing more goes; an error is just what this is for.
+        let filled = fs::write(self.filler(), vec![1; 8 << 20]);
+        assert!(filled.is_err(), "the disk is larger than it should be");
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.0.display());
+    }
+}
+
+/// Buys single copies until `enough` says so; the orders acknowledged, and the last error.
+async fn buy_until(server: &Server, enough: impl Fn(&Result<OrderId, Error>) -> bool) -> (Vec<OrderId>, Option<Error>) {
+    let shop = server.shop().with_timeout(Duration::from_millis(300));
+    let (mut acknowledged, mut last) = (Vec::new(), None);
+    for _ in 0..20_000 {
+        let bought = shop.purchase_new(BookId(1), 1).await.map(|order| order.id);
+        let stop = enough(&bought);
+        match bought {
+            Ok(id) => acknowledged.push(id),
+            Err(error) => last = Some(error),
+        }
+        if stop {
+            return (acknowledged, last);
+        }
+    }
+    panic!("it never came to that: {last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_loses_nothing_and_the_shop_goes_on_when_there_is_room() {
+    let dir = Dir::new();
+    let Some(disk) = SmallDisk::mount(dir.path("disk")) else { return };
+    let store = format!("sqlite:{}", disk.path().join("shop.db").display());
+    let server = dir.serve(&["monolith", "--store", &store, "--admin-token-file", "admin.token"]);
+    server.shop().restock(BookId(1), 100_000).await.unwrap();
+    let (mut acknowledged, _) = buy_until(&server, |_| true).await;
+    disk.fill();
+    let (more, error) = buy_until(&server, Result::is_err).await;
+    acknowledged.extend(more);
+    assert!(error.unwrap().may_retry(true), "a full disk is no answer about the book");
+    assert!(server.get("/metrics").contains("\nbookstore_ledger_writable 0\n"), "operators see it");
+    assert!(server.shop().info(BookId(1)).await.unwrap().stock > 0, "books can still be read");
+    disk.empty();
+    let (more, _) = buy_until(&server, Result::is_ok).await;
+    acknowledged.extend(more);
+    assert!(server.get("/metrics").contains("\nbookstore_ledger_writable 1\n"));
+    for id in &acknowledged {
+        server.shop().order(*id).await.expect("an acknowledged order exists");
+    }
+    drop(server);
+    finish(dir.command(&["audit", "--store", &store])).ok();
+    drop(disk);
+}

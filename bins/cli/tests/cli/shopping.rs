@@ -1,0 +1,140 @@
+use crate::support::{Dir, Ended};
+use bookstore::core::{Order, OrderPage};
+use std::net::TcpListener;
+
+#[test]
+fn a_buyer_looks_buys_reads_and_cancels() {
+    let dir = Dir::new();
+    let server = dir.monolith();
+    let run = |args: &[&str]| dir.run(&[args, &["--server", &server.url]].concat());
+
+    let found = run(&["search", "noobs"]).ok().out;
+    assert!(found.contains("RPCs for Noobs") && found.contains("49.99"), "{found}");
+    let card = run(&["info", "2"]).ok().out;
+    assert!(card.contains(&format!("Buy it: bookstore buy 2 --server {}", server.url)), "{card}");
+
+    let bought = run(&["buy", "2", "--quantity", "3"]).ok().out;
+    let id = bought.split_whitespace().nth(1).unwrap().to_owned();
+    assert!(bought.contains("149.97") && bought.contains(&format!("bookstore cancel {id} --server")), "{bought}");
+    let again = run(&["buy", "2", "--quantity", "3", "--order-id", &id]).ok().out;
+    assert!(again.contains("nothing was bought again"), "{again}");
+    run(&["buy", "2", "--quantity", "1", "--order-id", &id]).failed(1, &["already used", "Leave --order-id out"]);
+    assert!(run(&["order", &id]).ok().out.contains("placed"));
+    assert!(run(&["cancel", &id]).ok().out.contains("cancelled"));
+    assert!(run(&["cancel", &id]).ok().out.contains("cancelled before"));
+}
+
+#[test]
+fn refusals_exit_with_1_and_say_what_helps() {
+    let dir = Dir::new();
+    let server = dir.monolith();
+    let run = |args: &[&str]| dir.run(&[args, &["--server", &server.url]].concat());
+    run(&["buy", "2", "--quantity", "11"])
+        .failed(1, &["has 10 in stock", "Nothing was bought", "bookstore buy 2 --quantity 10"]);
+    run(&["buy", "2", "--price", "1"]).failed(1, &["costs 49.99", "--price 4999"]);
+    run(&["buy", "2", "--quantity", "1001"]).failed(1, &["quantity"]);
+    run(&["buy", "99999"]).failed(1, &["there is no book 99999"]);
+    run(&["info", "99999"]).failed(1, &["there is no book 99999"]);
+    run(&["order", "0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55"]).failed(1, &["there is no order"]);
+    run(&["search", "--page-size", "101"]).failed(1, &["page_size"]);
+    run(&["buy", "2", "--quantity", "10"]).ok();
+    run(&["buy", "2"]).failed(1, &["sold out"]);
+}
+
+#[test]
+fn programs_get_the_wire_json() {
+    let dir = Dir::new();
+    let server = dir.monolith();
+    let run = |args: &[&str]| dir.run(&[args, &["--json", "--server", &server.url]].concat());
+    let admin = |args: &[&str]| run(&[args, &["--admin-token-file", "admin.token"]].concat());
+    let on_the_wire = |path: &str| {
+        let answer = server.get(path);
+        serde_json::from_str::<serde_json::Value>(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+
+    assert_eq!(run(&["info", "1"]).ok().json(), on_the_wire("/info/1"));
+    assert_eq!(run(&["topics"]).ok().json(), on_the_wire("/topics"));
+    assert_eq!(run(&["search", "noobs"]).ok().json(), on_the_wire("/search?q=noobs"));
+    let page = run(&["search", "--page-size", "2", "--sort", "price"]).ok().json();
+    let token = page["next_page_token"].as_str().unwrap();
+    let next = run(&["search", "--page-size", "2", "--sort", "price", "--page-token", token]).ok().json();
+    assert_ne!(page["books"], next["books"]);
+
+    let order: Order = serde_json::from_value(run(&["buy", "1"]).ok().json()).unwrap();
+    let id = order.id.to_string();
+    assert_eq!(run(&["order", &id]).ok().json(), on_the_wire(&format!("/orders/{id}")));
+    let cancelled = run(&["cancel", &id]).ok().json();
+    assert_eq!(cancelled["status"], "cancelled");
+    let orders: OrderPage = serde_json::from_value(admin(&["orders"]).ok().json()).unwrap();
+    assert_eq!(orders.orders.len(), 1);
+
+    let refused = run(&["buy", "1", "--quantity", "1000"]).failed(1, &["in stock"]).json();
+    assert_eq!((&refused["code"], &refused["available"]), (&"out-of-stock".into(), &20.into()));
+    assert_eq!(refused["executed"], "no");
+    assert_eq!(admin(&["restock", "1", "-5"]).ok().json()["stock"], 15);
+    assert_eq!(admin(&["price", "1", "123"]).ok().json()["price_cents"], 123);
+    let listed = admin(&["add", "--title", "t", "--topic", "u", "--price", "1", "--stock", "2"]).ok().json();
+    assert_eq!(listed["listed"][0]["created"], true);
+}
+
+#[test]
+fn the_admin_restocks_reprices_and_adds_once_per_key() {
+    let dir = Dir::new();
+    let server = dir.monolith();
+    let run =
+        |args: &[&str]| dir.run(&[args, &["--server", &server.url, "--admin-token-file", "admin.token"]].concat());
+    let key = "0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55";
+    for _ in 0..2 {
+        let book = run(&["restock", "1", "5", "--key", key]).ok().out;
+        assert!(book.contains("In stock   25"), "{book}");
+    }
+    run(&["restock", "1", "-26"]).failed(1, &["has 25 in stock"]);
+    run(&["price", "1", "999", "--if-version", "1"]).failed(1, &["version"]);
+    let add = ["add", "--title", "Ledgers", "--topic", "Accounting", "--price", "2999", "--stock", "1"];
+    assert!(run(&add).ok().out.contains("Added as book"));
+    assert!(run(&add).ok().out.contains("listed before"));
+    assert!(run(&["orders"]).ok().out.contains("No orders yet"));
+    dir.write_secret("wrong.token", &"x".repeat(40));
+    let wrong = ["orders", "--server", &server.url, "--admin-token-file", "wrong.token"];
+    dir.run(&wrong).failed(1, &["token"]);
+}
+
+#[test]
+fn nobody_there_is_not_executed() {
+    let dir = Dir::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = format!("http://{port}");
+    let ended = dir.run(&["buy", "1", "--server", &nobody, "--timeout", "1"]);
+    ended.failed(4, &["not executed", "Is the shop running at"]);
+    let ended = dir.run(&["topics", "--json", "--server", &nobody, "--timeout", "1"]).failed(4, &[]);
+    assert_eq!(ended.json()["executed"], "no");
+}
+
+/// A server that takes the request and dies: nobody can know what it did.
+#[test]
+fn a_lost_answer_is_unknown_and_says_how_to_find_out() {
+    let dir = Dir::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::Read as _;
+        for stream in listener.incoming() {
+            let mut request = [0; 4096];
+            let mut stream = stream.unwrap();
+            while !request.windows(10).any(|part| part == b"\"quantity\"") && stream.read(&mut request).unwrap() > 0 {}
+        }
+    });
+    let ended = dir.run(&["buy", "3", "-n", "2", "--server", &url, "--timeout", "1"]);
+    let ended: Ended = ended.failed(3, &["unknown", "never buys twice", "bookstore buy 3 --quantity 2 --order-id "]);
+    let again = ended.err.lines().find(|line| line.contains("--order-id")).unwrap().trim().to_owned();
+
+    let server = dir.monolith();
+    let words: Vec<String> = again.replace(&url, &server.url).split_whitespace().skip(1).map(str::to_owned).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    dir.run(&words).ok();
+    assert!(dir.run(&words).ok().out.contains("nothing was bought again"), "the printed command has the order id");
+
+    let ended = dir.run(&["buy", "3", "--json", "--server", &url, "--timeout", "1"]).failed(3, &[]).json();
+    assert_eq!(ended["executed"], "unknown");
+    assert!(ended["order_id"].is_string());
+}

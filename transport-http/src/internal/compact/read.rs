@@ -1,0 +1,161 @@
+//! From bytes to the domain's types.
+
+use bookstore_core::{
+    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
+    Timestamp,
+    ledger::{Change, LedgerId},
+};
+use smallvec::SmallVec;
+use uuid::Uuid;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32};
+
+use super::{
+    ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord, SoldLine,
+};
+use crate::internal::OrderCommand;
+
+/// What a body of this form may hold.
+pub(crate) trait FromCompact: Sized {
+    /// Reads from the beginning of `from`, and leaves there what follows. The memory it takes is at most in proportion to that.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`]; [`Error::Invalid`] for what would be refused in any form.
+    fn take(from: &mut &[u8]) -> Result<Self>;
+}
+
+/// Reads all of `bytes`.
+///
+/// # Errors
+/// As [`FromCompact::take`]; [`Error::Malformed`] if there is more.
+pub(crate) fn read<T: FromCompact>(mut bytes: &[u8]) -> Result<T> {
+    let value = T::take(&mut bytes)?;
+    if bytes.is_empty() { Ok(value) } else { Err(broken("it goes on after its end")) }
+}
+
+fn broken(what: &str) -> Error {
+    Error::malformed(format!("this is not {MEDIA_TYPE:?}: {what}"))
+}
+
+/// Takes a record.
+fn take<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>(from: &mut &'a [u8]) -> Result<&'a T> {
+    let (record, rest) = T::ref_from_prefix(from).map_err(|_| broken("it is too short"))?;
+    *from = rest;
+    Ok(record)
+}
+
+/// Takes as many records of one kind.
+fn take_slice<'a, T: FromBytes + Immutable + Unaligned>(from: &mut &'a [u8], count: U32) -> Result<&'a [T]> {
+    let taken = <[T]>::ref_from_prefix_with_elems(from, count.get() as usize);
+    let (slice, rest) = taken.map_err(|_| broken("it is too short"))?;
+    *from = rest;
+    Ok(slice)
+}
+
+/// Takes the lines of a record: nearly always one.
+fn take_lines<'a, L: FromBytes + Immutable + Unaligned + 'a, T>(
+    from: &mut &'a [u8],
+    count: U32,
+    line: impl Fn(&L) -> Result<T>,
+) -> Result<SmallVec<[T; 1]>> {
+    let records = take_slice(from, count)?;
+    let mut lines = SmallVec::with_capacity(records.len());
+    for record in records {
+        lines.push(line(record)?);
+    }
+    Ok(lines)
+}
+
+/// Takes a list whose items begin with an `R`.
+fn take_list<R, T>(from: &mut &[u8], item: impl Fn(&mut &[u8]) -> Result<T>) -> Result<Vec<T>> {
+    let count = take::<U32>(from)?.get() as usize;
+    let mut items = Vec::with_capacity(count.min(from.len() / size_of::<R>()));
+    for _ in 0..count {
+        items.push(item(from)?);
+    }
+    Ok(items)
+}
+
+fn flag(byte: u8) -> Result<bool> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(broken("a flag is neither 0 nor 1")),
+    }
+}
+
+impl FromCompact for Vec<OrderCommand> {
+    fn take(from: &mut &[u8]) -> Result<Self> {
+        take_list::<CallRecord, _>(from, take_call)
+    }
+}
+
+fn take_call(from: &mut &[u8]) -> Result<OrderCommand> {
+    let call: &CallRecord = take(from)?;
+    let lines = take_lines(from, call.lines, |CallLine { book, quantity, price_cents }| {
+        let price_cents = Some(price_cents.get()).filter(|&cents| cents != ANY_PRICE).map(Cents::new).transpose()?;
+        Ok(Line { book: BookId(book.get()), quantity: quantity.get(), price_cents })
+    })?;
+    let order = OrderId(Uuid::from_bytes(call.order));
+    match call.what {
+        0 => Ok(OrderCommand::Sell(order, Lines::new(lines)?)),
+        1 => Ok(OrderCommand::Release(order)),
+        _ => Err(broken("a call is neither of the two")),
+    }
+}
+
+impl FromCompact for Vec<Result<Receipt>> {
+    fn take(from: &mut &[u8]) -> Result<Self> {
+        take_list::<AnswerRecord, _>(from, take_answer)
+    }
+}
+
+pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
+    let answer: &AnswerRecord = take(from)?;
+    let status = match answer.what {
+        0 => Status::Placed,
+        1 => Status::Cancelled,
+        2 => {
+            // A newer server may tell of one that this program does not know.
+            let foreign = |_| Error::unknown("the server told of an error that is not known here");
+            return Ok(Err(serde_json::from_slice(take_slice(from, answer.len)?).unwrap_or_else(foreign)));
+        }
+        _ => return Err(broken("an answer is none of the three")),
+    };
+    let lines = take_lines(from, answer.len, |SoldLine { book, quantity, unit_price_cents }| {
+        let unit_price_cents = Cents::new(unit_price_cents.get())?;
+        Ok(OrderLine { book: BookId(book.get()), quantity: quantity.get(), unit_price_cents })
+    })?;
+    let order = Order {
+        id: OrderId(Uuid::from_bytes(answer.order)),
+        status,
+        lines,
+        total_cents: Cents::new(answer.total_cents.get())?,
+        placed_at: Timestamp(answer.placed_at_ms.get()),
+        seq: Seq(answer.seq.get()),
+        cancelled_at: flag(answer.has_cancelled_at)?.then(|| Timestamp(answer.cancelled_at_ms.get())),
+    };
+    Ok(Ok(Receipt { order, replayed: flag(answer.replayed)? }))
+}
+
+impl FromCompact for Entries {
+    fn take(from: &mut &[u8]) -> Result<Self> {
+        let page: &PageRecord = take(from)?;
+        let (ledger, head) = (LedgerId::from_bytes(page.ledger), Seq(page.head.get()));
+        Ok(Self { ledger, head, entries: take_list::<EntryRecord, _>(from, take_entry)? })
+    }
+}
+
+fn take_entry(from: &mut &[u8]) -> Result<Entry> {
+    let entry: &EntryRecord = take(from)?;
+    let changes = take_lines(from, entry.changes, |ChangeLine { book, delta, price_cents, stock }| {
+        let price_cents = Cents::new(price_cents.get())?;
+        Ok(Change { book: BookId(book.get()), delta: delta.get(), price_cents, stock: stock.get() })
+    })?;
+    Ok(Entry {
+        seq: Seq(entry.seq.get()),
+        at: Timestamp(entry.at_ms.get()),
+        kind: KINDS.get(usize::from(entry.kind)).copied().ok_or_else(|| broken("an entry is of no kind"))?,
+        key: flag(entry.has_key)?.then(|| OrderId(Uuid::from_bytes(entry.key))),
+        changes,
+    })
+}

@@ -1,0 +1,113 @@
+//! From the domain's types to bytes.
+
+use bookstore_core::{
+    Cents, Entries, Lines, Receipt, Result, Status,
+    ledger::{Change, Kind},
+};
+use zerocopy::{FromZeros as _, Immutable, IntoBytes, little_endian::U32};
+
+use super::{ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine};
+use crate::internal::OrderCommand;
+
+/// Writes a record.
+fn put(to: &mut Vec<u8>, record: &(impl IntoBytes + Immutable)) {
+    to.extend_from_slice(record.as_bytes());
+}
+
+pub(super) fn count(len: usize) -> U32 {
+    U32::new(u32::try_from(len).expect("no body is so long"))
+}
+
+/// Begins a list of so many items, with room for them.
+fn begin_list(to: &mut Vec<u8>, len: usize, each: usize) {
+    to.reserve(size_of::<U32>() + len * each);
+    put(to, &count(len));
+}
+
+/// The calls of a batch.
+pub(crate) fn write_calls<'a>(calls: impl ExactSizeIterator<Item = OrderCommand<&'a Lines>>) -> Vec<u8> {
+    let mut to = Vec::new();
+    begin_list(&mut to, calls.len(), size_of::<CallRecord>() + size_of::<CallLine>());
+    for call in calls {
+        let (what, order, lines) = match call {
+            OrderCommand::Sell(order, lines) => (0, order, lines.iter()),
+            OrderCommand::Release(order) => (1, order, [].iter()),
+        };
+        put(&mut to, &CallRecord { what, order: order.0.into_bytes(), lines: count(lines.len()) });
+        for line in lines {
+            let price_cents = line.price_cents.map_or(ANY_PRICE, Cents::get).into();
+            put(&mut to, &CallLine { book: line.book.0.into(), quantity: line.quantity.into(), price_cents });
+        }
+    }
+    to
+}
+
+/// The answers to the calls of a batch.
+pub(crate) fn write_answers(answers: &[Result<Receipt>]) -> Vec<u8> {
+    let mut to = Vec::new();
+    begin_list(&mut to, answers.len(), size_of::<AnswerRecord>() + size_of::<SoldLine>());
+    for answer in answers {
+        match answer {
+            Ok(receipt) => write_receipt(&mut to, receipt),
+            Err(error) => {
+                let error = serde_json::to_vec(error).expect("an error is JSON");
+                put(&mut to, &AnswerRecord { what: 2, len: count(error.len()), ..AnswerRecord::new_zeroed() });
+                to.extend_from_slice(&error);
+            }
+        }
+    }
+    to
+}
+
+fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
+    let record = AnswerRecord {
+        what: u8::from(order.status == Status::Cancelled),
+        replayed: u8::from(*replayed),
+        has_cancelled_at: u8::from(order.cancelled_at.is_some()),
+        order: order.id.0.into_bytes(),
+        total_cents: order.total_cents.get().into(),
+        placed_at_ms: order.placed_at.0.into(),
+        seq: order.seq.0.into(),
+        cancelled_at_ms: order.cancelled_at.map_or(0, |at| at.0).into(),
+        len: count(order.lines.len()),
+    };
+    put(to, &record);
+    for line in &order.lines {
+        let unit_price_cents = line.unit_price_cents.get().into();
+        put(to, &SoldLine { book: line.book.0.into(), quantity: line.quantity.into(), unit_price_cents });
+    }
+}
+
+/// A page of the ledger.
+pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
+    let mut to = Vec::new();
+    put(&mut to, &PageRecord { ledger: page.ledger.into_bytes(), head: page.head.0.into() });
+    begin_list(&mut to, page.entries.len(), size_of::<EntryRecord>() + size_of::<ChangeLine>());
+    for entry in &page.entries {
+        let record = EntryRecord {
+            seq: entry.seq.0.into(),
+            at_ms: entry.at.0.into(),
+            kind: kind_byte(entry.kind),
+            has_key: u8::from(entry.key.is_some()),
+            key: entry.key.map_or([0; 16], |key| key.0.into_bytes()),
+            changes: count(entry.changes.len()),
+        };
+        put(&mut to, &record);
+        for Change { book, delta, price_cents, stock } in entry.changes.iter().copied() {
+            let price_cents = price_cents.get().into();
+            put(&mut to, &ChangeLine { book: book.0.into(), delta: delta.into(), price_cents, stock: stock.into() });
+        }
+    }
+    to
+}
+
+/// A kind's place in [`super::KINDS`].
+pub(super) fn kind_byte(kind: Kind) -> u8 {
+    match kind {
+        Kind::Sale => 0,
+        Kind::Return => 1,
+        Kind::Restock => 2,
+        Kind::Reprice => 3,
+        Kind::Listing => 4,
+    }
+}

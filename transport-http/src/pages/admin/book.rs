@@ -1,0 +1,175 @@
+//! Changing one book's stock and price.
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+};
+use bookstore_core::{Amend, Book, BookId, Cents, Error, OrderId, Result, Seq};
+
+use super::{SignedIn, Tab, page};
+use crate::{
+    api::{
+        Answer, Shared, Shop,
+        extract::{InPath, Payload},
+    },
+    error_status,
+    pages::{
+        assets, at_a_glance,
+        form::{self, Fields},
+        notice::{Notice, sentence},
+        patiently, see_other, text,
+    },
+};
+
+/// How often a price change is tried while sales keep moving the book's version.
+const PRICE_TRIES: usize = 5;
+
+#[derive(Template)]
+#[template(path = "admin/book.html")]
+struct Edit {
+    tab: Tab,
+    book: Book,
+    restock: Field,
+    price: Field,
+    notice: Option<Notice>,
+}
+
+/// One form with one field.
+struct Field {
+    /// Makes it happen once, however often it is sent.
+    key: OrderId,
+    typed: String,
+    problem: Option<String>,
+}
+
+impl Field {
+    fn new(shop: &Shop) -> Self {
+        Self { key: shop.clock.new_order_id(), typed: String::new(), problem: None }
+    }
+
+    /// As it was sent, with the same key: nothing was done under it, or nobody knows.
+    fn again(shop: &Shop, fields: &Fields, name: &str) -> Self {
+        let key = fields.id("key").unwrap_or_else(|| shop.clock.new_order_id());
+        Self { key, typed: fields.text(name).trim().to_owned(), problem: None }
+    }
+}
+
+impl Edit {
+    fn new(shop: &Shop, book: Book) -> Self {
+        Self { tab: Tab::Books, book, restock: Field::new(shop), price: Field::new(shop), notice: None }
+    }
+
+    /// The page again. Without the book there is none, and then `error` counts, not why the book cannot be read.
+    async fn after(shop: &Shop, id: BookId, error: &Error) -> Result<Self> {
+        let book = at_a_glance(shop.catalog.info(id)).await.map_err(|_| error.clone())?;
+        Ok(Self::new(shop, book))
+    }
+}
+
+/// `GET /admin/books/{id}`
+pub(super) async fn edit(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, uri: Uri) -> Answer {
+    let mut edit = Edit::new(&shop, shop.catalog.info(id).await?);
+    edit.notice = match Fields::of_uri(&uri).text("done") {
+        "stock" => Some(Notice::good("The stock is changed.")),
+        "price" => Some(Notice::good("The price is changed.")),
+        "listed" => Some(Notice::good("The book is listed.")),
+        "known" => Some(Notice::good("This book was listed before. Nothing was changed: here it is.")),
+        _ => None,
+    };
+    page(StatusCode::OK, &edit)
+}
+
+fn done(id: BookId, what: &str) -> Answer {
+    Ok(see_other(&format!("/admin/books/{id}?done={what}")))
+}
+
+/// `POST /admin/books/{id}/restock`
+pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
+    let fields = Fields::of_body(&payload.bytes);
+    let mut field = Field::again(&shop, &fields, "delta");
+    let delta = form::whole(&field.typed).filter(|delta| *delta != 0);
+    let changed = match delta {
+        Some(delta) => {
+            let change = Amend::StockDelta { delta };
+            patiently(shop.catalog.amend(id, change, Some(field.key))).await.map(drop)
+        }
+        None => Err(Error::invalid("stock_delta", "please enter a whole number other than 0, such as 10 or -2")),
+    };
+    let Err(error) = changed else { return done(id, "stock") };
+    let mut edit = Edit::after(&shop, id, &error).await?;
+    let notice = match &error {
+        Error::Invalid { message, .. } => {
+            field.problem = Some(sentence(message));
+            Notice::bad("Nothing was changed: please look at the number of copies.")
+        }
+        Error::OutOfStock { available, .. } => {
+            edit.book.stock = *available;
+            Notice::bad(format!("Nothing was changed: there are only {} to take away.", text::number(available)))
+        }
+        error => trouble(&shop, error, &mut field),
+    };
+    (edit.restock, edit.notice) = (field, Some(notice));
+    page(error_status::status(&error).0, &edit)
+}
+
+/// `POST /admin/books/{id}/price`
+pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
+    let fields = Fields::of_body(&payload.bytes);
+    let mut field = Field::again(&shop, &fields, "price");
+    let seen = fields.cents("seen");
+    let changed = match (form::price(&field.typed), seen) {
+        (Ok(price), Some(seen)) => patiently(set_price(&shop, id, price, seen, field.key)).await,
+        (Ok(_), None) => Err(Error::malformed("the form came incomplete, please press the button again")),
+        (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
+    };
+    let Err(error) = changed else { return done(id, "price") };
+    let mut edit = Edit::after(&shop, id, &error).await?;
+    let notice = match &error {
+        Error::Invalid { message, .. } => {
+            field.problem = Some(sentence(message));
+            Notice::bad("Nothing was changed: please look at the price.")
+        }
+        Error::VersionMismatch { .. } => conflict(edit.book.price_cents, seen),
+        error => trouble(&shop, error, &mut field),
+    };
+    (edit.price, edit.notice) = (field, Some(notice));
+    page(error_status::status(&error).0, &edit)
+}
+
+/// Sets the price if it is still the one that was seen. A sale moves the book's version and not its price: no conflict.
+async fn set_price(shop: &Shop, id: BookId, price: Cents, seen: Cents, key: OrderId) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let book = shop.catalog.info(id).await?;
+        let unmoved = book.price_cents == seen;
+        // Version 0 never fits, but under a key that was used already the answer is that it is done.
+        let version = if unmoved { book.version } else { Seq::default() };
+        let change = Amend::Set { price_cents: Some(price), stock: None, version: Some(version) };
+        match shop.catalog.amend(id, change, Some(key)).await {
+            Ok(_) => return Ok(()),
+            Err(Error::VersionMismatch { .. }) if unmoved && tries < PRICE_TRIES => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn conflict(now: Cents, seen: Option<Cents>) -> Notice {
+    if Some(now) == seen {
+        return Notice::bad("Nothing was changed: the book sells too fast just now. Please press the button again.");
+    }
+    let now = text::price(&now);
+    Notice::bad(format!(
+        "Nothing was changed: meanwhile the price was set to {now}. Press the button again if yours is the right one."
+    ))
+}
+
+/// What remains: the form may be sent again, under a new key if this one is taken.
+fn trouble(shop: &Shop, error: &Error, field: &mut Field) -> Notice {
+    if matches!(error, Error::OrderIdReused { .. }) {
+        field.key = shop.clock.new_order_id();
+        return Notice::bad("Nothing was changed: this form was used before. Please press the button again.");
+    }
+    Notice::trouble(error, "This changed nothing.")
+}

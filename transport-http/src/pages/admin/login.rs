@@ -1,0 +1,107 @@
+//! Logging in with the admin token, and out.
+
+use askama::Template;
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, Uri, header},
+    response::IntoResponse,
+};
+use bookstore_core::Error;
+use std::sync::Arc;
+
+use super::{
+    page,
+    session::{Sessions, SignedIn, cookie},
+};
+use crate::{
+    api::{Answer, Rejection, Shared, Shop, extract::Payload},
+    error_status,
+    pages::{assets, form::Fields, notice::Notice, see_other},
+};
+
+const HOME: &str = "/admin";
+
+#[derive(Template)]
+#[template(path = "admin/login.html")]
+struct Login {
+    notice: Option<Notice>,
+    /// Where to go then.
+    to: String,
+}
+
+#[derive(Template)]
+#[template(path = "admin/off.html")]
+struct Off;
+
+/// What a request gets that needs a session and has none.
+pub(super) fn instead(shop: &Shop, is_get: bool, uri: &Uri) -> Answer {
+    if is_get {
+        let to = uri.path_and_query().map_or(HOME, |path| path.as_str());
+        return ask(shop, None, to);
+    }
+    let notice = Notice::bad("Nothing was changed: your session has ended. Please log in and do it again.");
+    ask(shop, Some(notice), HOME)
+}
+
+fn ask(shop: &Shop, notice: Option<Notice>, to: &str) -> Answer {
+    if shop.admin.is_none() {
+        return page(Rejection::Forbidden("admin is off").status(), &Off);
+    }
+    let (status, _) = error_status::status(&Error::Unauthorized { message: String::new() });
+    page(status, &Login { notice, to: to.to_owned() })
+}
+
+/// `GET /admin/login`
+pub(super) async fn form(State(shop): Shared, session: Option<SignedIn>) -> Answer {
+    if session.is_some() { Ok(see_other(HOME)) } else { ask(&shop, None, HOME) }
+}
+
+/// `POST /admin/login`
+pub(super) async fn login(
+    State(shop): Shared,
+    Extension(sessions): Extension<Arc<Sessions>>,
+    headers: HeaderMap,
+    payload: Payload,
+) -> Answer {
+    let fields = Fields::of_body(&payload.bytes);
+    let to = inside(fields.text("to"));
+    let Some(token) = &shop.admin else { return ask(&shop, None, HOME) };
+    if !token.matches(fields.text("token").trim()) {
+        return ask(&shop, Some(Notice::bad("This is not the admin token. Please try again.")), to);
+    }
+    let cookie = cookie(&sessions.open(shop.clock.now()), &headers);
+    Ok(([(header::SET_COOKIE, cookie)], see_other(to)).into_response())
+}
+
+/// `POST /admin/logout`
+pub(super) async fn logout(
+    Extension(sessions): Extension<Arc<Sessions>>,
+    headers: HeaderMap,
+    SignedIn { secret }: SignedIn,
+) -> Answer {
+    sessions.close(&secret);
+    Ok(([(header::SET_COOKIE, cookie("", &headers))], see_other("/")).into_response())
+}
+
+/// A way back that stays within the admin pages.
+fn inside(to: &str) -> &str {
+    let path = to.split('?').next().unwrap_or_default();
+    let inside = path == HOME || path.strip_prefix(HOME).is_some_and(|rest| rest.starts_with('/'));
+    if inside && to.bytes().all(|byte| byte.is_ascii_graphic()) { to } else { HOME }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_stays_inside() {
+        for good in ["/admin", "/admin?q=a%20b", "/admin/books/3", "/admin/orders?page_token=x"] {
+            assert_eq!(inside(good), good);
+        }
+        for bad in ["", "/", "//evil.example", "https://evil.example", "/administer", "/admin/\r\nX: y", "/info/1"] {
+            assert_eq!(inside(bad), HOME, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Adding a book.
+
+use askama::Template;
+use axum::{extract::State, http::StatusCode};
+use bookstore_core::{Added, BookText, Error, NewBook, Result, Topic};
+
+use super::{SignedIn, Tab, page};
+use crate::{
+    api::{Answer, Shared, Shop, extract::Payload},
+    error_status,
+    pages::{
+        assets, at_a_glance,
+        form::{self, Fields},
+        notice::{Notice, sentence},
+        patiently, see_other,
+    },
+};
+
+#[derive(Template)]
+#[template(path = "admin/new.html")]
+struct New {
+    tab: Tab,
+    fields: Vec<Field>,
+    /// To choose from.
+    topics: Vec<Topic>,
+    notice: Option<Notice>,
+}
+
+struct Field {
+    name: &'static str,
+    label: &'static str,
+    hint: &'static str,
+    required: bool,
+    typed: String,
+    problem: Option<String>,
+}
+
+/// Name, label, hint, and whether it must be filled in.
+const FIELDS: [(&str, &str, &str, bool); 8] = [
+    ("title", "Title", "", true),
+    ("author", "Author", "", false),
+    ("topic", "Topic", "One that there is, or a new one.", true),
+    ("subjects", "Subjects", "One a line; the search finds them.", false),
+    ("year", "Year", "", false),
+    ("isbn", "ISBN", "10 or 13 digits.", false),
+    ("price_cents", "Price", "Such as 12 or 12.50.", true),
+    ("stock", "Copies in stock", "", true),
+];
+
+impl New {
+    async fn of(shop: &Shop, typed: &Fields, error: Option<&Error>) -> Self {
+        let problem = |name: &str| match error {
+            Some(Error::Invalid { field, message }) if field == name => Some(sentence(message)),
+            _ => None,
+        };
+        let fields = FIELDS.map(|(name, label, hint, required)| {
+            let (typed, problem) = (typed.text(name).to_owned(), problem(name));
+            Field { name, label, hint, required, typed, problem }
+        });
+        let notice = error.map(|error| match error {
+            Error::Invalid { .. } if fields.iter().any(|field| field.problem.is_some()) => {
+                Notice::bad("The book was not added: please look at the field that is marked.")
+            }
+            error => Notice::trouble(error, "This added no book."),
+        });
+        // Only suggestions: the form works without.
+        let topics = at_a_glance(shop.catalog.topics()).await.unwrap_or_default();
+        Self { tab: Tab::New, fields: fields.into(), topics, notice }
+    }
+}
+
+/// `GET /admin/new`
+pub(super) async fn form(State(shop): Shared, _: SignedIn) -> Answer {
+    page(StatusCode::OK, &New::of(&shop, &Fields::default(), None).await)
+}
+
+/// `POST /admin/books`. The same book is listed once, however often it is sent.
+pub(super) async fn add(State(shop): Shared, _: SignedIn, payload: Payload) -> Answer {
+    let fields = Fields::of_body(&payload.bytes);
+    match patiently(add_books(&shop, &fields)).await {
+        Ok(Added { id, created }) => {
+            let done = if created { "listed" } else { "known" };
+            Ok(see_other(&format!("/admin/books/{id}?done={done}")))
+        }
+        Err(error) => page(error_status::status(&error).0, &New::of(&shop, &fields, Some(&error)).await),
+    }
+}
+
+async fn add_books(shop: &Shop, fields: &Fields) -> Result<Added> {
+    let listed = shop.catalog.add_books(vec![read(fields)?]).await?;
+    listed.first().copied().ok_or_else(|| Error::unknown("the catalogue did not say which number the book has"))
+}
+
+fn read(fields: &Fields) -> Result<NewBook> {
+    let text = BookText {
+        title: fields.filled("title").unwrap_or_default(),
+        author: fields.filled("author").unwrap_or_default(),
+        topic: fields.filled("topic").unwrap_or_default(),
+        isbn: fields.filled("isbn").map(|isbn| isbn.replace(['-', ' '], "").to_uppercase()),
+        year: fields.filled("year").map(|year| number("year", &year)).transpose()?,
+        subjects: lines(fields.text("subjects")),
+    };
+    let price = form::price(fields.text("price_cents"));
+    let price_cents = price.map_err(|problem| Error::invalid("price_cents", problem))?;
+    let book = NewBook { text, price_cents, stock: number("stock", fields.text("stock"))? };
+    book.check()?;
+    Ok(book)
+}
+
+fn number<T: TryFrom<i64>>(name: &str, typed: &str) -> Result<T> {
+    let number = form::whole(typed).and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| Error::invalid(name, "please enter a whole number"))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}

@@ -1,0 +1,99 @@
+//! One order: what was bought, and how to cancel it.
+
+use askama::Template;
+use axum::http::{StatusCode, Uri};
+use bookstore_core::{BookId, Cents, Error, Order, OrderId, OrderLine, Result, Status};
+use futures_util::{StreamExt, stream};
+
+use super::{assets, at_a_glance, form::Fields, notice::Notice, page, patiently, see_other, text};
+use crate::{
+    api::{Answer, Shop},
+    error_status,
+};
+
+/// Titles looked up at once.
+const LOOKUPS: usize = 16;
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage {
+    id: OrderId,
+    /// `None` if nobody can say now; cancelling may be tried again all the same.
+    order: Option<Order>,
+    lines: Vec<LineView>,
+    notice: Option<Notice>,
+}
+
+/// A line with the words and sums around it.
+struct LineView {
+    book: BookId,
+    title: String,
+    quantity: u32,
+    each: Cents,
+    sum: Cents,
+}
+
+/// `GET /orders/{id}`
+pub(crate) async fn order(shop: &Shop, id: OrderId, uri: &Uri) -> Answer {
+    let order = shop.orders.order(id).await?;
+    let was_cancelled = !Fields::of_uri(uri).text("cancelled").is_empty();
+    let notice = (was_cancelled && order.status == Status::Placed)
+        .then(|| Notice::good("The order is cancelled. This page will show it in a moment: please reload it."));
+    page(StatusCode::OK, &OrderPage::new(shop, id, Some(order), notice).await)
+}
+
+/// `POST /orders/{id}/cancel` with a form.
+pub(crate) async fn cancel(shop: &Shop, id: OrderId) -> Answer {
+    match patiently(shop.orders.cancel(id)).await {
+        // The page may be read through a copy that has not heard of it yet.
+        Ok(_) => Ok(see_other(&format!("/orders/{id}?cancelled=yes"))),
+        Err(error @ Error::OrderNotFound { .. }) => Err(error.into()),
+        Err(error) => {
+            let notice = Notice::trouble(&error, "This did not cancel the order.");
+            let order = at_a_glance(shop.orders.order(id)).await.ok();
+            let (status, _) = error_status::status(&error);
+            page(status, &OrderPage::new(shop, id, order, Some(notice)).await)
+        }
+    }
+}
+
+impl OrderPage {
+    async fn new(shop: &Shop, id: OrderId, order: Option<Order>, notice: Option<Notice>) -> Self {
+        let sold: Vec<OrderLine> = order.iter().flat_map(|order| order.lines.iter().copied()).collect();
+        // An order reads well enough without its titles, so the catalogue need not answer.
+        let titles = at_a_glance(titles(shop, &sold)).await.unwrap_or_default();
+        let titles = titles.into_iter().chain(std::iter::repeat(None));
+        let lines = sold.into_iter().zip(titles).map(|(line, title)| LineView::new(line, title)).collect();
+        Self { id, order, lines, notice }
+    }
+
+    fn heading(&self) -> &'static str {
+        match self.order.as_ref().map(|order| order.status) {
+            Some(Status::Placed) => "Your order is placed",
+            Some(Status::Cancelled) => "Your order is cancelled",
+            None => "Your order",
+        }
+    }
+
+    /// Whether there may be something to cancel.
+    fn cancellable(&self) -> bool {
+        self.order.as_ref().is_none_or(|order| order.status == Status::Placed)
+    }
+}
+
+/// The title of each line's book, as far as the catalogue tells.
+async fn titles(shop: &Shop, lines: &[OrderLine]) -> Result<Vec<Option<String>>> {
+    let books: Vec<BookId> = lines.iter().map(|line| line.book).collect();
+    let title = async |book| shop.catalog.info(book).await.ok().map(|book| book.text.title().to_owned());
+    Ok(stream::iter(books).map(title).buffered(LOOKUPS).collect().await)
+}
+
+impl LineView {
+    fn new(line: OrderLine, title: Option<String>) -> Self {
+        let OrderLine { book, quantity, unit_price_cents: each } = line;
+        let title = title.unwrap_or_else(|| format!("Book {book}"));
+        // The order's total was checked when it was sold, and no line is more than that.
+        let sum = each.times(quantity).unwrap_or(Cents::MAX);
+        Self { book, title, quantity, each, sum }
+    }
+}
