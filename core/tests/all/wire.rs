@@ -390,3 +390,29 @@ fn a_key_has_one_to_255_characters_none_of_them_control() {
     assert!(refused("") && refused("a\tb") && refused("\u{85}"));
     assert!(!refused(" "));
 }
+
+/// The name of an error in JSON is its code, whatever its variant is called in Rust.
+#[test]
+fn an_errors_tag_is_its_code() {
+    let (book, order) = (BookId(1), OrderId(uuid::Uuid::nil()));
+    let errors = [
+        Error::OutOfStock { book, available: 0 },
+        Error::BookNotFound { book },
+        Error::OrderNotFound { order },
+        Error::OrderIdReused { order },
+        Error::PriceChanged { book, price_cents: Cents::ZERO },
+        Error::VersionMismatch { book, version: Seq(1) },
+        Error::VersionRequired,
+        Error::invalid("lines", "none"),
+        Error::malformed("no JSON"),
+        Error::Unauthorized { message: String::new() },
+        Error::overloaded("full"),
+        Error::unavailable("down"),
+        Error::DeadlineExpired { message: String::new() },
+        Error::unknown("reset"),
+    ];
+    for error in errors {
+        let json = serde_json::to_value(&error).expect("an error is JSON");
+        assert_eq!(json["code"], error.code());
+    }
+}
