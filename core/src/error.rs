@@ -23,12 +23,14 @@ pub enum Error {
     },
     /// No such book.
     #[error("there is no book {book}")]
+    #[serde(rename = "unknown-book")]
     BookNotFound {
         /// The id asked for.
         book: BookId,
     },
     /// No such order.
     #[error("there is no order {order}")]
+    #[serde(rename = "unknown-order")]
     OrderNotFound {
         /// The id asked for.
         order: OrderId,
