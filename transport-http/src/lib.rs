@@ -6,5 +6,6 @@ pub mod client;
 pub mod error_status;
 pub mod internal;
 mod pages;
+pub mod problem;
 pub mod server;
 pub mod token;

@@ -1,4 +1,4 @@
-//! One timer a connection, for its requests: their headers and their answers.
+//! One timer for each connection, for the headers of its requests and for their deadlines.
 
 use std::{
     future::Future,
@@ -9,43 +9,41 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer that is seldom set anew.
+/// A timer that is seldom reset.
 ///
-/// All connections share the runtime's queue of timers, and nearly no deadline is ever met: to enter and to remove two of them
-/// for each request costs more than to read it. So an alarm that is set too early stays as it is; only when it rings is it set
-/// to what is due then.
+/// All connections share the runtime's queue of timers, and nearly no deadline passes, so two timers for each request cost much
+/// for little. A timer that is set too early stays as it is; only when it fires is it set to the deadline that then holds.
 ///
-/// For the task of its connection alone: it wakes whoever polled it last.
+/// For the task of its connection alone: it wakes the task that polled it last.
 #[derive(Clone)]
-pub(crate) struct Alarm(Arc<Mutex<Set>>);
+pub(crate) struct ConnectionTimer(Arc<Mutex<State>>);
 
-struct Set {
+struct State {
     sleep: Pin<Box<Sleep>>,
-    /// Whom it wakes.
-    asked: Option<Waker>,
+    waker: Option<Waker>,
 }
 
-impl Alarm {
+impl ConnectionTimer {
     pub(crate) fn new(first: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Set { sleep: Box::pin(sleep_until(Instant::now() + first)), asked: None })))
+        Self(Arc::new(Mutex::new(State { sleep: Box::pin(sleep_until(Instant::now() + first)), waker: None })))
     }
 
     /// Ready once this moment has passed.
     pub(crate) fn poll_until(&self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Set { sleep, asked } = &mut *set;
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { sleep, waker } = &mut *state;
         if sleep.deadline() > at {
             sleep.as_mut().reset(at);
-        } else if !sleep.is_elapsed() && asked.as_ref().is_some_and(|asked| asked.will_wake(cx.waker())) {
-            // Polled several times for each request, it is asked once: the same task waits for it all the time.
+        } else if !sleep.is_elapsed() && waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            // Polled several times for each request, it is registered once: the same task waits for it all the time.
             return Poll::Pending;
         }
         loop {
             if sleep.as_mut().poll(cx).is_pending() {
-                asked.replace(cx.waker().clone());
+                waker.replace(cx.waker().clone());
                 return Poll::Pending;
             }
-            asked.take();
+            waker.take();
             if sleep.deadline() >= at {
                 return Poll::Ready(());
             }
@@ -55,13 +53,13 @@ impl Alarm {
 }
 
 /// For the time that a request's headers may take.
-impl hyper::rt::Timer for Alarm {
+impl hyper::rt::Timer for ConnectionTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(Until { alarm: self.clone(), at: Instant::now() + duration })
+        Box::pin(Until { timer: self.clone(), at: Instant::now() + duration })
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        Box::pin(Until { alarm: self.clone(), at: deadline.into() })
+        Box::pin(Until { timer: self.clone(), at: deadline.into() })
     }
 
     fn now(&self) -> std::time::Instant {
@@ -71,7 +69,7 @@ impl hyper::rt::Timer for Alarm {
 }
 
 struct Until {
-    alarm: Alarm,
+    timer: ConnectionTimer,
     at: Instant,
 }
 
@@ -79,7 +77,7 @@ impl Future for Until {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.alarm.poll_until(self.at, cx)
+        self.timer.poll_until(self.at, cx)
     }
 }
 
@@ -92,40 +90,40 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn rings(alarm: &Alarm, at: Instant) -> Duration {
+    async fn fires_after(timer: &ConnectionTimer, at: Instant) -> Duration {
         let started = Instant::now();
-        poll_fn(|cx| alarm.poll_until(at, cx)).await;
+        poll_fn(|cx| timer.poll_until(at, cx)).await;
         started.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_rings_when_asked_for_however_it_was_set_before() {
-        let alarm = Alarm::new(10 * SECOND);
+    async fn it_fires_when_due_however_it_was_set_before() {
+        let timer = ConnectionTimer::new(10 * SECOND);
         let soon = |seconds: u32| Instant::now() + seconds * SECOND;
-        assert_eq!(rings(&alarm, soon(3)).await, 3 * SECOND, "earlier than set");
-        assert_eq!(rings(&alarm, soon(3)).await, 3 * SECOND, "after it rang");
-        // Set, and no longer asked for.
-        assert!(tokio::time::timeout(SECOND, rings(&alarm, soon(2))).await.is_err());
-        assert_eq!(rings(&alarm, soon(5)).await, 5 * SECOND, "later than set");
-        assert_eq!(rings(&alarm, Instant::now() - SECOND).await, Duration::ZERO, "in the past");
+        assert_eq!(fires_after(&timer, soon(3)).await, 3 * SECOND, "earlier than set");
+        assert_eq!(fires_after(&timer, soon(3)).await, 3 * SECOND, "after it fired");
+        // Set, and no longer polled.
+        assert!(tokio::time::timeout(SECOND, fires_after(&timer, soon(2))).await.is_err());
+        assert_eq!(fires_after(&timer, soon(5)).await, 5 * SECOND, "later than set");
+        assert_eq!(fires_after(&timer, Instant::now() - SECOND).await, Duration::ZERO, "in the past");
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_may_wait_for_different_moments() {
-        let alarm = Alarm::new(SECOND);
+        let timer = ConnectionTimer::new(SECOND);
         let (early, late) = (Instant::now() + 2 * SECOND, Instant::now() + 7 * SECOND);
-        let both = futures_util::future::join(rings(&alarm, late), rings(&alarm, early));
+        let both = futures_util::future::join(fires_after(&timer, late), fires_after(&timer, early));
         assert_eq!(both.await, (7 * SECOND, 2 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_wakes_whoever_asked_last() {
-        let (alarm, at) = (Alarm::new(SECOND), Instant::now() + 2 * SECOND);
+    async fn it_wakes_the_task_that_polled_last() {
+        let (timer, at) = (ConnectionTimer::new(SECOND), Instant::now() + 2 * SECOND);
         let mut nobody = Context::from_waker(Waker::noop());
         for _ in 0..2 {
-            assert!(alarm.poll_until(at, &mut nobody).is_pending());
+            assert!(timer.poll_until(at, &mut nobody).is_pending());
         }
-        let rang = tokio::time::timeout(5 * SECOND, rings(&alarm, at)).await;
-        assert_eq!(rang, Ok(2 * SECOND));
+        let fired = tokio::time::timeout(5 * SECOND, fires_after(&timer, at)).await;
+        assert_eq!(fired, Ok(2 * SECOND));
     }
 }
