@@ -7,5 +7,6 @@ pub mod error_status;
 pub mod internal;
 mod pages;
 pub mod problem;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod token;

@@ -7,7 +7,7 @@ use axum::{
 use bookstore_core::Executed;
 use futures_util::FutureExt as _;
 use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -18,7 +18,6 @@ use tower::{Service as _, util::MapRequestLayer};
 use super::{
     admission::{Admission, ConnectionPermit},
     body_limit::body_limit,
-    connection_timer::ConnectionTimer,
     deadline::RequestDeadline,
     draining::Draining,
     error_response::{ErrorResponse, normalise, transport_problem},
@@ -46,7 +45,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(router: Router, limits: ServerLimits, draining: watch::Receiver<bool>) -> Self {
         let mut http = http1::Builder::new();
-        http.header_read_timeout(limits.header_timeout)
+        http.timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
             .max_header_size(limits.header_bytes_max)
             .max_buf_size(limits.header_bytes_max.max(64 << 10))
             .auto_date_header(limits.date_header);
@@ -69,12 +69,11 @@ pub(crate) async fn serve_connection<Io>(shared: Arc<Shared>, io: Io, permit: Co
 where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut http = if permit.is_spare { shared.spare_http.clone() } else { shared.http.clone() };
+    let http = if permit.is_spare { &shared.spare_http } else { &shared.http };
     let io = TokioIo::new(StallGuard::new(io, shared.limits.stall_timeout));
     let draining = Draining::new(shared.draining.clone());
-    let timer = ConnectionTimer::new(shared.limits.header_timeout);
-    http.timer(timer.clone());
-    let connection = Arc::new(Connection { shared, timer, draining: draining.clone(), is_spare: permit.is_spare });
+    let is_spare = permit.is_spare;
+    let connection = Arc::new(Connection { shared: Arc::clone(&shared), draining: draining.clone(), is_spare });
     let service = service_fn(move |request| Arc::clone(&connection).answer(request));
     let mut served = pin!(http.serve_connection(io, service));
     let ended = tokio::select! {
@@ -94,7 +93,6 @@ where
 /// What the requests of one connection share.
 struct Connection {
     shared: Arc<Shared>,
-    timer: ConnectionTimer,
     draining: Draining,
     is_spare: bool,
 }
@@ -133,7 +131,7 @@ impl Connection {
         extensions.insert(self.draining.clone());
         let mut router = self.shared.router.clone();
         let work = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind();
-        match deadline.enforce(&self.timer, work).await {
+        match deadline.enforce(work).await {
             Some(Ok(Ok(response))) => response,
             Some(Err(_)) => panicked(is_safe),
             None => ErrorResponse(deadline.expired(is_safe)).into_response(),

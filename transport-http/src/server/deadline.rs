@@ -4,18 +4,15 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use bookstore_core::Error;
 use std::{
     convert::Infallible,
-    future::{Future, poll_fn},
+    future::Future,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
-use tokio::time::Instant;
-
-use super::connection_timer::ConnectionTimer;
+use tokio::time::{Instant, timeout_at};
 
 /// The deadline of a request, for handlers that wait by design and need more time.
 ///
@@ -69,13 +66,16 @@ impl RequestDeadline {
     }
 
     /// What `work` ends in, or `None` if it has not ended by the deadline, which `work` may extend.
-    pub(crate) async fn enforce<T>(&self, timer: &ConnectionTimer, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn enforce<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => timer.poll_until(self.at(), cx).map(|()| None),
-        })
-        .await
+        loop {
+            let at = self.at();
+            match timeout_at(at, work.as_mut()).await {
+                Ok(done) => return Some(done),
+                Err(_) if self.at() > at => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// The error of a request that was not answered by its deadline; a safe one only reads.
@@ -85,5 +85,37 @@ impl RequestDeadline {
         } else {
             Error::unknown("the server's time limit passed while it worked")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::sleep;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_ended_at_its_deadline_and_not_before() {
+        let deadline = RequestDeadline::after(3 * SECOND);
+        assert_eq!(deadline.enforce(async { sleep(2 * SECOND).await }).await, Some(()));
+        let started = Instant::now();
+        assert_eq!(deadline.enforce(sleep(2 * SECOND)).await, None);
+        assert_eq!(started.elapsed(), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_may_extend_its_own_deadline() {
+        let deadline = Arc::new(RequestDeadline::after(SECOND));
+        let extend = Deadline(Some(Arc::clone(&deadline)));
+        let work = async {
+            extend.extend(2 * SECOND);
+            sleep(2 * SECOND).await;
+            extend.extend(2 * SECOND);
+            sleep(4 * SECOND).await;
+        };
+        let started = Instant::now();
+        assert_eq!(deadline.enforce(work).await, None);
+        assert_eq!(started.elapsed(), 5 * SECOND);
     }
 }

@@ -10,7 +10,6 @@
 mod admission;
 mod body_limit;
 mod connection;
-mod connection_timer;
 mod deadline;
 mod draining;
 pub(crate) mod error_response;
