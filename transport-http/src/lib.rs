@@ -6,5 +6,7 @@ pub mod client;
 pub mod error_status;
 pub mod internal;
 mod pages;
+pub mod problem;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod token;

@@ -1,7 +1,10 @@
 //! The secret that opens the servers' inner and admin interfaces.
 
-use axum::http::{HeaderMap, HeaderValue, header};
 use bookstore_core::{Error, Result};
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderValue},
+};
 use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
 

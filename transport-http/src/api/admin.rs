@@ -170,7 +170,7 @@ pub(super) async fn amend(
     payload: Payload,
 ) -> Answer {
     let change = payload.json::<AmendRequest>()?.amend(condition)?;
-    Ok(with_etag(&shop.catalog.amend(book, change, key).await?))
+    Ok(with_etag(shop.catalog.amend(book, change, key).await?))
 }
 
 /// A book to be listed; unknown fields are refused. No text has control characters.

@@ -8,14 +8,13 @@ use axum::{
 };
 use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
 use serde::{Deserialize, Serialize};
-use std::sync::LazyLock;
 
 use super::{
     Answer, Rejection, ResponseFormat, Shared,
     extract::{InPath, TextInPath},
-    query, security_headers,
+    query,
 };
-use crate::{error_status::book_json, pages};
+use crate::pages;
 
 /// Finds books by words, by topic, or both.
 #[utoipa::path(get, path = "/search", tag = "books",
@@ -97,7 +96,7 @@ pub(super) async fn info(
     if condition.has(book.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
     }
-    Ok(with_etag(&book))
+    Ok(with_etag(book))
 }
 
 /// The page with the buy button, for browsers only; a GET never buys.
@@ -117,18 +116,12 @@ pub(super) async fn purchase_page(
 }
 
 /// A book with its version as `ETag`.
-pub(super) fn with_etag(book: &Book) -> Response {
-    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| security_headers::json_headers(header::ETAG));
-    let mut headers = HEADERS.clone();
-    headers.insert(header::ETAG, etag(book.version));
-    let mut response = Response::new(book_json(book).into());
-    *response.headers_mut() = headers;
-    response
+pub(super) fn with_etag(book: Book) -> Response {
+    ([(header::ETAG, etag(book.version))], Json(book)).into_response()
 }
 
 fn etag(version: Seq) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    HeaderValue::try_from(["\"", digits.format(version.0), "\""].concat()).expect("digits in quotes")
+    HeaderValue::try_from(format!("\"{}\"", version.0)).expect("digits in quotes")
 }
 
 /// The versions of the copies at hand, as the header gives them.

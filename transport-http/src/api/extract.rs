@@ -1,13 +1,13 @@
 //! What handlers take out of a request. Every refusal is a [`Rejection`], so axum's own plain texts never show.
 
 use axum::{
-    body::{Body, HttpBody},
+    body::{Body, HttpBody as _},
     extract::{FromRequest, FromRequestParts, Path, RawPathParams, Request},
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use bookstore_core::{Error, OrderId};
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -65,14 +65,8 @@ impl<S: Sync> FromRequestParts<S> for Key {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
-        Ok(Self::of(&parts.headers)?)
-    }
-}
-
-impl Key {
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Error> {
         const NAME: HeaderName = HeaderName::from_static("idempotency-key");
-        let Some(value) = only(headers, &NAME)? else { return Ok(Self(None)) };
+        let Some(value) = only(&parts.headers, &NAME)? else { return Ok(Self(None)) };
         let key = unquote(value).ok_or_else(|| Error::malformed("Idempotency-Key: the quoted string does not end"))?;
         Ok(Self(Some(OrderId::from_key(&key)?)))
     }
@@ -122,7 +116,7 @@ impl Content {
     fn of(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Other };
         if value == "application/json" {
-            // What nearly every program sends needs no taking apart.
+            // What nearly every program sends needs no parsing.
             return Self::Json;
         }
         let Ok(value) = value.to_str() else { return Self::Other };
@@ -138,56 +132,27 @@ impl<S: Send + Sync, const MAX: usize> FromRequest<S> for Payload<MAX> {
     type Rejection = Rejection;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Rejection> {
-        Unread::of(request).read().await
+        let content = Content::of(request.headers());
+        Ok(Self { content, bytes: read(request.into_body(), MAX).await? })
     }
 }
 
-/// A body that is still to be read.
-pub(crate) struct Unread<B = Body> {
-    content: Content,
-    body: B,
-}
-
-impl<B> Unread<B>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
-    pub(crate) fn of(request: hyper::Request<B>) -> Self {
-        Self { content: Content::of(request.headers()), body: request.into_body() }
-    }
-
-    pub(crate) async fn read<const MAX: usize>(self) -> Result<Payload<MAX>, Rejection> {
-        Ok(Payload { content: self.content, bytes: read(self.body, MAX).await? })
-    }
-}
-
-async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, Rejection>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
-    let announced = HttpBody::size_hint(&body).lower();
-    if announced > limit as u64 {
+/// Reads a body of at most `limit` bytes. One that announces more is not read at all.
+async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
+    if body.size_hint().lower() > limit as u64 {
         return Err(Rejection::TooLarge(limit));
     }
-    let mut whole = Bytes::new();
-    while !body.is_end_stream()
-        && let Some(frame) = body.frame().await
-    {
-        let frame = frame.map_err(|_| Error::malformed("the body broke off"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + data.len() > limit {
-            return Err(Rejection::TooLarge(limit));
+    let mut body = Limited::new(body, limit);
+    // Copied, since frames may be tiny, and each would keep the buffer that it was read into.
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            Err(error) if error.is::<LengthLimitError>() => return Err(Rejection::TooLarge(limit)),
+            Err(_) => return Err(Error::malformed("the body broke off").into()),
         }
-        // Nearly every body comes in one piece, and that is not copied.
-        whole = if whole.is_empty() {
-            data
-        } else {
-            let mut longer = BytesMut::from(whole);
-            longer.extend_from_slice(&data);
-            longer.freeze()
-        };
     }
-    Ok(whole)
+    Ok(whole.freeze())
 }
 
 impl<const MAX: usize> Payload<MAX> {

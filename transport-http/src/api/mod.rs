@@ -11,25 +11,19 @@ mod rejection;
 mod remote;
 mod response_format;
 mod security_headers;
-mod site;
 
 use axum::{Router, extract::State, response::Response};
 use bookstore_core::{CatalogService, Clock, OrderService};
 use std::sync::Arc;
 use tower::layer::layer_fn;
 
-use crate::{
-    pages,
-    server::{ServerLimits, guard},
-    token::AccessToken,
-};
+use crate::{pages, server::ServerLimits, token::AccessToken};
 
 pub use events::{Feed, SUBSCRIBERS_MAX};
 pub use openapi::document;
 pub use rejection::Rejection;
 pub use remote::RemoteShop;
 pub use response_format::ResponseFormat;
-pub use site::Site;
 
 /// What every request handler of the public interface shares.
 pub struct Shop {
@@ -71,14 +65,12 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The public interface as a router, without the operator's `/livez`, `/readyz` and `/metrics`: to be put into another
-/// program's routes. A server of its own is faster with a [`Site`].
-pub fn router(shop: Shop) -> Router {
-    routes(&Arc::new(shop)).layer(layer_fn(security_headers::around))
-}
-
-fn routes(shop: &Arc<Shop>) -> Router {
+/// The public interface as a router, for [`serve`](crate::server::serve) or for another program's routes.
+///
+/// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
+/// `Router::new()` for none.
+pub fn router(shop: Shop, operations: Router) -> Router {
     let (documented, _) = openapi::routes().split_for_parts();
-    let router = documented.merge(pages::routes()).with_state(Arc::clone(shop));
-    guard::labelled(security_headers::with_fallbacks(router))
+    let router = documented.merge(pages::routes()).with_state(Arc::new(shop));
+    security_headers::with_fallbacks(router).merge(operations).layer(layer_fn(security_headers::around))
 }

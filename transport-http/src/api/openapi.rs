@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{Answer, Rejection, Shop, admin, books, events, extract, orders, query};
-use crate::error_status::PROBLEM_JSON;
+use crate::problem::PROBLEM_JSON;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -126,7 +126,7 @@ fn metrics() {}
 
 /// Why a request was refused (RFC 9457); which of the last fields there are depends on the `code`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the fields of `error_status::Problem`; a test holds the two together")]
+#[expect(dead_code, reason = "documents the fields of `problem::Problem`; a test holds the two together")]
 struct Problem {
     /// `/problems/` and the code.
     r#type: String,

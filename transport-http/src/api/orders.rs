@@ -3,21 +3,20 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Line, Lines, Order, OrderId, OrderPage, Receipt};
 use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
-use std::sync::LazyLock;
 
 use super::{
     Answer, ResponseFormat, Shared, Shop,
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
-    query, security_headers,
+    query,
 };
-use crate::{error_status::order_json, pages};
+use crate::pages;
 
 /// Says that an earlier request had done this already.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -189,16 +188,10 @@ fn bought(done: Receipt) -> Response {
 }
 
 fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
-    let mut uuid = uuid::Uuid::encode_buffer();
-    let location = ["/orders/", order.id.0.hyphenated().encode_lower(&mut uuid)].concat();
-    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| security_headers::json_headers(header::LOCATION));
-    let mut headers = HEADERS.clone();
-    headers.insert(header::LOCATION, HeaderValue::try_from(location).expect("a UUID is visible ASCII"));
+    let location = HeaderValue::try_from(format!("/orders/{}", order.id)).expect("a UUID is visible ASCII");
+    let mut response = (status, [(header::LOCATION, location)], Json(order)).into_response();
     if replayed {
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    let mut response = Response::new(order_json(&order).into());
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     response
 }

@@ -7,7 +7,10 @@ use axum::{
 use bookstore_core::{Error, Executed};
 use std::borrow::Cow;
 
-use crate::error_status::{self, Refused};
+use crate::{
+    error_status,
+    server::error_response::{ErrorResponse, transport_problem},
+};
 
 /// A refusal on its way out: a problem for programs, a page for browsers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +74,9 @@ impl Rejection {
 
     fn problem(&self) -> Response {
         if let Self::Service(error) = self {
-            return Refused(error.clone()).into_response();
+            return ErrorResponse(error.clone()).into_response();
         }
-        let mut response = error_status::transport_problem(self.status(), &self.detail(), Executed::No);
+        let mut response = transport_problem(self.status(), &self.detail(), Executed::No);
         if let Self::MethodNotAllowed(Some(allowed)) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
         }

@@ -1,4 +1,5 @@
-//! What every request passes and every response carries.
+//! The middleware around every route of the public interface: security headers, the check against cross-site requests, a
+//! tracing span for requests with an id, and refusals as pages for browsers.
 
 use axum::{
     Router,
@@ -23,7 +24,7 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
-/// For everything else: nothing at all.
+/// For everything else: nothing.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// What is answered where there is no route.
@@ -33,24 +34,21 @@ pub(super) fn with_fallbacks(router: Router) -> Router {
         .method_not_allowed_fallback(|| async { Rejection::MethodNotAllowed(None) })
 }
 
-/// Adds what is the same for every path: the check against forged requests, security headers.
-pub(super) fn around<S>(service: S) -> Around<S> {
-    const FORGED: &str = "this request comes from a page of another site";
-    let forged: Forged = |_| Rejection::Forbidden(FORGED).into_response();
-    Edge(CsrfLayer::new().with_rejection_response(forged).layer(service))
+/// Puts the middleware around a service, for [`layer_fn`](tower::layer::layer_fn).
+pub(super) fn around<S>(service: S) -> SecurityHeaders<Csrf<S, CrossSite>> {
+    const CROSS_SITE: &str = "this request comes from a page of another site";
+    let cross_site: CrossSite = |_| Rejection::Forbidden(CROSS_SITE).into_response();
+    SecurityHeaders(CsrfLayer::new().with_rejection_response(cross_site).layer(service))
 }
 
-/// A service with an [`Edge`] around it.
-pub(super) type Around<S> = Edge<Csrf<S, Forged>>;
+/// The answer to a cross-site request.
+type CrossSite = fn(ProtectionError) -> Response;
 
-/// The answer to a forged request.
-type Forged = fn(ProtectionError) -> Response;
-
-/// By hand, since the usual middleware function costs every request two more boxes and a clone of what is inside.
+/// Gives every answer of a service its security headers.
 #[derive(Clone)]
-pub(super) struct Edge<S>(S);
+pub(super) struct SecurityHeaders<S>(S);
 
-impl<S> Service<Request> for Edge<S>
+impl<S> Service<Request> for SecurityHeaders<S>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
@@ -88,14 +86,6 @@ fn finish(mut response: Response, wants: ResponseFormat, secret: bool) -> Respon
     response
 }
 
-/// Whether [`around`] does nothing for a request with this header but to [`protect`] its answer: it asks for no page, is of no
-/// browser, and has no id to be logged.
-pub(super) fn is_plain(name: &HeaderName, value: &HeaderValue) -> bool {
-    static UNUSUAL: [HeaderName; 4] = [header::ORIGIN, SEC_FETCH_SITE, TRACEPARENT, REQUEST_ID];
-    if name == header::ACCEPT { value == "application/json" || value == "*/*" } else { !UNUSUAL.contains(name) }
-}
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -110,7 +100,7 @@ fn traced(request: &Request) -> Option<tracing::Span> {
 /// Bytes of a caller's request id that are worth logging.
 const REQUEST_ID_MAX: usize = 128;
 
-/// Whether the path itself opens an order, or what is under it is the shop's own business.
+/// Whether an answer under this path is confidential: the path itself opens an order, or needs a token.
 fn is_secret(path: &str) -> bool {
     ["/orders", "/entries", "/books", "/admin"].iter().any(|secret| path.starts_with(secret))
 }
@@ -125,18 +115,9 @@ fn as_page(rejection: &Rejection, problem: Response) -> Response {
     Response::from_parts(parts, body)
 }
 
-/// The headers of an answer of JSON that is no secret, with a place for one of its own: a map that grows takes longer than a copy
-/// of this one.
-pub(super) fn json_headers(own: HeaderName) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(own, HeaderValue::from_static(""));
-    protect(&mut headers, false, false);
-    headers
-}
-
-/// Gives an answer the headers that all have. To a secret, only a page may have its own.
-pub(super) fn protect(headers: &mut HeaderMap, page: bool, secret: bool) {
+/// Gives an answer the security headers, and where it has none of its own a caching policy. Of the secret answers, only a page
+/// may have its own.
+fn protect(headers: &mut HeaderMap, page: bool, secret: bool) {
     let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
     if secret && !page {
         headers.remove(header::REFERRER_POLICY);

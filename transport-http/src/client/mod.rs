@@ -39,8 +39,8 @@ use crate::{
     client::claim::{Claim, Payload},
     client::per_runtime::PerRuntime,
     client::retry::{Effect, Failure, Retries, Tried},
-    error_status,
     internal::compact::{self, FromCompact},
+    problem,
     token::AccessToken,
 };
 
@@ -304,7 +304,7 @@ impl<T: FromCompact> FromAnswer for Compact<T> {
 /// What a whole answer says.
 fn read<T: FromAnswer>(server: &Picked<'_>, head: &Parts, body: &[u8]) -> Result<T> {
     if !head.status.is_success() {
-        let error = error_status::read_problem(head.status, body);
+        let error = problem::read_problem(head.status, body);
         // A server that cannot serve answers fastest of all: it must not draw all the requests.
         server.note(if matches!(error, Error::Unavailable { .. }) { Fate::Failed } else { Fate::Answered });
         return Err(error);

@@ -34,10 +34,9 @@ use crate::{
     client::batching::Coalescer,
     client::retry::Effect,
     client::{Ask, Client, Compact, json},
-    error_status::{Refused, book_json},
     internal::compact,
     internal::{self, Calls, InternalOptions, OrderCommand, answer_all, big, finish},
-    server::{Deadline, Draining},
+    server::{Deadline, Draining, error_response::ErrorResponse},
 };
 
 /// One call of a batch.
@@ -94,7 +93,7 @@ const ORDERS: &str = "/v1/orders";
 const CHANGES_MAX: usize = 20_000;
 
 type Service = State<Arc<dyn CatalogService>>;
-type Answered<T> = Result<Json<T>, Refused>;
+type Answered<T> = Result<Json<T>, ErrorResponse>;
 
 /// The catalog's inner interface as a router.
 pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Router {
@@ -110,7 +109,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
     finish(router, options)
 }
 
-async fn calls(State(service): Service, calls: Calls<CatalogCall>) -> Result<Response, Refused> {
+async fn calls(State(service): Service, calls: Calls<CatalogCall>) -> Result<Response, ErrorResponse> {
     answer_all(calls, |sales| service.sell_many(sales), |order| service.release(order)).await
 }
 
@@ -122,9 +121,8 @@ async fn topics(State(service): Service) -> Answered<Vec<Topic>> {
     Ok(Json(service.topics().await?))
 }
 
-async fn info(State(service): Service, Path(book): Path<BookId>) -> Result<Response, Refused> {
-    let book = service.info(book).await?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], book_json(&book)).into_response())
+async fn info(State(service): Service, Path(book): Path<BookId>) -> Answered<Book> {
+    Ok(Json(service.info(book).await?))
 }
 
 async fn amend(
@@ -149,7 +147,7 @@ async fn entries(
     deadline: Deadline,
     draining: Draining,
     headers: HeaderMap,
-) -> Result<Response, Refused> {
+) -> Result<Response, ErrorResponse> {
     let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
     deadline.extend(wait);
     let page = tokio::select! {

@@ -19,8 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
 use crate::{
-    error_status::Refused,
-    server::guard::labelled,
+    server::error_response::ErrorResponse,
     server::{Health, health_routes},
     token::AccessToken,
 };
@@ -81,7 +80,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         if compact::is_content(request.headers()) {
             let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-            let deals = compact::read(&body).map_err(|error| Refused(error).into_response())?;
+            let deals = compact::read(&body).map_err(|error| ErrorResponse(error).into_response())?;
             return Ok(Self { deals, form: Form::Compact, json: PhantomData });
         }
         let calls = Json::<Vec<Q>>::from_request(request, state).await;
@@ -100,7 +99,7 @@ pub(crate) async fn answer_all<'a, Q>(
     Calls { deals, form, .. }: Calls<Q>,
     sell: impl FnOnce(Vec<(OrderId, Lines)>) -> BoxFuture<'a, Vec<Result<Receipt>>>,
     take_back: impl Fn(OrderId) -> BoxFuture<'a, Result<Receipt>>,
-) -> Result<Response, Refused> {
+) -> Result<Response, ErrorResponse> {
     if deals.len() > BATCH_MAX {
         return Err(Error::invalid("calls", format!("at most {BATCH_MAX} at once, not {}", deals.len())).into());
     }
@@ -160,13 +159,13 @@ pub(crate) fn finish(service: Router, options: InternalOptions) -> Router {
         Some(token) => service.route_layer(from_fn_with_state(token, check_token)),
         None => service,
     };
-    labelled(service).merge(health_routes(options.health))
+    service.merge(health_routes(options.health))
 }
 
 async fn check_token(State(token): State<AccessToken>, request: Request, next: Next) -> Response {
     match token.authorise(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(error) => Refused(error).into_response(),
+        Err(error) => ErrorResponse(error).into_response(),
     }
 }
 

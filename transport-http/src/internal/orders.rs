@@ -21,8 +21,8 @@ use std::sync::Arc;
 use crate::{
     client::batching::Coalescer,
     client::{Ask, Client},
-    error_status::Refused,
     internal::{Calls, InternalOptions, OrderCommand, answer_all, big, finish},
+    server::error_response::ErrorResponse,
 };
 
 /// One call of a batch.
@@ -56,7 +56,7 @@ const CALLS: &str = "/v1/calls";
 const ORDERS: &str = "/v1/orders";
 
 type Service = State<Arc<dyn OrderService>>;
-type Answered<T> = Result<Json<T>, Refused>;
+type Answered<T> = Result<Json<T>, ErrorResponse>;
 
 /// The order server's inner interface as a router.
 pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Router {
@@ -68,7 +68,7 @@ pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Route
     finish(router, options)
 }
 
-async fn calls(State(service): Service, calls: Calls<OrderCall>) -> Result<Response, Refused> {
+async fn calls(State(service): Service, calls: Calls<OrderCall>) -> Result<Response, ErrorResponse> {
     answer_all(calls, |sales| service.purchase_many(sales), |order| service.cancel(order)).await
 }
 

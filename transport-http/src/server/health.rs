@@ -1,4 +1,4 @@
-//! What operators ask of every server: `/livez`, `/readyz` and `/metrics`.
+//! Health checks and metrics, for the operator of any server: `/livez`, `/readyz` and `/metrics`.
 
 use axum::{
     Json, Router,
@@ -11,32 +11,29 @@ use bookstore_core::Error;
 use serde_json::json;
 use std::{fmt, sync::Arc};
 
-use crate::{
-    error_status::Refused,
-    server::guard::{Draining, labelled},
-};
+use super::{draining::Draining, error_response::ErrorResponse};
 
 /// Whether a server can do its work now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// It can.
     Ready,
-    /// It cannot, and why.
+    /// It cannot; the text says why.
     NotReady(String),
 }
 
-/// Asked for every `/readyz`: cheap, and it does not wait.
+/// Called for every `/readyz`. It MUST be cheap and MUST NOT block.
 pub type ReadyCheck = Arc<dyn Fn() -> Readiness + Send + Sync>;
 
-/// Asked for every `/metrics`: the metrics in Prometheus' text format.
+/// Called for every `/metrics`: the metrics in Prometheus' text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// What the operator's routes answer from.
+/// What [`health_routes`] answer from.
 #[derive(Clone)]
 pub struct Health {
-    /// Behind `/readyz`.
+    /// Whether `/readyz` answers 200 or 503.
     pub ready: ReadyCheck,
-    /// Behind `/metrics`; without it there is none.
+    /// The text of `/metrics`; without it there is no such route.
     pub metrics: Option<MetricsText>,
 }
 
@@ -53,16 +50,17 @@ impl fmt::Debug for Health {
     }
 }
 
-/// The paths that are answered however busy the server is.
-pub(crate) const OPERATIONAL: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+/// The paths of [`health_routes`]: they are answered however busy the server is.
+pub(crate) const OPERATIONAL_PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// `/livez` depends on nothing but the process, `/readyz` on the check, `/metrics` is there if it is given.
+/// The operator's routes: `/livez` answers as long as the process runs, `/readyz` as the check says (and 503 while the server
+/// drains), and `/metrics` is there if [`Health::metrics`] is.
 pub fn health_routes(health: Health) -> Router {
     let mut router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz).with_state(health.ready));
     if let Some(metrics) = health.metrics {
         router = router.route("/metrics", get(metrics_text).with_state(metrics));
     }
-    labelled(router)
+    router
 }
 
 async fn livez() -> Response {
@@ -71,11 +69,11 @@ async fn livez() -> Response {
 
 async fn readyz(State(ready): State<ReadyCheck>, draining: Draining) -> Response {
     if draining.has_started() {
-        return Refused(Error::unavailable("shutting down")).into_response();
+        return ErrorResponse(Error::unavailable("shutting down")).into_response();
     }
     match ready() {
         Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
-        Readiness::NotReady(why) => Refused(Error::unavailable(why)).into_response(),
+        Readiness::NotReady(why) => ErrorResponse(Error::unavailable(why)).into_response(),
     }
 }
 

@@ -1,27 +1,21 @@
-//! The rest of a body that nobody wants to read.
+//! Lingering close: reading the rest of a body that no handler wants.
 //!
-//! A server that answers before it has the whole request, and closes, resets a client that is still sending: the answer is lost
-//! with the connection. So the rest is read and thrown away for a while, as nginx does (`lingering_close`); if all of it comes, the
-//! connection goes on.
+//! A server that answers before it has the whole request, and closes, resets a client that is still sending, and the answer is
+//! lost with the connection. So the rest is read and thrown away for a while, as nginx does (`lingering_close`). If all of it
+//! arrives, the connection goes on.
 
-use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use std::time::Duration;
 use tokio::{runtime::Handle, time::timeout};
 
-/// How long the rest may take to come.
+/// How long the rest may take to arrive.
 const TIME_MAX: Duration = Duration::from_secs(5);
-/// The most bytes that are thrown away.
+/// The most bytes that are thrown away: 64 MiB.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Whether the client sends nothing before it is told to: then there is no rest, and reading it would ask for it.
-pub(crate) fn waits(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::EXPECT)
-}
-
-/// Throws the rest of a body away as it comes, on a task of its own. The connection waits for it.
+/// Throws the rest of a body away as it arrives, on a task of its own. The connection waits for it.
 pub(crate) fn discard<B>(mut rest: B)
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,

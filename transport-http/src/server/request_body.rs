@@ -1,79 +1,51 @@
-//! A request as a server hands it on: its body as it comes in, and what the server knows of it.
+//! The body of a request while it arrives.
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::body::HttpBody;
 use bytes::Bytes;
-use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::{
+    HeaderMap, Request,
+    body::{Frame, Incoming, SizeHint},
+    header,
+};
 use std::{
-    convert::Infallible,
-    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
-use tower::Service;
 
-use crate::{
-    server::guard::{Progress, Route},
-    server::linger,
-};
+use super::{deadline::RequestDeadline, linger};
 
-/// The body of a request that a server has received. It tells when all of it has come; its rest is discarded if it is dropped
-/// before.
-pub struct RequestBody {
+/// The body of a received request. It notes when all of it has arrived; if it is dropped before, the rest is
+/// [discarded](linger::discard).
+pub(crate) struct RequestBody {
     /// `None` only once it is dropped.
     body: Option<Incoming>,
-    /// The client waits to be asked for it.
-    waits: bool,
-    progress: Arc<Progress>,
+    /// The client sends nothing before it is asked to, and was not asked yet.
+    awaits_continue: bool,
+    deadline: Arc<RequestDeadline>,
 }
-
-impl fmt::Debug for RequestBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBody").field("body", &self.body).finish_non_exhaustive()
-    }
-}
-
-/// Bytes that axum's extractors take if nobody sets a limit.
-const EXTRACTORS_MAX: usize = 2_097_152;
 
 impl RequestBody {
-    pub(crate) fn take_in(request: hyper::Request<Incoming>, progress: &Arc<Progress>) -> hyper::Request<Self> {
-        let complete = request.body().is_end_stream();
-        if complete {
-            progress.complete_body();
+    /// Puts a request's body behind this type; `deadline` learns when it is complete.
+    pub(crate) fn wrap(request: Request<Incoming>, deadline: &Arc<RequestDeadline>) -> Request<Self> {
+        let is_complete = request.body().is_end_stream();
+        if is_complete {
+            deadline.complete_body();
         }
-        let waits = !complete && linger::waits(request.headers());
-        request.map(|body| Self { body: Some(body), waits, progress: Arc::clone(progress) })
+        let awaits_continue = !is_complete && awaits_continue(request.headers());
+        request.map(|body| Self { body: Some(body), awaits_continue, deadline: Arc::clone(deadline) })
     }
+}
 
-    /// Says which route the request took.
-    pub(crate) fn took(&self, route: Route) {
-        self.progress.took(route);
-    }
-
-    /// A router's answer to the request. What the server knows of it is in its extensions, for handlers that ask.
-    pub(crate) fn through<S>(request: hyper::Request<Self>, router: &mut S) -> BoxFuture<'static, Response>
-    where
-        S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>,
-    {
-        let progress = Arc::clone(&request.body().progress);
-        let (most, body_limit) = progress.body_limit();
-        let longest = request.body().size_hint().upper();
-        let mut request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
-        if longest.is_none_or(|longest| longest > most.min(EXTRACTORS_MAX) as u64) {
-            body_limit.apply(&mut request);
-        }
-        request.extensions_mut().insert(progress);
-        // A router is always ready, and does not fail.
-        router.call(request).unwrap_or_else(|never| match never {}).boxed()
-    }
+/// Whether the client waits for `100 Continue` before it sends the body. Reading the body asks for it.
+fn awaits_continue(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let nothing_comes = self.waits || self.progress.body_is_complete();
-        if let Some(rest) = self.body.take().filter(|_| !nothing_comes) {
+        let is_sent = !self.awaits_continue && !self.deadline.body_is_complete();
+        if let Some(rest) = self.body.take().filter(|_| is_sent) {
             linger::discard(rest);
         }
     }
@@ -84,11 +56,11 @@ impl HttpBody for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.waits = false;
+        self.awaits_continue = false;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
-            self.progress.complete_body();
+            self.deadline.complete_body();
         }
         frame
     }

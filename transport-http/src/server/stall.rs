@@ -1,4 +1,4 @@
-//! A stream whose peer must go on reading.
+//! Closing connections whose peer does not read its answers.
 
 use std::{
     io,
@@ -11,27 +11,27 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// Fails a write that makes no progress for a while, so that a peer that never reads cannot hold its place.
+/// A stream that fails a write which makes no progress for `timeout`, so that a peer that never reads cannot keep its connection.
 pub(crate) struct StallGuard<Io> {
     io: Io,
-    patience: Duration,
-    /// Runs while a write waits.
+    timeout: Duration,
+    /// Runs while a write is pending.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<Io> StallGuard<Io> {
-    pub(crate) fn new(io: Io, patience: Duration) -> Self {
-        Self { io, patience, stalled: None }
+    pub(crate) fn new(io: Io, timeout: Duration) -> Self {
+        Self { io, timeout, stalled: None }
     }
 
-    /// Passes `progress` on, unless it has been pending for too long.
+    /// Passes the `progress` of a write on, or fails it after it was pending for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if progress.is_ready() {
             self.stalled = None;
             return progress;
         }
         let stalled =
-            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + self.patience)));
+            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + self.timeout)));
         match stalled.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read"))),
             Poll::Pending => Poll::Pending,

@@ -1,4 +1,4 @@
-//! TCP connections that belong to the runtime that serves them.
+//! TCP connections that are registered with the runtime that serves them, not with the one that accepts them.
 
 use axum::serve::Listener;
 use std::{
@@ -42,7 +42,7 @@ impl Listener for Accepting {
     }
 }
 
-/// An accepted connection. The runtime that uses it first is told of what happens on it.
+/// An accepted connection. It is registered with the runtime that uses it first.
 #[derive(Debug)]
 pub struct Tcp(State);
 
@@ -50,7 +50,7 @@ pub struct Tcp(State);
 enum State {
     Accepted(std::net::TcpStream),
     Served(TcpStream),
-    /// The runtime could not take it.
+    /// The runtime could not register it.
     Lost,
 }
 

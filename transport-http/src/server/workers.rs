@@ -1,7 +1,7 @@
-//! Where connections are served: on threads of their own, each with a runtime, or on tasks of the current one.
+//! The threads that serve connections, each with a runtime of its own; without any, connections are tasks of the current runtime.
 //!
-//! On its own thread a connection stays, so that its requests need no lock, no queue and no cache line of another processor. That
-//! is how nginx and actix serve, too.
+//! A connection stays on its thread, so its requests need no lock, no queue and no cache line of another processor. nginx and
+//! actix serve connections in the same way.
 
 use futures_util::future::BoxFuture;
 use std::{convert::Infallible, future::Future, io, thread, time::Duration};
@@ -12,55 +12,55 @@ use tokio::{
     time::timeout,
 };
 
-/// All connections of a server. Dropped, it drops them.
+/// All connections of a server. Dropped, it closes them.
 pub(crate) struct Workers {
     threads: Vec<Worker>,
-    /// Those that have no thread.
-    here: JoinSet<()>,
+    /// The connections on the current runtime.
+    tasks: JoinSet<()>,
 }
 
 impl Workers {
-    /// So many threads, or none: then connections are served by the current runtime.
+    /// Starts this many threads. With 0, or if they cannot be started, connections are served on the current runtime.
     pub(crate) fn start(threads: usize) -> Self {
         let threads: io::Result<Vec<_>> = (0..threads).map(Worker::start).collect();
         let threads = threads.unwrap_or_else(|error| {
             tracing::warn!(%error, "no threads for the connections; they are served without");
             Vec::new()
         });
-        Self { threads, here: JoinSet::new() }
+        Self { threads, tasks: JoinSet::new() }
     }
 
-    /// Serves a connection where there are fewest.
+    /// Serves a connection on the thread that has the fewest.
     pub(crate) fn spawn(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
-        match self.threads.iter().min_by_key(|thread| thread.open.strong_count()) {
-            Some(thread) => thread.serve(connection),
-            None => drop(self.here.spawn(connection)),
+        match self.threads.iter().min_by_key(|thread| thread.running.strong_count()) {
+            Some(thread) => thread.spawn(connection),
+            None => drop(self.tasks.spawn(connection)),
         }
     }
 
-    /// Waits for a connection to end that needs to be cleared away.
-    pub(crate) async fn clear(&mut self) {
-        if self.here.join_next().await.is_none() {
+    /// Waits until a connection on the current runtime ends, and frees what is left of it.
+    pub(crate) async fn reap(&mut self) {
+        if self.tasks.join_next().await.is_none() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Waits until all have ended, or drops them if they have not after so long. Says how many it has dropped.
-    pub(crate) async fn end(mut self, patience: Duration) -> usize {
+    /// Waits until all connections have ended; closes those that are left after `time_max` and returns their number.
+    pub(crate) async fn join(mut self, time_max: Duration) -> usize {
         let mut ending: Vec<_> = self.threads.into_iter().map(Worker::ending).collect();
         let all = async {
             for thread in &mut ending {
                 thread.ended.recv().await;
             }
-            while self.here.join_next().await.is_some() {}
+            while self.tasks.join_next().await.is_some() {}
         };
-        if timeout(patience, all).await.is_ok() {
+        if timeout(time_max, all).await.is_ok() {
             return 0;
         }
-        let left = self.here.len() + ending.iter().map(|thread| thread.ended.sender_strong_count()).sum::<usize>();
-        self.here.shutdown().await;
-        for Ending { mut ended, arriving } in ending {
-            drop(arriving);
+        let left = self.tasks.len() + ending.iter().map(|thread| thread.ended.sender_strong_count()).sum::<usize>();
+        self.tasks.shutdown().await;
+        for Ending { mut ended, connections } in ending {
+            drop(connections);
             ended.recv().await;
         }
         left
@@ -69,48 +69,48 @@ impl Workers {
 
 /// A thread that serves connections.
 struct Worker {
-    /// Dropped, it ends the thread, and with it what is left there. No more wait in it than there are places for connections.
-    arriving: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
-    /// One more of it is with each connection.
-    open: mpsc::Sender<Infallible>,
+    /// New connections; never more than the server admits. Dropped, it ends the thread and closes its connections.
+    connections: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    /// Each connection holds a clone, so that they can be counted.
+    running: mpsc::Sender<Infallible>,
     ended: mpsc::Receiver<Infallible>,
 }
 
 /// A thread that gets no more connections.
 struct Ending {
-    arriving: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
-    /// Tells when the last connection is gone.
+    connections: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    /// Closed when the last connection has ended.
     ended: mpsc::Receiver<Infallible>,
 }
 
 impl Worker {
-    fn start(nth: usize) -> io::Result<Self> {
+    fn start(number: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (arriving, mut arrived) = mpsc::unbounded_channel();
-        let (open, ended) = mpsc::channel(1);
-        // In a local set: it wakes its thread, which is a system call, once for all the answers that a batch brings.
+        let (connections, mut accepted) = mpsc::unbounded_channel();
+        let (running, ended) = mpsc::channel(1);
+        // In a local set: waking the thread is a system call, and a local set makes one for all answers of a batch.
         let serve = move || {
             LocalSet::new().block_on(&runtime, async {
-                while let Some(connection) = arrived.recv().await {
+                while let Some(connection) = accepted.recv().await {
                     spawn_local(connection);
                 }
             });
         };
-        thread::Builder::new().name(format!("http-{nth}")).spawn(serve)?;
-        Ok(Self { arriving, open, ended })
+        thread::Builder::new().name(format!("http-{number}")).spawn(serve)?;
+        Ok(Self { connections, running, ended })
     }
 
-    fn serve(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        let open = self.open.clone();
+    fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        let running = self.running.clone();
         let connection = async move {
             connection.await;
-            drop(open);
+            drop(running);
         };
-        // It takes them as long as it is there.
-        let _ = self.arriving.send(Box::pin(connection));
+        // The thread takes connections as long as this worker exists.
+        let _ = self.connections.send(Box::pin(connection));
     }
 
     fn ending(self) -> Ending {
-        Ending { arriving: self.arriving, ended: self.ended }
+        Ending { connections: self.connections, ended: self.ended }
     }
 }

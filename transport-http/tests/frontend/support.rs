@@ -1,14 +1,17 @@
 //! A shop on loopback, and a plain client that shows everything.
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::{
+    Router,
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error,
     Lines, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
-    api::{self, Shop, Site},
-    server::{self, Health, Respond},
+    api::{self, Shop},
+    server::{self, Health},
     token::AccessToken,
 };
 use bytes::Bytes;
@@ -105,29 +108,48 @@ pub(crate) async fn start(token: Option<&str>) -> Running {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Arc::new(Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap());
-    run(catalog, token, |shop| Site::new(shop, server::health_routes(Health::default()))).await
+    run(catalog, token, Host::Server).await
 }
 
-async fn run<R: Respond>(catalog: Arc<Catalog>, token: Option<&str>, interface: impl FnOnce(Shop) -> R) -> Running {
+/// What serves a shop.
+#[derive(Clone, Copy)]
+enum Host {
+    /// This project's server, as in deployments.
+    Server,
+    /// Another program that has the shop among its own routes.
+    Program,
+}
+
+async fn run(catalog: Arc<Catalog>, token: Option<&str>, host: Host) -> Running {
     let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
     let token = token.map(|token| AccessToken::new(token).unwrap());
     let shaky = Arc::new(Shaky::new(catalog.clone()));
-    let interface = interface(Shop::new(shaky.clone(), orders, Arc::new(SystemClock), token));
+    let shop = Shop::new(shaky.clone(), orders, Arc::new(SystemClock), token);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
-    // As deployments are served: on threads of their own.
-    let limits = server::ServerLimits { worker_threads: 2, ..api::limits() };
-    let served = tokio::spawn(server::serve(server::tcp(listener), interface, limits, shutdown));
+    let served = match host {
+        Host::Server => {
+            let router = api::router(shop, server::health_routes(Health::default()));
+            // As deployments are served: on threads of their own.
+            let limits = server::ServerLimits { worker_threads: 2, ..api::limits() };
+            tokio::spawn(server::serve(server::tcp(listener), router, limits, shutdown))
+        }
+        Host::Program => {
+            let router = Router::new().merge(api::router(shop, Router::new()));
+            let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown);
+            tokio::spawn(async { serving.await.expect("it serves") })
+        }
+    };
     let http = Client::builder(TokioExecutor::new()).build_http();
     Running { addr, catalog, shaky, http, stop: Some(stop), served }
 }
 
 impl Running {
-    /// The same shop once more, as the routes that another program would take into its own.
-    pub(crate) async fn as_router(&self) -> Running {
-        run(Arc::clone(&self.catalog), Some(TOKEN), api::router).await
+    /// The same shop once more, in another program that has it among its own routes.
+    pub(crate) async fn embedded(&self) -> Running {
+        run(Arc::clone(&self.catalog), Some(TOKEN), Host::Program).await
     }
 
     pub(crate) fn url(&self) -> String {

@@ -63,8 +63,11 @@ async fn too_many_requests_are_shed_at_once_and_health_is_still_answered() {
     let started = Instant::now();
     let shed = get(addr, "/gate").await;
     assert!(started.elapsed() < Duration::from_secs(1));
-    let told = problem(&shed);
-    assert_eq!((&told["status"], &told["code"], &told["executed"]), (&503.into(), &"overloaded".into(), &"no".into()));
+    let error = problem(&shed);
+    assert_eq!(
+        (&error["status"], &error["code"], &error["executed"]),
+        (&503.into(), &"overloaded".into(), &"no".into())
+    );
     assert!(shed.contains("retry-after: 1"), "{shed}");
     assert_eq!(status(&get(addr, "/livez").await), 200);
     assert_eq!(status(&get(addr, "/readyz").await), 200);
@@ -104,15 +107,15 @@ async fn status_of(addr: std::net::SocketAddr) -> Option<u16> {
 #[tokio::test]
 async fn the_deadline_says_what_it_knows() {
     let server = serve(Gate::new().router(), ServerLimits { request_deadline: SHORT, ..ServerLimits::default() }).await;
-    let told = problem(&raw(server.addr, post("/gate", "{}").as_bytes()).await);
-    assert_eq!((&told["status"], &told["executed"]), (&504.into(), &"unknown".into()), "the handler had begun");
-    let told = problem(&get(server.addr, "/gate").await);
-    assert_eq!((&told["code"], &told["executed"]), (&"deadline-expired".into(), &"no".into()), "a read does nothing");
+    let error = problem(&raw(server.addr, post("/gate", "{}").as_bytes()).await);
+    assert_eq!((&error["status"], &error["executed"]), (&504.into(), &"unknown".into()), "the handler had begun");
+    let error = problem(&get(server.addr, "/gate").await);
+    assert_eq!((&error["code"], &error["executed"]), (&"deadline-expired".into(), &"no".into()), "a read does nothing");
     let request = post("/gate", "0123456789");
     let mut slow = TcpStream::connect(server.addr).await.unwrap();
     slow.write_all(&request.as_bytes()[..request.len() - 1]).await.unwrap();
-    let told = problem(&read_to_end(&mut slow).await);
-    assert_eq!((&told["code"], &told["executed"]), (&"deadline-expired".into(), &"no".into()), "half a body");
+    let error = problem(&read_to_end(&mut slow).await);
+    assert_eq!((&error["code"], &error["executed"]), (&"deadline-expired".into(), &"no".into()), "half a body");
 }
 
 /// With the connections on tasks of the test's runtime, and on threads of their own.
@@ -129,9 +132,9 @@ async fn a_panic_is_one_request_s_misfortune() {
 
 async fn a_panic_is_one_request_s(limits: ServerLimits) {
     let server = serve(Gate::new().router(), limits).await;
-    let told = problem(&raw(server.addr, post("/panic", "{}").as_bytes()).await);
-    assert_eq!((&told["status"], &told["executed"]), (&500.into(), &"unknown".into()));
-    assert!(!told.to_string().contains("purpose"), "{told} shows the panic");
+    let error = problem(&raw(server.addr, post("/panic", "{}").as_bytes()).await);
+    assert_eq!((&error["status"], &error["executed"]), (&500.into(), &"unknown".into()));
+    assert!(!error.to_string().contains("purpose"), "{error} shows the panic");
     assert_eq!(problem(&get(server.addr, "/panic").await)["executed"], "no");
     assert_eq!(status(&get(server.addr, "/livez").await), 200);
 }

@@ -8,7 +8,7 @@ use bookstore_core::{
     Status, SystemClock, Topic, store::memory,
 };
 use bookstore_transport_http::{
-    api::{Shop, Site},
+    api::{self, Shop},
     server::{self, ServerLimits},
     token::AccessToken,
 };
@@ -169,7 +169,7 @@ impl Visit {
         // The test's runtime ends the server.
         tokio::spawn(server::serve(
             server::tcp(listener),
-            Site::new(shop, Router::new()),
+            api::router(shop, Router::new()),
             ServerLimits::default(),
             std::future::pending(),
         ));

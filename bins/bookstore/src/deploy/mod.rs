@@ -38,7 +38,7 @@ use bookstore_core::{
     writer::Closed,
 };
 use bookstore_transport_http::{
-    api::{Shop, Site},
+    api::{self, Shop},
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
     client::ClientOptions,
     internal::{
@@ -138,7 +138,7 @@ pub struct FrontendServer {
 
 /// A server that is ready to run.
 pub struct Server {
-    interface: Interface,
+    router: Router,
     limits: ServerLimits,
     tasks: Vec<Task>,
     closed: Option<Closed>,
@@ -150,15 +150,9 @@ impl fmt::Debug for Server {
     }
 }
 
-/// What is served.
-enum Interface {
-    Public(Site),
-    Internal(Router),
-}
-
 impl Server {
-    fn new(interface: Interface, serving: &Serving) -> Self {
-        Self { interface, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
+    fn new(router: Router, serving: &Serving) -> Self {
+        Self { router, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
     }
 
     fn with_task(mut self, task: Task) -> Self {
@@ -173,11 +167,7 @@ impl Server {
 
     /// Serves until `shutdown`, lets what is running end, closes the store, and returns.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let listener = server::tcp(listener);
-        match self.interface {
-            Interface::Public(site) => server::serve(listener, site, self.limits, shutdown).await,
-            Interface::Internal(router) => server::serve(listener, router, self.limits, shutdown).await,
-        }
+        server::serve(server::tcp(listener), self.router, self.limits, shutdown).await;
         drop(self.tasks);
         if let Some(closed) = self.closed {
             wait_until_closed(closed).await;
@@ -216,8 +206,7 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     fill(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let options = internal(config.server_token, &config.serving, always_ready());
-    let router = Interface::Internal(catalog::router(catalog, options));
-    Ok(Server::new(router, &config.serving).closing(closed))
+    Ok(Server::new(catalog::router(catalog, options), &config.serving).closing(closed))
 }
 
 /// Makes an order server ready, whose copy follows the catalog's ledger from now on.
@@ -235,7 +224,7 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let options = internal(config.server_token, &config.serving, ready);
     let router = orders::router(Arc::new(orders), options);
-    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
+    Ok(Server::new(router, &config.serving).with_task(task))
 }
 
 /// Makes a frontend ready.
@@ -291,8 +280,7 @@ async fn fill(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
 }
 
 fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
-    let site = Site::new(shop, server::health_routes(health(serving, ready)));
-    Server::new(Interface::Public(site), serving)
+    Server::new(api::router(shop, server::health_routes(health(serving, ready))), serving)
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {

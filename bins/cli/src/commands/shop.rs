@@ -2,7 +2,7 @@
 
 use bookstore::{AccessToken, Bookstore, ConnectOptions};
 use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Status, SystemClock};
-use bookstore_transport_http::error_status::Problem;
+use bookstore_transport_http::problem::Problem;
 use serde::Serialize;
 use std::{
     io::{self, IsTerminal as _},

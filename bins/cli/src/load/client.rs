@@ -1,7 +1,7 @@
 //! A client: one connection at a time, one request at a time, and timeout.
 
 use bookstore_core::{Error, Executed, OrderId};
-use bookstore_transport_http::error_status;
+use bookstore_transport_http::problem;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -145,7 +145,7 @@ impl Failure {
     }
 
     fn answered(answer: &Answer) -> Self {
-        let error = error_status::read_problem(answer.head.status, &answer.body);
+        let error = problem::read_problem(answer.head.status, &answer.body);
         let effect = match &error {
             Error::OutcomeUnknown { .. } => Effect::Unknown,
             Error::Overloaded { .. } | Error::Unavailable { .. } | Error::DeadlineExpired { .. } => Effect::NotExecuted,

@@ -122,12 +122,10 @@ mod tests {
         write::{count, kind_byte},
         *,
     };
-    use crate::{
-        error_status::tests::{cents, orders},
-        internal::OrderCommand,
-    };
+    use crate::internal::OrderCommand;
     use bookstore_core::{
-        BookId, Cents, Entries, Entry, Error, Line, Lines, OrderId, Receipt, Result, Seq, Timestamp,
+        BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
+        Timestamp,
         ledger::{Change, LedgerId},
     };
     use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -141,6 +139,31 @@ mod tests {
         assert!((0..bytes.len()).all(|to| read::<T>(&bytes[..to]).is_err()));
         assert!(read::<T>(&[bytes, &[0]].concat()).is_err());
         read(bytes).expect("it was written so")
+    }
+
+    fn cents() -> impl Strategy<Value = Cents> {
+        (0..=Cents::MAX.get()).prop_map(|cents| Cents::new(cents).unwrap())
+    }
+
+    fn orders() -> impl Strategy<Value = Order> {
+        let line = (any::<u64>(), any::<u32>(), cents());
+        let line = line.prop_map(|(book, quantity, unit_price_cents)| OrderLine {
+            book: BookId(book),
+            quantity,
+            unit_price_cents,
+        });
+        let times = (any::<i64>(), option::of(-1_000_000_000_000..4_000_000_000_000_i64));
+        (any::<u128>(), vec(line, 0..5), cents(), times, any::<u64>()).prop_map(
+            |(id, lines, total_cents, (placed_at, cancelled_at), seq)| Order {
+                id: OrderId(Uuid::from_u128(id)),
+                status: if cancelled_at.is_some() { Status::Cancelled } else { Status::Placed },
+                lines: lines.into(),
+                total_cents,
+                placed_at: Timestamp(placed_at),
+                seq: Seq(seq),
+                cancelled_at: cancelled_at.map(Timestamp),
+            },
+        )
     }
 
     fn deals() -> impl Strategy<Value = OrderCommand> {

@@ -1,17 +1,17 @@
-//! What goes straight to its handler is answered as the router would.
+//! The public interface answers the same in this project's server and among another program's routes.
 
 use axum::http::header;
 
 use crate::support::{self, Answer, ID};
 
 /// Method, path, headers, body.
-type Asked = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+type Call = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const KEY: (&str, &str) = ("idempotency-key", ID);
 
-/// Each at the border of what skips the router, on either side of it.
-const ALIKE: [Asked; 38] = [
+/// Usual and unusual requests for a book and for a purchase.
+const CALLS: [Call; 38] = [
     ("GET", "/info/1", &[], ""),
     ("GET", "/info/1", &[("accept", "application/json")], ""),
     ("GET", "/info/1", &[("accept", "*/*")], ""),
@@ -61,20 +61,34 @@ fn shown(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn the_site_answers_as_its_router() {
-    let site = support::shop().await;
+async fn an_embedded_shop_answers_as_a_server_does() {
+    let server = support::shop().await;
     // From here on the key is a replay.
-    site.json("POST", "/purchase/1", &[KEY], "{}").await;
-    let router = site.as_router().await;
-    for (method, path, headers, body) in ALIKE {
-        let (direct, routed) =
-            (site.send(method, path, headers, body).await, router.send(method, path, headers, body).await);
-        assert_eq!(shown(&direct), shown(&routed), "{method} {path} {headers:?} {body}");
+    server.json("POST", "/purchase/1", &[KEY], "{}").await;
+    let embedded = server.embedded().await;
+    for (method, path, headers, body) in CALLS {
+        let (by_server, by_program) =
+            (server.send(method, path, headers, body).await, embedded.send(method, path, headers, body).await);
+        assert_eq!(shown(&by_server), shown(&by_program), "{method} {path} {headers:?} {body}");
     }
     let long = "x".repeat(65_537);
-    let direct = site.json("POST", "/purchase/1", &[KEY], &long).await;
-    assert_eq!(shown(&direct), shown(&router.json("POST", "/purchase/1", &[KEY], &long).await));
-    assert_eq!(site.stock(1).await, 11, "bought once, by whatever path");
-    site.stop().await;
-    router.stop().await;
+    let by_server = server.json("POST", "/purchase/1", &[KEY], &long).await;
+    assert_eq!(shown(&by_server), shown(&embedded.json("POST", "/purchase/1", &[KEY], &long).await));
+    assert_eq!(server.stock(1).await, 11, "bought once, by whatever path");
+    server.stop().await;
+    embedded.stop().await;
+}
+
+#[tokio::test]
+async fn the_json_of_a_book_and_of_an_order_keeps_its_bytes() {
+    let shop = support::shop().await;
+    let book = shop.get("/info/1").await;
+    let expected = r#"{"id":1,"title":"RPCs for Noobs","author":"","topic":"distributed systems","isbn":null,"year":null,"price_cents":1999,"stock":12,"version":1}"#;
+    assert_eq!(String::from_utf8_lossy(&book.body), expected);
+    let order = shop.json("POST", "/purchase/1", &[KEY], "{}").await;
+    let placed_at = order.json()["placed_at"].as_str().expect("a moment").to_owned();
+    let expected = format!(
+        r#"{{"id":"{ID}","status":"placed","lines":[{{"book":1,"quantity":1,"unit_price_cents":1999}}],"total_cents":1999,"placed_at":"{placed_at}","seq":4}}"#
+    );
+    assert_eq!(String::from_utf8_lossy(&order.body), expected);
 }

@@ -1,0 +1,65 @@
+//! The limits of a server, each with its unit and its default.
+
+use std::time::Duration;
+
+/// The limits of one server.
+///
+/// ```
+/// use bookstore_transport_http::server::ServerLimits;
+/// use std::time::Duration;
+///
+/// let limits = ServerLimits { request_deadline: Duration::from_secs(3), ..ServerLimits::default() };
+/// assert_eq!(limits.in_flight_max, 2048);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerLimits {
+    /// Connections served at once; 4096.
+    pub connections_max: usize,
+    /// Connections beyond those that still get one answer each, 503 or a health check's, before they are closed; 64. Any
+    /// more are closed at once.
+    pub spare_connections_max: usize,
+    /// Requests worked on at once; 2048. More are answered 503 before any work. Health checks are neither counted nor refused.
+    pub in_flight_max: usize,
+    /// The longest request line and headers, in bytes (at least 8 KiB): 431 above; 16 KiB.
+    pub header_bytes_max: usize,
+    /// The longest path and query, in bytes: 414 above; 2 KiB.
+    pub uri_bytes_max: usize,
+    /// The longest body, in bytes, for routes without a `DefaultBodyLimit` of their own: 413 above; 64 KiB.
+    pub body_bytes_max: usize,
+    /// How long a connection may take to send a request's headers, and how long it may be idle; 10 s.
+    pub header_timeout: Duration,
+    /// How long a request may take, from its headers to the head of the answer, see [`Deadline`](super::Deadline); 10 s.
+    pub request_deadline: Duration,
+    /// How long a peer may leave an answer unread; 30 s.
+    pub stall_timeout: Duration,
+    /// How long requests in flight may take to end after the shutdown has begun; 10 s.
+    pub drain_timeout: Duration,
+    /// Threads that serve the connections, each with a runtime of its own; with 0, the default, connections are tasks of the
+    /// current runtime.
+    ///
+    /// With many connections, threads of their own are faster, because they share nothing. With fewer connections than
+    /// threads some threads are idle, because no work moves between them. A TCP listener MUST come through
+    /// [`tcp`](super::tcp) then, or one thread is notified of every byte and another one reads it.
+    pub worker_threads: usize,
+    /// Whether answers carry a `Date` header, which they do by default; a simulation leaves it out.
+    pub date_header: bool,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            spare_connections_max: 64,
+            in_flight_max: 2048,
+            header_bytes_max: 16 << 10,
+            uri_bytes_max: 2 << 10,
+            body_bytes_max: 64 << 10,
+            header_timeout: Duration::from_secs(10),
+            request_deadline: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            worker_threads: 0,
+            date_header: true,
+        }
+    }
+}
