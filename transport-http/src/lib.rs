@@ -5,6 +5,7 @@ pub mod cache;
 pub mod client;
 pub mod error_status;
 pub mod internal;
-mod pages;
+#[cfg(feature = "pages")]
+pub mod pages;
 pub mod server;
 pub mod token;

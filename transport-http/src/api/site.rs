@@ -9,12 +9,16 @@ use axum::{
 use bookstore_core::BookId;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{fmt, sync::Arc};
+use tower::layer::layer_fn;
 
 use super::{
-    Answer, Shop, books,
+    books,
     extract::{Key, Unread},
-    orders, routes,
-    security_headers::{self, Around},
+    orders,
+    rejection::Answer,
+    routes::{public, routes},
+    security_headers,
+    shop::Shop,
 };
 use crate::server::{Respond, guard::Route, request_body::RequestBody};
 
@@ -26,7 +30,7 @@ pub struct Site {
     /// Counted for each connection apart: one count would travel between the processors with every request.
     #[expect(clippy::redundant_allocation, reason = "the outer one is that count")]
     shop: Arc<Arc<Shop>>,
-    router: Around<Router>,
+    router: Router,
 }
 
 impl fmt::Debug for Site {
@@ -40,7 +44,9 @@ impl Site {
     #[must_use]
     pub fn new(shop: Shop, operations: Router) -> Self {
         let shop = Arc::new(shop);
-        let router = security_headers::around(routes(&shop).merge(operations));
+        let router = public(routes(), &shop).merge(operations.layer(layer_fn(security_headers::around)));
+        #[cfg(feature = "pages")]
+        let router = crate::pages::router(&shop, router);
         Self { shop: Arc::new(shop), router }
     }
 }

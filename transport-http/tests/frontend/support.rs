@@ -8,6 +8,7 @@ use bookstore_core::{
 };
 use bookstore_transport_http::{
     api::{self, Shop, Site},
+    pages,
     server::{self, Health, Respond},
     token::AccessToken,
 };
@@ -127,7 +128,11 @@ async fn run<R: Respond>(catalog: Arc<Catalog>, token: Option<&str>, interface: 
 impl Running {
     /// The same shop once more, as the routes that another program would take into its own.
     pub(crate) async fn as_router(&self) -> Running {
-        run(Arc::clone(&self.catalog), Some(TOKEN), api::router).await
+        let interface = |shop| {
+            let shop = Arc::new(shop);
+            pages::router(&shop, api::router(Arc::clone(&shop)))
+        };
+        run(Arc::clone(&self.catalog), Some(TOKEN), interface).await
     }
 
     pub(crate) fn url(&self) -> String {

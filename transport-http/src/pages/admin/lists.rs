@@ -1,4 +1,4 @@
-//! The books and the orders, as the shop's own people see them.
+//! The lists of books and orders.
 
 use askama::Template;
 use axum::{
@@ -7,9 +7,12 @@ use axum::{
 };
 use bookstore_core::{Book, Error, Order, OrderQuery, Query};
 
-use super::{SignedIn, Tab, page};
+use super::{
+    frame::{Tab, page},
+    login::SignedIn,
+};
 use crate::{
-    api::{Answer, Shared},
+    api::{rejection::Answer, shop::Shared},
     error_status,
     pages::{
         assets,
