@@ -10,11 +10,11 @@ pub(crate) mod extract;
 mod openapi;
 mod orders;
 mod query;
-pub(crate) mod rejection;
+mod rejection;
 mod remote;
 pub(crate) mod routes;
 mod security_headers;
-pub(crate) mod shop;
+mod shop;
 mod site;
 
 use axum::Router;
@@ -25,8 +25,10 @@ use crate::server::ServerLimits;
 pub use events::{Feed, SUBSCRIBERS_MAX};
 #[cfg(feature = "openapi")]
 pub use openapi::document;
+pub(crate) use rejection::Answer;
 pub use rejection::Rejection;
 pub use remote::RemoteShop;
+pub(crate) use shop::Shared;
 pub use shop::Shop;
 pub use site::Site;
 
@@ -36,8 +38,10 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The JSON API as a router, without the operator's `/livez`, `/readyz` and `/metrics`: to be put into another program's
-/// routes, or under the pages of `pages::router`. A server of its own is faster with a [`Site`].
-pub fn router(shop: impl Into<Arc<Shop>>) -> Router {
-    routes::public(routes::routes(), &shop.into())
+/// The JSON API as a router, for a server or for another program's routes; `pages::router` is the same with pages for browsers.
+///
+/// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
+/// `Router::new()` for none.
+pub fn router(shop: impl Into<Arc<Shop>>, operations: Router) -> Router {
+    routes::public(routes::routes(), &shop.into(), operations)
 }

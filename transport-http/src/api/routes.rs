@@ -13,7 +13,7 @@ use super::{admin, books, events, orders, security_headers, shop::Shop};
 use crate::server::guard;
 
 /// Every path, to be passed to [`public`].
-pub(super) fn routes() -> Router<Arc<Shop>> {
+pub(crate) fn routes() -> Router<Arc<Shop>> {
     let routes = Router::new()
         .route("/search", get(books::search))
         .route("/search/{topic}", get(books::search_topic))
@@ -33,8 +33,8 @@ pub(super) fn routes() -> Router<Arc<Shop>> {
 }
 
 /// Gives routes what all of the public interface have: the shop, refusals where there is no such path or method, a label for the
-/// metrics, the check against forged requests, and security headers.
-pub(crate) fn public(routes: Router<Arc<Shop>>, shop: &Arc<Shop>) -> Router {
+/// metrics, the check against forged requests, and security headers. `operations` are further routes under the same protection.
+pub(crate) fn public(routes: Router<Arc<Shop>>, shop: &Arc<Shop>, operations: Router) -> Router {
     let routes = security_headers::with_fallbacks(routes.with_state(Arc::clone(shop)));
-    guard::labelled(routes).layer(layer_fn(security_headers::around))
+    guard::labelled(routes).merge(operations).layer(layer_fn(security_headers::around))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use bookstore_core::{CatalogService, Clock, OrderService};
 use std::{fmt, sync::Arc};
 
-use super::events::Feed;
+use super::events::feed::Feed;
 use crate::token::AccessToken;
 
 /// The services and settings behind a public interface.

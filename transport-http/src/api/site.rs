@@ -9,14 +9,12 @@ use axum::{
 use bookstore_core::BookId;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use std::{fmt, sync::Arc};
-use tower::layer::layer_fn;
 
 use super::{
     books,
     extract::{Key, Unread},
     orders,
     rejection::Answer,
-    routes::{public, routes},
     security_headers,
     shop::Shop,
 };
@@ -44,9 +42,10 @@ impl Site {
     #[must_use]
     pub fn new(shop: Shop, operations: Router) -> Self {
         let shop = Arc::new(shop);
-        let router = public(routes(), &shop).merge(operations.layer(layer_fn(security_headers::around)));
         #[cfg(feature = "pages")]
-        let router = crate::pages::router(&shop, router);
+        let router = crate::pages::router(Arc::clone(&shop), operations);
+        #[cfg(not(feature = "pages"))]
+        let router = super::router(Arc::clone(&shop), operations);
         Self { shop: Arc::new(shop), router }
     }
 }

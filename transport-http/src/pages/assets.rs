@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::api::rejection::Rejection;
+use crate::api::Rejection;
 
 /// A file, and the hash of its content: new content has a new address.
 pub(crate) struct Asset {

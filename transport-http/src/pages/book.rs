@@ -5,7 +5,7 @@ use axum::{extract::State, http::StatusCode};
 use bookstore_core::{Book, BookId, Lines};
 
 use super::{assets, render::page, text};
-use crate::api::{extract::InPath, rejection::Answer, shop::Shared};
+use crate::api::{Answer, Shared, extract::InPath};
 
 #[derive(Template)]
 #[template(path = "info.html")]

@@ -5,7 +5,7 @@ use axum::{extract::State, http::StatusCode};
 use bookstore_core::{Book, Query, Topic};
 
 use super::{assets, render::page, text, timeouts::read_in_time};
-use crate::api::{rejection::Answer, shop::Shared};
+use crate::api::{Answer, Shared};
 
 /// Books shown as covers.
 const SHELF: u32 = 6;

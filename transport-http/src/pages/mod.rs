@@ -1,7 +1,7 @@
 //! The web pages: rendered on the server, complete without JavaScript.
 //!
-//! Pages are laid over an API: [`router`] answers browsers with pages and everybody else with what the API answers. So `pages`
-//! uses `api` (the shop, extractors, refusals), and `api` does not know of `pages`. A request is a browser's if it prefers
+//! Pages lie over the API: [`router`] answers browsers with pages and all others as the API does. So `pages` uses `api` (the
+//! shop, routes, extractors, refusals), and `api` does not know of `pages`. A request is a browser's if it prefers
 //! `text/html` to JSON; a `POST` must bring a form, too.
 //!
 //! Pages read their own parameters from the URI, and ignore those that they do not know.
@@ -28,17 +28,22 @@ use axum::{
 };
 use std::sync::Arc;
 
-use crate::api::{Shop, routes::public};
+use crate::api::{
+    Shop,
+    routes::{self, public},
+};
 use negotiate::Negotiated;
 
-/// The whole public interface: `api` (usually [`api::router`](crate::api::router) of the same shop), with pages for browsers.
+/// The whole public interface as a router: the API, as [`api::router`](crate::api::router) has it, and pages for browsers, who
+/// also get the API's refusals as pages.
 ///
-/// A refusal by `api` becomes a page, too, if a browser asked. `api` MUST have none of the paths that have nothing but a page:
-/// `/`, `/assets/…`, `/admin…`.
-pub fn router(shop: &Arc<Shop>, api: Router) -> Router {
-    let everyone = api.merge(public(pages_only(), shop).reset_fallback());
-    let pages = public(pages_beside_the_api(), shop).fallback_service(everyone.clone());
-    let forms = public(forms_beside_the_api(), shop).fallback_service(everyone.clone());
+/// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
+/// `Router::new()` for none.
+pub fn router(shop: impl Into<Arc<Shop>>, operations: Router) -> Router {
+    let shop = shop.into();
+    let everyone = public(routes::routes().merge(pages_only()), &shop, operations);
+    let pages = public(pages_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
+    let forms = public(forms_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
     Router::new().fallback_service(Negotiated { pages, forms, everyone })
 }
 

@@ -18,9 +18,8 @@ use super::{
 };
 use crate::{
     api::{
+        Answer, Shared, Shop,
         extract::{InPath, Payload},
-        rejection::Answer,
-        shop::{Shared, Shop},
     },
     error_status,
 };

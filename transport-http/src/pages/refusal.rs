@@ -8,7 +8,7 @@ use axum::{
 use bookstore_core::Error;
 
 use super::{assets, notice::sentence, render::html};
-use crate::{api::rejection::Rejection, error_status};
+use crate::{api::Rejection, error_status};
 
 #[derive(Template)]
 #[template(path = "error.html")]

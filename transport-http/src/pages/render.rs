@@ -6,7 +6,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 
-use crate::api::rejection::Answer;
+use crate::api::Answer;
 
 /// Nothing from elsewhere, no inline code, no frames.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(

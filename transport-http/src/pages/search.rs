@@ -15,11 +15,7 @@ use super::{
     text,
 };
 use crate::{
-    api::{
-        extract::TextInPath,
-        rejection::Answer,
-        shop::{Shared, Shop},
-    },
+    api::{Answer, Shared, Shop, extract::TextInPath},
     error_status,
 };
 

@@ -1,7 +1,10 @@
 //! A shop on loopback, and a plain client that shows everything.
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::{
+    Router,
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error,
     Lines, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
@@ -128,11 +131,7 @@ async fn run<R: Respond>(catalog: Arc<Catalog>, token: Option<&str>, interface: 
 impl Running {
     /// The same shop once more, as the routes that another program would take into its own.
     pub(crate) async fn as_router(&self) -> Running {
-        let interface = |shop| {
-            let shop = Arc::new(shop);
-            pages::router(&shop, api::router(Arc::clone(&shop)))
-        };
-        run(Arc::clone(&self.catalog), Some(TOKEN), interface).await
+        run(Arc::clone(&self.catalog), Some(TOKEN), |shop| pages::router(shop, Router::new())).await
     }
 
     pub(crate) fn url(&self) -> String {

@@ -226,7 +226,7 @@ pub(crate) async fn frontend_server(world: Shared) -> turmoil::Result {
     let orders = Arc::new(Watched::new(orders, &world, Host::Frontend));
     let clock = Arc::new(SimClock::new(&world, Host::Frontend));
     let shop = Shop::new(catalog, orders, clock, Some(world.token.clone()));
-    start.serve(api::router(shop)).await
+    start.serve(api::router(shop, axum::Router::new())).await
 }
 
 /// Counts what the cache has done, now and then.

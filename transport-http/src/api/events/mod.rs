@@ -5,7 +5,7 @@
 //! was slow, it has just resumed, the task was asleep) and reads those from the ledger itself.
 
 mod batch;
-mod feed;
+pub(super) mod feed;
 mod subscriber;
 
 use axum::{

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 
-use crate::{api::rejection::Answer, pages::render};
+use crate::{api::Answer, pages::render};
 
 /// Which of the admin pages this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

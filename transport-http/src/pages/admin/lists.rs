@@ -12,7 +12,7 @@ use super::{
     login::SignedIn,
 };
 use crate::{
-    api::{rejection::Answer, shop::Shared},
+    api::{Answer, Shared},
     error_status,
     pages::{
         assets,

@@ -15,11 +15,7 @@ use super::{
     session::{Secret, Sessions, cookie, secret},
 };
 use crate::{
-    api::{
-        extract::Payload,
-        rejection::{Answer, Rejection},
-        shop::{Shared, Shop},
-    },
+    api::{Answer, Rejection, Shared, Shop, extract::Payload},
     error_status,
     pages::{assets, form::Fields, notice::Notice, render::see_other},
 };

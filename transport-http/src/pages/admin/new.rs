@@ -9,11 +9,7 @@ use super::{
     login::SignedIn,
 };
 use crate::{
-    api::{
-        extract::Payload,
-        rejection::Answer,
-        shop::{Shared, Shop},
-    },
+    api::{Answer, Shared, Shop, extract::Payload},
     error_status,
     pages::{
         assets,
