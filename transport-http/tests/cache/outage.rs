@@ -60,7 +60,7 @@ async fn a_catalogue_that_is_away_is_not_asked_for_every_read() {
     assert_eq!(shop.upstream.infos_asked(), 3, "asked again after a while");
     assert_eq!(shop.cache.stats().served_stale, 11);
 
-    // It comes back, still without its feed: then it is asked, and heard.
+    // It comes back, still without its feed: then it is asked again.
     shop.set_unreachable(false);
     shop.sell_elsewhere(ONE).await;
     advance(Duration::from_secs(1)).await;
@@ -80,7 +80,7 @@ async fn a_catalogue_that_does_not_answer_is_waited_for_until_the_timeout() {
     assert_eq!(asked.elapsed(), OPTIONS.timeout);
     assert_eq!(shop.stock(ONE).await, 10);
     assert_eq!(asked.elapsed(), OPTIONS.timeout, "the next reader does not wait");
-    assert_eq!(shop.upstream.infos.len(), 0, "nobody is left waiting");
+    assert_eq!(shop.upstream.infos.len(), 0, "no reader is left waiting");
 }
 
 #[tokio::test(start_paused = true)]
