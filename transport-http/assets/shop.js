@@ -38,7 +38,7 @@ function listen() {
 document.addEventListener("visibilitychange", listen);
 addEventListener("pagehide", () => { events?.close(); events = null; });
 
-// One press is enough; but whoever comes back to the page may press again.
+// One press is enough; a visitor who comes back to the page may press again.
 document.addEventListener("submit", (event) => {
   if (event.target.method === "post") {
     setTimeout(() => event.target.querySelectorAll("button").forEach((button) => { button.disabled = true; }));

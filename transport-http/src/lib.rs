@@ -5,7 +5,8 @@ pub mod cache;
 pub mod client;
 pub mod error_status;
 pub mod internal;
-mod pages;
+#[cfg(feature = "pages")]
+pub mod pages;
 pub mod problem;
 #[cfg(feature = "server")]
 pub mod server;

@@ -1,4 +1,4 @@
-//! What only the shop's own people may do.
+//! The admin requests of the API: changing and adding books, and reading the ledger. All need the admin token.
 
 use axum::{
     Json,
@@ -6,15 +6,16 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{Added, Amend, Book, BookId, BookText, Cents, Entries, Error, NewBook, Result, Seq};
+use bookstore_core::{Added, Amend, BookId, BookText, Cents, Error, NewBook, Result, Seq};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Answer, Rejection, Shared, Shop,
     books::with_etag,
     extract::{BOOKS_MAX, InPath, Key, Object, Payload, only},
     query,
+    rejection::{Answer, Rejection},
+    shop::{Shared, Shop},
 };
 use crate::{
     internal::catalog::shorten,
@@ -49,52 +50,6 @@ pub(super) struct AmendRequest {
     /// The new price; needs `If-Match`, `*` will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) price_cents: Option<Cents>,
-}
-
-/// A change to one book: copies added, or absolute values.
-#[derive(utoipa::ToSchema)]
-#[serde(untagged)]
-#[schema(as = AmendRequest)]
-#[expect(dead_code, reason = "documents which fields of `AmendRequest` go together")]
-pub(super) enum AmendBody {
-    /// Copies added, or taken away. Needs no `If-Match`.
-    Delta(StockDelta),
-    /// A price, and possibly a stock. Needs `If-Match`; `*` will do for a price alone.
-    Price(SetPrice),
-    /// A stock alone. Needs `If-Match` with the version that the caller saw.
-    Stock(SetStock),
-}
-
-/// Copies added, or taken away.
-#[derive(utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "documents a body")]
-pub(super) struct StockDelta {
-    /// Copies to add; negative to take away; not 0.
-    #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000)]
-    stock_delta: i64,
-}
-
-/// A price, and possibly a stock.
-#[derive(utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "documents a body")]
-pub(super) struct SetPrice {
-    /// The new price.
-    price_cents: Cents,
-    /// The new stock.
-    #[schema(maximum = 1_000_000_000)]
-    stock: Option<u32>,
-}
-
-/// A stock alone.
-#[derive(utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "documents a body")]
-pub(super) struct SetStock {
-    /// The new stock.
-    #[schema(maximum = 1_000_000_000)]
-    stock: u32,
 }
 
 impl AmendRequest {
@@ -149,18 +104,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// Changes a book's price or stock.
-#[utoipa::path(patch, path = "/books/{id}", tag = "admin", security(("token" = [])),
-    params(
-        ("id" = BookId, Path, description = "The book's number"),
-        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,18}")$"#, description = "The `ETag` that the caller saw; `*` is enough for a price alone"),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
-            description = "Makes the change happen once, however often it is sent"),
-    ),
-    request_body = AmendBody,
-    responses(
-        (status = 200, description = "The book as it stands now", body = Book,
-            headers(("ETag" = String, description = "Its version, in quotes")))))]
+/// `PATCH /books/{id}`
 pub(super) async fn amend(
     State(shop): Shared,
     _: Admin,
@@ -173,45 +117,23 @@ pub(super) async fn amend(
     Ok(with_etag(shop.catalog.amend(book, change, key).await?))
 }
 
-/// A book to be listed; unknown fields are refused. No text has control characters.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+/// A book to be added; unknown fields are refused.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewBook)]
 pub(super) struct ListRequest {
-    /// Its title.
-    #[schema(min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     title: String,
-    /// Who wrote it; may be empty.
     #[serde(default)]
-    #[schema(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     author: String,
-    /// The topic under which it is listed.
-    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     topic: String,
-    /// Ten or thirteen digits (`X` may end the short form), if it has one.
     #[serde(default)]
-    #[schema(pattern = "^([0-9]{13}|[0-9]{9}[0-9X])$")]
     isbn: Option<String>,
-    /// Year of publication.
     #[serde(default)]
-    #[schema(minimum = -3000, maximum = 9999)]
     year: Option<i32>,
-    /// At most 32 of 1 to 500 characters each, searched with title and author.
     #[serde(default)]
-    #[schema(max_items = 32, value_type = Vec<Subject>)]
     subjects: Vec<String>,
-    /// What one copy costs.
     price_cents: Cents,
-    /// Copies to begin with.
-    #[schema(maximum = 1_000_000_000)]
     stock: u32,
 }
-
-/// What a book is about.
-#[derive(utoipa::ToSchema)]
-#[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-#[expect(dead_code, reason = "documents the limits of one subject")]
-pub(super) struct Subject(String);
 
 impl From<ListRequest> for NewBook {
     fn from(ListRequest { title, author, topic, isbn, year, subjects, price_cents, stock }: ListRequest) -> Self {
@@ -219,30 +141,15 @@ impl From<ListRequest> for NewBook {
     }
 }
 
-/// One book, or a list of books.
-#[derive(utoipa::ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "documents the body; which of the two it is decides how it is read")]
-pub(super) enum NewBooks {
-    /// One book.
-    One(ListRequest),
-    /// At most 1000 books.
-    Many(Vec<ListRequest>),
-}
-
 /// The numbers of the listed books.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ListedBooks))]
 pub(super) struct AddedBooks {
     /// In the order in which the books were given.
     pub(super) listed: Vec<Added>,
 }
 
-/// Lists new books; one that is listed already is left as it is, so sending the same list again is harmless.
-#[utoipa::path(post, path = "/books", tag = "admin", security(("token" = [])),
-    request_body(content = NewBooks, description = "At most 4 MiB"),
-    responses(
-        (status = 201, description = "Added; `Location` if it is one book", body = AddedBooks),
-        (status = 200, description = "All of them were listed before", body = AddedBooks)))]
+/// `POST /books`, with one book or a list of books.
 pub(super) async fn add_books(State(shop): Shared, _: Admin, payload: Payload<BOOKS_MAX>) -> Answer {
     let many = payload.is_array();
     let books = if many { payload.array::<ListRequest>()? } else { vec![Object(payload.json()?)] };
@@ -259,14 +166,7 @@ pub(super) async fn add_books(State(shop): Shared, _: Admin, payload: Payload<BO
     Ok(response)
 }
 
-/// The ledger itself, for audits and for those who follow it.
-#[utoipa::path(get, path = "/entries", tag = "admin", security(("token" = [])),
-    params(
-        ("after" = Option<Seq>, Query, description = "The last entry that the caller has; 0 is before the first"),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Entries a page, 100 unless asked otherwise"),
-        ("wait_ms" = Option<u64>, Query, maximum = 30000, description = "How long to wait for an entry if there is none yet, in milliseconds"),
-    ),
-    responses((status = 200, description = "Consecutive entries, oldest first", body = Entries)))]
+/// `GET /entries`. A request that waits for an entry is answered at once when the server begins to shut down.
 pub(super) async fn entries(State(shop): Shared, _: Admin, uri: Uri, deadline: Deadline, draining: Draining) -> Answer {
     let (after, limit, wait) = query::entries(&uri)?;
     deadline.extend(wait);

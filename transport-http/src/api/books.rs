@@ -6,92 +6,42 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
+use bookstore_core::{Book, BookId, Seq, Topic};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Rejection, ResponseFormat, Shared,
     extract::{InPath, TextInPath},
     query,
+    rejection::{Answer, Rejection},
+    shop::Shared,
 };
-use crate::pages;
 
-/// Finds books by words, by topic, or both.
-#[utoipa::path(get, path = "/search", tag = "books",
-    params(
-        ("q" = Option<String>, Query, max_length = 200, description = "Words that must all begin some word of title, author or subjects; at most 200 characters"),
-        ("topic" = Option<String>, Query, max_length = 200, description = "The topic, case aside"),
-        ("sort" = Option<Sort>, Query, description = "The order of the books"),
-        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
-    ),
-    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
-pub(super) async fn search(State(shop): Shared, wants: ResponseFormat, uri: Uri) -> Answer {
-    match wants {
-        ResponseFormat::Html => pages::search(&shop, None, &uri).await,
-        ResponseFormat::Json => Ok(Json(shop.catalog.search(query::search(&uri, None)?).await?).into_response()),
-    }
+/// `GET /search`
+pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
+    Ok(Json(shop.catalog.search(query::search(&uri, None)?).await?).into_response())
 }
 
-/// The books of one topic.
-#[utoipa::path(get, path = "/search/{topic}", tag = "books",
-    params(
-        ("topic" = String, Path, min_length = 1, max_length = 200, description = "The topic, case aside"),
-        ("q" = Option<String>, Query, max_length = 200, description = "As in /search"),
-        ("sort" = Option<Sort>, Query, description = "The order of the books"),
-        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
-    ),
-    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
-pub(super) async fn search_topic(
-    State(shop): Shared,
-    wants: ResponseFormat,
-    TextInPath(topic): TextInPath,
-    uri: Uri,
-) -> Answer {
-    match wants {
-        ResponseFormat::Html => pages::search(&shop, Some(topic), &uri).await,
-        ResponseFormat::Json => Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response()),
-    }
+/// `GET /search/{topic}`
+pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
+    Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response())
 }
 
 /// Every topic, sorted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(super) struct Topics {
     /// The topics with their numbers of books.
     pub(super) topics: Vec<Topic>,
 }
 
-/// Every topic with its number of books.
-#[utoipa::path(get, path = "/topics", tag = "books",
-    responses((status = 200, description = "The topics, sorted by name", content((Topics = "application/json"), (String = "text/html")))))]
-pub(super) async fn topics(State(shop): Shared, wants: ResponseFormat, uri: Uri) -> Answer {
-    if wants == ResponseFormat::Html {
-        return pages::topics(&shop).await;
-    }
+/// `GET /topics`
+pub(super) async fn topics(State(shop): Shared, uri: Uri) -> Answer {
     query::none(&uri)?;
     Ok(Json(Topics { topics: shop.catalog.topics().await? }).into_response())
 }
 
-/// One book as it stands.
-#[utoipa::path(get, path = "/info/{id}", tag = "books",
-    params(
-        ("id" = BookId, Path, description = "The book's number"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the copy at hand"),
-    ),
-    responses(
-        (status = 200, description = "The book", content((Book = "application/json"), (String = "text/html")),
-            headers(("ETag" = String, description = "Its version, in quotes; not for the page"))),
-        (status = 304, description = "The copy at hand is still good")))]
-pub(super) async fn info(
-    State(shop): Shared,
-    wants: ResponseFormat,
-    InPath(book): InPath<BookId>,
-    condition: IfNoneMatch,
-) -> Answer {
-    if wants == ResponseFormat::Html {
-        return pages::info(&shop, book).await;
-    }
+/// `GET /info/{id}`
+pub(super) async fn info(State(shop): Shared, InPath(book): InPath<BookId>, condition: IfNoneMatch) -> Answer {
     let book = shop.catalog.info(book).await?;
     if condition.has(book.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
@@ -99,20 +49,9 @@ pub(super) async fn info(
     Ok(with_etag(book))
 }
 
-/// The page with the buy button, for browsers only; a GET never buys.
-#[utoipa::path(get, path = "/purchase/{id}", tag = "orders",
-    params(("id" = BookId, Path, description = "The book's number")),
-    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
-pub(super) async fn purchase_page(
-    State(shop): Shared,
-    wants: ResponseFormat,
-    InPath(book): InPath<BookId>,
-    uri: Uri,
-) -> Answer {
-    match wants {
-        ResponseFormat::Html => pages::purchase(&shop, book, &uri).await,
-        ResponseFormat::Json => Err(Rejection::MethodNotAllowed(Some("POST"))),
-    }
+/// `GET /purchase/{id}`: there is a page for browsers only.
+pub(super) async fn purchase_page(_: InPath<BookId>) -> Rejection {
+    Rejection::MethodNotAllowed(Some("POST"))
 }
 
 /// A book with its version as `ETag`.

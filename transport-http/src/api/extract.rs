@@ -15,7 +15,7 @@ use serde::{
 use serde_json::error::Category;
 use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
-use super::Rejection;
+use super::rejection::Rejection;
 
 /// The longest JSON or form body, in bytes.
 pub(crate) const BODY_MAX: usize = 64 * 1024;
@@ -108,7 +108,6 @@ pub(crate) struct Payload<const MAX: usize = BODY_MAX> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Content {
     Json,
-    Form,
     Other,
 }
 
@@ -121,10 +120,7 @@ impl Content {
         }
         let Ok(value) = value.to_str() else { return Self::Other };
         let media = value.split(';').next().unwrap_or_default().trim();
-        if media.eq_ignore_ascii_case("application/json") {
-            return Self::Json;
-        }
-        if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") { Self::Form } else { Self::Other }
+        if media.eq_ignore_ascii_case("application/json") { Self::Json } else { Self::Other }
     }
 }
 
@@ -156,11 +152,6 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
 }
 
 impl<const MAX: usize> Payload<MAX> {
-    /// Whether a browser's form sent this.
-    pub(crate) fn is_form(&self) -> bool {
-        self.content == Content::Form
-    }
-
     /// The JSON object in it; `None` if there is no body at all.
     pub(crate) fn optional_json<T: DeserializeOwned>(&self) -> Result<Option<T>, Rejection> {
         if self.bytes.is_empty() { Ok(None) } else { self.json().map(Some) }

@@ -1,63 +1,34 @@
-//! The public interface: one URL space, two representations. HTML for browsers, JSON for everybody else.
+//! The public interface for programs: JSON over HTTP, server-sent events, and the client for both.
+//!
+//! The web pages are in `pages`, which builds on this module; nothing here knows of them.
 
 mod admin;
 mod books;
 mod events;
 pub(crate) mod extract;
+#[cfg(feature = "openapi")]
 mod openapi;
 mod orders;
 mod query;
 mod rejection;
 mod remote;
-mod response_format;
+pub(crate) mod routes;
 mod security_headers;
+mod shop;
 
-use axum::{Router, extract::State, response::Response};
-use bookstore_core::{CatalogService, Clock, OrderService};
+use axum::Router;
 use std::sync::Arc;
-use tower::layer::layer_fn;
 
-use crate::{pages, server::ServerLimits, token::AccessToken};
+use crate::server::ServerLimits;
 
 pub use events::{Feed, SUBSCRIBERS_MAX};
+#[cfg(feature = "openapi")]
 pub use openapi::document;
+pub(crate) use rejection::Answer;
 pub use rejection::Rejection;
 pub use remote::RemoteShop;
-pub use response_format::ResponseFormat;
-
-/// What every request handler of the public interface shares.
-pub struct Shop {
-    /// What there is to buy.
-    pub catalog: Arc<dyn CatalogService>,
-    /// Who sells it.
-    pub orders: Arc<dyn OrderService>,
-    /// Makes the order ids of buyers that bring none.
-    pub clock: Arc<dyn Clock>,
-    /// What an admin request must show; without it admin is off.
-    pub admin: Option<AccessToken>,
-    /// Stock and price changes for `GET /events`.
-    pub feed: Feed,
-}
-
-impl Shop {
-    /// A shop over these services. Nothing runs until the first request.
-    #[must_use]
-    pub fn new(
-        catalog: Arc<dyn CatalogService>,
-        orders: Arc<dyn OrderService>,
-        clock: Arc<dyn Clock>,
-        admin: Option<AccessToken>,
-    ) -> Self {
-        let feed = Feed::new(Arc::clone(&catalog));
-        Self { catalog, orders, clock, admin, feed }
-    }
-}
-
-/// The shop as handlers get it.
-pub(crate) type Shared = State<Arc<Shop>>;
-
-/// What a handler answers. A [`Rejection`] becomes an error page for browsers, a problem for others.
-pub(crate) type Answer = Result<Response, Rejection>;
+pub(crate) use shop::Shared;
+pub use shop::Shop;
 
 /// The limits of a server for this router: room in a URI for the longest page token, which holds a title.
 #[must_use]
@@ -65,12 +36,10 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The public interface as a router, for [`serve`](crate::server::serve) or for another program's routes.
+/// The JSON API as a router, for a server or for another program's routes; `pages::router` is the same with pages for browsers.
 ///
 /// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
 /// `Router::new()` for none.
-pub fn router(shop: Shop, operations: Router) -> Router {
-    let (documented, _) = openapi::routes().split_for_parts();
-    let router = documented.merge(pages::routes()).with_state(Arc::new(shop));
-    security_headers::with_fallbacks(router).merge(operations).layer(layer_fn(security_headers::around))
+pub fn router(shop: impl Into<Arc<Shop>>, operations: Router) -> Router {
+    routes::public(routes::routes(), &shop.into(), operations)
 }

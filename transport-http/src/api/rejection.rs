@@ -1,4 +1,4 @@
-//! Why a request was refused: a service's own error, or one that only HTTP knows.
+//! What a handler answers, and why a request is refused: a service's own error, or one that only HTTP knows.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -12,7 +12,10 @@ use crate::{
     server::error_response::{ErrorResponse, transport_problem},
 };
 
-/// A refusal on its way out: a problem for programs, a page for browsers.
+/// What a handler answers. A [`Rejection`] becomes a problem, and for browsers a page if there are pages.
+pub(crate) type Answer = Result<Response, Rejection>;
+
+/// A refusal on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// A service's error, or bad input that reads like one.
@@ -85,7 +88,7 @@ impl Rejection {
 }
 
 impl IntoResponse for Rejection {
-    /// The problem, with the rejection itself beside it for those who would rather show a page.
+    /// The problem. The rejection itself is in the response's extensions, so that a page can be made of it.
     fn into_response(self) -> Response {
         let mut response = self.problem();
         response.extensions_mut().insert(self);

@@ -16,15 +16,9 @@ use tower::{Layer as _, Service};
 use tower_http::csrf::{Csrf, CsrfLayer, ProtectionError};
 use tracing::Instrument;
 
-use super::{Rejection, ResponseFormat};
-use crate::pages;
+use super::rejection::Rejection;
 
-/// For pages: nothing from elsewhere, no inline code, no frames.
-const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
-/// For everything else: nothing.
+/// For all but pages, which have a policy of their own: nothing.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// What is answered where there is no route.
@@ -62,11 +56,10 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let wants = ResponseFormat::of(request.headers());
         let secret = is_secret(request.uri().path());
         let span = traced(&request);
         let answer = self.0.call(request);
-        let finished = async move { Ok(finish(answer.await?, wants, secret)) };
+        let finished = async move { Ok(finish(answer.await?, secret)) };
         match span {
             Some(span) => Box::pin(finished.instrument(span)),
             None => Box::pin(finished),
@@ -74,12 +67,7 @@ where
     }
 }
 
-fn finish(mut response: Response, wants: ResponseFormat, secret: bool) -> Response {
-    if wants == ResponseFormat::Html
-        && let Some(rejection) = response.extensions_mut().remove::<Rejection>()
-    {
-        response = as_page(&rejection, response);
-    }
+fn finish(mut response: Response, secret: bool) -> Response {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     protect(response.headers_mut(), page, secret);
@@ -105,26 +93,16 @@ fn is_secret(path: &str) -> bool {
     ["/orders", "/entries", "/books", "/admin"].iter().any(|secret| path.starts_with(secret))
 }
 
-/// The same refusal as a page; status and headers stay.
-fn as_page(rejection: &Rejection, problem: Response) -> Response {
-    let page = pages::refused(rejection).into_response();
-    let (mut parts, _) = problem.into_parts();
-    let (page, body) = page.into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.extend(page.headers);
-    Response::from_parts(parts, body)
-}
-
 /// Gives an answer the security headers, and where it has none of its own a caching policy. Of the secret answers, only a page
-/// may have its own.
+/// may have its own; a page brings its content policy.
 fn protect(headers: &mut HeaderMap, page: bool, secret: bool) {
     let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
     if secret && !page {
         headers.remove(header::REFERRER_POLICY);
         headers.remove(header::CACHE_CONTROL);
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, if page { PAGE_POLICY } else { DATA_POLICY });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(DATA_POLICY);
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static(referrer));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
     headers.entry(header::VARY).or_insert(HeaderValue::from_static("accept"));

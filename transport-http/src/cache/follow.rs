@@ -1,62 +1,66 @@
-//! Following the ledger, on a task of its own.
+//! The task that follows the ledger.
+//!
+//! A poll is answered as soon as there is an entry, or after a quarter of `max_staleness` without one. So a cache that can reach
+//! the catalogue proves several times within `max_staleness` that it is current.
 
 use bookstore_core::{Error, Result, Seq, catalog::ENTRIES_MAX};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Inner;
+use super::upstream::Upstream;
 
-/// The shortest and the longest poll of a ledger that stands still.
+/// The shortest and the longest time that a poll waits for the next entry.
 const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(20));
-/// Rest after a stretch of entries, while the next ones gather: a hundred polls a second of a busy ledger are enough.
+/// The pause after a page of entries, while the next ones gather: a hundred polls a second of a busy ledger are enough.
 const GATHER: Duration = Duration::from_millis(10);
-/// The first and the longest pause after a failure.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// The first and the longest pause after a failure; each is twice the one before.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Follows without end: from the ledger's end now, and again from its end then if it loses track.
-pub(super) async fn follow(inner: Arc<Inner>) {
-    let mut pause = PAUSE.0;
+/// Follows the ledger from its end, without end itself. If the cache drops everything, it begins again at the ledger's end then.
+pub(super) async fn follow(upstream: Arc<Upstream>) {
+    let mut pause = BACKOFF.0;
     loop {
-        match step(&inner).await {
-            Ok(Progress::Found) => {}
-            Ok(Progress::Followed) => pause = PAUSE.0,
+        match step(&upstream).await {
+            Ok(Progress::FoundEnd) => {}
+            Ok(Progress::Followed) => pause = BACKOFF.0,
             Err(error) => {
-                if pause == PAUSE.0 {
+                if pause == BACKOFF.0 {
                     tracing::warn!(%error, "the cache cannot follow the ledger, trying again");
                 }
                 sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
+                pause = (pause * 2).min(BACKOFF.1);
             }
         }
     }
 }
 
 enum Progress {
-    /// The ledger's end.
-    Found,
-    /// The next entries, if any.
+    /// The ledger's end is known now.
+    FoundEnd,
+    /// The next entries, if there were any, are applied.
     Followed,
 }
 
-async fn step(inner: &Inner) -> Result<Progress> {
+/// One poll.
+async fn step(upstream: &Upstream) -> Result<Progress> {
     let sent = Instant::now();
-    let after = inner.lock().followed();
-    let max_staleness = inner.options.max_staleness;
+    let after = upstream.state().followed();
+    let max_staleness = upstream.options.max_staleness;
     let wait = after.map_or(Duration::ZERO, |_| (max_staleness / 4).clamp(POLL.0, POLL.1));
-    // Nothing is after the last place that can be: a page of no entries, with the head.
+    // No entry is after the last possible one: this asks for the head alone.
     let (place, limit) = after.map_or((Seq(u64::MAX), 1), |after| (after, ENTRIES_MAX));
-    let poll = timeout(wait + max_staleness.max(POLL.0), inner.upstream.entries(place, limit, wait)).await;
+    let poll = timeout(wait + max_staleness.max(POLL.0), upstream.catalog.entries(place, limit, wait)).await;
     let page = poll.map_err(|_| Error::unavailable("the catalogue did not answer a poll in time"))??;
-    let taken = inner.lock().take(&page, sent);
-    inner.followed.send_replace(inner.lock().followed().unwrap_or_default());
-    taken?;
+    let applied = upstream.state().apply_page(&page, sent);
+    upstream.followed.send_replace(upstream.state().followed().unwrap_or_default());
+    applied?;
     if after.is_none() {
-        return Ok(Progress::Found);
+        return Ok(Progress::FoundEnd);
     }
     metrics::counter!("bookstore_cache_entries_followed_total").increment(page.entries.len() as u64);
     if page.entries.is_empty() && sent.elapsed() < wait / 2 {
-        // A server that is about to end does not wait.
-        sleep(PAUSE.0).await;
+        // A server that is shutting down does not wait.
+        sleep(BACKOFF.0).await;
     }
     if !page.entries.is_empty() && page.entries.len() < ENTRIES_MAX {
         sleep(GATHER.min(max_staleness / 4)).await;

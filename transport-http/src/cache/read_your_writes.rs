@@ -1,13 +1,32 @@
-//! The order service of a frontend whose catalogue is cached.
+//! Read your writes, for purchases and cancellations through the order service.
 
 use async_trait::async_trait;
 use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, batch::each};
 use std::{fmt, sync::Arc};
 
-use super::CachedCatalog;
+use super::catalog::CachedCatalog;
 
-/// An order service that tells a cache what its answers say of the books, so that a buyer never reads on this frontend how
-/// they stood before the purchase.
+/// An order service whose answers the cache takes note of: a buyer does not read on this frontend how the books were before the
+/// purchase.
+///
+/// - A purchase or a cancellation that is answered: its books are shown as they were after it, or newer.
+/// - A purchase that is refused for lack of stock or for its price: the book is read again if the cache disagrees.
+/// - An order that is read: its books are shown as they were after its sale, or newer.
+///
+/// An outcome that is unknown tells nothing; the cache learns of such a sale from the ledger.
+///
+/// ```
+/// use bookstore_core::{CatalogService, OrderService};
+/// use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
+/// use std::sync::Arc;
+///
+/// /// What a frontend gives its pages: both services, around clients of a catalog and of order servers.
+/// fn cached(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> (Arc<CachedCatalog>, Arc<dyn OrderService>) {
+///     let catalog = Arc::new(CachedCatalog::start(catalog, CacheOptions::default()));
+///     let orders = ReadYourWrites::new(orders, Arc::clone(&catalog));
+///     (catalog, Arc::new(orders))
+/// }
+/// ```
 pub struct ReadYourWrites<S: ?Sized> {
     orders: Arc<S>,
     cache: Arc<CachedCatalog>,
@@ -20,7 +39,7 @@ impl<S: ?Sized> fmt::Debug for ReadYourWrites<S> {
 }
 
 impl<S: OrderService + ?Sized> ReadYourWrites<S> {
-    /// Tells `cache` of the orders that `orders` answers with.
+    /// Passes every call to `orders`, and records in `cache` what it answers.
     #[must_use]
     pub fn new(orders: Arc<S>, cache: Arc<CachedCatalog>) -> Self {
         Self { orders, cache }
@@ -33,8 +52,8 @@ impl<S: OrderService + ?Sized> OrderService for ReadYourWrites<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         let answer = self.orders.purchase(id, lines).await;
         match &answer {
-            Ok(receipt) => self.cache.noted(&receipt.order),
-            Err(error) => self.cache.refused(error),
+            Ok(receipt) => self.cache.record_order(&receipt.order),
+            Err(error) => self.cache.record_refusal(error),
         }
         answer
     }
@@ -45,19 +64,19 @@ impl<S: OrderService + ?Sized> OrderService for ReadYourWrites<S> {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let receipt = self.orders.cancel(id).await?;
-        self.cache.noted(&receipt.order);
+        self.cache.record_order(&receipt.order);
         Ok(receipt)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {
         let order = self.orders.order(id).await?;
-        self.cache.read(&order);
+        self.cache.record_order_read(&order);
         Ok(order)
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         let page = self.orders.orders(query).await?;
-        page.orders.iter().for_each(|order| self.cache.read(order));
+        page.orders.iter().for_each(|order| self.cache.record_order_read(order));
         Ok(page)
     }
 }

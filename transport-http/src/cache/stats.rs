@@ -1,23 +1,23 @@
-//! What is counted.
+//! What a cache counts: for its owner as [`CacheStats`], and as metrics.
 
 use std::time::Duration;
 
 /// What a cache has done since it started. Only reads of single books are counted as such.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
-    /// Reads answered from the cache, as fresh.
+    /// Reads answered from the cache within its `max_staleness`.
     pub hits: u64,
     /// Reads of books that were not in the cache.
     pub misses: u64,
-    /// Reads of books that were, but could not be shown as fresh: behind for too long, or older than somebody has seen.
+    /// Reads of books that were in it, but too far behind, or older than a reader has seen.
     pub bypasses: u64,
-    /// Those among them that were answered from the cache after all: the catalogue could not be reached.
+    /// Those bypasses that were answered from the cache after all: the catalogue could not be reached.
     pub served_stale: u64,
-    /// Misses and bypasses that joined a request which was on its way already.
+    /// Misses and bypasses that waited for a request which was on its way already.
     pub joined: u64,
     /// Entries of the ledger that were followed.
     pub entries_followed: u64,
-    /// How often everything was forgotten: another ledger, a shorter one, or a missing entry.
+    /// How often everything was dropped: another ledger, a shorter one, or a missing entry.
     pub resets: u64,
     /// Books in the cache now.
     pub books: usize,

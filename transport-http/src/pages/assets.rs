@@ -28,19 +28,19 @@ impl Asset {
         Self { name, media_type, content, hash: hash(content.as_bytes()) }
     }
 
-    /// Where pages load it from.
+    /// The address from which pages load it.
     pub(crate) fn url(&self) -> String {
         format!("/assets/{}?v={:016x}", self.name, self.hash)
     }
 
-    /// Another version of this program may have written the page that asks: it gets this content, but not for ever.
+    /// The page that asks may be of another version of this program: it gets this content, but not for ever.
     fn cache_control(&self, query: Option<&str>) -> HeaderValue {
         let current = query.is_some_and(|query| query == format!("v={:016x}", self.hash));
         HeaderValue::from_static(if current { "public, max-age=31536000, immutable" } else { "no-cache" })
     }
 }
 
-/// FNV-1a with 64 bits: tells versions apart, guards nothing.
+/// FNV-1a with 64 bits, by hand since it must be `const`: tells versions apart, and is no protection against forgery.
 pub(crate) const fn hash(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut at = 0;

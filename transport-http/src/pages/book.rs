@@ -1,11 +1,11 @@
 //! One book.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::{extract::State, http::StatusCode};
 use bookstore_core::{Book, BookId, Lines};
 
-use super::{assets, page, text};
-use crate::api::{Answer, Shop};
+use super::{assets, render::page, text};
+use crate::api::{Answer, Shared, extract::InPath};
 
 #[derive(Template)]
 #[template(path = "info.html")]
@@ -16,7 +16,7 @@ struct Info {
 }
 
 /// `GET /info/{id}`
-pub(crate) async fn info(shop: &Shop, id: BookId) -> Answer {
+pub(super) async fn info(State(shop): Shared, InPath(id): InPath<BookId>) -> Answer {
     let book = shop.catalog.info(id).await?;
     let most = book.stock.min(Lines::QUANTITY_MAX);
     page(StatusCode::OK, &Info { book, most })

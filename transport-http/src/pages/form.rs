@@ -1,4 +1,4 @@
-//! What people type into forms: read kindly, checked strictly.
+//! What people type into forms: read leniently, checked strictly.
 
 use axum::http::Uri;
 use bookstore_core::{Cents, Lines, OrderId};
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_kindly() {
+    fn fields_are_read_leniently() {
         let fields = Fields::of_body(b"a=+x+&b=%22%3C&c=%FF&a=second&empty=+");
         assert_eq!(fields.text("a"), " x ");
         assert_eq!(fields.filled("a").as_deref(), Some("x"));

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::{extract::State, http::StatusCode};
 use bookstore_core::{Book, Query, Topic};
 
-use super::{assets, at_a_glance, page, text};
-use crate::api::{Answer, Shared, Shop};
+use super::{assets, render::page, text, timeouts::read_in_time};
+use crate::api::{Answer, Shared};
 
 /// Books shown as covers.
 const SHELF: u32 = 6;
@@ -19,11 +19,11 @@ struct Home {
 }
 
 /// `GET /`
-pub(crate) async fn home(State(shop): Shared) -> Answer {
+pub(super) async fn home(State(shop): Shared) -> Answer {
     let topics = shop.catalog.topics().await?;
     let query = Query { page_size: Some(SHELF), ..Query::default() };
     // The page is worth showing without it.
-    let shelf = at_a_glance(shop.catalog.search(query)).await.map(|found| found.books).unwrap_or_default();
+    let shelf = read_in_time(shop.catalog.search(query)).await.map(|found| found.books).unwrap_or_default();
     let books = topics.iter().map(|topic| topic.books).sum();
     page(StatusCode::OK, &Home { topics, books, shelf })
 }
@@ -35,7 +35,7 @@ struct Topics {
 }
 
 /// `GET /topics`
-pub(crate) async fn topics(shop: &Shop) -> Answer {
+pub(super) async fn topics(State(shop): Shared) -> Answer {
     let topics = shop.catalog.topics().await?;
     page(StatusCode::OK, &Topics { topics })
 }

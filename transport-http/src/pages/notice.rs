@@ -1,48 +1,46 @@
-//! What a page tells first: that something went well, or why it did not.
+//! The message at the top of a page: that something is done, or why it is not.
 
 use bookstore_core::Error;
 
-/// How a notice looks and sounds.
+/// Whether what the page was asked to do is done. Decides how a notice looks, and how screen readers treat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
-    /// It is done.
-    Good,
-    /// It is not done.
-    Bad,
-    /// Nobody knows yet.
-    Open,
+pub(crate) enum Outcome {
+    Done,
+    NotDone,
+    Unknown,
 }
 
-impl Mood {
+impl Outcome {
+    /// The CSS class.
     pub(crate) fn class(self) -> &'static str {
         match self {
-            Self::Good => "good",
-            Self::Bad => "bad",
-            Self::Open => "open",
+            Self::Done => "good",
+            Self::NotDone => "bad",
+            Self::Unknown => "open",
         }
     }
 
-    /// Screen readers read an alert at once.
+    /// The ARIA role: screen readers read an alert at once.
     pub(crate) fn role(self) -> &'static str {
-        if self == Self::Good { "status" } else { "alert" }
+        if self == Self::Done { "status" } else { "alert" }
     }
 }
 
 /// One message on a page, and where to go from it.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
-    pub(crate) mood: Mood,
+    pub(crate) outcome: Outcome,
     pub(crate) text: String,
     pub(crate) link: Option<(String, &'static str)>,
 }
 
 impl Notice {
     pub(crate) fn good(text: impl Into<String>) -> Self {
-        Self { mood: Mood::Good, text: text.into(), link: None }
+        Self { outcome: Outcome::Done, text: text.into(), link: None }
     }
 
     pub(crate) fn bad(text: impl Into<String>) -> Self {
-        Self { mood: Mood::Bad, text: text.into(), link: None }
+        Self { outcome: Outcome::NotDone, text: text.into(), link: None }
     }
 
     pub(crate) fn link(mut self, url: impl Into<String>, label: &'static str) -> Self {
@@ -50,19 +48,19 @@ impl Notice {
         self
     }
 
-    /// An earlier press is unknown, and this one found out nothing.
-    pub(crate) fn still_open() -> Self {
+    /// The outcome of an earlier press is unknown, and this press could not find it out.
+    pub(crate) fn still_unknown() -> Self {
         const OPEN: &str = "We still do not know whether this went through: the shop cannot say at this moment. \
                             Press the button again in a moment; it happens only once, however often you press.";
-        Self { mood: Mood::Open, text: OPEN.into(), link: None }
+        Self { outcome: Outcome::Unknown, text: OPEN.into(), link: None }
     }
 
-    /// What went wrong with a form that may be sent again as it is. `nothing` says what did not happen, as a sentence.
-    pub(crate) fn trouble(error: &Error, nothing: &str) -> Self {
+    /// Why a form failed that may be sent again as it is. `nothing` says what did not happen, as a sentence.
+    pub(crate) fn failure(error: &Error, nothing: &str) -> Self {
         const OPEN: &str = "We do not know yet whether this went through. Press the button again to find out: \
                             it happens only once, however often you press.";
         match error {
-            Error::OutcomeUnknown { .. } => Self { mood: Mood::Open, text: OPEN.into(), link: None },
+            Error::OutcomeUnknown { .. } => Self { outcome: Outcome::Unknown, text: OPEN.into(), link: None },
             Error::Overloaded { .. } => {
                 Self::bad(format!("{nothing} The shop is very busy; please press the button again in a moment."))
             }

@@ -1,13 +1,26 @@
 //! One order: what was bought, and how to cancel it.
 
 use askama::Template;
-use axum::http::{StatusCode, Uri};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+};
 use bookstore_core::{BookId, Cents, Error, Order, OrderId, OrderLine, Result, Status};
 use futures_util::{StreamExt, stream};
 
-use super::{assets, at_a_glance, form::Fields, notice::Notice, page, patiently, see_other, text};
+use super::{
+    assets,
+    form::Fields,
+    notice::Notice,
+    render::{page, see_other},
+    text,
+    timeouts::{read_in_time, write_in_time},
+};
 use crate::{
-    api::{Answer, Shop},
+    api::{
+        Answer, Shared, Shop,
+        extract::{InPath, Payload},
+    },
     error_status,
 };
 
@@ -18,7 +31,7 @@ const LOOKUPS: usize = 16;
 #[template(path = "order.html")]
 struct OrderPage {
     id: OrderId,
-    /// `None` if nobody can say now; cancelling may be tried again all the same.
+    /// `None` if it cannot be read now; cancelling may be tried again all the same.
     order: Option<Order>,
     lines: Vec<LineView>,
     notice: Option<Notice>,
@@ -34,25 +47,25 @@ struct LineView {
 }
 
 /// `GET /orders/{id}`
-pub(crate) async fn order(shop: &Shop, id: OrderId, uri: &Uri) -> Answer {
+pub(super) async fn show(State(shop): Shared, InPath(id): InPath<OrderId>, uri: Uri) -> Answer {
     let order = shop.orders.order(id).await?;
-    let was_cancelled = !Fields::of_uri(uri).text("cancelled").is_empty();
+    let was_cancelled = !Fields::of_uri(&uri).text("cancelled").is_empty();
     let notice = (was_cancelled && order.status == Status::Placed)
         .then(|| Notice::good("The order is cancelled. This page will show it in a moment: please reload it."));
-    page(StatusCode::OK, &OrderPage::new(shop, id, Some(order), notice).await)
+    page(StatusCode::OK, &OrderPage::new(&shop, id, Some(order), notice).await)
 }
 
-/// `POST /orders/{id}/cancel` with a form.
-pub(crate) async fn cancel(shop: &Shop, id: OrderId) -> Answer {
-    match patiently(shop.orders.cancel(id)).await {
-        // The page may be read through a copy that has not heard of it yet.
+/// `POST /orders/{id}/cancel` with a form, which has no fields.
+pub(super) async fn cancel(State(shop): Shared, InPath(id): InPath<OrderId>, _: Payload) -> Answer {
+    match write_in_time(shop.orders.cancel(id)).await {
+        // The page may be read from a copy that is behind.
         Ok(_) => Ok(see_other(&format!("/orders/{id}?cancelled=yes"))),
         Err(error @ Error::OrderNotFound { .. }) => Err(error.into()),
         Err(error) => {
-            let notice = Notice::trouble(&error, "This did not cancel the order.");
-            let order = at_a_glance(shop.orders.order(id)).await.ok();
+            let notice = Notice::failure(&error, "This did not cancel the order.");
+            let order = read_in_time(shop.orders.order(id)).await.ok();
             let (status, _) = error_status::status(&error);
-            page(status, &OrderPage::new(shop, id, order, Some(notice)).await)
+            page(status, &OrderPage::new(&shop, id, order, Some(notice)).await)
         }
     }
 }
@@ -61,7 +74,7 @@ impl OrderPage {
     async fn new(shop: &Shop, id: OrderId, order: Option<Order>, notice: Option<Notice>) -> Self {
         let sold: Vec<OrderLine> = order.iter().flat_map(|order| order.lines.iter().copied()).collect();
         // An order reads well enough without its titles, so the catalogue need not answer.
-        let titles = at_a_glance(titles(shop, &sold)).await.unwrap_or_default();
+        let titles = read_in_time(titles(shop, &sold)).await.unwrap_or_default();
         let titles = titles.into_iter().chain(std::iter::repeat(None));
         let lines = sold.into_iter().zip(titles).map(|(line, title)| LineView::new(line, title)).collect();
         Self { id, order, lines, notice }
@@ -81,7 +94,7 @@ impl OrderPage {
     }
 }
 
-/// The title of each line's book, as far as the catalogue tells.
+/// The title of each line's book, where the catalogue answers.
 async fn titles(shop: &Shop, lines: &[OrderLine]) -> Result<Vec<Option<String>>> {
     let books: Vec<BookId> = lines.iter().map(|line| line.book).collect();
     let title = async |book| shop.catalog.info(book).await.ok().map(|book| book.text.title().to_owned());

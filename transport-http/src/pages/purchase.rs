@@ -1,17 +1,25 @@
 //! The page with the buy button, and what pressing it does.
 
 use askama::Template;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, Uri, header},
+};
 use bookstore_core::{Book, BookId, Cents, Error, Line, Lines, OrderId};
 
 use super::{
-    assets, at_a_glance,
+    assets,
     form::{self, Fields},
-    notice::Notice,
-    page, patiently, see_other, text,
+    notice::{Notice, sentence},
+    render::{page, see_other},
+    text,
+    timeouts::{read_in_time, write_in_time},
 };
 use crate::{
-    api::{Answer, Shop},
+    api::{
+        Answer, Shared, Shop,
+        extract::{InPath, Payload},
+    },
     error_status,
 };
 
@@ -35,28 +43,28 @@ struct Purchase {
 }
 
 /// `GET /purchase/{id}`: a new intent.
-pub(crate) async fn purchase(shop: &Shop, id: BookId, uri: &Uri) -> Answer {
+pub(super) async fn show(State(shop): Shared, InPath(id): InPath<BookId>, uri: Uri) -> Answer {
     let book = shop.catalog.info(id).await?;
-    let quantity = Fields::of_uri(uri).filled("quantity").unwrap_or_else(|| "1".into());
+    let quantity = Fields::of_uri(&uri).filled("quantity").unwrap_or_else(|| "1".into());
     let mut page = Purchase::new(id, shop.clock.new_order_id(), Some(book.price_cents), quantity);
     page.book = Some(book);
     page.answer(StatusCode::OK)
 }
 
 /// `POST /purchase/{id}` with a form: buys, once per order id in it.
-pub(crate) async fn buy(shop: &Shop, id: BookId, body: &[u8]) -> Answer {
-    let fields = Fields::of_body(body);
+pub(super) async fn buy(State(shop): Shared, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
+    let fields = Fields::of_body(&payload.bytes);
     let order_id = fields.id("order_id");
     let kept = order_id.unwrap_or_else(|| shop.clock.new_order_id());
     let mut page = Purchase::new(id, kept, fields.cents("price_cents"), fields.text("quantity").trim().to_owned());
     page.locked = !fields.text("unknown").is_empty();
     let lines = match page.lines(order_id.is_some()) {
         Ok(lines) => lines,
-        Err(error) => return page.refuse(shop, error).await,
+        Err(error) => return page.refuse(&shop, error).await,
     };
-    match patiently(shop.orders.purchase(page.order_id, lines)).await {
+    match write_in_time(shop.orders.purchase(page.order_id, lines)).await {
         Ok(receipt) => Ok(see_other(&format!("/orders/{}", receipt.order.id))),
-        Err(error) => page.refuse(shop, error).await,
+        Err(error) => page.refuse(&shop, error).await,
     }
 }
 
@@ -87,9 +95,9 @@ impl Purchase {
         self.answer(status)
     }
 
-    /// Reads the book again. The error itself knows better than a cache may.
+    /// Reads the book again. What the error says of it may be newer than the catalogue's answer, which may come from a cache.
     async fn look_again(&mut self, shop: &Shop, error: &Error) -> Result<(), Error> {
-        self.book = match at_a_glance(shop.catalog.info(self.id)).await {
+        self.book = match read_in_time(shop.catalog.info(self.id)).await {
             Ok(book) => Some(book),
             Err(unknown @ Error::BookNotFound { .. }) => return Err(unknown),
             Err(_) => None,
@@ -113,30 +121,30 @@ impl Purchase {
             Error::PriceChanged { .. } => Notice::bad("Nothing was bought: the price has changed."),
             Error::OrderIdReused { order } => self.start_over(shop, *order).await,
             Error::Invalid { field, message } if field == "quantity" => {
-                self.problem = Some(super::notice::sentence(message));
+                self.problem = Some(sentence(message));
                 Notice::bad("Nothing was bought: please look at the quantity.")
             }
             Error::Malformed { .. } => {
                 Notice::bad("Nothing was bought: the form came incomplete. Please press the button again.")
             }
             // This press did nothing; the one before may have.
-            error if self.locked && is_no_answer(error) => Notice::still_open(),
-            _ => Notice::trouble(error, "Nothing was bought."),
+            error if self.locked && is_no_answer(error) => Notice::still_unknown(),
+            _ => Notice::failure(error, "Nothing was bought."),
         });
         self.locked = matches!(error, Error::OutcomeUnknown { .. }) || (self.locked && is_no_answer(error));
     }
 
-    /// This page has bought already, another quantity: whatever is pressed now is a new intent.
+    /// This page has bought another quantity before: pressing the button again is a new intent.
     async fn start_over(&mut self, shop: &Shop, used: OrderId) -> Notice {
         self.order_id = shop.clock.new_order_id();
         let notice = Notice::bad("This page has placed an order before. Pressing the button again places one more.");
-        match at_a_glance(shop.orders.order(used)).await {
+        match read_in_time(shop.orders.order(used)).await {
             Ok(_) => notice.link(format!("/orders/{used}"), "See the first order"),
             Err(_) => notice,
         }
     }
 
-    /// The button must not buy at a price that nobody was told of.
+    /// The button must not buy at a price that the page has not shown.
     fn mention_price(&mut self, seen: Option<Cents>) {
         let (Some(notice), Some(seen), Some(now)) = (&mut self.notice, seen, self.price_cents) else { return };
         if seen != now {
@@ -160,7 +168,7 @@ impl Purchase {
         self.book.as_ref().map_or_else(|| format!("book {}", self.id), |book| book.text.title().to_owned())
     }
 
-    /// Nothing to press for, unless it has been pressed already: then the same intent may be tried again.
+    /// Whether there is no button: no copy is left, and the button was not pressed before (then it may be pressed again).
     fn sold_out(&self) -> bool {
         self.notice.is_none() && self.book.as_ref().is_some_and(|book| book.stock == 0)
     }

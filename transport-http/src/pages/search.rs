@@ -1,17 +1,21 @@
 //! Search results.
 
 use askama::Template;
-use axum::http::{StatusCode, Uri};
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+};
 use bookstore_core::{Book, Error, Query, Sort};
 
 use super::{
     assets,
     form::{Fields, whole},
     notice::{Notice, sentence},
-    page, text,
+    render::page,
+    text,
 };
 use crate::{
-    api::{Answer, Shop},
+    api::{Answer, Shared, Shop, extract::TextInPath},
     error_status,
 };
 
@@ -36,8 +40,17 @@ struct SortLink {
     current: bool,
 }
 
-/// `GET /search` and `GET /search/{topic}`
-pub(crate) async fn search(shop: &Shop, topic: Option<String>, uri: &Uri) -> Answer {
+/// `GET /search`
+pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
+    results(&shop, None, &uri).await
+}
+
+/// `GET /search/{topic}`
+pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
+    results(&shop, Some(topic), &uri).await
+}
+
+async fn results(shop: &Shop, topic: Option<String>, uri: &Uri) -> Answer {
     let fields = Fields::of_uri(uri);
     let query = Query {
         words: fields.filled("q"),

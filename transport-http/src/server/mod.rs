@@ -18,7 +18,7 @@ mod limits;
 mod linger;
 mod request_body;
 mod request_metrics;
-mod route_label;
+pub(crate) mod route_label;
 mod stall;
 mod tcp;
 mod workers;

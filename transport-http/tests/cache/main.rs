@@ -1,4 +1,4 @@
-//! The cache of a frontend, over the real catalogue in memory whose answers the tests hold back.
+//! The cache of a frontend, over a real catalogue in memory whose answers the tests hold back.
 
 mod bounds;
 mod conforming;
@@ -9,4 +9,5 @@ mod random;
 mod restarts;
 mod support;
 mod topics;
+mod upstream;
 mod wired;

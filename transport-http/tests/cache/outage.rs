@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance};
 use crate::support::{ONE, TWO, frontend};
 
 const OPTIONS: CacheOptions =
-    CacheOptions { books_max: 10, max_staleness: Duration::from_secs(2), patience: Duration::from_secs(1) };
+    CacheOptions { books_max: 10, max_staleness: Duration::from_secs(2), timeout: Duration::from_secs(1) };
 
 #[tokio::test(start_paused = true)]
 async fn a_quiet_ledger_keeps_the_cache_fresh() {
@@ -60,7 +60,7 @@ async fn a_catalogue_that_is_away_is_not_asked_for_every_read() {
     assert_eq!(shop.upstream.infos_asked(), 3, "asked again after a while");
     assert_eq!(shop.cache.stats().served_stale, 11);
 
-    // It comes back, still without its feed: then it is asked, and heard.
+    // It comes back, still without its feed: then it is asked again.
     shop.set_unreachable(false);
     shop.sell_elsewhere(ONE).await;
     advance(Duration::from_secs(1)).await;
@@ -69,7 +69,7 @@ async fn a_catalogue_that_is_away_is_not_asked_for_every_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_catalogue_that_does_not_answer_is_waited_for_in_patience() {
+async fn a_catalogue_that_does_not_answer_is_waited_for_until_the_timeout() {
     let shop = frontend(OPTIONS).await;
     shop.read(ONE).await;
     shop.stop_the_feed().await;
@@ -77,10 +77,10 @@ async fn a_catalogue_that_does_not_answer_is_waited_for_in_patience() {
     shop.upstream.infos.close();
     let asked = Instant::now();
     assert_eq!(shop.stock(ONE).await, 10);
-    assert_eq!(asked.elapsed(), OPTIONS.patience);
+    assert_eq!(asked.elapsed(), OPTIONS.timeout);
     assert_eq!(shop.stock(ONE).await, 10);
-    assert_eq!(asked.elapsed(), OPTIONS.patience, "the next reader does not wait");
-    assert_eq!(shop.upstream.infos.len(), 0, "nobody is left waiting");
+    assert_eq!(asked.elapsed(), OPTIONS.timeout, "the next reader does not wait");
+    assert_eq!(shop.upstream.infos.len(), 0, "no reader is left waiting");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Whoever writes through a frontend reads at least that there, while its cache has not followed yet.
+//! A write through a frontend is read there at once, although its cache has not followed the ledger that far.
 
 use bookstore_core::{Amend, CatalogService as _, Error, OrderService as _, Seq};
 use bookstore_transport_http::cache::CacheOptions;
@@ -30,7 +30,7 @@ async fn the_feed_makes_a_bought_book_good_again() {
     shop.buy(ONE).await.unwrap();
     shop.caught_up().await;
     assert_eq!(shop.stock(ONE).await, 9);
-    assert_eq!(shop.upstream.infos_asked(), 1, "nobody had to ask");
+    assert_eq!(shop.upstream.infos_asked(), 1, "no reader had to ask");
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +192,7 @@ async fn an_answer_that_was_shown_counts_though_it_is_not_kept() {
     shop.upstream.infos.open();
     let shown = reader.await.unwrap().unwrap();
     assert_eq!(shown.stock, 7);
-    // The feed gets as far as the second sale: all that anybody has told the cache of.
+    // The feed gets as far as the second sale: all that the cache has been shown.
     shop.upstream.page_max.store(2, SeqCst);
     assert!(shop.upstream.feed.release(0));
     shop.followed(second.seq).await;

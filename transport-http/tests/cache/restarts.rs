@@ -15,7 +15,7 @@ async fn forgets_when(what: &str, tamper: impl FnOnce(&mut Entries) + Send + 'st
     shop.sell_elsewhere(ONE).await;
     shop.sell_elsewhere(ONE).await;
     shop.upstream.feed.open();
-    shop.forgot().await;
+    shop.dropped_everything().await;
     let stats = shop.cache.stats();
     assert_eq!((stats.resets, stats.books), (1, 0), "{what}");
     assert_eq!(shop.stock(ONE).await, 8, "{what}");
@@ -53,10 +53,10 @@ async fn an_answer_from_before_the_new_start_is_not_kept() {
     shop.upstream.infos.until(1).await;
     shop.upstream.tamper(|page| page.ledger = LedgerId::from_u128(7));
     shop.sell_elsewhere(ONE).await;
-    shop.forgot().await;
+    shop.dropped_everything().await;
     let later = shop.reader(ONE);
     settle().await;
-    assert_eq!(shop.upstream.infos.len(), 2, "nobody joins a request from before");
+    assert_eq!(shop.upstream.infos.len(), 2, "no reader joins a request from before");
     shop.caught_up().await;
     // The new start is after the sale, so no entry will ever bring the first answer forward.
     shop.upstream.infos.open();
@@ -93,7 +93,7 @@ async fn a_search_of_another_ledger_does_not_touch_the_cache() {
         shop.upstream.lie(None);
         shop.upstream.tamper(|page| page.ledger = LedgerId::from_u128(7));
         shop.sell_elsewhere(ONE).await;
-        shop.forgot().await;
+        shop.dropped_everything().await;
         shop.caught_up().await;
         assert_eq!(shop.stock(ONE).await, 9);
         shop.upstream.searches.open();
@@ -115,7 +115,7 @@ async fn a_catalogue_that_falls_behind_does_not_take_the_cache_along() {
     shop.upstream.lie(Some(old));
     assert_eq!(shop.stock(ONE).await, 9, "what is cached is newer than the answer");
     assert_eq!(shop.upstream.infos_asked(), 2);
-    // Somebody knows better than both.
+    // A reader has seen something newer than both.
     shop.buy(ONE).await.unwrap();
     let behind = shop.cache.info(ONE).await.unwrap_err();
     assert!(matches!(behind, Error::Unavailable { .. }), "{behind:?}");

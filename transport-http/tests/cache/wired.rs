@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, time::timeout};
 
 use crate::support::{ONE, catalog as in_memory, new_book};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_sale_at_the_catalog_server_reaches_the_cache() {
@@ -28,11 +28,11 @@ async fn a_sale_at_the_catalog_server_reaches_the_cache() {
     let remote = RemoteCatalog::new(Client::http(&[url], ClientOptions::default()).unwrap());
     let cache = CachedCatalog::start(Arc::new(remote), CacheOptions::default());
     let mut followed = cache.followed();
-    timeout(PATIENCE, followed.wait_for(|seq| *seq == ledger.head())).await.expect("it finds the end").unwrap();
+    timeout(TEST_TIMEOUT, followed.wait_for(|seq| *seq == ledger.head())).await.expect("it finds the end").unwrap();
     assert_eq!(cache.info(ONE).await.unwrap().stock, 10);
     let lines = Lines::one(ONE, 3).unwrap();
     let sold = ledger.sell(SystemClock.new_order_id(), lines).await.unwrap().order.seq;
-    timeout(PATIENCE, followed.wait_for(|seq| *seq == sold)).await.expect("it follows").unwrap();
+    timeout(TEST_TIMEOUT, followed.wait_for(|seq| *seq == sold)).await.expect("it follows").unwrap();
     let book = cache.info(ONE).await.unwrap();
     assert_eq!((book.stock, book.version), (7, sold));
     let stats = cache.stats();

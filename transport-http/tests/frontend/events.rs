@@ -1,6 +1,6 @@
 //! Server-sent events over a real connection.
 
-use crate::support::{PATIENCE, Running, book, shop};
+use crate::support::{Running, TEST_TIMEOUT, book, shop};
 use bookstore_core::{Amend, BookId, CatalogService, Cents, Clock, Line, Lines, OrderId, SystemClock};
 use serde_json::{Value, json};
 use tokio::{
@@ -35,7 +35,7 @@ impl Stream {
     }
 
     async fn line(&mut self) -> Option<String> {
-        timeout(PATIENCE, self.lines.next_line()).await.expect("a line in time").unwrap_or_default()
+        timeout(TEST_TIMEOUT, self.lines.next_line()).await.expect("a line in time").unwrap_or_default()
     }
 
     /// The next event; chunk sizes, comments and blank lines between events are skipped.
@@ -64,7 +64,7 @@ async fn buy(shop: &Running, lines: &[(u64, u32)]) -> OrderId {
 }
 
 #[tokio::test]
-async fn every_change_of_stock_or_price_is_told_once() {
+async fn every_change_of_stock_or_price_is_sent_once() {
     let shop = shop().await;
     let (mut one, mut two) = (Stream::open(&shop, None).await, Stream::open(&shop, None).await);
     buy(&shop, &[(1, 2)]).await;
@@ -81,7 +81,7 @@ async fn every_change_of_stock_or_price_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_return_tells_the_price_of_today() {
+async fn a_return_shows_the_price_of_today() {
     let shop = shop().await;
     let order = buy(&shop, &[(1, 2)]).await;
     let price = Amend::Set { price_cents: Some(Cents::new(999).unwrap()), stock: None, version: None };
@@ -189,5 +189,5 @@ async fn subscribers_are_limited_and_places_are_given_back() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, again).await.expect("a place is given back");
+    timeout(TEST_TIMEOUT, again).await.expect("a place is given back");
 }

@@ -9,5 +9,6 @@ mod events;
 mod openapi;
 mod orders;
 mod remote;
+mod requests;
 mod security_headers;
 mod support;

@@ -11,6 +11,7 @@ use bookstore_core::{
 };
 use bookstore_transport_http::{
     api::{self, Shop},
+    pages,
     server::{self, Health},
     token::AccessToken,
 };
@@ -37,7 +38,7 @@ use tokio::{
 };
 
 /// Longer than anything here takes; a test that waits for it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// What admin requests show.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// An order id.
@@ -131,13 +132,13 @@ async fn run(catalog: Arc<Catalog>, token: Option<&str>, host: Host) -> Running 
     let shutdown = async { drop(stopped.await) };
     let served = match host {
         Host::Server => {
-            let router = api::router(shop, server::health_routes(Health::default()));
+            let router = pages::router(shop, server::health_routes(Health::default()));
             // As deployments are served: on threads of their own.
             let limits = server::ServerLimits { worker_threads: 2, ..api::limits() };
             tokio::spawn(server::serve(server::tcp(listener), router, limits, shutdown))
         }
         Host::Program => {
-            let router = Router::new().merge(api::router(shop, Router::new()));
+            let router = Router::new().merge(pages::router(shop, Router::new()));
             let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown);
             tokio::spawn(async { serving.await.expect("it serves") })
         }
@@ -175,7 +176,7 @@ impl Running {
             let body = body.collect().await.expect("a whole answer").to_bytes();
             Answer { status: head.status, headers: head.headers, body }
         };
-        timeout(PATIENCE, exchange).await.expect("an answer in time")
+        timeout(TEST_TIMEOUT, exchange).await.expect("an answer in time")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -208,11 +209,11 @@ impl Running {
     /// Asks the server to end, and waits until it has.
     pub(crate) async fn stop(mut self) {
         let _ = self.stop.take().expect("stopped once").send(());
-        timeout(PATIENCE, self.served).await.expect("the server ends").unwrap();
+        timeout(TEST_TIMEOUT, self.served).await.expect("the server ends").unwrap();
     }
 }
 
-/// A catalogue whose ledger can be made unreadable, and that tells how often it was read.
+/// A catalogue whose ledger can be made unreadable, and that counts how often it was read.
 pub(crate) struct Shaky {
     inner: Arc<Catalog>,
     down: AtomicBool,
@@ -233,7 +234,7 @@ impl Shaky {
         let mut reads = self.reads.subscribe();
         let goal = *reads.borrow() + times;
         let read = reads.wait_for(|reads| *reads >= goal);
-        timeout(PATIENCE, read).await.expect("the ledger is read").unwrap();
+        timeout(TEST_TIMEOUT, read).await.expect("the ledger is read").unwrap();
     }
 }
 

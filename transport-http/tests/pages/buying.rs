@@ -120,7 +120,7 @@ async fn a_changed_price_is_shown_before_it_is_paid() {
 }
 
 #[tokio::test]
-async fn two_reasons_at_once_are_both_told() {
+async fn two_reasons_at_once_are_both_given() {
     let visit = Visit::to(one_book()).await;
     let form = buy_form(&visit).await.with("quantity", "11");
     visit.reprice(1, 100).await;

@@ -195,7 +195,7 @@ fn check_markup(page: &Page) {
     let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
     if html.contains("method=\"post\"") {
-        // With no-referrer a browser would call the origin of a form null, which nobody can tell from a forged one.
+        // With no-referrer a browser would call the origin of a form null, which cannot be told from a forged one.
         assert_eq!(page.headers[header::REFERRER_POLICY], "same-origin", "{}", page.url);
     }
     check_nesting(page);

@@ -1,4 +1,4 @@
-//! A shop on loopback whose services can be told to fail.
+//! A shop on loopback whose services can be made to fail.
 
 use async_trait::async_trait;
 use axum::Router;
@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     NotExecuted,
     /// It happens, and the answer is lost.
     AnswerLost,
-    /// It does not happen, and nobody knows.
+    /// It does not happen, and the outcome is unknown.
     RequestLost,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Faulty {
     faults: Mutex<VecDeque<Fault>>,
     /// `info` is not available.
     pub(crate) blind: AtomicBool,
-    /// Orders are read from a copy that has not heard of any cancellation.
+    /// Orders are read from a copy that has not followed any cancellation.
     pub(crate) stale: AtomicBool,
 }
 
@@ -136,7 +136,7 @@ impl CatalogService for Faulty {
     }
 }
 
-/// A running shop, and somebody who visits it.
+/// A running shop, and a visitor.
 pub(crate) struct Visit {
     pub(crate) addr: SocketAddr,
     pub(crate) browser: Browser,

@@ -280,7 +280,7 @@ async fn fill(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
 }
 
 fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
-    Server::new(api::router(shop, server::health_routes(health(serving, ready))), serving)
+    Server::new(pages::router(shop, server::health_routes(health(serving, ready))), serving)
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {

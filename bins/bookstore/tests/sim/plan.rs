@@ -93,7 +93,7 @@ impl Plan {
             cache: rng.random_bool(0.5).then(|| CacheOptions {
                 books_max: 2,
                 max_staleness: ms(rng.random_range(200..2_000)),
-                patience: ms(rng.random_range(50..1_000)),
+                timeout: ms(rng.random_range(50..1_000)),
             }),
             tight: rng.random_bool(0.25),
             hasty: rng.random_bool(0.4),

@@ -7,7 +7,10 @@ use axum::{
 };
 use bookstore_core::{Amend, Book, BookId, Cents, Error, OrderId, Result, Seq};
 
-use super::{SignedIn, Tab, page};
+use super::{
+    frame::{Tab, page},
+    login::SignedIn,
+};
 use crate::{
     api::{
         Answer, Shared, Shop,
@@ -15,10 +18,12 @@ use crate::{
     },
     error_status,
     pages::{
-        assets, at_a_glance,
+        assets,
         form::{self, Fields},
         notice::{Notice, sentence},
-        patiently, see_other, text,
+        render::see_other,
+        text,
+        timeouts::{read_in_time, write_in_time},
     },
 };
 
@@ -48,7 +53,7 @@ impl Field {
         Self { key: shop.clock.new_order_id(), typed: String::new(), problem: None }
     }
 
-    /// As it was sent, with the same key: nothing was done under it, or nobody knows.
+    /// As it was sent, with the same key: nothing was done under it, or the outcome is unknown.
     fn again(shop: &Shop, fields: &Fields, name: &str) -> Self {
         let key = fields.id("key").unwrap_or_else(|| shop.clock.new_order_id());
         Self { key, typed: fields.text(name).trim().to_owned(), problem: None }
@@ -60,9 +65,12 @@ impl Edit {
         Self { tab: Tab::Books, book, restock: Field::new(shop), price: Field::new(shop), notice: None }
     }
 
-    /// The page again. Without the book there is none, and then `error` counts, not why the book cannot be read.
+    /// The page again.
+    ///
+    /// # Errors
+    /// `error` itself if the book cannot be read now.
     async fn after(shop: &Shop, id: BookId, error: &Error) -> Result<Self> {
-        let book = at_a_glance(shop.catalog.info(id)).await.map_err(|_| error.clone())?;
+        let book = read_in_time(shop.catalog.info(id)).await.map_err(|_| error.clone())?;
         Ok(Self::new(shop, book))
     }
 }
@@ -92,7 +100,7 @@ pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath
     let changed = match delta {
         Some(delta) => {
             let change = Amend::StockDelta { delta };
-            patiently(shop.catalog.amend(id, change, Some(field.key))).await.map(drop)
+            write_in_time(shop.catalog.amend(id, change, Some(field.key))).await.map(drop)
         }
         None => Err(Error::invalid("stock_delta", "please enter a whole number other than 0, such as 10 or -2")),
     };
@@ -107,7 +115,7 @@ pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath
             edit.book.stock = *available;
             Notice::bad(format!("Nothing was changed: there are only {} to take away.", text::number(available)))
         }
-        error => trouble(&shop, error, &mut field),
+        error => failure(&shop, error, &mut field),
     };
     (edit.restock, edit.notice) = (field, Some(notice));
     page(error_status::status(&error).0, &edit)
@@ -119,7 +127,7 @@ pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath
     let mut field = Field::again(&shop, &fields, "price");
     let seen = fields.cents("seen");
     let changed = match (form::price(&field.typed), seen) {
-        (Ok(price), Some(seen)) => patiently(set_price(&shop, id, price, seen, field.key)).await,
+        (Ok(price), Some(seen)) => write_in_time(set_price(&shop, id, price, seen, field.key)).await,
         (Ok(_), None) => Err(Error::malformed("the form came incomplete, please press the button again")),
         (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
     };
@@ -131,7 +139,7 @@ pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath
             Notice::bad("Nothing was changed: please look at the price.")
         }
         Error::VersionMismatch { .. } => conflict(edit.book.price_cents, seen),
-        error => trouble(&shop, error, &mut field),
+        error => failure(&shop, error, &mut field),
     };
     (edit.price, edit.notice) = (field, Some(notice));
     page(error_status::status(&error).0, &edit)
@@ -165,11 +173,11 @@ fn conflict(now: Cents, seen: Option<Cents>) -> Notice {
     ))
 }
 
-/// What remains: the form may be sent again, under a new key if this one is taken.
-fn trouble(shop: &Shop, error: &Error, field: &mut Field) -> Notice {
+/// All other errors: the form may be sent again, under a new key if this one is taken.
+fn failure(shop: &Shop, error: &Error, field: &mut Field) -> Notice {
     if matches!(error, Error::OrderIdReused { .. }) {
         field.key = shop.clock.new_order_id();
         return Notice::bad("Nothing was changed: this form was used before. Please press the button again.");
     }
-    Notice::trouble(error, "This changed nothing.")
+    Notice::failure(error, "This changed nothing.")
 }

@@ -1,4 +1,4 @@
-//! The books and the orders, as the shop's own people see them.
+//! The lists of books and orders.
 
 use askama::Template;
 use axum::{
@@ -7,7 +7,10 @@ use axum::{
 };
 use bookstore_core::{Book, Error, Order, OrderQuery, Query};
 
-use super::{SignedIn, Tab, page};
+use super::{
+    frame::{Tab, page},
+    login::SignedIn,
+};
 use crate::{
     api::{Answer, Shared},
     error_status,

@@ -3,21 +3,21 @@
 use askama::Template;
 use axum::{
     Extension,
-    extract::State,
-    http::{HeaderMap, Uri, header},
-    response::IntoResponse,
+    extract::{FromRequestParts, OptionalFromRequestParts, State},
+    http::{HeaderMap, Method, Uri, header, request::Parts},
+    response::{IntoResponse, Response},
 };
 use bookstore_core::Error;
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use super::{
-    page,
-    session::{Sessions, SignedIn, cookie},
+    frame::page,
+    session::{Secret, Sessions, cookie, secret},
 };
 use crate::{
     api::{Answer, Rejection, Shared, Shop, extract::Payload},
     error_status,
-    pages::{assets, form::Fields, notice::Notice, see_other},
+    pages::{assets, form::Fields, notice::Notice, render::see_other},
 };
 
 const HOME: &str = "/admin";
@@ -34,17 +34,49 @@ struct Login {
 #[template(path = "admin/off.html")]
 struct Off;
 
-/// What a request gets that needs a session and has none.
-pub(super) fn instead(shop: &Shop, is_get: bool, uri: &Uri) -> Answer {
-    if is_get {
-        let to = uri.path_and_query().map_or(HOME, |path| path.as_str());
-        return ask(shop, None, to);
-    }
-    let notice = Notice::bad("Nothing was changed: your session has ended. Please log in and do it again.");
-    ask(shop, Some(notice), HOME)
+/// The request has an open session. Other requests are answered with the log-in page.
+pub(super) struct SignedIn {
+    secret: Secret,
 }
 
-fn ask(shop: &Shop, notice: Option<Notice>, to: &str) -> Answer {
+impl SignedIn {
+    fn find(parts: &Parts, shop: &Shop) -> Option<Self> {
+        let sessions = parts.extensions.get::<Arc<Sessions>>()?;
+        let secret = secret(&parts.headers)?;
+        let open = shop.admin.is_some() && sessions.is_open(secret, shop.clock.now());
+        open.then(|| Self { secret: secret.to_owned() })
+    }
+}
+
+impl FromRequestParts<Arc<Shop>> for SignedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Response> {
+        let log_in = || log_in_first(shop, parts.method == Method::GET, &parts.uri).into_response();
+        Self::find(parts, shop).ok_or_else(log_in)
+    }
+}
+
+impl OptionalFromRequestParts<Arc<Shop>> for SignedIn {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Option<Self>, Infallible> {
+        Ok(Self::find(parts, shop))
+    }
+}
+
+/// The answer to a request that needs a session and has none.
+fn log_in_first(shop: &Shop, is_get: bool, uri: &Uri) -> Answer {
+    if is_get {
+        let to = uri.path_and_query().map_or(HOME, |path| path.as_str());
+        return log_in_page(shop, None, to);
+    }
+    let notice = Notice::bad("Nothing was changed: your session has ended. Please log in and do it again.");
+    log_in_page(shop, Some(notice), HOME)
+}
+
+/// The log-in page, which leads to `to`; a note that admin is off if it is.
+fn log_in_page(shop: &Shop, notice: Option<Notice>, to: &str) -> Answer {
     if shop.admin.is_none() {
         return page(Rejection::Forbidden("admin is off").status(), &Off);
     }
@@ -54,7 +86,7 @@ fn ask(shop: &Shop, notice: Option<Notice>, to: &str) -> Answer {
 
 /// `GET /admin/login`
 pub(super) async fn form(State(shop): Shared, session: Option<SignedIn>) -> Answer {
-    if session.is_some() { Ok(see_other(HOME)) } else { ask(&shop, None, HOME) }
+    if session.is_some() { Ok(see_other(HOME)) } else { log_in_page(&shop, None, HOME) }
 }
 
 /// `POST /admin/login`
@@ -66,9 +98,9 @@ pub(super) async fn login(
 ) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     let to = inside(fields.text("to"));
-    let Some(token) = &shop.admin else { return ask(&shop, None, HOME) };
+    let Some(token) = &shop.admin else { return log_in_page(&shop, None, HOME) };
     if !token.matches(fields.text("token").trim()) {
-        return ask(&shop, Some(Notice::bad("This is not the admin token. Please try again.")), to);
+        return log_in_page(&shop, Some(Notice::bad("This is not the admin token. Please try again.")), to);
     }
     let cookie = cookie(&sessions.open(shop.clock.now()), &headers);
     Ok(([(header::SET_COOKIE, cookie)], see_other(to)).into_response())

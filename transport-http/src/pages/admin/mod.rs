@@ -1,24 +1,23 @@
-//! The shop's own pages, behind the admin token.
+//! The admin pages, behind the admin token.
 
 mod book;
+mod frame;
 mod lists;
 mod login;
 mod new;
 mod session;
 
-use askama::Template;
 use axum::{
     Extension, Router,
-    http::{HeaderValue, StatusCode, header},
     routing::{get, post},
 };
 use std::sync::Arc;
 
-use crate::api::{Answer, Shop};
-use session::{Sessions, SignedIn};
+use crate::api::Shop;
+use session::Sessions;
 
-/// `/admin…`, with sessions of its own: who is logged in here is logged in to this process.
-pub(crate) fn routes() -> Router<Arc<Shop>> {
+/// `/admin…`. The sessions are this process's: another server asks for the token again.
+pub(super) fn routes() -> Router<Arc<Shop>> {
     Router::new()
         .route("/admin", get(lists::books))
         .route("/admin/login", get(login::form).post(login::login))
@@ -30,19 +29,4 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
         .route("/admin/books/{id}/price", post(book::reprice))
         .route("/admin/orders", get(lists::orders))
         .layer(Extension(Arc::new(Sessions::default())))
-}
-
-/// Which of the admin pages this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tab {
-    Books,
-    New,
-    Orders,
-}
-
-/// A rendered page that no cache keeps.
-fn page(status: StatusCode, template: &impl Template) -> Answer {
-    let mut response = super::page(status, template)?;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
 }

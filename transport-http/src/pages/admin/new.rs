@@ -4,15 +4,19 @@ use askama::Template;
 use axum::{extract::State, http::StatusCode};
 use bookstore_core::{Added, BookText, Error, NewBook, Result, Topic};
 
-use super::{SignedIn, Tab, page};
+use super::{
+    frame::{Tab, page},
+    login::SignedIn,
+};
 use crate::{
     api::{Answer, Shared, Shop, extract::Payload},
     error_status,
     pages::{
-        assets, at_a_glance,
+        assets,
         form::{self, Fields},
         notice::{Notice, sentence},
-        patiently, see_other,
+        render::see_other,
+        timeouts::{read_in_time, write_in_time},
     },
 };
 
@@ -61,10 +65,10 @@ impl New {
             Error::Invalid { .. } if fields.iter().any(|field| field.problem.is_some()) => {
                 Notice::bad("The book was not added: please look at the field that is marked.")
             }
-            error => Notice::trouble(error, "This added no book."),
+            error => Notice::failure(error, "This added no book."),
         });
         // Only suggestions: the form works without.
-        let topics = at_a_glance(shop.catalog.topics()).await.unwrap_or_default();
+        let topics = read_in_time(shop.catalog.topics()).await.unwrap_or_default();
         Self { tab: Tab::New, fields: fields.into(), topics, notice }
     }
 }
@@ -77,7 +81,7 @@ pub(super) async fn form(State(shop): Shared, _: SignedIn) -> Answer {
 /// `POST /admin/books`. The same book is listed once, however often it is sent.
 pub(super) async fn add(State(shop): Shared, _: SignedIn, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
-    match patiently(add_books(&shop, &fields)).await {
+    match write_in_time(add_books(&shop, &fields)).await {
         Ok(Added { id, created }) => {
             let done = if created { "listed" } else { "known" };
             Ok(see_other(&format!("/admin/books/{id}?done={done}")))

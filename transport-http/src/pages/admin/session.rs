@@ -1,29 +1,20 @@
-//! Who is logged in: whoever has shown the admin token, for some hours.
+//! Admin sessions: a browser that has sent the admin token gets a random secret in a cookie, which is good for some hours.
 
-use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderMap, HeaderValue, header};
 use bookstore_core::Timestamp;
 use std::{
     collections::HashMap,
-    convert::Infallible,
-    fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::login;
-use crate::api::Shop;
-
 const COOKIE: &str = "bookstore_admin";
-/// How long a session lasts.
+/// How long a session lasts, in seconds.
 const LIFE_S: i64 = 8 * 60 * 60;
 /// Sessions at once; one more ends the oldest.
-const MAX: usize = 64;
+const SESSIONS_MAX: usize = 64;
 
 /// The cookie's value: 256 random bits in hexadecimal.
-type Secret = String;
+pub(super) type Secret = String;
 
 /// The sessions of this process, and when each ends.
 #[derive(Debug, Default)]
@@ -34,7 +25,7 @@ impl Sessions {
     pub(super) fn open(&self, now: Timestamp) -> Secret {
         let mut sessions = self.lock();
         sessions.retain(|_, end| *end > now);
-        if sessions.len() >= MAX
+        if sessions.len() >= SESSIONS_MAX
             && let Some(oldest) = sessions.iter().min_by_key(|(_, end)| **end).map(|(secret, _)| secret.clone())
         {
             sessions.remove(&oldest);
@@ -44,7 +35,8 @@ impl Sessions {
         secret
     }
 
-    fn is_open(&self, secret: &str, now: Timestamp) -> bool {
+    /// Whether a session is open now.
+    pub(super) fn is_open(&self, secret: &str, now: Timestamp) -> bool {
         self.lock().get(secret).is_some_and(|end| *end > now)
     }
 
@@ -60,52 +52,20 @@ impl Sessions {
 }
 
 fn draw() -> Secret {
-    let bits: [u8; 32] = rand::random();
-    bits.iter().fold(String::with_capacity(64), |mut secret, byte| {
-        write!(secret, "{byte:02x}").expect("a String takes everything");
-        secret
-    })
-}
-
-/// The request comes from somebody who is logged in. Others get the log-in page instead.
-pub(super) struct SignedIn {
-    pub(super) secret: Secret,
-}
-
-impl SignedIn {
-    fn find(parts: &Parts, shop: &Shop) -> Option<Self> {
-        let sessions = parts.extensions.get::<Arc<Sessions>>()?;
-        let secret = secret(&parts.headers)?;
-        let good = shop.admin.is_some() && sessions.is_open(secret, shop.clock.now());
-        good.then(|| Self { secret: secret.to_owned() })
-    }
-}
-
-impl FromRequestParts<Arc<Shop>> for SignedIn {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Response> {
-        let instead = || login::instead(shop, parts.method == Method::GET, &parts.uri).into_response();
-        Self::find(parts, shop).ok_or_else(instead)
-    }
-}
-
-impl OptionalFromRequestParts<Arc<Shop>> for SignedIn {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Option<Self>, Infallible> {
-        Ok(Self::find(parts, shop))
-    }
+    let (high, low): (u128, u128) = rand::random();
+    format!("{high:032x}{low:032x}")
 }
 
 /// The session that the browser shows.
-fn secret(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
-/// The cookie that carries a session; an empty one ends it.
+/// The `Set-Cookie` header that carries a session; an empty secret ends it.
+///
+/// By hand, as is [`secret`]: the crate `cookie` brings seven more, among them a second library for dates.
 pub(super) fn cookie(secret: &str, headers: &HeaderMap) -> HeaderValue {
     let life_s = if secret.is_empty() { 0 } else { LIFE_S };
     // Without TLS in front, as on one's own machine, a browser would not send a secure cookie back.
@@ -120,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_ends_by_itself_or_when_told() {
+    fn a_session_ends_by_itself_or_at_the_log_out() {
         let sessions = Sessions::default();
         let (one, two) = (sessions.open(Timestamp(0)), sessions.open(Timestamp(0)));
         assert!(one != two && one.len() == 64);
@@ -135,8 +95,8 @@ mod tests {
     fn sessions_are_bounded_and_the_oldest_goes() {
         let sessions = Sessions::default();
         let first = sessions.open(Timestamp(0));
-        let later: Vec<_> = (1..=MAX).map(|at| sessions.open(Timestamp(i64::try_from(at).unwrap()))).collect();
-        assert_eq!(sessions.lock().len(), MAX);
+        let later: Vec<_> = (1..=SESSIONS_MAX).map(|at| sessions.open(Timestamp(i64::try_from(at).unwrap()))).collect();
+        assert_eq!(sessions.lock().len(), SESSIONS_MAX);
         assert!(!sessions.is_open(&first, Timestamp(1)));
         assert!(later.iter().all(|secret| sessions.is_open(secret, Timestamp(1))));
     }

@@ -1,14 +1,12 @@
-//! Which of the two representations a caller wants.
+//! Which of the two representations a request asks for.
+//!
+//! Read by hand: no library of this program reads `Accept`, and headers that are not quite right should still get an answer.
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
-};
-use std::convert::Infallible;
+use axum::http::{HeaderMap, header};
 
 /// A representation of the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseFormat {
+pub(super) enum ResponseFormat {
     /// A page: the `Accept` header prefers `text/html`.
     Html,
     /// Everything else, also when there is no `Accept` header or it leaves the choice open.
@@ -20,8 +18,7 @@ type Match = (u8, u16);
 
 impl ResponseFormat {
     /// What these request headers ask for.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let (mut html, mut json): (Match, Match) = ((0, 0), (0, 0));
         for value in headers.get_all(header::ACCEPT) {
             let Ok(value) = value.to_str() else { continue };
@@ -62,14 +59,6 @@ fn weigh(range: &str) -> (&str, u16) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1000")]
     let thousandths = (weight * 1000.0) as u16;
     (media, thousandths)
-}
-
-impl<S: Sync> FromRequestParts<S> for ResponseFormat {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers))
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Refusals as pages.
 
 use askama::Template;
-use axum::{http::StatusCode, response::Html};
+use axum::{
+    http::{StatusCode, header},
+    response::Response,
+};
 use bookstore_core::Error;
 
-use super::{assets, notice::sentence, rendered};
+use super::{assets, notice::sentence, render::html};
 use crate::{api::Rejection, error_status};
 
 #[derive(Template)]
@@ -17,18 +20,29 @@ struct Refused {
     retry: bool,
 }
 
-/// A refusal as browsers see it. Status and headers are the caller's.
-pub(crate) fn refused(rejection: &Rejection) -> Html<String> {
-    let status = rejection.status();
-    let (title, message) = say(rejection);
-    let retry = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
-    Html(rendered(&Refused { code: status.as_u16(), title, message, retry }))
+/// The answer itself, or, if it is a refusal, a page that says the same; status and headers stay.
+pub(super) fn as_page(mut answer: Response) -> Response {
+    let Some(rejection) = answer.extensions_mut().remove::<Rejection>() else { return answer };
+    let (mut parts, _) = answer.into_parts();
+    let (page, body) = html(&Refused::new(&rejection)).into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(page.headers);
+    Response::from_parts(parts, body)
 }
 
-/// For people: what happened, and what to do now.
-fn say(rejection: &Rejection) -> (&'static str, String) {
+impl Refused {
+    fn new(rejection: &Rejection) -> Self {
+        let status = rejection.status();
+        let (title, message) = explain(rejection);
+        let retry = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
+        Self { code: status.as_u16(), title, message, retry }
+    }
+}
+
+/// A title, and what happened and what to do now.
+fn explain(rejection: &Rejection) -> (&'static str, String) {
     match rejection {
-        Rejection::Service(error) => say_error(error),
+        Rejection::Service(error) => explain_error(error),
         Rejection::NoSuchPath => (
             "There is no such page",
             "The address may be mistyped, or the page has moved. The search above finds every book.".into(),
@@ -37,7 +51,7 @@ fn say(rejection: &Rejection) -> (&'static str, String) {
     }
 }
 
-fn say_error(error: &Error) -> (&'static str, String) {
+fn explain_error(error: &Error) -> (&'static str, String) {
     match error {
         Error::BookNotFound { book } => {
             ("There is no such book", format!("No book has the number {book}. The search above finds every book."))

@@ -1,4 +1,4 @@
-//! Where in the ledger the cache is, and how far behind it may be.
+//! How far the ledger has been followed, and how old that is at most.
 
 use bookstore_core::{Entries, Error, LedgerId, Result, Seq};
 use std::time::Duration;
@@ -6,28 +6,29 @@ use tokio::time::Instant;
 
 /// A place in one ledger.
 ///
-/// A page shows the ledger as it was after the poll was sent, so whoever has followed up to that page's head is at most as
-/// far behind as the poll is old. No other machine's clock is asked.
+/// A page shows the ledger as it was after its poll was sent. So a cache that has followed up to the page's head is at most as far
+/// behind as the poll is old; no other machine's clock is needed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Feed {
+pub(super) struct LedgerPosition {
     ledger: LedgerId,
+    /// The last entry followed.
     pub(super) followed: Seq,
-    /// Everything that was durable then has been followed.
+    /// Everything that was durable at this time has been followed.
     confirmed: Instant,
-    /// While behind: the head to reach, and what that will confirm.
+    /// While behind: a head that was seen, and the time that is confirmed once it is reached.
     goal: Option<(Instant, Seq)>,
 }
 
-impl Feed {
-    /// At the end of the ledger, as a page sent for at `sent` shows it.
+impl LedgerPosition {
+    /// At the end of the ledger, as a page requested at `sent` shows it.
     pub(super) fn at_head(page: &Entries, sent: Instant) -> Self {
         Self { ledger: page.ledger, followed: page.head, confirmed: sent, goal: None }
     }
 
-    /// Whether a page goes on where this feed is.
+    /// Whether a page continues here.
     ///
     /// # Errors
-    /// Why it does not.
+    /// [`Error::Unavailable`]: another ledger, one that ends before this place, or a gap in the entries.
     pub(super) fn check(&self, page: &Entries) -> Result<()> {
         let followed = self.followed;
         if page.ledger != self.ledger {
@@ -45,7 +46,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Goes on to the end of a checked page, sent for at `sent`.
+    /// Moves to the end of a checked page, requested at `sent`.
     pub(super) fn advance(&mut self, page: &Entries, sent: Instant) {
         self.followed = page.entries.last().map_or(self.followed, |entry| entry.seq);
         let (at, head) = self.goal.unwrap_or((sent, page.head));
@@ -57,7 +58,7 @@ impl Feed {
         self.goal = (self.followed < page.head).then_some((sent, page.head));
     }
 
-    /// How far behind it may be at most.
+    /// How far behind the ledger this may be, at most.
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.confirmed)
     }
@@ -81,10 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_next_entries_of_the_same_ledger_go_on() {
-        let feed = Feed::at_head(&page(1, 5, []), Instant::now());
-        assert!(feed.check(&page(1, 5, [])).is_ok());
-        assert!(feed.check(&page(1, 9, [6, 7])).is_ok());
+    fn only_the_next_entries_of_the_same_ledger_continue() {
+        let position = LedgerPosition::at_head(&page(1, 5, []), Instant::now());
+        assert!(position.check(&page(1, 5, [])).is_ok());
+        assert!(position.check(&page(1, 9, [6, 7])).is_ok());
         for (wrong, why) in [
             (page(2, 9, [6, 7]), "another ledger"),
             (page(1, 4, []), "a shorter ledger"),
@@ -93,7 +94,7 @@ mod tests {
             (page(1, 9, [5, 6]), "an entry again"),
             (page(1, 9, []), "nothing, though there is more"),
         ] {
-            assert!(feed.check(&wrong).is_err(), "{why}");
+            assert!(position.check(&wrong).is_err(), "{why}");
         }
     }
 
@@ -101,16 +102,16 @@ mod tests {
     fn its_age_is_that_of_the_last_poll_whose_head_it_has_reached() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut feed = Feed::at_head(&page(1, 5, []), start);
-        assert_eq!(feed.age(after(3)), Duration::from_secs(3));
-        feed.advance(&page(1, 5, []), after(3));
-        assert_eq!(feed.age(after(4)), Duration::from_secs(1));
-        // Behind: the head of 8 confirms what was sent for at 4, but not before it is reached.
-        feed.advance(&page(1, 8, [6, 7]), after(4));
-        assert_eq!(feed.age(after(6)), Duration::from_secs(3));
-        feed.advance(&page(1, 20, [8, 9]), after(6));
-        assert_eq!(feed.age(after(6)), Duration::from_secs(2));
-        feed.advance(&page(1, 20, 10..=20), after(7));
-        assert_eq!((feed.followed, feed.age(after(7))), (Seq(20), Duration::from_secs(1)));
+        let mut position = LedgerPosition::at_head(&page(1, 5, []), start);
+        assert_eq!(position.age(after(3)), Duration::from_secs(3));
+        position.advance(&page(1, 5, []), after(3));
+        assert_eq!(position.age(after(4)), Duration::from_secs(1));
+        // Behind: the head of 8 confirms what was requested at 4, but not before it is reached.
+        position.advance(&page(1, 8, [6, 7]), after(4));
+        assert_eq!(position.age(after(6)), Duration::from_secs(3));
+        position.advance(&page(1, 20, [8, 9]), after(6));
+        assert_eq!(position.age(after(6)), Duration::from_secs(2));
+        position.advance(&page(1, 20, 10..=20), after(7));
+        assert_eq!((position.followed, position.age(after(7))), (Seq(20), Duration::from_secs(1)));
     }
 }

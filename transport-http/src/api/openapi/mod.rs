@@ -1,0 +1,160 @@
+//! `/openapi.json`: the document of the API. Without the feature `openapi` neither it nor utoipa is compiled.
+//!
+//! - `paths` describes every operation; it MUST have the routes of [`super::routes`], which a test compares;
+//! - `schemas` describes the bodies whose Rust types say too little;
+//! - `refusals` adds what every operation can be refused with.
+
+mod paths;
+mod refusals;
+mod schemas;
+
+use axum::{
+    http::{HeaderValue, Uri, header},
+    response::IntoResponse,
+};
+use bookstore_core::{BookId, OrderId, Seq, Sort};
+use bytes::Bytes;
+use std::sync::OnceLock;
+use utoipa::{
+    OpenApi as _,
+    openapi::{
+        OpenApi, RefOr,
+        path::Parameter,
+        schema::{Schema, SchemaType, Type},
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+use super::{query, rejection::Answer};
+use refusals::add_refusals;
+use schemas::Problem;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Bookstore", description = "Sells books from finite stock: never oversold, never lost, never bought twice. \
+        Browsers (`Accept: text/html`) get pages under the same paths. Unknown fields and query parameters are refused. \
+        Every refusal is an RFC 9457 problem with a stable `code`; `executed` says whether the request may have had an effect."),
+    paths(
+        paths::search, paths::search_topic, paths::topics, paths::info, paths::events,
+        paths::purchase_page, paths::purchase, paths::order, paths::place_order, paths::cancel,
+        paths::orders, paths::amend, paths::add_books, paths::entries,
+        paths::livez, paths::readyz, paths::metrics, paths::openapi,
+    ),
+    components(schemas(Problem, BookId, OrderId, Seq, Sort)),
+    tags(
+        (name = "books", description = "Looking for books"),
+        (name = "orders", description = "Buying them"),
+        (name = "admin", description = "For the shop's own people, with a bearer token"),
+        (name = "operations", description = "For the operator"),
+    )
+)]
+struct Document;
+
+/// `GET /openapi.json`
+pub(super) async fn openapi(uri: Uri) -> Answer {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    query::none(&uri)?;
+    let text = TEXT.get_or_init(|| serde_json::to_vec_pretty(&document()).expect("a document is JSON").into());
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.clone()).into_response())
+}
+
+/// The whole document, with the server's own health checks.
+#[must_use]
+pub fn document() -> OpenApi {
+    let mut document = Document::openapi();
+    for (path, item) in &mut document.paths.paths {
+        let safe = item.get.iter_mut().map(|operation| (operation, true));
+        let unsafe_ = [&mut item.put, &mut item.post, &mut item.patch].into_iter().flatten().map(|one| (one, false));
+        for (operation, safe) in safe.chain(unsafe_) {
+            add_refusals(path, operation, safe);
+            operation.parameters.iter_mut().flatten().for_each(leave_out_null);
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.security_schemes.insert("token".into(), token.into());
+    document
+}
+
+/// A parameter that is not required may be missing; a header or a query cannot say `null`.
+fn leave_out_null(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
+    match &mut parameter.schema {
+        Some(RefOr::T(Schema::Object(object))) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+                if let [only] = &types[..] {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+        }
+        Some(RefOr::T(Schema::OneOf(one_of))) => one_of.items.retain(|schema| !is_null(schema)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{
+            admin::{AmendRequest, ListRequest},
+            routes::routes,
+        },
+        problem::PROBLEM_JSON,
+    };
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    fn schema_fields(document: &Value, schema: &str) -> BTreeSet<String> {
+        document["components"]["schemas"][schema]["properties"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    /// Every problem that is documented has documented fields only.
+    #[test]
+    fn the_schema_of_a_problem_is_complete() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut seen = BTreeSet::new();
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                for response in operation["responses"].as_object().unwrap().values() {
+                    let examples =
+                        response["content"][PROBLEM_JSON]["examples"].as_object().cloned().unwrap_or_default();
+                    for example in examples.values() {
+                        seen.extend(example["value"].as_object().expect("an object").keys().cloned());
+                    }
+                }
+            }
+        }
+        assert_eq!(seen, schema_fields(&document, "Problem"));
+    }
+
+    /// The fields that a type of `api` reads: serde lists them when it meets another one.
+    fn fields_read<T: DeserializeOwned>() -> BTreeSet<String> {
+        let error = serde_json::from_str::<T>(r#"{"?":0}"#).map(drop).unwrap_err().to_string();
+        let (_, expected) = error.split_once("expected ").expect("serde names the fields");
+        expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_bodies_are_documented_as_they_are_read() {
+        let document = serde_json::to_value(document()).unwrap();
+        assert_eq!(fields_read::<ListRequest>(), schema_fields(&document, "NewBook"));
+        let amend = ["StockDelta", "SetPrice", "SetStock"].map(|schema| schema_fields(&document, schema));
+        assert_eq!(fields_read::<AmendRequest>(), amend.into_iter().flatten().collect());
+    }
+
+    /// A router shows its paths in its debug text only. The operator's routes are every server's, not the API's own.
+    #[test]
+    fn every_route_is_documented_and_the_other_way_round() {
+        let debug = format!("{:?}", routes());
+        let debug = debug.split("fallback_router").next().unwrap();
+        let routed: BTreeSet<_> = debug.split('"').filter(|text| text.starts_with('/')).collect();
+        let document = document();
+        let documented = document.paths.paths.keys().map(String::as_str);
+        let own = documented.filter(|path| !["/livez", "/readyz", "/metrics"].contains(path));
+        assert_eq!(own.collect::<BTreeSet<_>>(), routed);
+    }
+}

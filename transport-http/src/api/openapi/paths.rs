@@ -1,0 +1,169 @@
+//! The documented operations: one empty function for each, so that the handlers stay plain. A function's name is the
+//! operation's id, its doc comment the operation's text.
+#![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
+
+use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Sort};
+
+use super::schemas::{AmendBody, NewBooks};
+use crate::api::{
+    admin::AddedBooks,
+    books::Topics,
+    events::StockEvent,
+    orders::{OrderRequest, Purchase},
+};
+
+/// Finds books by words, by topic, or both.
+#[utoipa::path(get, path = "/search", tag = "books",
+    params(
+        ("q" = Option<String>, Query, max_length = 200, description = "Words that must all begin some word of title, author or subjects; at most 200 characters"),
+        ("topic" = Option<String>, Query, max_length = 200, description = "The topic, case aside"),
+        ("sort" = Option<Sort>, Query, description = "The order of the books"),
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
+pub(super) fn search() {}
+
+/// The books of one topic.
+#[utoipa::path(get, path = "/search/{topic}", tag = "books",
+    params(
+        ("topic" = String, Path, min_length = 1, max_length = 200, description = "The topic, case aside"),
+        ("q" = Option<String>, Query, max_length = 200, description = "As in /search"),
+        ("sort" = Option<Sort>, Query, description = "The order of the books"),
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
+pub(super) fn search_topic() {}
+
+/// Every topic with its number of books.
+#[utoipa::path(get, path = "/topics", tag = "books",
+    responses((status = 200, description = "The topics, sorted by name", content((Topics = "application/json"), (String = "text/html")))))]
+pub(super) fn topics() {}
+
+/// One book as it stands.
+#[utoipa::path(get, path = "/info/{id}", tag = "books",
+    params(
+        ("id" = BookId, Path, description = "The book's number"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the copy at hand"),
+    ),
+    responses(
+        (status = 200, description = "The book", content((Book = "application/json"), (String = "text/html")),
+            headers(("ETag" = String, description = "Its version, in quotes; not for the page"))),
+        (status = 304, description = "The copy at hand is still good")))]
+pub(super) fn info() {}
+
+/// The page with the buy button, for browsers only; a GET never buys.
+#[utoipa::path(get, path = "/purchase/{id}", tag = "orders",
+    params(("id" = BookId, Path, description = "The book's number")),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
+pub(super) fn purchase_page() {}
+
+/// Buys copies of one book, once per `Idempotency-Key`.
+///
+/// The key names the purchase intent: make a UUID, keep it until there is an answer, and send it again after a lost
+/// one. Whoever knows the order id may read and cancel the order, so a key that is not a UUID must be unguessable too.
+#[utoipa::path(post, path = "/purchase/{id}", tag = "orders",
+    params(
+        ("id" = BookId, Path, description = "The book's number"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
+            description = "The order id: a UUID, version 7 preferred. Any other text of at most 255 characters is hashed to one; it may stand in quotes. Without it a retry buys again"),
+    ),
+    request_body(content = inline(Option<Purchase>), description = "One copy if there is no body"),
+    responses(
+        (status = 201, description = "Bought", body = Order, headers(("Location" = String, description = "The order"))),
+        (status = 200, description = "Bought earlier under this key", body = Order,
+            headers(("Idempotency-Replayed" = String, description = "`true`"), ("Location" = String, description = "The order")))))]
+pub(super) fn purchase() {}
+
+/// Buys several books at once, all or none, once per order id.
+#[utoipa::path(put, path = "/orders/{id}", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id, made by the buyer once per purchase intent")),
+    request_body = OrderRequest,
+    responses(
+        (status = 201, description = "Bought", body = Order),
+        (status = 200, description = "Bought earlier under this id", body = Order,
+            headers(("Idempotency-Replayed" = String, description = "`true`")))))]
+pub(super) fn place_order() {}
+
+/// Reads an order.
+#[utoipa::path(get, path = "/orders/{id}", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    responses((status = 200, description = "The order", content((Order = "application/json"), (String = "text/html")))))]
+pub(super) fn order() {}
+
+/// Cancels an order and puts its copies back into stock; again and again is the same as once.
+#[utoipa::path(post, path = "/orders/{id}/cancel", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    responses(
+        (status = 200, description = "Cancelled, now or earlier", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was cancelled already")))))]
+pub(super) fn cancel() {}
+
+/// All orders, newest first.
+#[utoipa::path(get, path = "/orders", tag = "admin", security(("token" = [])),
+    params(
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Orders a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of orders", body = OrderPage)))]
+pub(super) fn orders() {}
+
+/// Stock and price changes as they happen.
+///
+/// Each event is named `stock`; its `id` is the ledger's `seq`. An order of several books is several events, of which the
+/// last carries the id.
+#[utoipa::path(get, path = "/events", tag = "books",
+    params(("Last-Event-ID" = Option<Seq>, Header, description = "Resume after this event; without it the stream begins now")),
+    responses((status = 200, description = "Server-sent events without end", body = StockEvent, content_type = "text/event-stream")))]
+pub(super) fn events() {}
+
+/// Changes a book's price or stock.
+#[utoipa::path(patch, path = "/books/{id}", tag = "admin", security(("token" = [])),
+    params(
+        ("id" = BookId, Path, description = "The book's number"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,18}")$"#, description = "The `ETag` that the caller saw; `*` is enough for a price alone"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
+            description = "Makes the change happen once, however often it is sent"),
+    ),
+    request_body = AmendBody,
+    responses(
+        (status = 200, description = "The book as it stands now", body = Book,
+            headers(("ETag" = String, description = "Its version, in quotes")))))]
+pub(super) fn amend() {}
+
+/// Lists new books; one that is listed already is left as it is, so sending the same list again is harmless.
+#[utoipa::path(post, path = "/books", operation_id = "list", tag = "admin", security(("token" = [])),
+    request_body(content = NewBooks, description = "At most 4 MiB"),
+    responses(
+        (status = 201, description = "Listed; `Location` if it is one book", body = AddedBooks),
+        (status = 200, description = "All of them were listed before", body = AddedBooks)))]
+pub(super) fn add_books() {}
+
+/// The ledger itself, for audits and for those who follow it.
+#[utoipa::path(get, path = "/entries", tag = "admin", security(("token" = [])),
+    params(
+        ("after" = Option<Seq>, Query, description = "The last entry that the caller has; 0 is before the first"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Entries a page, 100 unless asked otherwise"),
+        ("wait_ms" = Option<u64>, Query, maximum = 30000, description = "How long to wait for an entry if there is none yet, in milliseconds"),
+    ),
+    responses((status = 200, description = "Consecutive entries, oldest first", body = Entries)))]
+pub(super) fn entries() {}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "operations",
+    responses((status = 200, description = "An OpenAPI document", body = Object)))]
+pub(super) fn openapi() {}
+
+/// The process runs.
+#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "It does")))]
+pub(super) fn livez() {}
+
+/// The server can do its work.
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "It can")))]
+pub(super) fn readyz() {}
+
+/// Metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")))]
+pub(super) fn metrics() {}

@@ -1,0 +1,101 @@
+//! The refusals of every operation, each with an example made by the code that answers with it.
+
+use axum::{
+    body::to_bytes,
+    response::{IntoResponse as _, Response},
+};
+use bookstore_core::{BookId, Cents, Error, OrderId, Seq};
+use futures_util::FutureExt as _;
+use std::collections::BTreeMap;
+use utoipa::openapi::{Content, Ref, ResponseBuilder, example::ExampleBuilder, path::Operation};
+use uuid::Uuid;
+
+use crate::{
+    api::{extract, rejection::Rejection},
+    problem::PROBLEM_JSON,
+};
+
+/// Puts every refusal of an operation, with an example, under its status.
+pub(super) fn add_refusals(path: &str, operation: &mut Operation, safe: bool) {
+    let errors = of_the_service(operation.operation_id.as_deref().unwrap_or_default());
+    let errors = errors.into_iter().map(Rejection::from);
+    let mut by_status: BTreeMap<u16, Vec<Rejection>> = BTreeMap::new();
+    for rejection in errors.chain(of_the_interface(path, operation, safe)) {
+        by_status.entry(rejection.status().as_u16()).or_default().push(rejection);
+    }
+    for (status, rejections) in by_status {
+        let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
+        let mut titles = Vec::new();
+        for rejection in rejections {
+            if !titles.contains(&rejection.title()) {
+                titles.push(rejection.title());
+            }
+            let problem = body(rejection.into_response());
+            let name = problem["code"].as_str().unwrap_or_default().to_owned();
+            content.examples.insert(name, ExampleBuilder::new().value(Some(problem)).build().into());
+        }
+        let response = ResponseBuilder::new().description(titles.join("; ")).content(PROBLEM_JSON, content).build();
+        operation.responses.responses.insert(status.to_string(), response.into());
+    }
+}
+
+/// The errors that the services answer this operation with, beside those of every operation.
+fn of_the_service(operation: &str) -> Vec<Error> {
+    let (book, order) = (BookId(3), OrderId(Uuid::from_u128(0x0192_8f3a_7c41_7d2e_9b1f_3c5d_7e9f_1a2b)));
+    let price_cents = Cents::new(1999).unwrap_or_default();
+    let no_such_book = Error::BookNotFound { book };
+    let no_such_order = Error::OrderNotFound { order };
+    let invalid = Error::invalid("quantity", "must be from 1 to 1000, not 0");
+    let out_of_stock = Error::OutOfStock { book, available: 2 };
+    let reused = Error::OrderIdReused { order };
+    match operation {
+        "purchase" | "place_order" => {
+            vec![no_such_book, out_of_stock, Error::PriceChanged { book, price_cents }, reused, invalid]
+        }
+        "info" | "purchase_page" => vec![no_such_book],
+        "order" => vec![no_such_order],
+        "cancel" => {
+            let too_many = "book 3 would have more than 1000000000 copies if these were put back";
+            vec![no_such_order, Error::invalid("stock", too_many)]
+        }
+        "amend" => {
+            let mismatch = Error::VersionMismatch { book, version: Seq(7) };
+            vec![no_such_book, out_of_stock, reused, mismatch, Error::VersionRequired, invalid]
+        }
+        "list" => vec![Error::invalid("title", "must have 1 to 1000 characters, not 0")],
+        "search" | "search_topic" | "orders" | "entries" => vec![Error::invalid("page_size", "must be from 1 to 100")],
+        _ => Vec::new(),
+    }
+}
+
+/// What the interface itself refuses, and the failures that every operation shares.
+fn of_the_interface(path: &str, operation: &Operation, safe: bool) -> Vec<Rejection> {
+    let mut all: Vec<Rejection> = Vec::new();
+    if operation.operation_id.as_deref() == Some("purchase_page") {
+        all.push(Rejection::MethodNotAllowed(Some("POST")));
+    }
+    if operation.security.is_some() {
+        all.push(Error::Unauthorized { message: "the bearer token is not the right one".into() }.into());
+        all.push(Rejection::Forbidden("admin is off on this server"));
+    }
+    if operation.parameters.is_some() || operation.request_body.is_some() {
+        all.push(Error::malformed("the query parameter q is given twice").into());
+    }
+    if operation.request_body.is_some() {
+        let limit = if path == "/books" { extract::BOOKS_MAX } else { extract::BODY_MAX };
+        all.extend([Rejection::TooLarge(limit), Rejection::UnsupportedMediaType("application/json")]);
+    }
+    if !safe {
+        all.push(Rejection::Forbidden("this request comes from a page of another site"));
+        all.push(Error::unknown("the store failed while writing").into());
+    }
+    all.push(Error::overloaded("the queue of waiting calls is full").into());
+    all.push(Error::unavailable("shutting down").into());
+    all
+}
+
+/// The JSON of an answer, all of which is there already.
+fn body(response: Response) -> serde_json::Value {
+    let bytes = to_bytes(response.into_body(), extract::BODY_MAX).now_or_never();
+    bytes.and_then(Result::ok).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}

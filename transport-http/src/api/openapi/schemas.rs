@@ -1,0 +1,129 @@
+//! Bodies that the document describes in more detail than the types that read and write them: limits, patterns, and which fields
+//! go together. Tests compare the fields of the two.
+#![expect(dead_code, reason = "these types are documentation only")]
+
+use bookstore_core::{BookId, Cents, OrderId, Seq};
+use utoipa::ToSchema;
+
+/// A change to one book: copies added, or absolute values.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = AmendRequest)]
+pub(super) enum AmendBody {
+    /// Copies added, or taken away. Needs no `If-Match`.
+    Delta(StockDelta),
+    /// A price, and possibly a stock. Needs `If-Match`; `*` will do for a price alone.
+    Price(SetPrice),
+    /// A stock alone. Needs `If-Match` with the version that the caller saw.
+    Stock(SetStock),
+}
+
+/// Copies added, or taken away.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StockDelta {
+    /// Copies to add; negative to take away; not 0.
+    #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000)]
+    stock_delta: i64,
+}
+
+/// A price, and possibly a stock.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetPrice {
+    /// The new price.
+    price_cents: Cents,
+    /// The new stock.
+    #[schema(maximum = 1_000_000_000)]
+    stock: Option<u32>,
+}
+
+/// A stock alone.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetStock {
+    /// The new stock.
+    #[schema(maximum = 1_000_000_000)]
+    stock: u32,
+}
+
+/// A book to be listed; unknown fields are refused. No text has control characters.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewBook {
+    /// Its title.
+    #[schema(min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    title: String,
+    /// Who wrote it; may be empty.
+    #[serde(default)]
+    #[schema(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    author: String,
+    /// The topic under which it is listed.
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    topic: String,
+    /// Ten or thirteen digits (`X` may end the short form), if it has one.
+    #[serde(default)]
+    #[schema(pattern = "^([0-9]{13}|[0-9]{9}[0-9X])$")]
+    isbn: Option<String>,
+    /// Year of publication.
+    #[serde(default)]
+    #[schema(minimum = -3000, maximum = 9999)]
+    year: Option<i32>,
+    /// At most 32 of 1 to 500 characters each, searched with title and author.
+    #[serde(default)]
+    #[schema(max_items = 32)]
+    subjects: Vec<Subject>,
+    /// What one copy costs.
+    price_cents: Cents,
+    /// Copies to begin with.
+    #[schema(maximum = 1_000_000_000)]
+    stock: u32,
+}
+
+/// What a book is about.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+pub(super) struct Subject(String);
+
+/// One book, or a list of books.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum NewBooks {
+    /// One book.
+    One(NewBook),
+    /// At most 1000 books.
+    Many(Vec<NewBook>),
+}
+
+/// Why a request was refused (RFC 9457); which of the last fields there are depends on the `code`.
+#[derive(ToSchema)]
+pub(super) struct Problem {
+    /// `/problems/` and the code.
+    r#type: String,
+    /// The kind in a few words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// This occurrence in words.
+    detail: String,
+    /// Whether the request had an effect: `no`, or `unknown` if it may have. With an order id or a key it may be sent again.
+    #[schema(pattern = "^(no|unknown)$")]
+    executed: String,
+    /// The stable name of this kind of problem, in kebab-case.
+    code: String,
+    /// The book in question, even if there is no such book.
+    #[schema(value_type = Option<u64>)]
+    book: Option<BookId>,
+    /// Copies that there are: fewer than asked for.
+    available: Option<u32>,
+    /// The book's price now.
+    price_cents: Option<Cents>,
+    /// The book's version now.
+    version: Option<Seq>,
+    /// The order or the key in question.
+    order: Option<OrderId>,
+    /// The field whose value is not allowed.
+    field: Option<String>,
+    /// What is wrong.
+    message: Option<String>,
+}
