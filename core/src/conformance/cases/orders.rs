@@ -1,11 +1,12 @@
+//! Reading orders: [`order`](crate::OrderService::order) and [`orders`](crate::OrderService::orders).
+
 use std::time::Duration;
 
-use super::{
-    Deployment,
-    fixture::{assert_invalid, id, lines},
-};
+use super::support::assert_invalid;
 use crate::{
+    conformance::deployment::Deployment,
     error::Error,
+    fixtures::{lines, order_id},
     order::{Order, Status},
     page::OrderQuery,
 };
@@ -45,8 +46,10 @@ impl Deployment {
     }
 }
 
+/// An order is found as soon as it is acknowledged, by any server; its cancellation shows on the server that
+/// acknowledged it.
 pub(super) async fn reads_its_own_writes(d: Deployment) {
-    let book = d.shelve(100).await;
+    let book = d.add_book(100).await;
     for _ in 0..20 {
         let bought = d.buy(book, 1).await.expect("there are enough").order;
         assert_eq!(d.orders.order(bought.id).await.as_ref(), Ok(&bought));
@@ -54,15 +57,17 @@ pub(super) async fn reads_its_own_writes(d: Deployment) {
         assert_eq!(d.orders.order(bought.id).await, Ok(cancelled), "a cancellation too, through the same server");
     }
     // An order bought behind this server's back is an order as well.
-    let order = id();
+    let order = order_id();
     let reserved = d.catalog.sell(order, lines(&[(book, 1)])).await.expect("there are enough").order;
     assert_eq!(d.orders.order(order).await, Ok(reserved));
-    let order = id();
+    let order = order_id();
     assert_eq!(d.orders.order(order).await, Err(Error::OrderNotFound { order }));
 }
 
+/// Orders are listed newest first, each once, whatever the page size. Orders that are sold meanwhile do not move the
+/// pages behind a token.
 pub(super) async fn pages_newest_first(d: Deployment) {
-    let book = d.shelve(100).await;
+    let book = d.add_book(100).await;
     d.until_listed(&[]).await;
     let mut orders = Vec::new();
     for n in 0..25 {
@@ -88,8 +93,9 @@ pub(super) async fn pages_newest_first(d: Deployment) {
     assert_eq!(d.orders.orders(next).await.expect("orders can be read").orders, orders[10..20]);
 }
 
-pub(super) async fn rejects_strange_pages(d: Deployment) {
-    let book = d.shelve(100).await;
+/// A token that was made up is [`Error::Invalid`].
+pub(super) async fn rejects_invalid_tokens(d: Deployment) {
+    let book = d.add_book(100).await;
     let bought = d.buy(book, 1).await.expect("there are enough").order;
     d.until_listed(&[bought]).await;
     for token in ["x", "!", "AAAA", "🦀", &"A".repeat(500)] {

@@ -1,22 +1,23 @@
-use super::{
-    Deployment,
-    fixture::{assert_invalid, cents, titled},
-};
+//! Finding books: [`search`](crate::CatalogService::search) and [`topics`](crate::CatalogService::topics).
+
+use super::support::assert_invalid;
 use crate::{
-    book::{Amend, BookId, BookText, NewBook, Topic},
+    book::{BookId, BookText, NewBook, Topic},
+    conformance::deployment::Deployment,
+    fixtures::{book, cents},
     page::Query,
 };
 
 /// A book of a topic.
 fn on(topic: &str, title: &str) -> NewBook {
-    let book = titled(title);
+    let book = book(title, 10);
     NewBook { text: BookText { topic: topic.into(), ..book.text }, ..book }
 }
 
 /// A book of these words.
 fn saying(title: &str, author: &str, subjects: &[&str]) -> NewBook {
     let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
-    let book = titled(title);
+    let book = book(title, 10);
     NewBook { text: BookText { author: author.into(), subjects, ..book.text }, ..book }
 }
 
@@ -36,6 +37,8 @@ impl Deployment {
     }
 }
 
+/// A topic matches as a whole, in any case and without the spaces around it. An empty topic is none, and finds all
+/// books.
 pub(super) async fn finds_by_topic(d: Deployment) {
     d.add_books(vec![on("distributed systems", "A"), on("undergraduate school", "B"), on("distributed systems", "C")])
         .await;
@@ -49,6 +52,8 @@ pub(super) async fn finds_by_topic(d: Deployment) {
     assert_eq!(d.found(Query::default()).await, [1, 2, 3]);
 }
 
+/// A word of the query matches the beginning of a word in title, author or subjects, in any case; punctuation separates
+/// words.
 pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
     d.add_books(vec![
         saying("RPCs for Noobs", "Grace Hopper", &["remote calls"]),
@@ -77,6 +82,7 @@ pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
     }
 }
 
+/// A book must have all words of the query, in any of its fields and in any order.
 pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
     d.add_books(vec![
         saying("Alpha beta", "Gamma", &["delta"]),
@@ -97,6 +103,7 @@ pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
     }
 }
 
+/// Words and topic must both match. Words do not match the topic.
 pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
     d.add_books(vec![
         on("cooking", "Impatient cook"),
@@ -111,6 +118,8 @@ pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
     assert_eq!(d.found_by_words("cooking").await, [0; 0], "a topic is not searched for words");
 }
 
+/// A match in the title comes before one in the author, and that before one in the subjects, however long the fields
+/// are.
 pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
     let long = "a subject of many words that go on and on";
     let endless = format!("{}near whose end there is a ledger", "A title of many words, ".repeat(40));
@@ -133,11 +142,12 @@ pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
     assert_eq!(fields, ["title", "title", "author", "author", "subjects", "subjects"], "{found:?}");
 }
 
-pub(super) async fn survives_hostile_words(d: Deployment) {
+/// The syntax of a full-text engine or of SQL is plain text in a query: it neither fails nor changes the meaning.
+pub(super) async fn takes_query_syntax_as_plain_words(d: Deployment) {
     d.add_books(vec![
-        titled("AND OR NOT near title quote"),
-        titled("Robert'); DROP TABLE book;--"),
-        titled("100 % C++ * \"q\""),
+        book("AND OR NOT near title quote", 10),
+        book("Robert'); DROP TABLE book;--", 10),
+        book("100 % C++ * \"q\"", 10),
     ])
     .await;
     let expected: [(&str, &[u64]); 20] = [
@@ -167,8 +177,9 @@ pub(super) async fn survives_hostile_words(d: Deployment) {
     }
 }
 
+/// A query of punctuation alone matches no book; a query of spaces alone asks for no words, and matches all.
 pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
-    d.add_books(vec![titled("100 % C++ * \"q\"")]).await;
+    d.add_books(vec![book("100 % C++ * \"q\"", 10)]).await;
     for words in ["%", "*", "\"", "\"\"", "''", "()", "-", "+ +", "^:{}", "\0", "…", "\u{200b}"] {
         assert_eq!(d.found_by_words(words).await, [0; 0], "{words:?} is not a word");
     }
@@ -177,8 +188,9 @@ pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
     }
 }
 
+/// Words and topic may have [`Query::TEXT_MAX`] characters; more are [`Error::Invalid`](crate::Error::Invalid).
 pub(super) async fn rejects_what_is_too_long(d: Deployment) {
-    d.add_books(vec![titled("Short")]).await;
+    d.add_books(vec![book("Short", 10)]).await;
     let (long, longest) = ("é".repeat(Query::TEXT_MAX + 1), "é".repeat(Query::TEXT_MAX));
     assert_invalid(d.catalog.search(Query::words(&long)).await, "q");
     assert_invalid(d.catalog.search(Query::topic(&long)).await, "topic");
@@ -187,17 +199,19 @@ pub(super) async fn rejects_what_is_too_long(d: Deployment) {
     assert_eq!(d.found(Query::topic(&longest)).await, [0; 0]);
 }
 
-pub(super) async fn shows_price_and_stock_as_they_are(d: Deployment) {
-    let book = d.add_books(vec![titled("Changing")]).await[0];
+/// A page shows every book with the price and the stock that `info` shows.
+pub(super) async fn shows_current_price_and_stock(d: Deployment) {
+    let book = d.add_books(vec![book("Changing", 10)]).await[0];
     d.buy(book, 3).await.expect("there are ten");
-    let price = Amend::Set { price_cents: Some(cents(777)), stock: None, version: None };
-    let amended = d.catalog.amend(book, price, None).await.expect("a price can be set");
+    let amended = d.set_price(book, 777).await;
     let page = d.catalog.search(Query::words("changing")).await.expect("found");
     assert_eq!((amended.price_cents, amended.stock), (cents(777), 7));
     assert_eq!(page.books, [amended]);
     assert_eq!(page.books, [d.info(book).await]);
 }
 
+/// `topics` counts the books of every topic. It takes the first spelling, ignores case, sorts by name, and counts books
+/// without stock too.
 pub(super) async fn counts_topics(d: Deployment) {
     assert_eq!(d.catalog.topics().await, Ok(Vec::new()));
     let listed =
