@@ -6,61 +6,48 @@ use std::{
     fmt,
 };
 
-use super::history::{Call, History, Operation, Outcome};
+use super::{
+    history::{Call, History},
+    operation::{Operation, Outcome},
+};
 
-/// What must hold. The names are stable.
+/// A promise that a history can break. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// The ledger is dense, its running stock is the sum of its changes and never negative, returns mirror their sales, and
-    /// every book stands as the ledger says.
+    /// The ledger has no gaps, its running stock is the sum of its changes and never negative, a return mirrors its sale, and
+    /// every book is as the ledger says.
     Conservation,
-    /// What was acknowledged, or shown, is in the ledger.
+    /// What was acknowledged or shown is in the ledger.
     NoLoss,
-    /// What is in the ledger was asked for, by a call that may have had an effect.
+    /// Every entry of the ledger was asked for, by a call that may have executed.
     NoPhantom,
     /// A key did one thing, once.
     ExactlyOnce,
-    /// A call that was answered before another one was made comes before it in the ledger.
+    /// If a call was answered before another one was made, its entry comes first in the ledger.
     RealTimeOrder,
-    /// Every answer is what the ledger would have given at some moment of the call, and answers do not go back in time.
+    /// Every answer is the ledger's answer at some moment of the call, and answers do not go back in time.
     Linearizable,
-    /// All answers about one order agree with each other and with the ledger; one of them at most says that it was the first.
+    /// All answers about one order agree with each other and with the ledger, and at most one of them is not `replayed`.
     SameAnswer,
-    /// An id or key that did one thing is not accepted for another.
+    /// A key that did one thing is not accepted for another.
     IdReuse,
-    /// A purchase that names the price it saw is made at that price, or not at all.
+    /// A purchase that names the price that the buyer saw is made at that price, or not at all.
     AgreedPrice,
-    /// "Out of stock" is said only if at some moment of the call there were too few, and as many as it says.
+    /// A call is refused as out of stock only if the stock was too low at some moment of the call, and was the number that the
+    /// refusal names.
     OutOfStock,
-    /// Any other refusal has a reason that was true at some moment of the call.
+    /// Any other refusal names a reason that was true at some moment of the call.
     TrueRefusal,
-    /// What was acknowledged to anyone is seen by every later read.
+    /// Every read shows what was acknowledged to any caller before it.
     ReadYourWrites,
     /// An order server's copy is what the ledger holds up to some entry, without gaps or changes.
     CopyPrefix,
 }
 
 impl Rule {
-    /// Every rule.
-    pub const ALL: [Self; 13] = [
-        Self::Conservation,
-        Self::NoLoss,
-        Self::NoPhantom,
-        Self::ExactlyOnce,
-        Self::RealTimeOrder,
-        Self::Linearizable,
-        Self::SameAnswer,
-        Self::IdReuse,
-        Self::AgreedPrice,
-        Self::OutOfStock,
-        Self::TrueRefusal,
-        Self::ReadYourWrites,
-        Self::CopyPrefix,
-    ];
-
-    /// Its stable name, in kebab-case.
+    /// The stable name, in kebab-case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -87,41 +74,41 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A broken rule.
+/// A rule that was broken once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Which.
+    /// Which rule.
     pub rule: Rule,
     /// What was seen, and why it cannot be.
     pub message: String,
-    /// The calls involved, by their index in the history.
+    /// The calls involved, by their index in [`History::calls`].
     pub calls: Vec<usize>,
 }
 
-/// What the history consists of: a run without unknown outcomes, replays or calls at the same time has proven little.
+/// What the history consists of. A run without unknown outcomes, replays or concurrent calls proves little.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Calls.
     pub calls: u64,
-    /// Calls that did what they were asked.
+    /// Calls that were answered.
     pub answered: u64,
     /// Calls that the business refused.
     pub refused: u64,
     /// Calls that were refused before any effect.
     pub not_executed: u64,
-    /// Calls whose outcome nobody was told.
+    /// Calls of unknown outcome.
     pub unknown: u64,
-    /// Purchases and cancellations that said an earlier one had done it.
+    /// Purchases and cancellations that were answered as `replayed`.
     pub replayed: u64,
-    /// Entries of the ledger that the history accounts for.
+    /// Ledger entries after the head at which recording began.
     pub entries: u64,
-    /// Entries among them that nobody was told of: calls that happened although their outcome was unknown.
+    /// Entries among them that no answer acknowledged: calls that executed although their outcome was unknown.
     pub unacknowledged: u64,
     /// The most answered or refused calls that were under way at the same time.
     pub at_once: u64,
 }
 
-/// What [`check`](super::check) or [`search`](super::search) found.
+/// What [`check`](super::check) or [`search`](super::search) found. Its `Display` is a text of several lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Broken rules, at most [`Report::VIOLATIONS_MAX`] of each rule.
@@ -135,25 +122,27 @@ pub struct Report {
 }
 
 impl Report {
-    /// The most violations of one rule that are described; the rest are counted.
+    /// The most violations of one rule that are described; the others are counted.
     pub const VIOLATIONS_MAX: u64 = 100;
 
-    pub(super) fn new(history: &History) -> Self {
-        let mut counts = Counts { calls: history.calls.len() as u64, ..Counts::default() };
-        for Call { operation, .. } in &history.calls {
-            match operation.ending() {
-                Outcome::Answered(()) => counts.answered += 1,
-                Outcome::Refused(_) => counts.refused += 1,
-                Outcome::NotExecuted => counts.not_executed += 1,
-                Outcome::Unknown => counts.unknown += 1,
-            }
-            if let Operation::Purchase { outcome: Outcome::Answered(receipt), .. }
-            | Operation::Cancel { outcome: Outcome::Answered(receipt), .. } = operation
-            {
-                counts.replayed += u64::from(receipt.replayed);
-            }
+    /// A report before anything was checked, and whether the times of `history` can be compared: otherwise nothing can be
+    /// checked.
+    pub(super) fn begin(history: &History) -> (Self, bool) {
+        let mut report = Self { counts: count(history), ..Self::default() };
+        if history.unrecorded > 0 {
+            let unrecorded = history.unrecorded;
+            report.undecided.push(format!("{unrecorded} calls were not recorded: entries of the ledger may be theirs"));
         }
-        Self { counts, ..Self::default() }
+        let position = |is_bad: fn(&Call) -> bool| history.calls.iter().position(is_bad);
+        let early = position(|call| call.completed.is_some_and(|time| time < call.invoked) || call.invoked == u64::MAX);
+        if let Some(at) = early {
+            report.undecided.push(format!("call {at} returned before it was made: its times are not on one clock"));
+        }
+        let unreturned = position(|call| call.completed.is_none() && !call.operation.ending().is_unknown());
+        if let Some(at) = unreturned {
+            report.undecided.push(format!("call {at} has an outcome but never returned"));
+        }
+        (report, early.or(unreturned).is_none())
     }
 
     pub(super) fn add(&mut self, rule: Rule, calls: &[usize], message: impl FnOnce() -> String) {
@@ -164,7 +153,7 @@ impl Report {
         }
     }
 
-    /// Whether every promise held, and everything could be decided.
+    /// Whether every promise held and everything could be decided.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.broken.is_empty() && self.undecided.is_empty()
@@ -175,6 +164,24 @@ impl Report {
     pub fn rules(&self) -> BTreeSet<Rule> {
         self.broken.keys().copied().collect()
     }
+}
+
+fn count(history: &History) -> Counts {
+    let mut counts = Counts { calls: history.calls.len() as u64, ..Counts::default() };
+    for Call { operation, .. } in &history.calls {
+        match operation.ending() {
+            Outcome::Answered(()) => counts.answered += 1,
+            Outcome::Refused(_) => counts.refused += 1,
+            Outcome::NotExecuted => counts.not_executed += 1,
+            Outcome::Unknown => counts.unknown += 1,
+        }
+        if let Operation::Purchase { outcome: Outcome::Answered(receipt), .. }
+        | Operation::Cancel { outcome: Outcome::Answered(receipt), .. } = operation
+        {
+            counts.replayed += u64::from(receipt.replayed);
+        }
+    }
+    counts
 }
 
 impl fmt::Display for Report {

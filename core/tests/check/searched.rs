@@ -2,11 +2,12 @@
 
 use bookstore_core::{
     Amend, BookId, Cents, Error, Receipt, Seq, Timestamp,
-    check::{self, Cached, Operation, Options, Outcome, Report, Rule, SEARCH_BUDGET, Shown},
+    check::{self, BookState, Cached, Operation, Options, Outcome, Report, Rule, SEARCH_BUDGET},
+    fixtures::{cents, lines},
 };
 use proptest::prelude::*;
 
-use crate::fixture::{Shop, cents, delta, key, lines};
+use crate::fixture::{Shop, delta, key};
 
 fn searched(shop: &Shop) -> Report {
     check::search(&shop.history(), &[(BookId(1), 3), (BookId(2), 3)], &Options::default(), SEARCH_BUDGET)
@@ -127,8 +128,8 @@ fn receipt(id: u128, copies: u32, cancelled: bool) -> Receipt {
     Receipt { order: if cancelled { order.cancelled(Timestamp(0)) } else { order }, replayed: cancelled }
 }
 
-fn shows(stock: u32) -> Shown {
-    Shown { book: BookId(1), stock, price_cents: cents(100), version: Seq(0) }
+fn shows(stock: u32) -> BookState {
+    BookState { book: BookId(1), stock, price_cents: cents(100), version: Seq(0) }
 }
 
 fn sold(id: u128, copies: u32, claim: u64) -> Receipt {

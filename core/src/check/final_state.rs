@@ -1,10 +1,9 @@
-//! The end state that a history is checked against.
-
-use std::time::Duration;
+//! The state at the end of a run, which a history is checked against.
 
 use crate::{
+    audit::{read_ledger, read_levels},
     book::BookId,
-    catalog::{CatalogService, ENTRIES_MAX},
+    catalog::CatalogService,
     decide::Level,
     error::Result,
     ledger::{Entry, Seq},
@@ -14,77 +13,66 @@ use crate::{
     store::OrderCopy,
 };
 
-/// What an order server knows in the end.
+/// What one order server knows at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copy {
+pub struct ServerCopy {
     /// Which server.
     pub server: String,
-    /// How far it has followed the ledger; up to there it must be complete.
+    /// The last ledger entry that it has followed. Up to there the copy must be complete.
     pub followed: Seq,
-    /// What it holds.
-    pub copied: Copied,
+    /// What the copy contains.
+    pub contents: CopyContents,
 }
 
-/// The contents of a copy.
+/// What a copy contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Copied {
+pub enum CopyContents {
     /// Its orders, in any order.
     Orders(Vec<Order>),
-    /// Its entries: sales and returns at least.
+    /// Its ledger entries, oldest first. Sales and returns must all be there; other entries may be.
     Entries(Vec<Entry>),
 }
 
-/// The end state of a run: taken down when everything has come to rest.
+/// The state at the end of a run, read when nothing was under way any more.
 #[derive(Clone, Debug, Default)]
-pub struct Finals {
+pub struct FinalState {
     /// The whole ledger, from its first entry on.
     pub entries: Vec<Entry>,
-    /// Every book as it stands, if somebody asked.
+    /// Every book as the store shows it; `None` if nobody has read the books.
     pub levels: Option<Vec<(BookId, Level)>>,
-    /// What order servers hold.
-    pub copies: Vec<Copy>,
-    /// The ledger's head before the first recorded call: nobody has to account for what is older.
+    /// What the order servers know.
+    pub copies: Vec<ServerCopy>,
+    /// The ledger's head before the first recorded call: no call has to account for the entries up to it.
     pub since: Seq,
 }
 
-impl Finals {
+impl FinalState {
     /// Reads the whole ledger and every book in it, into memory: about 150 bytes an entry.
     ///
     /// # Errors
-    /// The catalogue cannot be read.
+    /// Those of [`CatalogService::entries`] and [`CatalogService::info`].
     pub async fn read(catalog: &dyn CatalogService) -> Result<Self> {
         let mut entries: Vec<Entry> = Vec::new();
-        loop {
-            let after = entries.last().map_or(Seq(0), |entry| entry.seq);
-            let page = catalog.entries(after, ENTRIES_MAX, Duration::ZERO).await?;
-            if page.entries.is_empty() {
-                break;
-            }
-            entries.extend(page.entries);
-        }
-        let mut books: Vec<BookId> =
-            entries.iter().flat_map(|entry| &entry.changes).map(|change| change.book).collect();
+        read_ledger(catalog, |entry| entries.push(entry)).await?;
+        let changes = entries.iter().flat_map(|entry| &entry.changes);
+        let mut books: Vec<BookId> = changes.map(|change| change.book).collect();
         books.sort_unstable();
         books.dedup();
-        let mut levels = Vec::with_capacity(books.len());
-        for id in books {
-            let book = catalog.info(id).await?;
-            levels.push((id, Level { stock: book.stock, price_cents: book.price_cents, version: book.version }));
-        }
-        Ok(Self { entries, levels: Some(levels), ..Self::default() })
+        let levels = Some(read_levels(catalog, books).await?);
+        Ok(Self { entries, levels, ..Self::default() })
     }
 
-    /// Nobody has to account for the entries up to `head`.
+    /// The same for a run that began when the ledger's head was `head`.
     #[must_use]
     pub fn since(mut self, head: Seq) -> Self {
         self.since = head;
         self
     }
 
-    /// Adds the orders that `server` shows, which must be all orders of the ledger by now.
+    /// Adds the orders that `server` lists. By now it must list all orders of the ledger.
     ///
     /// # Errors
-    /// They cannot be read.
+    /// Those of [`OrderService::orders`].
     pub async fn add_orders(&mut self, server: impl Into<String>, orders: &dyn OrderService) -> Result<()> {
         let (mut all, mut page_token) = (Vec::new(), None);
         loop {
@@ -96,14 +84,14 @@ impl Finals {
             }
         }
         let followed = self.entries.last().map_or(Seq(0), |entry| entry.seq);
-        self.copies.push(Copy { server: server.into(), followed, copied: Copied::Orders(all) });
+        self.copies.push(ServerCopy { server: server.into(), followed, contents: CopyContents::Orders(all) });
         Ok(())
     }
 
-    /// Adds an order server's own copy, as far as it has followed.
+    /// Adds the copy that belongs to `server`, which may be behind the ledger.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Those of [`OrderCopy::followed`] and of its `orders`.
     pub async fn add_copy(&mut self, server: impl Into<String>, copy: &dyn OrderCopy) -> Result<()> {
         const PAGE: usize = 1000;
         let (_, followed) = copy.followed().await?;
@@ -116,7 +104,7 @@ impl Finals {
                 break;
             }
         }
-        self.copies.push(Copy { server: server.into(), followed, copied: Copied::Orders(all) });
+        self.copies.push(ServerCopy { server: server.into(), followed, contents: CopyContents::Orders(all) });
         Ok(())
     }
 }
