@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock as _,
-    Entries, Entry, Error, Line, Lines, ManualClock, NewBook, Order, OrderId, OrderService, Orders, Query, Receipt,
+    Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Entry, Error,
+    Lines, ManualClock, NewBook, Order, OrderId, OrderService, Orders, Query, Receipt,
     Result, Seq, SystemClock, Topic, store::memory, writer::Execution,
 };
 use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
@@ -19,6 +19,8 @@ use tokio::{
     sync::{oneshot, watch},
     time::timeout,
 };
+
+pub(crate) use bookstore_core::fixtures::{book as new_book, cents, one_at};
 
 /// Longer than anything here takes (most clocks are paused); a test that waits for it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
@@ -247,15 +249,6 @@ pub(crate) const ONE: BookId = BookId(1);
 pub(crate) const TWO: BookId = BookId(2);
 pub(crate) const THREE: BookId = BookId(3);
 
-pub(crate) fn cents(cents: u64) -> Cents {
-    Cents::new(cents).unwrap()
-}
-
-pub(crate) fn new_book(title: &str, stock: u32) -> NewBook {
-    let text = BookText { title: title.into(), topic: "testing".into(), ..BookText::default() };
-    NewBook { text, price_cents: cents(1000), stock }
-}
-
 /// A catalogue in memory whose writer is a task of this runtime.
 pub(crate) fn catalog() -> Arc<Catalog> {
     let (store, reader) = memory::open(&SystemClock);
@@ -353,11 +346,6 @@ impl Frontend {
 
 pub(crate) fn lines(book: BookId, quantity: u32) -> Lines {
     Lines::one(book, quantity).unwrap()
-}
-
-/// One copy, if it costs this.
-pub(crate) fn one_at(book: BookId, price: u64) -> Lines {
-    Lines::new([Line { book, quantity: 1, price_cents: Some(cents(price)) }]).unwrap()
 }
 
 pub(crate) fn price_of(price: u64) -> Amend {
