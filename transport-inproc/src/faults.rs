@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// How often each fault strikes, as a share of all calls from 0 to 1.
 ///
-/// `overloaded`, `request_lost` and `reply_lost` exclude each other, so their sum should be at most 1. The other two are
-/// drawn independently.
+/// `overloaded`, `request_lost` and `reply_lost` exclude each other, so their sum should be at most 1. The other two
+/// are drawn independently.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
     /// The call is refused as overloaded.
@@ -91,7 +91,8 @@ impl FaultSource {
         Self { rng: StdRng::seed_from_u64(seed), rates, faults: Faults::default() }
     }
 
-    /// Draws equally many numbers for every call, so that what happens to one call does not shift what happens to the next.
+    /// Draws equally many numbers for every call, so that what happens to one call does not shift what happens to the
+    /// next.
     pub(crate) fn plan(&mut self, effect: Effect) -> CallPlan {
         let (fault, duplicated, delayed) = (self.rng.random(), self.rng.random::<f64>(), self.rng.random::<f64>());
         let (delay, again): (f64, f64) = (self.rng.random(), self.rng.random());

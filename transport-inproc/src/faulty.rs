@@ -17,9 +17,9 @@ use crate::faults::{Effect, Fault, FaultSource, Faults, Rates};
 
 /// A service behind a bad network. The same seed and the same calls, one after the other, meet the same faults.
 ///
-/// A batch is one message: a fault strikes all its calls together. Only calls that may be sent again are duplicated: those
-/// with a key, and listings. A call that the service itself refused before any effect is not duplicated, as its caller may
-/// rely on it that the call never executes.
+/// A batch is one message: a fault strikes all its calls together. Only calls that may be sent again are duplicated:
+/// those with a key, and listings. A call that the service itself refused before any effect is not duplicated, as its
+/// caller may rely on it that the call never executes.
 ///
 /// # Errors
 /// Beside those of the service:

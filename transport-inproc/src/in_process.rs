@@ -1,4 +1,7 @@
 //! Direct calls with a limit and a deadline.
+//!
+//! A monolith needs no network between its services, but it needs what a network's server would do: to refuse calls
+//! before it has too many of them, and to give up calls whose callers do.
 
 use async_trait::async_trait;
 use bookstore_core::{
@@ -28,8 +31,22 @@ enum Deadline {
 
 /// A service of this process, with a limit of concurrent calls and a deadline for each call.
 ///
-/// Clones share the limit. Without a deadline, a call costs one atomic increment and one allocation more than a call of the
-/// service itself. Each call in a batch ([`CatalogService::sell_many`], [`OrderService::purchase_many`]) counts as a call.
+/// Clones share the limit. Without a deadline, a call costs one atomic increment and one allocation more than a call of
+/// the service itself. Each call in a batch ([`CatalogService::sell_many`], [`OrderService::purchase_many`]) counts as
+/// a call.
+///
+/// ```
+/// use bookstore_core::{Catalog, CatalogOptions, CatalogService, Error, SystemClock, store::memory};
+/// use bookstore_transport_inproc::InProcess;
+/// use std::sync::Arc;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let (store, reader) = memory::open(&SystemClock);
+/// # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+/// let closed = InProcess::new(Arc::new(catalog)).at_most(0);
+/// assert!(matches!(closed.topics().await, Err(Error::Overloaded { .. })));
+/// # }
+/// ```
 ///
 /// # Errors
 /// Beside those of the service:
@@ -73,8 +90,8 @@ impl<S: ?Sized> InProcess<S> {
         Self { calls_max, ..self }
     }
 
-    /// The same with a deadline for each call, counted from its beginning. A long poll gets the time that it asks to wait in
-    /// addition.
+    /// The same with a deadline for each call, counted from its beginning. A long poll gets the time that it asks to
+    /// wait in addition.
     #[must_use]
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline: Deadline::Within(deadline), ..self }

@@ -1,10 +1,11 @@
-//! The audit: it replays a ledger entry by entry, and either proves what the ledger promises or says where it is broken.
+//! The audit: it replays a ledger entry by entry, and either proves what the ledger promises or says where it is
+//! broken.
 //!
-//! The promises: the entries have no gaps, the stock that each entry states is the sum of all changes and never negative, a
-//! key did one thing once, a return mirrors its sale, and every book is as the ledger says.
+//! The promises: the entries have no gaps, the stock that each entry states is the sum of all changes and never
+//! negative, a key did one thing once, a return mirrors its sale, and every book is as the ledger says.
 //!
-//! It shares no code with [`decide`](crate::decide), so neither hides the other's mistakes. Memory: a few words per book, and
-//! about 32 bytes per key; the entries themselves stream through.
+//! It shares no code with [`decide`](crate::decide), so neither hides the other's mistakes. Memory: a few words per
+//! book, and about 32 bytes per key; the entries themselves stream through.
 //!
 //! ```
 //! use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, audit, fixtures::any_book, store::memory};

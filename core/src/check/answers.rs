@@ -1,4 +1,8 @@
 //! Whether every order in an answer is what the ledger says of it, and every answer is about what was asked for.
+//!
+//! This part looks at each answer alone, without regard to time: an order never changes but for its cancellation, so
+//! any answer that shows it must show the lines, prices, total and times of its sale. The sweep judges whether the
+//! status was right at the time.
 
 use super::{
     history::History,

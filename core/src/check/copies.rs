@@ -1,4 +1,8 @@
 //! Whether an order server's copy is what the ledger holds up to some entry.
+//!
+//! A copy says how far it has followed. Up to there it must contain every order as the ledger has it, with the
+//! cancellations up to there and no later ones; beyond there it must contain nothing. A copy that keeps entries instead
+//! of orders may leave out those that are neither sales nor returns.
 
 use std::collections::HashMap;
 
@@ -38,6 +42,7 @@ fn orders_up_to(ledger: &LedgerIndex<'_>, head: Seq) -> Vec<Order> {
     orders
 }
 
+/// Compares the orders of a copy, whatever their order.
 fn compare_orders(ledger: &LedgerIndex<'_>, followed: Seq, orders: &[Order], mut add: impl FnMut(String)) {
     let mut copied: HashMap<OrderId, &Order> = HashMap::with_capacity(orders.len());
     for order in orders {
@@ -59,6 +64,7 @@ fn compare_orders(ledger: &LedgerIndex<'_>, followed: Seq, orders: &[Order], mut
     }
 }
 
+/// Compares the entries of a copy, which must be in the order of the ledger.
 fn compare_entries(ledger: &LedgerIndex<'_>, followed: Seq, entries: &[Entry], mut add: impl FnMut(String)) {
     let mut copied = entries.iter().peekable();
     for entry in ledger.up_to(followed) {

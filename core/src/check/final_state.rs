@@ -13,7 +13,8 @@ use crate::{
     store::OrderCopy,
 };
 
-/// What one order server knows at the end.
+/// What one order server knows at the end. Under [`Rule::CopyPrefix`](super::Rule::CopyPrefix) it must be what the
+/// ledger holds up to `followed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerCopy {
     /// Which server.
@@ -34,6 +35,16 @@ pub enum CopyContents {
 }
 
 /// The state at the end of a run, read when nothing was under way any more.
+///
+/// [`FinalState::read`] reads it through a catalogue. A test that has the ledger from elsewhere, such as a file that it
+/// opens after the servers have ended, fills in the fields itself:
+///
+/// ```
+/// use bookstore_core::{Seq, check::FinalState};
+///
+/// let end = FinalState { entries: Vec::new(), levels: None, ..FinalState::default() }.since(Seq(8));
+/// assert!(end.copies.is_empty());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct FinalState {
     /// The whole ledger, from its first entry on.

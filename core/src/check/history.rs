@@ -1,4 +1,7 @@
 //! A recorded run, and the file that keeps it.
+//!
+//! The file is for runs that are checked later or elsewhere: JSON, one call a line, so that a person can read and cut
+//! it. The last line counts the calls; a file without it is refused, as a history with missing calls proves nothing.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -8,7 +11,7 @@ use std::{
 
 use super::operation::Operation;
 
-/// One recorded call.
+/// One recorded call: who called, through which server, when, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Which client called; it helps the reader of a report and decides nothing.
@@ -26,8 +29,8 @@ pub struct Call {
 /// Recorded calls, in no particular order.
 ///
 /// All times are on one clock that never goes back and that all processes share: the ticks of one
-/// [`Recorder`](super::Recorder), or a monotonic clock of the machine. A call *precedes* another one if it completed at a
-/// smaller time than the other one was invoked at; calls of which neither precedes the other are concurrent.
+/// [`Recorder`](super::Recorder), or a monotonic clock of the machine. A call *precedes* another one if it completed at
+/// a smaller time than the other one was invoked at; calls of which neither precedes the other are concurrent.
 ///
 /// A history can be kept in a file:
 ///

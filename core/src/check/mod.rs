@@ -1,12 +1,12 @@
 //! The history checker: it decides from a recorded run whether the shop kept its promises.
 //!
-//! It takes what clients asked and were answered, and the ledger at the end. The promises: nothing is oversold, nothing is
-//! lost, nothing is doubled, and every answer was true at some moment of its call; [`Rule`] lists them all.
+//! It takes what clients asked and were answered, and the ledger at the end. The promises: nothing is oversold, nothing
+//! is lost, nothing is doubled, and every answer was true at some moment of its call; [`Rule`] lists them all.
 //!
 //! 1. A [`Recorder`] keeps the calls of services that are wrapped in [`Recorded`]: the [`History`].
 //! 2. [`FinalState::read`] reads the ledger and the books when the run is over.
-//! 3. [`check`] compares the two in O(n log n): 100,000 calls take about 0.1 s. The order of the ledger's entries is the
-//!    witness: one by one in this order, the calls must have given the recorded answers.
+//! 3. [`check`] compares the two in O(n log n): 100,000 calls take about 0.1 s. The order of the ledger's entries is
+//!    the witness: one by one in this order, the calls must have given the recorded answers.
 //!
 //! If there is no ledger that can be trusted, [`search`] looks for such an order itself, book by book.
 //!

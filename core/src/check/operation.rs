@@ -48,6 +48,18 @@ pub struct ListedBook {
 }
 
 /// How a call ended, as far as its caller knows.
+///
+/// These are the three outcomes of [`Error`], with the refusals of the business apart from those of the machinery:
+///
+/// ```
+/// use bookstore_core::{BookId, Error, check::Outcome};
+///
+/// let outcome = |error: Error| Outcome::of(&Err::<(), _>(error), |()| ());
+/// let short = Error::OutOfStock { book: BookId(1), available: 0 };
+/// assert_eq!(outcome(short.clone()), Outcome::Refused(short));
+/// assert_eq!(outcome(Error::overloaded("too many calls")), Outcome::NotExecuted);
+/// assert!(outcome(Error::unknown("no answer in time")).is_unknown());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T> {
@@ -100,6 +112,7 @@ impl<T> Outcome<T> {
         matches!(self, Self::Unknown)
     }
 
+    /// The same outcome, without the answer itself.
     fn without_answer(&self) -> Outcome<()> {
         match self {
             Self::Answered(_) => Outcome::Answered(()),
@@ -111,6 +124,9 @@ impl<T> Outcome<T> {
 }
 
 /// What a call asked for, and how it ended.
+///
+/// The variants carry what the checker compares and leave out the rest, such as a query's words. In a file each is an
+/// object with the variant's name in snake case; [`Operation::AddBooks`] is `list` there.
 ///
 /// A batch such as [`purchase_many`](crate::OrderService::purchase_many) is one operation per call in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,20 @@
-//! What a deployment promises: [`check`](super::check) and [`search`](super::search) hold a history to no more than this.
+//! What a deployment promises.
+//!
+//! [`check`](super::check) and [`search`](super::search) hold a history to no more than this. A monolith promises the
+//! most; a deployment with caches and copies of the ledger promises less about reads, and just as much about purchases.
 
 use super::operation::Outcome;
 
 /// How often a call may arrive at the catalogue.
+///
+/// The more a network does, the more histories are right: an entry that only a duplicate can have made is a phantom
+/// under [`Delivery::Once`]. So a test should name the least that its deployment needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
     /// At most once: nothing between the recorder and the catalogue sends a call again.
     Once,
-    /// At least once until it is answered, as clients with retries send it. The first answer may already say `replayed`.
+    /// At least once until it is answered, as clients with retries send it. The first answer may already say
+    /// `replayed`.
     #[default]
     Retried,
     /// At least once, and also after it was answered. A call with a key may execute after its caller was refused.
@@ -63,6 +70,18 @@ impl Cached {
 }
 
 /// What a deployment promises.
+///
+/// ```
+/// use bookstore_core::check::{Cached, Cancellations, Delivery, Options};
+///
+/// // Frontends cache books, order servers read from copies, and the network may deliver a message twice.
+/// let options = Options {
+///     delivery: Delivery::Duplicated,
+///     cancellations: Cancellations::SameServer,
+///     cached: Cached::Through(vec!["frontend-1".into(), "frontend-2".into()]),
+/// };
+/// assert_ne!(options, Options::default());
+/// ```
 ///
 /// The default is what the services promise in this crate's documentation: clients retry, a cancellation shows on the
 /// server that acknowledged it, and no read of a book is cached.

@@ -1,4 +1,7 @@
 //! The decorator that records every call of a service.
+//!
+//! Each method builds the operation twice: before the call with an unknown outcome, and after it with the outcome. So
+//! nothing is lost if the call never returns.
 
 use async_trait::async_trait;
 use std::{future::Future, sync::Arc, time::Duration};
@@ -20,8 +23,12 @@ use crate::{
 
 /// A [`CatalogService`] or [`OrderService`] whose calls are recorded; reads of topics and of ledger entries are not.
 ///
-/// Record one layer only: a purchase that is recorded at the order service and again at the catalogue behind it counts as
-/// two.
+/// Put it around what a client calls, outside of its retries. Then a call is one call in the history, however often it
+/// was sent, and [`Delivery::Retried`](super::Delivery::Retried) says that it may have been sent more than once. A call
+/// whose future is dropped before it is ready stays in the history as one that never returned.
+///
+/// Record one layer only: a purchase that is recorded at the order service and again at the catalogue behind it counts
+/// as two.
 #[derive(Debug)]
 pub struct Recorded<S: ?Sized> {
     service: Arc<S>,

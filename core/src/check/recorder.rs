@@ -1,4 +1,7 @@
 //! Keeps calls, with the times between which each must have happened.
+//!
+//! A call happened after the moment that [`Recorder::begin`] reads from the clock, and before the moment that
+//! [`Recorder::end`] reads. The checker relies on nothing else, so the clock need not run evenly.
 
 use std::{
     fmt,
@@ -15,12 +18,12 @@ use super::{
 
 /// Keeps the calls of any number of tasks and threads, up to a limit.
 ///
-/// A call takes about 300 bytes, and more only for orders of several books and for pages. It is kept from the moment it is
-/// made, so a call that never returns is in the history with an unknown outcome. Calls beyond the limit are only counted:
-/// such a history can still show that a promise was broken, but no longer that nothing else happened.
+/// A call takes about 300 bytes, and more only for orders of several books and for pages. It is kept from the moment it
+/// is made, so a call that never returns is in the history with an unknown outcome. Calls beyond the limit are only
+/// counted: such a history can still show that a promise was broken, but no longer that nothing else happened.
 ///
-/// [`Recorded`](super::Recorded) calls [`Recorder::begin`] and [`Recorder::end`] around every call of a service. A test that
-/// talks to something else than the services calls them itself:
+/// [`Recorded`](super::Recorded) calls [`Recorder::begin`] and [`Recorder::end`] around every call of a service. A test
+/// that talks to something else than the services calls them itself:
 ///
 /// ```
 /// use bookstore_core::{BookId, check::{Operation, Outcome, Recorder}};
@@ -50,7 +53,7 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// A call that was begun; `None` if it is not recorded.
+/// A call that was begun, for [`Recorder::end`].
 #[derive(Debug)]
 #[must_use = "a call that is not ended counts as one that never returned"]
 pub struct Ticket(Option<usize>);
@@ -73,10 +76,11 @@ impl Recorder {
         Self::with_clock(limit, move || ticks.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// A recorder of at most `limit` calls that reads the time from `now`: for histories of several processes that are to
-    /// be [merged](History::merge).
+    /// A recorder of at most `limit` calls that reads the time from `now`: for histories of several processes that are
+    /// to be [merged](History::merge).
     ///
-    /// The clock MUST never go back, and all processes MUST share it: the machine's monotonic clock in nanoseconds, say.
+    /// The clock MUST never go back, and all processes MUST share it: the machine's monotonic clock in nanoseconds,
+    /// say.
     #[must_use]
     pub fn with_clock(limit: usize, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self { limit, now: Box::new(now), calls: Mutex::default(), unrecorded: AtomicU64::new(0) }

@@ -1,4 +1,4 @@
-//! What the checker found.
+//! What the checker found: broken rules, what could not be decided, and what the history consists of.
 
 use serde::Serialize;
 use std::{
@@ -11,38 +11,70 @@ use super::{
     operation::{Operation, Outcome},
 };
 
-/// A promise that a history can break. The names are stable.
+/// A promise that a history can break.
+///
+/// The names are stable: they stand in reports and in the result files of tests. Each rule below names a fault that
+/// breaks it. One fault may break several rules; the checker reports all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// The ledger has no gaps, its running stock is the sum of its changes and never negative, a return mirrors its sale, and
-    /// every book is as the ledger says.
+    /// The ledger has no gaps, its running stock is the sum of its changes and never negative, a return mirrors its
+    /// sale, and every book is as the ledger says.
+    ///
+    /// Broken by overselling, and by a store whose stock table does not agree with its ledger. See
+    /// [`audit`](crate::audit), which finds these.
     Conservation,
     /// What was acknowledged or shown is in the ledger.
+    ///
+    /// Broken by a server that answers before its disk has flushed, and then crashes.
     NoLoss,
     /// Every entry of the ledger was asked for, by a call that may have executed.
+    ///
+    /// Broken by a client that retries under a new id, and by a server that calls an unknown outcome "not executed".
     NoPhantom,
     /// A key did one thing, once.
+    ///
+    /// Broken by a server that does not recognise a retry, and sells again.
     ExactlyOnce,
     /// If a call was answered before another one was made, its entry comes first in the ledger.
+    ///
+    /// Broken by two writers, each with a ledger of its own that are merged later.
     RealTimeOrder,
     /// Every answer is the ledger's answer at some moment of the call, and answers do not go back in time.
+    ///
+    /// Broken by a read that shows half of an order, and by an absolute value that overwrites a sale.
     Linearizable,
-    /// All answers about one order agree with each other and with the ledger, and at most one of them is not `replayed`.
+    /// All answers about one order agree with each other and with the ledger, and at most one of them is not
+    /// `replayed`.
+    ///
+    /// Broken by a retry that is answered with today's prices, or refused although the first attempt had executed.
     SameAnswer,
     /// A key that did one thing is not accepted for another.
+    ///
+    /// Broken by a server that answers a purchase with the order that another purchase has made under the same id.
     IdReuse,
     /// A purchase that names the price that the buyer saw is made at that price, or not at all.
+    ///
+    /// Broken by a server that compares the price before it decides, and is overtaken by a change.
     AgreedPrice,
-    /// A call is refused as out of stock only if the stock was too low at some moment of the call, and was the number that the
-    /// refusal names.
+    /// A call is refused as out of stock only if the stock was too low at some moment of the call, and was the number
+    /// that the refusal names.
+    ///
+    /// Broken by a cache that is asked whether there is enough, and does not learn of a restock.
     OutOfStock,
     /// Any other refusal names a reason that was true at some moment of the call.
+    ///
+    /// Broken by an unknown book that is listed, a changed price that has not changed, a version that never was.
     TrueRefusal,
     /// Every read shows what was acknowledged to any caller before it.
+    ///
+    /// Broken by a cache that is emptied before the write commits instead of after it. [`Options`](super::Options) says
+    /// which reads a deployment exempts.
     ReadYourWrites,
     /// An order server's copy is what the ledger holds up to some entry, without gaps or changes.
+    ///
+    /// Broken by a copy that skips an entry, or that follows another ledger.
     CopyPrefix,
 }
 
@@ -85,7 +117,19 @@ pub struct Violation {
     pub calls: Vec<usize>,
 }
 
-/// What the history consists of. A run without unknown outcomes, replays or concurrent calls proves little.
+/// What the history consists of.
+///
+/// A run without unknown outcomes, replays or concurrent calls proves little, so a test should ask for some of each:
+///
+/// ```
+/// use bookstore_core::check::Report;
+///
+/// fn is_worth_something(report: &Report) -> bool {
+///     let counts = report.counts;
+///     counts.at_once >= 2 && counts.replayed > 20 && counts.refused > 20 && counts.unknown > 0
+/// }
+/// # assert!(!is_worth_something(&Report::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Calls.
@@ -108,14 +152,26 @@ pub struct Counts {
     pub at_once: u64,
 }
 
-/// What [`check`](super::check) or [`search`](super::search) found. Its `Display` is a text of several lines.
+/// What [`check`](super::check) or [`search`](super::search) found.
+///
+/// Its `Display` is a text of several lines: the counts, each violation with the calls involved, what was undecided,
+/// and whether every promise held. A test prints it when it fails:
+///
+/// ```
+/// use bookstore_core::check::{FinalState, History, Options, check};
+///
+/// let report = check(&History::default(), &FinalState::default(), &Options::default());
+/// assert!(report.holds(), "{report}");
+/// assert!(report.to_string().ends_with("every promise held"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Broken rules, at most [`Report::VIOLATIONS_MAX`] of each rule.
     pub violations: Vec<Violation>,
     /// How often each rule was broken.
     pub broken: BTreeMap<Rule, u64>,
-    /// What could not be decided, and why.
+    /// What could not be decided, and why: times that contradict each other, calls that were not recorded, a search
+    /// that used up its budget.
     pub undecided: Vec<String>,
     /// What the history consists of.
     pub counts: Counts,
@@ -125,8 +181,8 @@ impl Report {
     /// The most violations of one rule that are described; the others are counted.
     pub const VIOLATIONS_MAX: u64 = 100;
 
-    /// A report before anything was checked, and whether the times of `history` can be compared: otherwise nothing can be
-    /// checked.
+    /// A report before anything was checked, and whether the times of `history` can be compared: otherwise nothing can
+    /// be checked.
     pub(super) fn begin(history: &History) -> (Self, bool) {
         let mut report = Self { counts: count(history), ..Self::default() };
         if history.unrecorded > 0 {
@@ -145,6 +201,7 @@ impl Report {
         (report, early.or(unreturned).is_none())
     }
 
+    /// Counts a violation, and describes it unless there are enough of its rule.
     pub(super) fn add(&mut self, rule: Rule, calls: &[usize], message: impl FnOnce() -> String) {
         let broken = self.broken.entry(rule).or_default();
         *broken += 1;

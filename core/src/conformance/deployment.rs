@@ -6,6 +6,24 @@ use super::retrying::Retrying;
 use crate::{catalog::CatalogService, orders::OrderService};
 
 /// Both services over an empty ledger, for one case. Clones share the ledger.
+///
+/// The order service must sell from the catalogue's ledger. Whatever the services need to stay alive goes into
+/// [`Deployment::keep`]:
+///
+/// ```
+/// use bookstore_core::{Catalog, CatalogOptions, Orders, SystemClock, conformance::Deployment, store::sqlite};
+/// use std::sync::Arc;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("shop.db");
+/// let (store, reader) = sqlite::open(&path, &SystemClock, sqlite::SqliteOptions::default())?;
+/// let catalog = Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default())?);
+/// let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
+/// let deployment = Deployment::new(catalog, orders).keep(dir).repeated();
+/// assert!(deployment.repeats);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Deployment {
     /// The catalogue.
@@ -14,7 +32,7 @@ pub struct Deployment {
     pub orders: Arc<dyn OrderService>,
     /// Whether each call with a key is sent twice. Then every receipt is `replayed`, and no added book is `created`.
     pub repeats: bool,
-    /// Dropped after the services.
+    /// What the services need. It is dropped after them.
     kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
 

@@ -1,8 +1,8 @@
-//! The conformance suite: what [`CatalogService`](crate::CatalogService) and [`OrderService`](crate::OrderService) promise,
-//! in executable form.
+//! The conformance suite: what [`CatalogService`](crate::CatalogService) and [`OrderService`](crate::OrderService)
+//! promise, in executable form.
 //!
-//! It is for authors of stores, transports and decorators. Each case is written once, against the two traits; every store,
-//! every transport and every deployment runs them all. A store's test makes a new store for each case and puts a
+//! It is for authors of stores, transports and decorators. Each case is written once, against the two traits; every
+//! store, every transport and every deployment runs them all. A store's test makes a new store for each case and puts a
 //! [`Catalog`](crate::Catalog) over it. A transport's test starts servers and passes clients of them.
 //!
 //! # Run it over a service of your own
@@ -25,9 +25,32 @@
 //! After every case the whole ledger is [audited](crate::audit). Run the suite a second time with
 //! [`Deployment::repeated`]: then every call with a key is sent twice, as a client does after a lost answer.
 //!
+//! # What a deployment must provide
+//! - An empty ledger for every case: the numbers of books and entries begin at 1.
+//! - Time: a case has [`CASE_MAX`], 120 seconds, which is for busy machines. Most take some milliseconds.
+//! - A runtime of several threads, or the races prove little.
+//! - If there are several order servers, one of them for all calls of a case, as another one may show a cancellation
+//!   later.
+//!
+//! # Run one case
+//! ```
+//! use bookstore_core::{Catalog, CatalogOptions, Orders, SystemClock, conformance::{self, CASES, Deployment}, store::memory};
+//! use std::sync::Arc;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let (store, reader) = memory::open(&SystemClock);
+//! # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+//! # let catalog = Arc::new(catalog);
+//! # let deployment = Deployment::new(catalog.clone(), Arc::new(Orders::new(catalog.clone(), catalog)));
+//! let case = CASES.iter().find(|case| case.name == "purchases::sells_one_line").unwrap();
+//! let summary = conformance::run(case, deployment).await.unwrap();
+//! assert_eq!((summary.books, summary.sales), (1, 1));
+//! # }
+//! ```
+//!
 //! # Add a case
-//! Write a function in one of the modules of `cases`, and add its name to the table there. A function that is not in the
-//! table does not compile. Every test that calls [`run_all`] then runs the case.
+//! Write a function in one of the modules of `cases`, and add its name to the table there. A function that is not in
+//! the table does not compile. Every test that calls [`run_all`] then runs the case.
 
 mod cases;
 mod deployment;

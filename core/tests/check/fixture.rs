@@ -42,9 +42,14 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
+    /// A shop without books, whose calls go through server "a".
+    pub(crate) fn empty() -> Self {
+        Self { server: "a", ..Self::default() }
+    }
+
     /// A shop with book 1 (ten copies at 1.00) and book 2 (five copies at 2.00), listed by calls 0 and 1 until time 9.
     pub(crate) fn open() -> Self {
-        let mut shop = Self { server: "a", ..Self::default() };
+        let mut shop = Self::empty();
         shop.add_books((0, 4), 10, 100);
         shop.add_books((5, 9), 5, 200);
         shop

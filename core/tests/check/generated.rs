@@ -93,7 +93,7 @@ struct Run {
 
 impl Run {
     fn of(steps: &[Step]) -> Shop {
-        let mut shop = Shop { server: "a", ..Shop::default() };
+        let mut shop = Shop::empty();
         for book in 0..BOOKS {
             shop.add_books((2 * book, 2 * book + 1), 6, 100);
         }

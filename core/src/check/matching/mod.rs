@@ -1,7 +1,17 @@
 //! Which call made which ledger entry: every acknowledged call has one, every entry was asked for, and each only once.
 //!
-//! A call with a key names its entry by the key. A call without a key names it by the version in its answer; if it has no
-//! answer, it may have made any entry that does what it asked for (see `unkeyed`).
+//! A call with a key names its entry by the key, so all calls with one key are candidates for one entry:
+//!
+//! - an answered call had an effect, or found it done;
+//! - a call of unknown outcome may have had one, at any time after it was made;
+//! - a refused call had none, unless the network may deliver it again later ([`Delivery::Duplicated`]);
+//! - a call that was not executed had none.
+//!
+//! An entry without a candidate is a phantom, an acknowledged call without an entry is lost. The earliest candidate
+//! says when the entry can have been made at the earliest, which the sweep needs.
+//!
+//! A call without a key names its entry by the version in its answer; if it has no answer, it may have made any entry
+//! that does what it asked for (see `unkeyed`).
 
 mod unkeyed;
 
@@ -21,7 +31,7 @@ use crate::{
     order::{Lines, OrderId, Receipt},
 };
 
-/// How calls and entries belong together.
+/// How calls and entries belong together: the result of [`match_calls`].
 #[derive(Debug)]
 pub(super) struct Matching {
     entry_of: Vec<Pos>,
@@ -34,8 +44,8 @@ impl Matching {
         self.entry_of[call]
     }
 
-    /// The time from which on the entry at `pos` may have been made, and the call that could make it first. `None` beyond
-    /// the end of the ledger.
+    /// The time from which on the entry at `pos` may have been made, and the call that could make it first. `None`
+    /// beyond the end of the ledger.
     pub(super) fn begun(&self, pos: Pos) -> Option<(u64, Option<usize>)> {
         self.begun.get(pos).copied()
     }
@@ -57,6 +67,7 @@ struct Candidates {
 }
 
 impl Candidates {
+    /// Adds a call that asked for the entry and may have executed.
     fn add(&mut self, call: &Call, at: usize, agreed: bool) {
         self.agreed |= agreed;
         let call = (call.invoked, at);
@@ -81,7 +92,7 @@ impl Request {
     }
 }
 
-/// A call without a key that has no entry yet.
+/// A call without a key that has no entry yet: when it was made, which it is, and whether it was answered.
 #[derive(Clone, Copy, Debug)]
 struct UnmatchedCall {
     invoked: u64,
@@ -89,7 +100,8 @@ struct UnmatchedCall {
     acknowledged: bool,
 }
 
-/// Takes call by call, and collects the candidates for every entry.
+/// Takes call by call, and collects the candidates for every entry. What is wrong with a single call is reported at
+/// once; what depends on all calls, such as an entry without a candidate, at the end.
 struct Matcher<'a, 'r> {
     ledger: &'a LedgerIndex<'a>,
     delivery: Delivery,
@@ -104,6 +116,7 @@ struct Matcher<'a, 'r> {
     unmatched: HashMap<Request, VecDeque<UnmatchedCall>>,
 }
 
+/// Matches all calls of a history with the entries after recording began, and reports what does not match.
 pub(super) fn match_calls(
     history: &History,
     ledger: &LedgerIndex<'_>,
@@ -130,6 +143,7 @@ pub(super) fn match_calls(
 }
 
 impl Matcher<'_, '_> {
+    /// Takes one call; `at` is its index in the history.
     fn take(&mut self, at: usize, call: &Call) {
         match &call.operation {
             Operation::Purchase { order, lines, outcome } => self.purchase(at, call, *order, lines, outcome),
@@ -151,6 +165,8 @@ impl Matcher<'_, '_> {
         }
     }
 
+    /// A purchase has the sale with its id as its entry. If its answer says that it was the first, it must have named
+    /// no price or the price of the sale.
     fn purchase(&mut self, at: usize, call: &Call, order: OrderId, lines: &Lines, outcome: &Outcome<Receipt>) {
         let pos = self.ledger.uses(order).sale;
         if pos == 0 {
@@ -183,6 +199,7 @@ impl Matcher<'_, '_> {
         }
     }
 
+    /// An amend with a key has the entry with this key.
     fn keyed_amend(
         &mut self,
         at: usize,
@@ -200,7 +217,7 @@ impl Matcher<'_, '_> {
         }
     }
 
-    /// A call whose key was used for the entry at `pos`.
+    /// A call whose key was used for the entry at `pos`; `asked` is whether it asked for that entry.
     fn keyed(&mut self, at: usize, call: &Call, pos: Pos, asked: Match, answered: bool, may_execute: bool) {
         self.entry_of[at] = pos;
         let candidates = &mut self.candidates[pos];
@@ -242,6 +259,7 @@ impl Matcher<'_, '_> {
         }
     }
 
+    /// Reports an entry that no call can have made.
     fn report_phantom(&mut self, pos: Pos, entry: &Entry) {
         let (candidates, seq, kind) = (self.candidates[pos], entry.seq, entry.kind);
         if let Some(key) = entry.key
@@ -263,6 +281,7 @@ impl Matcher<'_, '_> {
         self.report.add(Rule::NoPhantom, &calls, || format!("entry {seq} is a {kind:?}, but {asked}"));
     }
 
+    /// Reports an entry that was asked for only on another condition. `first` is the earliest call that asked for it.
     fn report_disagreed(&mut self, first: usize, entry: &Entry) {
         let seq = entry.seq;
         let (rule, why) = if entry.kind == Kind::Sale {
@@ -273,6 +292,7 @@ impl Matcher<'_, '_> {
         self.report.add(rule, &[first], || format!("entry {seq} {why}"));
     }
 
+    /// What the sweep needs of it. Entries from before recording began were possible all the time.
     fn finish(self) -> Matching {
         let since = self.ledger.since;
         let begun = |(pos, candidates): (Pos, &Candidates)| match candidates.earliest {

@@ -1,4 +1,9 @@
 //! Calls without a key: amends that name no key, and listings.
+//!
+//! An answer names the entry. What remains are entries that no answer names and calls of unknown outcome. Calls that
+//! asked for the same are interchangeable, so each entry gets the earliest of them: that leaves the later calls for
+//! later entries, and if this choice fails, every choice fails. An answered amend whose version fits no entry of its
+//! own is treated like a call of unknown outcome, and reported whether an entry is left for it or not.
 
 use super::{Matcher, Request, UnmatchedCall};
 use crate::{
@@ -41,11 +46,13 @@ impl Matcher<'_, '_> {
         self.keep(Request::new(book, change), at, call, answered.is_some());
     }
 
+    /// Keeps a call until all answers have named their entries.
     fn keep(&mut self, request: Request, at: usize, call: &Call, acknowledged: bool) {
         let call = UnmatchedCall { invoked: call.invoked, call: at, acknowledged };
         self.unmatched.entry(request).or_default().push_back(call);
     }
 
+    /// The answer to a listing names the books, and with them the entries.
     pub(super) fn add_books(&mut self, at: usize, call: &Call, books: &[ListedBook], outcome: &Outcome<Vec<Added>>) {
         match outcome {
             Outcome::Answered(added) => {
@@ -60,6 +67,7 @@ impl Matcher<'_, '_> {
         }
     }
 
+    /// One book of an answered listing.
     fn added(&mut self, at: usize, call: &Call, book: ListedBook, added: Added) {
         let (id, pos) = (added.id, self.ledger.listed(added.id));
         if pos == 0 {
@@ -110,7 +118,8 @@ impl Matcher<'_, '_> {
         }
     }
 
-    /// What calls without a key may have asked for if one of them made this entry. Requests that fit no other entry come first.
+    /// What calls without a key may have asked for if one of them made this entry. Requests that fit no other entry
+    /// come first.
     fn requests_for(&self, pos: Pos, entry: &Entry) -> Vec<Request> {
         let [Change { book, delta, price_cents, stock }] = entry.changes[..] else { return Vec::new() };
         let before = self.ledger.timeline(book).map(|timeline| timeline.version_before(pos));

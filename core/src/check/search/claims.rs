@@ -1,9 +1,13 @@
 //! The ledger entries that answers name.
+//!
+//! The answer to a purchase names the entry of its sale, and the answer to an amend that of the book's version. If
+//! these claims are right, they put most steps in order, and only the others are left to be fitted into the free
+//! entries.
 
 use crate::ledger::Seq;
 
-/// The entries that the answers about changes claim, of all books together. The entries between them belong to calls that
-/// claim none.
+/// The entries that the answers about changes claim, of all books together. The entries between them belong to calls
+/// that claim none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClaimedEntries {
     /// Sorted, each once.

@@ -1,4 +1,8 @@
 //! Turns recorded calls into the steps of every book.
+//!
+//! A step has a span of time in which it happened. For a call that was answered without a key that is the time of the
+//! call. For what calls with a key did together, it begins with the call that was the first, or the earliest that may
+//! have been, and ends when an answer first shows the effect; if no answer does, it may have happened later, or never.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +19,7 @@ use crate::{
     order::{Lines, Order, OrderId, Status},
 };
 
-/// What happened to one book.
+/// What happened to one book, in the order in which it was collected.
 #[derive(Default)]
 pub(super) struct BookSteps {
     /// The stock before the first step, if it is known.
@@ -89,6 +93,7 @@ fn action_of(change: Amend) -> Action {
     }
 }
 
+/// Collects the steps of all books from a history.
 pub(super) struct Collector<'o, 'r> {
     pub(super) options: &'o Options,
     pub(super) books: BTreeMap<BookId, BookSteps>,
@@ -101,6 +106,7 @@ impl<'o, 'r> Collector<'o, 'r> {
         Self { options, books: initial.iter().map(book).collect(), report }
     }
 
+    /// Goes through the history, then through the orders and the keys that it found.
     pub(super) fn collect(mut self, history: &History) -> BTreeMap<BookId, BookSteps> {
         let mut orders: BTreeMap<OrderId, OrderEvidence<'_>> = BTreeMap::new();
         let mut keyed: BTreeMap<OrderId, Vec<usize>> = BTreeMap::new();
@@ -145,6 +151,7 @@ impl<'o, 'r> Collector<'o, 'r> {
         self.books.entry(book).or_default().ambiguous = true;
     }
 
+    /// Each book in an answer is a read, unless the server caches.
     fn reads<'s>(&mut self, at: usize, call: &Call, books: impl IntoIterator<Item = &'s BookState>) {
         if self.options.cached.covers(&call.server) {
             return;
@@ -160,6 +167,7 @@ impl<'o, 'r> Collector<'o, 'r> {
         self.add(book, Step::new(Action::Read(available), span(call), at));
     }
 
+    /// A listed book begins with no copies, and gets its first ones in the listing.
     fn add_books(&mut self, at: usize, call: &Call, books: &[ListedBook], added: &[Added]) {
         for (book, added) in books.iter().zip(added).filter(|(_, added)| added.created) {
             self.books.entry(added.id).or_default().initial_stock = Some(0);

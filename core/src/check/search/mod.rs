@@ -1,7 +1,9 @@
 //! The search without a ledger: is there any order of the calls that explains the answers?
 //!
-//! It looks at each book's stock alone: sales, returns, restocks and reads of one book are its steps, and [`wgl`] looks for
-//! an order of them in which every answer is true.
+//! It looks at each book's stock alone: sales, returns, restocks and reads of one book are its steps, and [`wgl`] looks
+//! for an order of them in which every answer is true. Linearizability is local: if the history of each book is
+//! linearizable, so is the history of all books, as far as no call reads or changes several of them at once. So the
+//! parts of an order count one by one, and what an order does to several books in one moment is not checked here.
 
 mod claims;
 mod collector;
@@ -29,15 +31,15 @@ pub const SEARCH_BUDGET: u64 = 2_000_000;
 /// How many concurrent calls a violation names, beside the call that no order explains.
 const CONCURRENT_MAX: usize = 15;
 
-/// Decides without a ledger whether each book's history is linearizable: whether its sales, returns, restocks and the shown
-/// stock can have happened one after the other, each at some moment of its call.
+/// Decides without a ledger whether each book's history is linearizable: whether its sales, returns, restocks and the
+/// shown stock can have happened one after the other, each at some moment of its call.
 ///
 /// `initial` is the stock before the first recorded call, of the books that were listed before it. Every book has a
 /// `budget` of attempts; a book that exceeds it is undecided, not violated.
 ///
-/// An order of several books counts for each of them alone. A read of an order serves as proof that a sale or a return had
-/// happened. Use [`check`](super::check) where there is a ledger: it is linear, it sees all books together, and it knows all
-/// rules.
+/// An order of several books counts for each of them alone. A read of an order serves as proof that a sale or a return
+/// had happened. Use [`check`](super::check) where there is a ledger: it is linear, it sees all books together, and it
+/// knows all rules.
 ///
 /// ```
 /// use bookstore_core::{BookId, check::{self, History, Options, SEARCH_BUDGET}};

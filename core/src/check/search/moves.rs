@@ -1,4 +1,8 @@
 //! The moves of the search, and how they are undone.
+//!
+//! A search tries many configurations that differ little. So there is one [`State`] that every move changes in place,
+//! and a trail of the moves: to go back to an earlier configuration is to undo the moves since then, the last one
+//! first.
 
 use super::state::{Action, Move, State, Step, mark};
 
@@ -36,6 +40,7 @@ impl State<'_> {
         }
     }
 
+    /// Lets a step wait from now on.
     fn offer(&mut self, step: usize) {
         self.insert(step);
         self.trail.push(Move::Offered(step));
@@ -101,6 +106,7 @@ impl State<'_> {
         }
     }
 
+    /// Takes a step out of the order again.
     fn put_back(&mut self, step: usize) {
         self.done[step] = false;
         self.early ^= mark(step);

@@ -1,4 +1,7 @@
 //! The steps of orders: sales and returns.
+//!
+//! All calls about one order id are put together first, as each of them says something about the same sale: purchases
+//! may have made it, and any answer that shows the order proves that it had happened by then.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +20,7 @@ use crate::{
     order::{Lines, OrderId, Receipt},
 };
 
+/// Whether the answer says that this call did it, and no earlier one.
 fn is_first(outcome: &Outcome<Receipt>) -> bool {
     outcome.answered().is_some_and(|receipt| !receipt.replayed)
 }
@@ -69,6 +73,7 @@ impl Collector<'_, '_> {
         }
     }
 
+    /// A refusal shows the stock of one book, which must be too small for what was asked.
     fn purchase_out_of_stock(&mut self, at: usize, call: &Call, lines: &Lines, (book, available): (BookId, u32)) {
         if lines.iter().any(|line| line.book == book && line.quantity > available) {
             return self.out_of_stock(at, call, book, available);

@@ -1,4 +1,8 @@
 //! A configuration of the search: some steps of one book are in order, and the others wait.
+//!
+//! Time passes deadline by deadline. A step *arrives* when its call has been made: then it may be put in order. It is
+//! *due* when its deadline is the next one of those that are not over. Everything that waits is kept in sets, sorted by
+//! what the search asks for: changes by what they do, reads by the stock that they show, claims by the entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +47,7 @@ impl Step {
         Self { invoked, deadline, action, after: None, claim: None, call }
     }
 
+    /// The same step with an entry that its answer names.
     pub(super) fn claiming(self, claim: Seq) -> Self {
         Self { claim: Some(claim), ..self }
     }
@@ -136,7 +141,8 @@ fn take<K: Ord>(sets: &mut BTreeMap<K, ByDeadline>, key: &K, member: (u64, usize
     }
 }
 
-/// A random-looking number for each index. Two sets of indexes are told apart by the exclusive or of their members' marks.
+/// A random-looking number for each index. Two sets of indexes are told apart by the exclusive or of their members'
+/// marks.
 pub(super) fn mark(index: usize) -> u128 {
     let mix = |seed: u64| {
         let mut x = (index as u64).wrapping_add(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -1,17 +1,18 @@
 //! Looks for an order of one book's steps that explains all answers, after Wing and Gong (1993) and Lowe (*Testing for
 //! linearizability*, 2017).
 //!
-//! Steps are put in order as late as possible: only when the deadline of one of them is due. Then either this step comes
-//! next, or others whose calls are under way come before it. A configuration that was met before is not tried again. Three
-//! things keep the number of configurations small:
+//! Steps are put in order as late as possible: only when the deadline of one of them is due. Then either this step
+//! comes next, or others whose calls are under way come before it. A configuration that was met before is not tried
+//! again. Three things keep the number of configurations small:
 //!
 //! - a read that is true now is put in order at once, as it changes nothing;
-//! - of steps that do the same, the one with the earliest deadline goes first, as the others can do the same, and longer;
+//! - of steps that do the same, the one with the earliest deadline goes first, as the others can do the same, and
+//!   longer;
 //! - a step that is in order and whose deadline is over is forgotten.
 //!
-//! Answers name ledger entries. The search does not trust them, but tries them first: it looks only through orders that agree
-//! with all of them. Then little is left to decide but where the steps without an entry fit in (returns, and calls of
-//! unknown outcome). If no such order exists, it forgets the entries, and every order is possible.
+//! Answers name ledger entries. The search does not trust them, but tries them first: it looks only through orders that
+//! agree with all of them. Then little is left to decide but where the steps without an entry fit in (returns, and
+//! calls of unknown outcome). If no such order exists, it forgets the entries, and every order is possible.
 
 use std::collections::HashSet;
 
@@ -49,6 +50,7 @@ struct Choice {
     others: Option<Vec<usize>>,
 }
 
+/// A search in depth: follows one choice after the other, and goes back to the last choice with something left to try.
 fn run(mut state: State<'_>, mut budget: u64) -> Verdict {
     let (mut seen, mut choices, mut furthest) = (HashSet::new(), Vec::<Choice>::new(), 0);
     loop {
@@ -99,8 +101,8 @@ fn goal(state: &State<'_>, due: usize) -> usize {
     first.map_or(due, |(.., index)| *index)
 }
 
-/// All steps that may come next: first those that make the goal or another answer true, then those that may help in that, the
-/// due step, and one of each class.
+/// All steps that may come next: first those that make the goal or another answer true, then those that may help in
+/// that, the due step, and one of each class.
 fn others(state: &State<'_>, due: usize) -> Vec<usize> {
     let goal = goal(state, due);
     let mut others = vec![goal];

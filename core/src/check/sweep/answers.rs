@@ -1,4 +1,8 @@
 //! Answers about orders and books.
+//!
+//! An order in an answer proves that its sale has happened, and its return if it shows one. A book in an answer proves
+//! that the catalogue has reached the entry of its version; and unless the read is cached, the book must not have
+//! changed before the call was made.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -15,7 +19,8 @@ use crate::{
 };
 
 impl Sweep<'_, '_> {
-    /// A receipt for the entry at `pos`.
+    /// A receipt for the entry at `pos`: a call that says it was the first must have been made before the entry was
+    /// known.
     pub(super) fn receipt(&mut self, at: usize, pos: Pos, receipt: &Receipt, bound: LowerBound) {
         if pos == 0 {
             return;
@@ -40,6 +45,7 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// The server of this call must show the cancellation from now on, if it has acknowledged it.
     pub(super) fn remember_cancelled(&mut self, call: &Call, order: &Order) {
         if order.status == Status::Cancelled && self.options.cancellations == Cancellations::SameServer {
             self.cancelled.insert((order.id, Arc::clone(&call.server)));
@@ -55,6 +61,7 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// A read of an order must show a cancellation that its server must know, see [`Cancellations`].
     pub(super) fn check_shows_cancellation(&mut self, at: usize, order: &Order, known: AtInvocation) {
         let (id, returned) = (order.id, self.ledger.uses(order.id).returned);
         let must_show = match self.options.cancellations {
@@ -68,6 +75,7 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// An order may be unknown only before its sale was acknowledged or shown to any caller.
     pub(super) fn order_not_found(&mut self, at: usize, id: OrderId, bound: LowerBound) {
         let sale = self.ledger.uses(id).sale;
         if sale > 0 && sale <= bound.acknowledged {
@@ -76,7 +84,8 @@ impl Sweep<'_, '_> {
         }
     }
 
-    /// A book must have been in the state that was shown at a moment of the call, or before its end if the read is cached.
+    /// A book must have been in the state that was shown at a moment of the call, or before its end if the read is
+    /// cached.
     pub(super) fn show_book(&mut self, at: usize, shown: &BookState, bound: LowerBound, cached: bool) {
         let BookState { book, version, .. } = *shown;
         let Some(states) = self.states_of(at, shown) else { return };

@@ -7,8 +7,9 @@
 //! - the *upper bound*: nothing has happened that comes in the ledger after an entry that no call had asked for yet.
 //!
 //! An answer must be true in some state between the lower bound when its call was made and the upper bound when it
-//! returned. The earliest such state raises the lower bound for all later calls. Taking the earliest leaves later answers
-//! the most room: if this choice fails, every choice fails. So one pass decides what would otherwise be a search.
+//! returned. The earliest such state raises the lower bound for all later calls. Taking the earliest leaves later
+//! answers the most room: if this choice fails, every choice fails. So one pass decides what would otherwise be a
+//! search.
 
 mod answers;
 mod refusals;
@@ -28,7 +29,10 @@ use super::{
 };
 use crate::order::OrderId;
 
-/// States that have certainly been reached.
+/// States that have certainly been reached, at some moment.
+///
+/// There are two, as an acknowledgement promises more than a read shows: after it, every server must show the effect,
+/// while a read only proves that the catalogue has reached a state.
 #[derive(Clone, Copy, Debug, Default)]
 struct LowerBound {
     /// By acknowledgements, and by orders that were shown: what every server must show.
@@ -45,6 +49,7 @@ struct AtInvocation {
     cancelled_here: bool,
 }
 
+/// The sweep: what is known at the current moment.
 struct Sweep<'a, 'r> {
     ledger: &'a LedgerIndex<'a>,
     matching: &'a Matching,
@@ -63,6 +68,7 @@ impl<'a, 'r> Sweep<'a, 'r> {
         Self { ledger, matching, options, report, lower, upper: ledger.since, cancelled: HashSet::new() }
     }
 
+    /// What is known when a call is made.
     fn invoked(&self, call: &Call) -> AtInvocation {
         let cancelled_here = match &call.operation {
             Operation::ReadOrder { order, .. } if !self.cancelled.is_empty() => {
@@ -73,6 +79,7 @@ impl<'a, 'r> Sweep<'a, 'r> {
         AtInvocation { bound: self.lower, cancelled_here }
     }
 
+    /// Checks an answer or a refusal when it returns; `known` is what was known when the call was made.
     fn returned(&mut self, at: usize, call: &Call, known: AtInvocation) {
         let bound = known.bound;
         match &call.operation {
@@ -101,6 +108,7 @@ impl<'a, 'r> Sweep<'a, 'r> {
         }
     }
 
+    /// The same for calls about books.
     fn book_call_returned(&mut self, at: usize, call: &Call, bound: LowerBound) {
         let cached = self.options.cached.covers(&call.server);
         match &call.operation {
@@ -153,8 +161,8 @@ impl<'a, 'r> Sweep<'a, 'r> {
         self.lower.observed = self.lower.observed.max(pos);
     }
 
-    /// What call `at` showed was true up to the state `last`, or is still true if that is `None`. The call must not have been
-    /// made when a later state was known.
+    /// What call `at` showed was true up to the state `last`, or is still true if that is `None`. The call must not
+    /// have been made when a later state was known.
     fn check_fresh(&mut self, at: usize, last: Option<Pos>, bound: LowerBound, what: impl FnOnce() -> String) {
         let Some(last) = last else { return };
         if last < bound.acknowledged {
@@ -167,6 +175,7 @@ impl<'a, 'r> Sweep<'a, 'r> {
     }
 }
 
+/// Checks the answers of a history in the order in which they returned.
 pub(super) fn run(
     history: &History,
     ledger: &LedgerIndex<'_>,
@@ -190,8 +199,8 @@ pub(super) fn run(
     }
 }
 
-/// When answered and refused calls were made (`false`) and returned (`true`), in time order. Calls that are made when others
-/// return come first: calls that touch at one moment are concurrent.
+/// When answered and refused calls were made (`false`) and returned (`true`), in time order. Calls that are made when
+/// others return come first: calls that touch at one moment are concurrent.
 fn events(history: &History) -> Vec<(u64, bool, usize)> {
     let mut events = Vec::with_capacity(2 * history.calls.len());
     for (at, call) in history.calls.iter().enumerate() {

@@ -1,4 +1,9 @@
 //! Refusals: the reason must have been true at some moment of the call.
+//!
+//! A refusal shows a state just as an answer does: that a book had so many copies, cost so much, had this version, or
+//! was not there. That state must be among those between the lower bound when the call was made and the upper bound
+//! when it returned, and before the entry that the call's own key has made: afterwards the call would have been a
+//! replay. The earliest such state raises the lower bound.
 
 use super::{LowerBound, Sweep};
 use crate::{
@@ -13,6 +18,8 @@ use crate::{
 };
 
 impl Sweep<'_, '_> {
+    /// A purchase may be refused because of the stock, the price, an unknown book or a used id, and for no other
+    /// reason.
     pub(super) fn refused_purchase(
         &mut self,
         at: usize,
@@ -46,6 +53,8 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// An amend may be refused because of the stock, the version, an unknown book or a used key, and for no other
+    /// reason.
     pub(super) fn refused_amend(
         &mut self,
         at: usize,
@@ -74,8 +83,8 @@ impl Sweep<'_, '_> {
         }
     }
 
-    /// The states in which a call can have been refused whose key made the entry `own`. `None` if the entry was known when the
-    /// call was made: then it must not be refused.
+    /// The states in which a call can have been refused whose key made the entry `own`. `None` if the entry was known
+    /// when the call was made: then it must not be refused.
     fn possible_states(&mut self, at: usize, own: Pos, bound: LowerBound) -> Option<States> {
         if own > 0 && own <= bound.observed {
             let seq = self.ledger.entry(own).seq;
@@ -87,6 +96,7 @@ impl Sweep<'_, '_> {
         Some(States { first: bound.observed, last })
     }
 
+    /// The stock must have been just `available`, and that must be less than the copies `wanted`.
     fn check_out_of_stock(&mut self, at: usize, book: BookId, available: u32, wanted: i64, states: States) {
         if i64::from(available) >= wanted {
             let why =
@@ -103,6 +113,7 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// The book must have been at this version.
     fn check_version(&mut self, at: usize, book: BookId, version: Seq, states: States) {
         let found = self.ledger.timeline(book).and_then(|timeline| timeline.version(version));
         let pos = found.and_then(|(_, found)| found.first_common(states));
@@ -125,6 +136,7 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// A book may be unknown only as long as no call knew of it.
     fn book_not_found(&mut self, at: usize, book: BookId, bound: LowerBound) {
         let listed = self.ledger.listed(book);
         if listed > 0 && listed <= bound.observed {

@@ -1,4 +1,7 @@
 //! Amends: [`amend`](crate::CatalogService::amend), with and without a key.
+//!
+//! A delta adds to what is there, so it needs no version. An absolute value replaces what is there, so a stock needs
+//! the version that the caller has seen. A key makes either of them happen once, however often the call is sent.
 
 use super::support::assert_invalid;
 use crate::{
@@ -9,15 +12,19 @@ use crate::{
     ledger::Seq,
 };
 
+/// A change by so many copies.
 const fn delta(delta: i64) -> Amend {
     Amend::StockDelta { delta }
 }
 
+/// Absolute values: a price in cents, a stock, and the version that the caller has seen.
 fn set(price: Option<u64>, stock: Option<u32>, version: Option<Seq>) -> Amend {
     Amend::Set { price_cents: price.map(cents), stock, version }
 }
 
 /// A delta adds or takes copies. The answer shows the book as it is then, and its text and price stay.
+///
+/// The answer is what `info` shows right after it; its version is the entry of the amend.
 pub(super) async fn adds_and_takes_copies(d: Deployment) {
     let book = d.add_book(5).await;
     for (change, stock) in [(7, 12), (-2, 10), (-10, 0), (1, 1)] {
@@ -31,6 +38,8 @@ pub(super) async fn adds_and_takes_copies(d: Deployment) {
 }
 
 /// A delta that would take more than there is is [`Error::OutOfStock`], however large it is.
+///
+/// Deltas come near the limits of the number type, so that a sum without a check for overflow wraps around.
 pub(super) async fn never_goes_below_zero(d: Deployment) {
     let book = d.add_book(5).await;
     for change in [-6, -1_000_000_000_000, i64::MIN] {
@@ -40,6 +49,8 @@ pub(super) async fn never_goes_below_zero(d: Deployment) {
 }
 
 /// A stock above [`NewBook::STOCK_MAX`] is [`Error::Invalid`]; a stock of just that is possible.
+///
+/// The limit holds for deltas and for absolute values. The refusal names the field that the caller gave.
 pub(super) async fn limits_the_stock(d: Deployment) {
     let book = d.add_book(5).await;
     for change in [i64::from(NewBook::STOCK_MAX) - 4, i64::from(u32::MAX), i64::MAX] {
@@ -54,6 +65,9 @@ pub(super) async fn limits_the_stock(d: Deployment) {
 
 /// A repeated amend with the same key changes nothing and answers with the book as it is now. A key whose amend was
 /// refused may be used again.
+///
+/// A client repeats an amend with a key if it had no answer. The repetition must not be judged by the version again,
+/// which its own first execution has changed.
 pub(super) async fn with_a_key_happens_once(d: Deployment) {
     let book = d.add_book(5).await;
     let key = order_id();
@@ -78,6 +92,8 @@ pub(super) async fn with_a_key_happens_once(d: Deployment) {
 
 /// A key of an order, of another book or of another change is [`Error::OrderIdReused`], and a key of an amend is no
 /// order.
+///
+/// Orders and amends share one space of keys. The store must keep enough of an amend to tell it from another one.
 pub(super) async fn refuses_a_key_of_something_else(d: Deployment) {
     let books = d.add_equal_books(2, 5).await;
     let (order, key) = (order_id(), order_id());
@@ -100,6 +116,9 @@ pub(super) async fn refuses_a_key_of_something_else(d: Deployment) {
 }
 
 /// An amend that changes nothing is [`Error::Invalid`]. Setting the stock to what it is already is a change.
+///
+/// A delta of 0 would be an entry without effect. An absolute value that happens to be in force is another matter: the
+/// caller learns that it is so at this version.
 pub(super) async fn refuses_to_change_nothing(d: Deployment) {
     let book = d.add_book(5).await;
     let version = Some(d.info(book).await.version);
@@ -117,6 +136,9 @@ pub(super) async fn refuses_to_change_nothing(d: Deployment) {
 
 /// Absolute values need the book's current version. Any change of the book in between makes it
 /// [`Error::VersionMismatch`].
+///
+/// Without the version two members of staff who count the shelf at once would overwrite each other, and sales in
+/// between. The refusal names the current version.
 pub(super) async fn sets_with_the_version_seen(d: Deployment) {
     let book = d.add_book(5).await;
     let seen = d.info(book).await.version;
@@ -141,6 +163,8 @@ pub(super) async fn sets_with_the_version_seen(d: Deployment) {
 }
 
 /// An absolute stock without a version is [`Error::VersionRequired`].
+///
+/// Setting a stock that one has not seen loses the sales in between.
 pub(super) async fn needs_a_version_for_stock(d: Deployment) {
     let book = d.add_book(5).await;
     for change in [set(None, Some(7), None), set(Some(700), Some(7), None)] {
@@ -150,6 +174,8 @@ pub(super) async fn needs_a_version_for_stock(d: Deployment) {
 }
 
 /// A price may be set without a version; it may be 0.
+///
+/// Prices do not change by sales, so nothing is lost. A book that costs nothing can be bought.
 pub(super) async fn sets_a_price_without_a_version(d: Deployment) {
     let book = d.add_book(5).await;
     let amended = d.catalog.amend(book, set(Some(0), None, None), None).await.expect("set");
@@ -159,6 +185,8 @@ pub(super) async fn sets_a_price_without_a_version(d: Deployment) {
 }
 
 /// Any amend of a book that does not exist is [`Error::BookNotFound`].
+///
+/// Neither the key nor the version may turn this into another refusal.
 pub(super) async fn refuses_unknown_books(d: Deployment) {
     d.add_book(5).await;
     for book in [BookId(0), BookId(2), BookId(i64::MAX as u64)] {

@@ -1,4 +1,7 @@
 //! Cancellations: [`cancel`](crate::OrderService::cancel) and [`release`](crate::CatalogService::release).
+//!
+//! A cancellation through the order service and a release through the catalogue are the same thing. A cancelled order
+//! stays what it was, and its id stays used.
 
 use super::support::{assert_invalid, assert_replayed};
 use crate::{
@@ -12,6 +15,9 @@ use crate::{
 
 /// A cancellation puts the copies back into stock, where they can be bought again. Of the order only the status and the
 /// time change.
+///
+/// The return is an entry of its own, and the version of every book in the order. An order that was cancelled stays
+/// readable.
 pub(super) async fn puts_copies_back(d: Deployment) {
     let books = d.add_equal_books(2, 5).await;
     let bought =
@@ -29,6 +35,9 @@ pub(super) async fn puts_copies_back(d: Deployment) {
 }
 
 /// A second cancellation answers with the same order, `replayed`, and changes nothing.
+///
+/// A client sends a cancellation again if it had no answer. A second return would put copies into stock that do not
+/// exist.
 pub(super) async fn cancels_once(d: Deployment) {
     let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order.id;
@@ -42,6 +51,8 @@ pub(super) async fn cancels_once(d: Deployment) {
 }
 
 /// A cancellation of an order that does not exist is [`Error::OrderNotFound`], and its id may buy later.
+///
+/// A cancellation that is refused must not block the id: it may have overtaken the purchase on its way.
 pub(super) async fn refuses_unknown_orders(d: Deployment) {
     let book = d.add_book(5).await;
     let order = order_id();
@@ -53,6 +64,9 @@ pub(super) async fn refuses_unknown_orders(d: Deployment) {
 }
 
 /// A repeated purchase of a cancelled order answers with the cancelled order; its id stays used.
+///
+/// A replay is answered from the ledger, not from a memory of earlier answers. Cancelling does not free the id, or a
+/// late retry of the purchase would buy again.
 pub(super) async fn shows_in_later_replays_of_the_purchase(d: Deployment) {
     let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order.id;
@@ -66,6 +80,9 @@ pub(super) async fn shows_in_later_replays_of_the_purchase(d: Deployment) {
 }
 
 /// The return's entry carries the price of the sale, and today's price stays.
+///
+/// Revenue is the sum over sales and returns, so both must carry the same price. The price in force is not touched by
+/// either.
 pub(super) async fn returns_at_the_price_of_the_sale(d: Deployment) {
     let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order;
@@ -82,6 +99,8 @@ pub(super) async fn returns_at_the_price_of_the_sale(d: Deployment) {
 
 /// While the copies would exceed [`NewBook::STOCK_MAX`], a cancellation is [`Error::Invalid`](crate::Error::Invalid)
 /// and changes nothing.
+///
+/// The stock is a number of limited size. The shop can take copies away, and then the same cancellation succeeds.
 pub(super) async fn refuses_to_exceed_the_stock_limit(d: Deployment) {
     let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order;

@@ -1,4 +1,7 @@
 //! The ledger: [`entries`](crate::CatalogService::entries) and [`find_order`](crate::CatalogService::find_order).
+//!
+//! Order servers, caches and audits follow the ledger through `entries`, so its order and its completeness are promises
+//! to them. Two cases wait in real time: 0.2 seconds, and up to 20 seconds if something is wrong.
 
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
@@ -13,6 +16,9 @@ use crate::{
 };
 
 /// Entries are numbered 1, 2, 3, … in the order of the commits. A refusal is no entry, and one ledger has one id.
+///
+/// Copies of the ledger follow it by number, so a gap would stop them for ever, and an order that changes would make
+/// them differ. The order is that of the answers if calls are made one after the other.
 pub(super) async fn is_dense_and_ordered(d: Deployment) {
     let books = d.add_equal_books(3, 100).await;
     let mut bought = Vec::new();
@@ -33,6 +39,9 @@ pub(super) async fn is_dense_and_ordered(d: Deployment) {
 }
 
 /// Every kind of change has its kind of entry, with key, deltas, price and stock.
+///
+/// Entries are what order servers, caches and audits are built from: each says what it did and how the books are
+/// afterwards, so that no reader needs an older entry.
 pub(super) async fn records_each_kind(d: Deployment) {
     let books = d.add_equal_books(2, 5).await;
     let (order, key) = (order_id(), order_id());
@@ -64,6 +73,8 @@ pub(super) async fn records_each_kind(d: Deployment) {
 }
 
 /// A read has at most `limit` entries and never more than 1000. After the head there is nothing.
+///
+/// A follower asks for more than there is and counts on short answers; numbers far after the head must not overflow.
 pub(super) async fn limits_a_page(d: Deployment) {
     d.add_equal_books(1000, 1).await;
     d.add_equal_books(5, 1).await;
@@ -83,6 +94,9 @@ pub(super) async fn limits_a_page(d: Deployment) {
 }
 
 /// A call that waits for the next entry is answered as soon as there is one.
+///
+/// A transport that fails here closes connections that are silent, or answers a wait at once. Followers would then be
+/// as late as their next question.
 pub(super) async fn wakes_a_waiting_call(d: Deployment) {
     let book = d.add_book(5).await;
     let catalog = d.catalog.clone();
@@ -98,6 +112,8 @@ pub(super) async fn wakes_a_waiting_call(d: Deployment) {
 }
 
 /// A wait ends without entries after the time it asked for; a call that finds entries does not wait.
+///
+/// A follower must be able to give up: a wait without an end would keep its connection for ever.
 pub(super) async fn ends_a_wait(d: Deployment) {
     d.add_book(5).await;
     let started = Instant::now();
@@ -110,6 +126,9 @@ pub(super) async fn ends_a_wait(d: Deployment) {
 }
 
 /// For every book the sum of all deltas is the stock that each entry states, and the stock that `info` shows.
+///
+/// This is the invariant that the whole design rests on: the stock of a book is no number of its own, but the sum of
+/// the ledger.
 pub(super) async fn sums_up_to_the_stock(d: Deployment) {
     let books = d.add_equal_books(5, 50).await;
     for n in 0..40_u32 {
@@ -135,6 +154,9 @@ pub(super) async fn sums_up_to_the_stock(d: Deployment) {
 }
 
 /// `find_order` shows an order as the ledger has it now: not there, placed, cancelled.
+///
+/// An order server asks the catalogue for orders that its own copy does not have yet, so the answer must be as new as
+/// the ledger.
 pub(super) async fn finds_orders(d: Deployment) {
     let book = d.add_book(5).await;
     let order = order_id();

@@ -1,4 +1,7 @@
 //! Listing books: [`add_books`](crate::CatalogService::add_books) and [`info`](crate::CatalogService::info).
+//!
+//! A book is listed once, and then only its price and its stock change. The cases use the limits of [`BookText`] and
+//! [`NewBook`], so they hold whatever these are.
 
 use super::support::assert_invalid;
 use crate::{
@@ -12,6 +15,9 @@ use crate::{
 
 /// New books get the numbers 1, 2, 3, … in the order of the list, and `info` shows every field as it was given, in any
 /// script.
+///
+/// A transport that fails here alters text on its way: it trims it, normalises it, or escapes it once too often. A
+/// store that fails here numbers books by something else than the order of their entries.
 pub(super) async fn numbers_books_and_keeps_their_text(d: Deployment) {
     let full = NewBook {
         text: BookText {
@@ -40,6 +46,9 @@ pub(super) async fn numbers_books_and_keeps_their_text(d: Deployment) {
 
 /// Listing a book again answers with its number and `created: false`. It changes neither price nor stock, and adds no
 /// entry.
+///
+/// A client sends a list again if it had no answer. A store that fails here looks for known books only among those of
+/// earlier lists, or takes the newer price.
 pub(super) async fn leaves_listed_books_as_they_are(d: Deployment) {
     let books = vec![book("One", 10), book("Two", 10)];
     let ids = d.add_books(books.clone()).await;
@@ -57,6 +66,9 @@ pub(super) async fn leaves_listed_books_as_they_are(d: Deployment) {
 }
 
 /// Two listings are the same book if they share the ISBN; without an ISBN, if they share title, author and year.
+///
+/// The list in this case contains the same book several times, so the store must compare a book with the books before
+/// it in the same list. A book without an ISBN is another book than one with an ISBN, whatever their titles.
 pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d: Deployment) {
     let with = |title: &str, author: &str, isbn: Option<&str>, year| {
         let book = book(title, 10);
@@ -78,6 +90,9 @@ pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d
 
 /// One field outside its limits makes the whole list [`Error::Invalid`] with that field, and so does a list that is too
 /// long. Then no book is listed.
+///
+/// The good books around the bad one must not be listed either, so all books are checked before the first entry is
+/// made.
 pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
     let bad = |spoil: fn(&mut NewBook)| {
         let mut book = book("Bad", 10);
@@ -110,6 +125,9 @@ pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
 }
 
 /// Every field may be as long, and every number as large, as its limit says.
+///
+/// Limits count characters, not bytes: a title here has three bytes a character. A transport that fails here has a
+/// smaller limit for bodies than such a book needs.
 pub(super) async fn accepts_fields_at_their_limits(d: Deployment) {
     let text = BookText {
         title: "書".repeat(BookText::TITLE_MAX),
@@ -126,6 +144,8 @@ pub(super) async fn accepts_fields_at_their_limits(d: Deployment) {
 }
 
 /// A list may be empty, and may have [`ADD_BOOKS_MAX`] books.
+///
+/// A store that writes one batch per list must take a batch of this size, and a transport a body of it.
 pub(super) async fn accepts_as_many_books_as_the_limit(d: Deployment) {
     assert_eq!(d.catalog.add_books(Vec::new()).await, Ok(Vec::new()));
     let ids = d.add_equal_books(ADD_BOOKS_MAX, 1).await;
@@ -134,6 +154,9 @@ pub(super) async fn accepts_as_many_books_as_the_limit(d: Deployment) {
 }
 
 /// Any other number is [`Error::BookNotFound`], however large.
+///
+/// A number may not fit the store's own type. That must be the same answer, not a failure of the store and not another
+/// book.
 pub(super) async fn does_not_find_unknown_books(d: Deployment) {
     d.add_book(1).await;
     for book in [0, 2, 1 << 32, i64::MAX as u64, u64::MAX].map(BookId) {

@@ -1,4 +1,11 @@
 //! The cases, and the table of them.
+//!
+//! A case gets a [`Deployment`] with an empty ledger, so it knows the number of every book and of every entry. It
+//! asserts what the documentation of the two traits promises, and nothing that a right implementation could do
+//! otherwise. It must pass with every call that has a key sent twice; [`Deployment::repeats`] says if that is so, as
+//! `replayed` and `created` then differ.
+//!
+//! Cases share no state. They run one after the other, and each may use as many tasks as it likes.
 
 // A case that is missing in the table is dead code.
 #![deny(dead_code)]
@@ -18,7 +25,7 @@ use std::{future::Future, pin::Pin};
 
 use super::deployment::Deployment;
 
-/// One case. It panics if a promise is broken.
+/// One case. It panics if a promise is broken, with a message that says what was expected and what was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// Its name, `module::promise`.
@@ -27,7 +34,8 @@ pub struct Case {
     pub run: fn(Deployment) -> Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-/// Makes [`CASES`] from the names of modules and functions.
+/// Makes [`CASES`] from the names of modules and functions. A name that is no function does not compile, and neither
+/// does a function without a name in the table.
 macro_rules! cases {
     ($($module:ident { $($case:ident)* })*) => {
         /// Every case.

@@ -1,4 +1,8 @@
 //! Pages of books: order, tokens and sizes.
+//!
+//! A page goes on after a position in the order, which its token names. Books that are listed or changed meanwhile must
+//! not make a client see a book twice or miss one that was there all the time; in the cases here the catalogue stands
+//! still.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +31,8 @@ fn many_alike(count: u32) -> Vec<NewBook> {
 }
 
 impl Deployment {
-    /// Every page of a query, joined.
+    /// Every page of a query, joined. No page may have more books than asked for, and every page but the last must be
+    /// full.
     async fn read_all(&self, mut query: Query) -> Vec<Book> {
         let mut all = Vec::new();
         loop {
@@ -46,7 +51,8 @@ impl Deployment {
     }
 }
 
-/// Whether `a` must not come after `b`.
+/// Whether `a` comes before `b` in this sort. Books that the sort's field does not tell apart are in the order of their
+/// numbers.
 fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
     let year = |book: &Book| std::cmp::Reverse(book.text.year().unwrap_or(i32::MIN));
     match sort {
@@ -58,6 +64,9 @@ fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
 }
 
 /// Whatever the page size, the pages together show every book once, in the order of one large page.
+///
+/// Many books here have the same title, price and year, so an order by that field alone does not tell them apart: a
+/// page that goes on after "the last title" skips or repeats books. The order must go on by number.
 pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
     d.add_books(many_alike(57)).await;
     d.add_books(vec![book("Stranger", 10)]).await;
@@ -80,6 +89,9 @@ pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
 }
 
 /// Every sort orders by its field and then by number, and sees a price that was changed after the listing.
+///
+/// Titles are compared without regard to case in ASCII; newest means the year of publication, and books without a year
+/// come last. Words choose the books, and do not change the order but for the sort by relevance.
 pub(super) async fn sorts_as_asked(d: Deployment) {
     let ids = d.add_books(many_alike(30)).await;
     // A price that changed after the listing counts.
@@ -96,6 +108,9 @@ pub(super) async fn sorts_as_asked(d: Deployment) {
 }
 
 /// The last full page has no token for a page that would be empty.
+///
+/// A client that follows tokens would otherwise show its user a last page without books. The store reads one book more
+/// than the page has.
 pub(super) async fn ends_without_an_empty_page(d: Deployment) {
     d.add_books(many_alike(20)).await;
     for size in [5, 10, 20] {
@@ -110,6 +125,8 @@ pub(super) async fn ends_without_an_empty_page(d: Deployment) {
 }
 
 /// Titles that differ only in their last character are told apart, and a token has at most 200 bytes: it fits a URI.
+///
+/// A token must not contain the whole title it goes on after, and must not cut it where two titles are still equal.
 pub(super) async fn pages_through_long_titles(d: Deployment) {
     let long = |n: usize| book(&format!("{}{n}", "書".repeat(BookText::TITLE_MAX - 1)), 1);
     d.add_books((0..4).map(long).collect()).await;
@@ -122,6 +139,9 @@ pub(super) async fn pages_through_long_titles(d: Deployment) {
 
 /// A token that was made up, altered, or made for another query is [`Error::Invalid`](crate::Error::Invalid). The page
 /// size may change.
+///
+/// A token must be bound to its query and protected against changes. Otherwise a token for one sort would silently skip
+/// books in another. A token of a page of books is no token of a page of orders.
 pub(super) async fn rejects_invalid_tokens(d: Deployment) {
     let ids = d.add_books(many_alike(9)).await;
     for _ in 0..3 {
@@ -152,6 +172,8 @@ pub(super) async fn rejects_invalid_tokens(d: Deployment) {
 }
 
 /// A page has 1 to [`Query::PAGE_MAX`] books or orders; other sizes are [`Error::Invalid`](crate::Error::Invalid).
+///
+/// A size is refused rather than lowered to the limit: a client that counts on larger pages must learn that.
 pub(super) async fn rejects_page_sizes_out_of_range(d: Deployment) {
     d.add_book(1).await;
     for page_size in [0, Query::PAGE_MAX + 1, u32::MAX] {

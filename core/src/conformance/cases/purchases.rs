@@ -1,4 +1,7 @@
 //! Purchases: [`purchase`](crate::OrderService::purchase), [`sell`](crate::CatalogService::sell), and their batches.
+//!
+//! A purchase through the order service and a sale through the catalogue are the same thing, once under one id. Most
+//! cases use the order service, so they test both.
 
 use super::support::{assert_invalid, assert_replayed};
 use crate::{
@@ -12,6 +15,8 @@ use crate::{
 };
 
 /// A purchase takes the copies, and its order can be read at once through both services.
+///
+/// The order carries the price of the moment of the sale, and the book's version is the entry of the sale.
 pub(super) async fn sells_one_line(d: Deployment) {
     let book = d.add_book(5).await;
     let order = order_id();
@@ -28,6 +33,9 @@ pub(super) async fn sells_one_line(d: Deployment) {
 }
 
 /// An order shows its lines sorted by book, and every book gets the order's entry as its version.
+///
+/// All lines are one entry: a store that writes an entry for each line fails here, and could leave half an order behind
+/// after a crash.
 pub(super) async fn sells_many_lines_sorted(d: Deployment) {
     let books = d.add_equal_books(3, 10).await;
     let asked = lines(&[(books[2], 3), (books[0], 1), (books[1], 2)]);
@@ -42,6 +50,9 @@ pub(super) async fn sells_many_lines_sorted(d: Deployment) {
 
 /// A batch has an answer for each of its calls, in their order. Refusals and repetitions in it do not affect the
 /// others.
+///
+/// Batches save messages and nothing else. The second round sends the same calls straight to the catalogue, where those
+/// that were sold must be known.
 pub(super) async fn answers_each_call_of_a_batch(d: Deployment) {
     let books = d.add_equal_books(2, 3).await;
     let [first, second, short, other, stranger] = std::array::from_fn(|_| order_id());
@@ -76,6 +87,9 @@ pub(super) async fn answers_each_call_of_a_batch(d: Deployment) {
 }
 
 /// Several lines of one book count as one line of their sum.
+///
+/// An implementation that checks each line against the stock sells more than there is, as each line alone could be
+/// sold.
 pub(super) async fn sums_lines_of_one_book(d: Deployment) {
     let books = d.add_equal_books(2, 5).await;
     let twice = |quantity| lines(&[(books[0], quantity), (books[1], 1), (books[0], 3)]);
@@ -88,6 +102,9 @@ pub(super) async fn sums_lines_of_one_book(d: Deployment) {
 
 /// If one book falls short, nothing is sold and there is no order. The refusal names the first such book by number, and
 /// its stock.
+///
+/// An implementation that takes line by line and gives back on a failure shows a stock in between, and leaves entries
+/// for nothing.
 pub(super) async fn sells_all_or_nothing(d: Deployment) {
     let books = d.add_books(vec![any_book(10), any_book(1), any_book(10), any_book(0)]).await;
     let head = d.head().await;
@@ -103,6 +120,8 @@ pub(super) async fn sells_all_or_nothing(d: Deployment) {
 }
 
 /// A line of a book that does not exist is [`Error::BookNotFound`], and nothing is sold.
+///
+/// The refusal names the unknown book, and the line before it must not be sold.
 pub(super) async fn refuses_unknown_books(d: Deployment) {
     let book = d.add_book(5).await;
     let head = d.head().await;
@@ -116,6 +135,9 @@ pub(super) async fn refuses_unknown_books(d: Deployment) {
 }
 
 /// The same id with the same lines, however they are written and at whatever price, answers with the same order.
+///
+/// Lines are compared as sums by book, without prices: a retry may be built anew, from a page that shows a newer price.
+/// The answer keeps the price of the sale.
 pub(super) async fn replays_the_same_lines(d: Deployment) {
     let books = d.add_equal_books(2, 10).await;
     let order = order_id();
@@ -135,6 +157,9 @@ pub(super) async fn replays_the_same_lines(d: Deployment) {
 }
 
 /// The same id with other lines is [`Error::OrderIdReused`], also if these lines could not be sold.
+///
+/// Otherwise a client that reuses an id by mistake would take another order for its own. The id is checked before the
+/// stock.
 pub(super) async fn refuses_other_lines_under_the_same_id(d: Deployment) {
     let books = d.add_equal_books(2, 10).await;
     let order = order_id();
@@ -156,6 +181,8 @@ pub(super) async fn refuses_other_lines_under_the_same_id(d: Deployment) {
 }
 
 /// A refusal leaves no trace: the same id may buy later, other lines too.
+///
+/// A store that remembers refusals under their id fails here. Only a sale uses up an id.
 pub(super) async fn allows_a_refused_id_again(d: Deployment) {
     let book = d.add_book(1).await;
     let order = order_id();
@@ -173,6 +200,8 @@ pub(super) async fn allows_a_refused_id_again(d: Deployment) {
 }
 
 /// A purchase that names another price than today's is [`Error::PriceChanged`], also if today's is lower.
+///
+/// The check belongs into the decision: one that is made before it can be overtaken by a change of price.
 pub(super) async fn sells_only_at_the_price_that_was_seen(d: Deployment) {
     let books = d.add_equal_books(2, 5).await;
     let seen = |price| {
@@ -193,6 +222,8 @@ pub(super) async fn sells_only_at_the_price_that_was_seen(d: Deployment) {
 }
 
 /// A total above [`Cents::MAX`] is [`Error::Invalid`]; a total of just that is sold.
+///
+/// The total must be computed without overflow, also over several lines, before anything is sold.
 pub(super) async fn refuses_a_total_that_is_too_large(d: Deployment) {
     let dear = NewBook { price_cents: Cents::MAX, ..any_book(5) };
     let books = d.add_books(vec![dear, any_book(5)]).await;
@@ -205,6 +236,8 @@ pub(super) async fn refuses_a_total_that_is_too_large(d: Deployment) {
 }
 
 /// An order may have [`Lines::MAX`] lines of [`Lines::QUANTITY_MAX`] copies each.
+///
+/// A transport that fails here has too small a limit for bodies; a store has a limit on the size of an entry.
 pub(super) async fn sells_a_hundred_lines(d: Deployment) {
     let books = d.add_equal_books(Lines::MAX, 1000).await;
     let all: Vec<_> = books.iter().rev().map(|book| (*book, Lines::QUANTITY_MAX)).collect();
@@ -217,6 +250,8 @@ pub(super) async fn sells_a_hundred_lines(d: Deployment) {
 }
 
 /// The last copy can be sold, and after it every purchase is refused with 0 available.
+///
+/// The head counts the entries: the two refusals must not have made one.
 pub(super) async fn sells_the_last_copy(d: Deployment) {
     let book = d.add_book(2).await;
     assert_eq!(d.buy(book, 3).await, Err(Error::OutOfStock { book, available: 2 }));

@@ -1,4 +1,8 @@
 //! Many calls at once. Each case starts its calls behind a barrier.
+//!
+//! A race may pass by luck: these cases find a wrong implementation only if its threads meet. They are no proof; run
+//! them often, and see the history checker, `bookstore_core::check`, for runs of any length. No case depends on a time,
+//! so none fails on a slow machine.
 
 use futures_util::future::join_all;
 use std::{future::Future, sync::Arc};
@@ -12,7 +16,7 @@ use crate::{
     order::{Receipt, Status},
 };
 
-/// Runs `count` tasks at once and gives their answers.
+/// Runs `count` tasks at once and returns their answers. They begin together, when the last of them is ready.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     d: &Deployment,
     count: u32,
@@ -34,6 +38,9 @@ fn is_out_of_stock(outcome: &Result<Receipt>) -> bool {
 }
 
 /// Of 64 buyers of ten copies, ten buy and 54 are refused as out of stock.
+///
+/// An implementation that looks at the stock and takes the copies in two steps sells more than ten here, most of the
+/// time.
 pub(super) async fn sell_exactly_the_stock(d: Deployment) {
     let book = d.add_book(10).await;
     let outcomes = at_once(&d, 64, move |d, _| async move { d.buy(book, 1).await }).await;
@@ -45,6 +52,9 @@ pub(super) async fn sell_exactly_the_stock(d: Deployment) {
 }
 
 /// Of 32 purchases with one id, one buys, and all are answered with the same order.
+///
+/// An implementation that looks for the id before it takes its lock sells several times. None of the calls may be
+/// refused: each is a retry of the others.
 pub(super) async fn with_one_id_buy_once(d: Deployment) {
     let book = d.add_book(10).await;
     let order = order_id();
@@ -59,6 +69,8 @@ pub(super) async fn with_one_id_buy_once(d: Deployment) {
 
 /// Of purchases with one id and four different quantities, those with the quantity that was bought are answered with
 /// the order, and the others are [`Error::OrderIdReused`].
+///
+/// Whichever comes first decides what the id stands for. The order and the stock must agree with it.
 pub(super) async fn with_one_id_and_other_lines_buy_one_of_them(d: Deployment) {
     let book = d.add_book(10).await;
     let order = order_id();
@@ -72,6 +84,8 @@ pub(super) async fn with_one_id_and_other_lines_buy_one_of_them(d: Deployment) {
 }
 
 /// Orders over the same books in different orders do not wait for each other for ever, and none of them sells a part.
+///
+/// An implementation with a lock for each book must take the locks in one order for all calls.
 pub(super) async fn over_many_books_in_any_order_do_not_deadlock(d: Deployment) {
     let books: Arc<[BookId]> = d.add_equal_books(6, 12).await.into();
     let shared = Arc::clone(&books);
@@ -92,6 +106,8 @@ pub(super) async fn over_many_books_in_any_order_do_not_deadlock(d: Deployment) 
 }
 
 /// Of 32 cancellations of one order, one returns the copies.
+///
+/// The same race as for purchases with one id: the second return would create copies.
 pub(super) async fn of_cancels_return_once(d: Deployment) {
     let book = d.add_book(10).await;
     let order = d.buy(book, 4).await.expect("there are ten").order.id;
@@ -104,6 +120,8 @@ pub(super) async fn of_cancels_return_once(d: Deployment) {
 }
 
 /// Of 40 restocks, with keys and without, each adds its copies.
+///
+/// An implementation that reads the stock, adds to it and writes the sum loses those that ran at the same time.
 pub(super) async fn of_deltas_lose_none(d: Deployment) {
     let book = d.add_book(0).await;
     let restock = move |d: Deployment, n: u32| async move {
@@ -116,6 +134,8 @@ pub(super) async fn of_deltas_lose_none(d: Deployment) {
 }
 
 /// Of 24 calls that set the stock with the same version, one succeeds.
+///
+/// The version must be compared and the value set in one step.
 pub(super) async fn of_absolute_values_have_one_winner(d: Deployment) {
     let book = d.add_book(0).await;
     let version = Some(d.info(book).await.version);
@@ -130,7 +150,8 @@ pub(super) async fn of_absolute_values_have_one_winner(d: Deployment) {
     assert_eq!(d.stock(book).await, won[0]);
 }
 
-/// What one buyer had done in the end: copies bought and kept, and copies added.
+/// One buyer of the case below: buys, cancels and restocks four times. Returns what it has done to the stock in the
+/// end: copies bought and kept as negative numbers, and copies added.
 async fn mixed(d: Deployment, books: Arc<[BookId]>, n: u32) -> Vec<(BookId, i64)> {
     let book = |n: u32| books[n as usize % books.len()];
     let mut moved = Vec::new();
@@ -138,7 +159,7 @@ async fn mixed(d: Deployment, books: Arc<[BookId]>, n: u32) -> Vec<(BookId, i64)
         let order = order_id();
         let (one, other) = (book(n), book(n + step + 1));
         let wanted = lines(&[(one, 2), (other, 1)]);
-        // A second task with the same id: a buyer who was too impatient.
+        // A second task with the same id: the buyer has pressed the button twice.
         let twin = tokio::spawn({
             let (orders, wanted) = (Arc::clone(&d.orders), wanted.clone());
             async move { orders.purchase(order, wanted).await }
@@ -162,6 +183,9 @@ async fn mixed(d: Deployment, books: Arc<[BookId]>, n: u32) -> Vec<(BookId, i64)
 }
 
 /// Buyers who repeat, cancel and restock at once leave the stock that their answers add up to.
+///
+/// Each buyer keeps account of its own answers; the sum over all accounts must be the stock. The audit after the case
+/// then replays the same from the ledger.
 pub(super) async fn of_everything_conserve_stock(d: Deployment) {
     let books: Arc<[BookId]> = d.add_equal_books(3, 20).await.into();
     let shared = Arc::clone(&books);

@@ -1,4 +1,8 @@
 //! Finding books: [`search`](crate::CatalogService::search) and [`topics`](crate::CatalogService::topics).
+//!
+//! The cases say what a query finds, not how: a full-text engine, an index of one's own and a scan may all pass. They
+//! leave open whether diacritics count (`Alike` and `Älike`), and how books are ordered whose best match is in the same
+//! field.
 
 use super::support::assert_invalid;
 use crate::{
@@ -8,13 +12,13 @@ use crate::{
     page::Query,
 };
 
-/// A book of a topic.
+/// A book of this topic, with words that other books have too.
 fn on(topic: &str, title: &str) -> NewBook {
     let book = book(title, 10);
     NewBook { text: BookText { topic: topic.into(), ..book.text }, ..book }
 }
 
-/// A book of these words.
+/// A book with these words in title, author and subjects.
 fn saying(title: &str, author: &str, subjects: &[&str]) -> NewBook {
     let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
     let book = book(title, 10);
@@ -22,7 +26,7 @@ fn saying(title: &str, author: &str, subjects: &[&str]) -> NewBook {
 }
 
 impl Deployment {
-    /// The numbers of the books found, as they were sorted.
+    /// The numbers of the books found, in the order of the answer. They must fit one page.
     async fn found(&self, query: Query) -> Vec<u64> {
         let page = self.catalog.search(query.clone()).await;
         let page = page.unwrap_or_else(|error| panic!("{query:?} must be answered, not {error:?}"));
@@ -30,15 +34,25 @@ impl Deployment {
         page.books.iter().map(|book| book.id.0).collect()
     }
 
+    /// The numbers of the books that match these words, sorted by number.
     async fn found_by_words(&self, words: &str) -> Vec<u64> {
         let mut found = self.found(Query::words(words)).await;
         found.sort_unstable();
         found
     }
+
+    /// Asserts that each of these queries matches these books.
+    async fn assert_found(&self, expected: &[(&str, &[u64])]) {
+        for (words, books) in expected {
+            assert_eq!(self.found_by_words(words).await, *books, "{words:?}");
+        }
+    }
 }
 
 /// A topic matches as a whole, in any case and without the spaces around it. An empty topic is none, and finds all
 /// books.
+///
+/// A store that fails here splits the topic into words, or hands `%`, `*` and `_` to a pattern match.
 pub(super) async fn finds_by_topic(d: Deployment) {
     d.add_books(vec![on("distributed systems", "A"), on("undergraduate school", "B"), on("distributed systems", "C")])
         .await;
@@ -54,6 +68,9 @@ pub(super) async fn finds_by_topic(d: Deployment) {
 
 /// A word of the query matches the beginning of a word in title, author or subjects, in any case; punctuation separates
 /// words.
+///
+/// The query is no substring: `pcs` does not find `RPCs`. Numbers inside a word such as `x86-64` are words too, and so
+/// is what follows an apostrophe.
 pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
     d.add_books(vec![
         saying("RPCs for Noobs", "Grace Hopper", &["remote calls"]),
@@ -61,7 +78,7 @@ pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
         saying("Naming", "Hopper, G.", &["post-graduate"]),
     ])
     .await;
-    let expected: [(&str, &[u64]); 14] = [
+    d.assert_found(&[
         ("rpcs", &[1]),
         ("RPC", &[1]),
         ("n", &[1, 3]),
@@ -76,13 +93,13 @@ pub(super) async fn finds_by_beginnings_of_words(d: Deployment) {
         ("turing", &[2]),
         ("  the \t", &[2]),
         ("rpcsx", &[]),
-    ];
-    for (words, books) in expected {
-        assert_eq!(d.found_by_words(words).await, books, "{words:?}");
-    }
+    ])
+    .await;
 }
 
 /// A book must have all words of the query, in any of its fields and in any order.
+///
+/// The same word twice counts once, and a word may match in one field while another word matches in another field.
 pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
     d.add_books(vec![
         saying("Alpha beta", "Gamma", &["delta"]),
@@ -90,20 +107,20 @@ pub(super) async fn finds_only_what_has_all_words(d: Deployment) {
         saying("Beta", "Nobody", &["alphabet", "gamma rays"]),
     ])
     .await;
-    let expected: [(&str, &[u64]); 6] = [
+    d.assert_found(&[
         ("alpha beta", &[1, 2, 3]),
         ("beta alpha", &[1, 2, 3]),
         ("alpha gamma", &[1, 3]),
         ("alpha,gamma;delta", &[1]),
         ("alpha alpha alp", &[1, 2, 3]),
         ("alpha missing", &[]),
-    ];
-    for (words, books) in expected {
-        assert_eq!(d.found_by_words(words).await, books, "{words:?}");
-    }
+    ])
+    .await;
 }
 
 /// Words and topic must both match. Words do not match the topic.
+///
+/// A store that searches one index of all texts must leave the topic out of it, or the topic would be found as a word.
 pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
     d.add_books(vec![
         on("cooking", "Impatient cook"),
@@ -120,6 +137,9 @@ pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
 
 /// A match in the title comes before one in the author, and that before one in the subjects, however long the fields
 /// are.
+///
+/// Usual full-text ranks weigh a match by the length of its field. This case has a very long title and very short
+/// subjects, which such a rank puts in the wrong order.
 pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
     let long = "a subject of many words that go on and on";
     let endless = format!("{}near whose end there is a ledger", "A title of many words, ".repeat(40));
@@ -143,6 +163,9 @@ pub(super) async fn ranks_title_over_author_over_subjects(d: Deployment) {
 }
 
 /// The syntax of a full-text engine or of SQL is plain text in a query: it neither fails nor changes the meaning.
+///
+/// A store that fails here puts the query into the language of its engine without quoting each word. A NUL character
+/// must not end the query.
 pub(super) async fn takes_query_syntax_as_plain_words(d: Deployment) {
     d.add_books(vec![
         book("AND OR NOT near title quote", 10),
@@ -150,7 +173,7 @@ pub(super) async fn takes_query_syntax_as_plain_words(d: Deployment) {
         book("100 % C++ * \"q\"", 10),
     ])
     .await;
-    let expected: [(&str, &[u64]); 20] = [
+    d.assert_found(&[
         ("AND", &[1]),
         ("OR NOT", &[1]),
         ("quote OR missing", &[]),
@@ -171,13 +194,14 @@ pub(super) async fn takes_query_syntax_as_plain_words(d: Deployment) {
         ("c++", &[3]),
         ("qu\0ote", &[]),
         ("quote\\", &[1]),
-    ];
-    for (words, books) in expected {
-        assert_eq!(d.found_by_words(words).await, books, "{words:?}");
-    }
+    ])
+    .await;
 }
 
 /// A query of punctuation alone matches no book; a query of spaces alone asks for no words, and matches all.
+///
+/// A store that fails here leaves out the words it cannot use, and then answers a query without words, which finds
+/// everything.
 pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
     d.add_books(vec![book("100 % C++ * \"q\"", 10)]).await;
     for words in ["%", "*", "\"", "\"\"", "''", "()", "-", "+ +", "^:{}", "\0", "…", "\u{200b}"] {
@@ -189,6 +213,9 @@ pub(super) async fn finds_nothing_by_punctuation(d: Deployment) {
 }
 
 /// Words and topic may have [`Query::TEXT_MAX`] characters; more are [`Error::Invalid`](crate::Error::Invalid).
+///
+/// The limit counts characters. At the limit a query may have a hundred words, and the store must be able to search for
+/// them at once.
 pub(super) async fn rejects_what_is_too_long(d: Deployment) {
     d.add_books(vec![book("Short", 10)]).await;
     let (long, longest) = ("é".repeat(Query::TEXT_MAX + 1), "é".repeat(Query::TEXT_MAX));
@@ -200,6 +227,8 @@ pub(super) async fn rejects_what_is_too_long(d: Deployment) {
 }
 
 /// A page shows every book with the price and the stock that `info` shows.
+///
+/// A store whose index keeps the price or the stock of the day it was built fails here.
 pub(super) async fn shows_current_price_and_stock(d: Deployment) {
     let book = d.add_books(vec![book("Changing", 10)]).await[0];
     d.buy(book, 3).await.expect("there are ten");
@@ -212,6 +241,9 @@ pub(super) async fn shows_current_price_and_stock(d: Deployment) {
 
 /// `topics` counts the books of every topic. It takes the first spelling, ignores case, sorts by name, and counts books
 /// without stock too.
+///
+/// The spelling that is shown is that of the book with the lowest number. Names are sorted without regard to case, by
+/// their characters and not by a language.
 pub(super) async fn counts_topics(d: Deployment) {
     assert_eq!(d.catalog.topics().await, Ok(Vec::new()));
     let listed =

@@ -1,4 +1,7 @@
-//! What the cases share: short ways to ask, and assertions.
+//! What the cases share: short calls, and assertions.
+//!
+//! The helpers panic where a call fails that must succeed in every case. A case that expects a failure calls the
+//! services themselves.
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +14,7 @@ use crate::{
     order::Receipt,
 };
 
-/// Asserts that a call was refused because of `field`.
+/// Asserts that a call was refused as [`Error::Invalid`] because of `field`.
 #[track_caller]
 pub(super) fn assert_invalid<T: fmt::Debug>(outcome: Result<T>, field: &str) {
     match outcome {
@@ -21,7 +24,7 @@ pub(super) fn assert_invalid<T: fmt::Debug>(outcome: Result<T>, field: &str) {
 }
 
 impl Deployment {
-    /// Lists new books, and returns their numbers.
+    /// Lists new books, and returns their numbers in the order of the list.
     pub(super) async fn add_books(&self, books: Vec<NewBook>) -> Vec<BookId> {
         let added = self.catalog.add_books(books).await.expect("good books can be listed");
         added.into_iter().map(|added| added.id).collect()
@@ -37,36 +40,39 @@ impl Deployment {
         self.add_books((0..count).map(|_| any_book(stock)).collect()).await
     }
 
+    /// One book as it is now.
     pub(super) async fn info(&self, book: BookId) -> Book {
         self.catalog.info(book).await.expect("a listed book can be read")
     }
 
+    /// A book's stock, in copies.
     pub(super) async fn stock(&self, book: BookId) -> u32 {
         self.info(book).await.stock
     }
 
-    /// Buys under a fresh id.
+    /// Buys copies of one book through the order service, with a fresh id.
     pub(super) async fn buy(&self, book: BookId, quantity: u32) -> Result<Receipt> {
         self.orders.purchase(order_id(), lines(&[(book, quantity)])).await
     }
 
-    /// Sets the price, without a key.
+    /// Sets the price in cents, without a key and without a version.
     pub(super) async fn set_price(&self, book: BookId, price: u64) -> Book {
         let price = Amend::Set { price_cents: Some(cents(price)), stock: None, version: None };
         self.catalog.amend(book, price, None).await.expect("a price can be set")
     }
 
-    /// Adds copies, without a key.
+    /// Adds copies, or takes them if `delta` is negative, without a key.
     pub(super) async fn restock(&self, book: BookId, delta: i64) -> Result<Book> {
         self.catalog.amend(book, Amend::StockDelta { delta }, None).await
     }
 
-    /// The ledger's head and the entries after `after`, at most 1000.
+    /// The ledger's head and the entries after `after`, at most 1000. It does not wait.
     pub(super) async fn entries(&self, after: Seq) -> (Seq, Vec<Entry>) {
         let page = self.catalog.entries(after, 1000, Duration::ZERO).await.expect("the ledger can be read");
         (page.head, page.entries)
     }
 
+    /// The number of the last entry.
     pub(super) async fn head(&self) -> Seq {
         self.entries(Seq(0)).await.0
     }
