@@ -4,8 +4,8 @@
 use bookstore_core::{
     Amend, BookId, BookText, Cents, Clock as _, Error, Lines, ManualClock, NewBook, OrderId, Receipt, Result,
     Timestamp,
-    check::{self, Call, Finals, History, Operation, Options, Outcome, Shelved, Shown},
-    decide::{Batch, Command, Known, Level, Outcome as Decided, State},
+    check::{self, Call, FinalState, History, Operation, Options, Outcome, ListedBook, BookState},
+    decide::{Batch, Command, Known, Outcome as Decided, State},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::{hint::black_box, sync::Arc};
@@ -37,7 +37,7 @@ struct Shop {
 }
 
 impl Shop {
-    fn run(books: u64) -> (History, Finals) {
+    fn run(books: u64) -> (History, FinalState) {
         let (state, batch) = (State::default(), Batch::default());
         let clock = ManualClock::new(Timestamp(1_700_000_000_000));
         let mut shop = Self { state, batch, clock, dice: Dice(7), books, calls: Vec::new(), orders: Vec::new() };
@@ -50,16 +50,16 @@ impl Shop {
             let time = AT_ONCE * PACE + nth * PACE;
             shop.record(time - early, time + late, operation);
         }
-        let finals = Finals {
+        let finals = FinalState {
             entries: std::mem::take(&mut shop.batch.entries),
             levels: Some(shop.state.levels.iter().collect()),
-            ..Finals::default()
+            ..FinalState::default()
         };
         (History { calls: shop.calls, unrecorded: 0 }, finals)
     }
 
     fn record(&mut self, invoked: u64, completed: u64, operation: Operation) {
-        let unknown = self.dice.below(50) == 0 && !matches!(operation, Operation::List { .. });
+        let unknown = self.dice.below(50) == 0 && !matches!(operation, Operation::AddBooks { .. });
         let operation = if unknown { forgotten(operation) } else { operation };
         let completed = (!unknown).then_some(completed);
         self.calls.push(Call { process: 0, server: Arc::from("shop"), invoked, completed, operation });
@@ -74,8 +74,8 @@ impl Shop {
         let (price_cents, stock) = (Cents::new(100).expect("small"), 100);
         let decided = self.decide(&Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }) });
         let Ok(Decided::Added(listed)) = decided else { panic!("a new book can be listed") };
-        let books = vec![Shelved { price_cents, stock }];
-        self.record(nth, nth, Operation::List { books, outcome: Outcome::Answered(vec![listed]) });
+        let books = vec![ListedBook { price_cents, stock }];
+        self.record(nth, nth, Operation::AddBooks { books, outcome: Outcome::Answered(vec![listed]) });
     }
 
     fn book(&mut self) -> BookId {
@@ -107,13 +107,13 @@ impl Shop {
             4..7 => {
                 let book = self.book();
                 let level = self.state.levels.get(book).ok_or(Error::BookNotFound { book });
-                Operation::Info { book, outcome: Outcome::of(&level, |level| shown(book, *level)) }
+                Operation::Info { book, outcome: Outcome::of(&level, |level| BookState::new(book, *level)) }
             }
             7 => {
                 let (book, change) = (self.book(), Amend::StockDelta { delta: 10 });
                 let answer = self.decide(&Command::Amend { book, change, key: None });
                 let shown = |decided: &Decided| match decided {
-                    Decided::Amended(book, level) => shown(*book, *level),
+                    Decided::Amended(book, level) => BookState::new(*book, *level),
                     other => panic!("expected a level, not {other:?}"),
                 };
                 Operation::Amend { book, change, key: None, outcome: Outcome::of(&answer, shown) }
@@ -140,10 +140,6 @@ fn receipt(decided: &Decided) -> Receipt {
         Decided::Receipt(receipt) => receipt.clone(),
         other => panic!("expected a receipt, not {other:?}"),
     }
-}
-
-fn shown(book: BookId, level: Level) -> Shown {
-    Shown { book, stock: level.stock, price_cents: level.price_cents, version: level.version }
 }
 
 fn forgotten(operation: Operation) -> Operation {

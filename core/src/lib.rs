@@ -15,6 +15,8 @@ pub mod clock;
 pub mod conformance;
 pub mod decide;
 pub mod error;
+#[cfg(feature = "conformance")]
+pub mod fixtures;
 pub mod follow;
 pub mod ledger;
 pub mod money;

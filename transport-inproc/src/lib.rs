@@ -1,205 +1,25 @@
-//! The in-process transport: the services called directly, within a bound of calls and a deadline; and [`Faulty`], which
-//! injects a bad network's faults into any service, reproducibly.
+//! The in-process transport: [`InProcess`] calls a service directly, with a limit of concurrent calls and a deadline.
+//! [`Faulty`] is a decorator for tests: it injects the faults of a bad network into any service, reproducibly.
+//!
+//! Both wrap either of the two services, and are that service themselves, so they can be put around each other:
+//!
+//! ```
+//! use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, store::memory};
+//! use bookstore_transport_inproc::InProcess;
+//! use std::{sync::Arc, time::Duration};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let (store, reader) = memory::open(&SystemClock);
+//! let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+//! let catalog = InProcess::new(Arc::new(catalog)).at_most(100).within(Duration::from_secs(2));
+//! assert!(catalog.topics().await.unwrap().is_empty());
+//! # }
+//! ```
 
+mod faults;
 mod faulty;
+mod in_process;
 
-pub use faulty::{Faults, Faulty, Rates};
-
-use async_trait::async_trait;
-use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic, batch::each,
-};
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-use tokio::time::Instant;
-
-/// When a call must have an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Deadline {
-    #[default]
-    Never,
-    Within(Duration),
-    At(Instant),
-}
-
-/// A service of this process behind a bound: no more than so many calls at a time, none past its deadline.
-///
-/// Clones share the bound. Without a deadline a call costs one atomic increment and one allocation more than calling the
-/// service itself.
-pub struct InProcess<S: ?Sized> {
-    service: Arc<S>,
-    calls: Arc<AtomicUsize>,
-    calls_max: usize,
-    deadline: Deadline,
-}
-
-impl<S: ?Sized> Clone for InProcess<S> {
-    fn clone(&self) -> Self {
-        let (service, calls) = (Arc::clone(&self.service), Arc::clone(&self.calls));
-        Self { service, calls, calls_max: self.calls_max, deadline: self.deadline }
-    }
-}
-
-impl<S: ?Sized> std::fmt::Debug for InProcess<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let calls = self.calls.load(Ordering::Relaxed);
-        f.debug_struct("InProcess").field("calls", &calls).field("calls_max", &self.calls_max).finish_non_exhaustive()
-    }
-}
-
-impl<S: ?Sized> InProcess<S> {
-    /// Calls at a time, unless told otherwise.
-    pub const CALLS_MAX: usize = 16_384;
-
-    /// Calls `service` directly, at most [`Self::CALLS_MAX`] at a time, without a deadline.
-    #[must_use]
-    pub fn new(service: Arc<S>) -> Self {
-        Self { service, calls: Arc::default(), calls_max: Self::CALLS_MAX, deadline: Deadline::Never }
-    }
-
-    /// Refuses calls as overloaded while `calls_max` others are under way.
-    #[must_use]
-    pub fn at_most(self, calls_max: usize) -> Self {
-        Self { calls_max, ..self }
-    }
-
-    /// Gives each call this long, a long poll so much longer than it asked to wait.
-    #[must_use]
-    pub fn within(self, deadline: Duration) -> Self {
-        Self { deadline: Deadline::Within(deadline), ..self }
-    }
-
-    /// Gives the calls of this handle until then: for a caller who has a deadline itself.
-    #[must_use]
-    pub fn until(self, deadline: Instant) -> Self {
-        Self { deadline: Deadline::At(deadline), ..self }
-    }
-
-    /// A call that may have an effect: once it has begun, only its answer says whether it had.
-    async fn write<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let late = || Error::unknown("there was no answer before the deadline");
-        self.call(call, Duration::ZERO, late).await
-    }
-
-    /// A call without an effect: the same as if it had never begun.
-    async fn read<T>(&self, call: impl Future<Output = Result<T>>, wait: Duration) -> Result<T> {
-        self.call(call, wait, || expired("there was no answer to a read")).await
-    }
-
-    async fn call<T>(
-        &self,
-        call: impl Future<Output = Result<T>>,
-        wait: Duration,
-        late: impl FnOnce() -> Error,
-    ) -> Result<T> {
-        let _slot = Slot::take(&self.calls, self.calls_max)?;
-        let at = match self.deadline {
-            Deadline::Never => return call.await,
-            Deadline::Within(deadline) => Instant::now() + deadline.saturating_add(wait),
-            Deadline::At(at) => at,
-        };
-        if at <= Instant::now() {
-            return Err(expired("before the call began"));
-        }
-        tokio::time::timeout_at(at, call).await.unwrap_or_else(|_| Err(late()))
-    }
-}
-
-fn expired(message: &str) -> Error {
-    Error::DeadlineExpired { message: message.into() }
-}
-
-/// One call under way, until dropped.
-struct Slot<'a>(&'a AtomicUsize);
-
-impl<'a> Slot<'a> {
-    fn take(calls: &'a AtomicUsize, calls_max: usize) -> Result<Self> {
-        // Gives back what it took also when it refuses.
-        let slot = Self(calls);
-        if calls.fetch_add(1, Ordering::Relaxed) >= calls_max {
-            return Err(Error::overloaded(format!("{calls_max} calls are under way")));
-        }
-        Ok(slot)
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
-    async fn search(&self, query: Query) -> Result<BookPage> {
-        self.read(self.service.search(query), Duration::ZERO).await
-    }
-
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.read(self.service.topics(), Duration::ZERO).await
-    }
-
-    async fn info(&self, book: BookId) -> Result<Book> {
-        self.read(self.service.info(book), Duration::ZERO).await
-    }
-
-    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.write(self.service.sell(order, lines)).await
-    }
-
-    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(sales, |(order, lines)| self.sell(order, lines)).await
-    }
-
-    async fn release(&self, order: OrderId) -> Result<Receipt> {
-        self.write(self.service.release(order)).await
-    }
-
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        self.write(self.service.amend(book, change, key)).await
-    }
-
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.write(self.service.add_books(books)).await
-    }
-
-    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
-        self.read(self.service.entries(after, limit, wait), wait).await
-    }
-
-    async fn find_order(&self, order: OrderId) -> Result<Order> {
-        self.read(self.service.find_order(order), Duration::ZERO).await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl<S: OrderService + ?Sized> OrderService for InProcess<S> {
-    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        self.write(self.service.purchase(id, lines)).await
-    }
-
-    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(purchases, |(id, lines)| self.purchase(id, lines)).await
-    }
-
-    async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        self.write(self.service.cancel(id)).await
-    }
-
-    async fn order(&self, id: OrderId) -> Result<Order> {
-        self.read(self.service.order(id), Duration::ZERO).await
-    }
-
-    async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
-        self.read(self.service.orders(query), Duration::ZERO).await
-    }
-}
+pub use faults::{Faults, Rates};
+pub use faulty::Faulty;
+pub use in_process::InProcess;

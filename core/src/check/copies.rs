@@ -1,10 +1,14 @@
-//! An order server's copy is what the ledger holds up to some entry.
+//! Whether an order server's copy is what the ledger holds up to some entry.
+//!
+//! A copy says how far it has followed. Up to there it must contain every order as the ledger has it, with the
+//! cancellations up to there and no later ones; beyond there it must contain nothing. A copy that keeps entries instead
+//! of orders may leave out those that are neither sales nor returns.
 
 use std::collections::HashMap;
 
 use super::{
-    finals::{Copied, Copy},
-    index::Ledger,
+    final_state::{CopyContents, ServerCopy},
+    ledger_index::LedgerIndex,
     report::{Report, Rule},
 };
 use crate::{
@@ -12,19 +16,20 @@ use crate::{
     order::{Order, OrderId},
 };
 
-pub(super) fn compare(ledger: &Ledger<'_>, copy: &Copy, report: &mut Report) {
-    if copy.followed > ledger.head() {
-        let (server, followed, head) = (&copy.server, copy.followed, ledger.head());
-        report.add(Rule::CopyPrefix, &[], || format!("{server}'s copy is at entry {followed}, the ledger at {head}"));
+pub(super) fn compare(ledger: &LedgerIndex<'_>, copy: &ServerCopy, report: &mut Report) {
+    let mut add = |why: String| report.add(Rule::CopyPrefix, &[], || format!("{}'s copy {why}", copy.server));
+    let (followed, head) = (copy.followed, ledger.head());
+    if followed > head {
+        add(format!("is at entry {followed}, the ledger at {head}"));
     }
-    match &copy.copied {
-        Copied::Orders(orders) => orders_agree(ledger, copy, orders, report),
-        Copied::Entries(entries) => entries_agree(ledger, copy, entries, report),
+    match &copy.contents {
+        CopyContents::Orders(orders) => compare_orders(ledger, followed, orders, add),
+        CopyContents::Entries(entries) => compare_entries(ledger, followed, entries, add),
     }
 }
 
-/// The orders that the ledger holds up to an entry, by the order of their sales.
-fn orders_up_to(ledger: &Ledger<'_>, head: Seq) -> Vec<Order> {
+/// The orders that the ledger holds up to entry `head`, by their sales.
+fn orders_up_to(ledger: &LedgerIndex<'_>, head: Seq) -> Vec<Order> {
     let (mut orders, mut by_id) = (Vec::new(), HashMap::new());
     for entry in ledger.up_to(head) {
         if let Some(order) = entry.order() {
@@ -37,54 +42,40 @@ fn orders_up_to(ledger: &Ledger<'_>, head: Seq) -> Vec<Order> {
     orders
 }
 
-fn orders_agree(ledger: &Ledger<'_>, copy: &Copy, orders: &[Order], report: &mut Report) {
+/// Compares the orders of a copy, whatever their order.
+fn compare_orders(ledger: &LedgerIndex<'_>, followed: Seq, orders: &[Order], mut add: impl FnMut(String)) {
     let mut copied: HashMap<OrderId, &Order> = HashMap::with_capacity(orders.len());
-    let server = &copy.server;
     for order in orders {
         if copied.insert(order.id, order).is_some() {
-            report.add(Rule::CopyPrefix, &[], || format!("{server}'s copy has order {} twice", order.id));
+            add(format!("has order {} twice", order.id));
         }
     }
-    for order in orders_up_to(ledger, copy.followed) {
-        let (id, seq) = (order.id, order.seq);
-        match copied.remove(&id) {
-            None => {
-                let why = || format!("{server}'s copy leaves out order {id}, the sale in entry {seq}");
-                report.add(Rule::CopyPrefix, &[], why);
-            }
-            Some(found) if *found != order => {
-                let why = || format!("{server}'s copy has {found:?} where the ledger has {order:?}");
-                report.add(Rule::CopyPrefix, &[], why);
-            }
+    for order in orders_up_to(ledger, followed) {
+        match copied.remove(&order.id) {
+            None => add(format!("leaves out order {}, the sale in entry {}", order.id, order.seq)),
+            Some(found) if *found != order => add(format!("has {found:?} where the ledger has {order:?}")),
             Some(_) => {}
         }
     }
-    let followed = copy.followed;
-    let mut strangers: Vec<&OrderId> = copied.keys().collect();
-    strangers.sort_unstable();
-    for id in strangers {
-        let why = || format!("{server}'s copy has order {id}, which the ledger does not have up to entry {followed}");
-        report.add(Rule::CopyPrefix, &[], why);
+    let mut unknown: Vec<&OrderId> = copied.keys().collect();
+    unknown.sort_unstable();
+    for id in unknown {
+        add(format!("has order {id}, which the ledger does not have up to entry {followed}"));
     }
 }
 
-fn entries_agree(ledger: &Ledger<'_>, copy: &Copy, entries: &[Entry], report: &mut Report) {
-    let server = &copy.server;
+/// Compares the entries of a copy, which must be in the order of the ledger.
+fn compare_entries(ledger: &LedgerIndex<'_>, followed: Seq, entries: &[Entry], mut add: impl FnMut(String)) {
     let mut copied = entries.iter().peekable();
-    for entry in ledger.up_to(copy.followed) {
-        let must = matches!(entry.kind, Kind::Sale | Kind::Return);
-        let found = copied.next_if(|copied| copied.seq == entry.seq);
-        if found.is_some_and(|found| found != entry) {
-            let seq = entry.seq;
-            report.add(Rule::CopyPrefix, &[], || format!("{server}'s copy of entry {seq} is not what the ledger has"));
-        } else if found.is_none() && must {
-            let seq = entry.seq;
-            report.add(Rule::CopyPrefix, &[], || format!("{server}'s copy leaves out entry {seq}"));
+    for entry in ledger.up_to(followed) {
+        let is_needed = matches!(entry.kind, Kind::Sale | Kind::Return);
+        match copied.next_if(|copied| copied.seq == entry.seq) {
+            Some(found) if found != entry => add(format!("has another entry {} than the ledger", entry.seq)),
+            None if is_needed => add(format!("leaves out entry {}", entry.seq)),
+            _ => {}
         }
     }
     for entry in copied {
-        let seq = entry.seq;
-        let why = || format!("{server}'s copy has entry {seq} out of order, or beyond what it says it has followed");
-        report.add(Rule::CopyPrefix, &[], why);
+        add(format!("has entry {} out of order, or beyond the last entry that it has followed", entry.seq));
     }
 }

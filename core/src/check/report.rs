@@ -1,4 +1,4 @@
-//! What the checker found.
+//! What the checker found: broken rules, what could not be decided, and what the history consists of.
 
 use serde::Serialize;
 use std::{
@@ -6,61 +6,80 @@ use std::{
     fmt,
 };
 
-use super::history::{Call, History, Operation, Outcome};
+use super::{
+    history::{Call, History},
+    operation::{Operation, Outcome},
+};
 
-/// What must hold. The names are stable.
+/// A promise that a history can break.
+///
+/// The names are stable: they stand in reports and in the result files of tests. Each rule below names a fault that
+/// breaks it. One fault may break several rules; the checker reports all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// The ledger is dense, its running stock is the sum of its changes and never negative, returns mirror their sales, and
-    /// every book stands as the ledger says.
+    /// The ledger has no gaps, its running stock is the sum of its changes and never negative, a return mirrors its
+    /// sale, and every book is as the ledger says.
+    ///
+    /// Broken by overselling, and by a store whose stock table does not agree with its ledger. See
+    /// [`audit`](crate::audit), which finds these.
     Conservation,
-    /// What was acknowledged, or shown, is in the ledger.
+    /// What was acknowledged or shown is in the ledger.
+    ///
+    /// Broken by a server that answers before its disk has flushed, and then crashes.
     NoLoss,
-    /// What is in the ledger was asked for, by a call that may have had an effect.
+    /// Every entry of the ledger was asked for, by a call that may have executed.
+    ///
+    /// Broken by a client that retries under a new id, and by a server that calls an unknown outcome "not executed".
     NoPhantom,
     /// A key did one thing, once.
+    ///
+    /// Broken by a server that does not recognise a retry, and sells again.
     ExactlyOnce,
-    /// A call that was answered before another one was made comes before it in the ledger.
+    /// If a call was answered before another one was made, its entry comes first in the ledger.
+    ///
+    /// Broken by two writers, each with a ledger of its own that are merged later.
     RealTimeOrder,
-    /// Every answer is what the ledger would have given at some moment of the call, and answers do not go back in time.
+    /// Every answer is the ledger's answer at some moment of the call, and answers do not go back in time.
+    ///
+    /// Broken by a read that shows half of an order, and by an absolute value that overwrites a sale.
     Linearizable,
-    /// All answers about one order agree with each other and with the ledger; one of them at most says that it was the first.
+    /// All answers about one order agree with each other and with the ledger, and at most one of them is not
+    /// `replayed`.
+    ///
+    /// Broken by a retry that is answered with today's prices, or refused although the first attempt had executed.
     SameAnswer,
-    /// An id or key that did one thing is not accepted for another.
+    /// A key that did one thing is not accepted for another.
+    ///
+    /// Broken by a server that answers a purchase with the order that another purchase has made under the same id.
     IdReuse,
-    /// A purchase that names the price it saw is made at that price, or not at all.
+    /// A purchase that names the price that the buyer saw is made at that price, or not at all.
+    ///
+    /// Broken by a server that compares the price before it decides, and is overtaken by a change.
     AgreedPrice,
-    /// "Out of stock" is said only if at some moment of the call there were too few, and as many as it says.
+    /// A call is refused as out of stock only if the stock was too low at some moment of the call, and was the number
+    /// that the refusal names.
+    ///
+    /// Broken by a cache that is asked whether there is enough, and does not learn of a restock.
     OutOfStock,
-    /// Any other refusal has a reason that was true at some moment of the call.
+    /// Any other refusal names a reason that was true at some moment of the call.
+    ///
+    /// Broken by an unknown book that is listed, a changed price that has not changed, a version that never was.
     TrueRefusal,
-    /// What was acknowledged to anyone is seen by every later read.
+    /// Every read shows what was acknowledged to any caller before it.
+    ///
+    /// Broken by a cache that is emptied before the write commits instead of after it. [`Options`](super::Options) says
+    /// which reads a deployment exempts.
     ReadYourWrites,
     /// An order server's copy is what the ledger holds up to some entry, without gaps or changes.
+    ///
+    /// Broken by a copy that skips an entry, or that follows another ledger.
     CopyPrefix,
 }
 
 impl Rule {
-    /// Every rule.
-    pub const ALL: [Self; 13] = [
-        Self::Conservation,
-        Self::NoLoss,
-        Self::NoPhantom,
-        Self::ExactlyOnce,
-        Self::RealTimeOrder,
-        Self::Linearizable,
-        Self::SameAnswer,
-        Self::IdReuse,
-        Self::AgreedPrice,
-        Self::OutOfStock,
-        Self::TrueRefusal,
-        Self::ReadYourWrites,
-        Self::CopyPrefix,
-    ];
-
-    /// Its stable name, in kebab-case.
+    /// The stable name, in kebab-case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -87,75 +106,102 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A broken rule.
+/// A rule that was broken once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Which.
+    /// Which rule.
     pub rule: Rule,
     /// What was seen, and why it cannot be.
     pub message: String,
-    /// The calls involved, by their index in the history.
+    /// The calls involved, by their index in [`History::calls`].
     pub calls: Vec<usize>,
 }
 
-/// What the history consists of: a run without unknown outcomes, replays or calls at the same time has proven little.
+/// What the history consists of.
+///
+/// A run without unknown outcomes, replays or concurrent calls proves little, so a test should ask for some of each:
+///
+/// ```
+/// use bookstore_core::check::Report;
+///
+/// fn is_worth_something(report: &Report) -> bool {
+///     let counts = report.counts;
+///     counts.at_once >= 2 && counts.replayed > 20 && counts.refused > 20 && counts.unknown > 0
+/// }
+/// # assert!(!is_worth_something(&Report::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Calls.
     pub calls: u64,
-    /// Calls that did what they were asked.
+    /// Calls that were answered.
     pub answered: u64,
     /// Calls that the business refused.
     pub refused: u64,
     /// Calls that were refused before any effect.
     pub not_executed: u64,
-    /// Calls whose outcome nobody was told.
+    /// Calls of unknown outcome.
     pub unknown: u64,
-    /// Purchases and cancellations that said an earlier one had done it.
+    /// Purchases and cancellations that were answered as `replayed`.
     pub replayed: u64,
-    /// Entries of the ledger that the history accounts for.
+    /// Ledger entries after the head at which recording began.
     pub entries: u64,
-    /// Entries among them that nobody was told of: calls that happened although their outcome was unknown.
+    /// Entries among them that no answer acknowledged: calls that executed although their outcome was unknown.
     pub unacknowledged: u64,
     /// The most answered or refused calls that were under way at the same time.
     pub at_once: u64,
 }
 
 /// What [`check`](super::check) or [`search`](super::search) found.
+///
+/// Its `Display` is a text of several lines: the counts, each violation with the calls involved, what was undecided,
+/// and whether every promise held. A test prints it when it fails:
+///
+/// ```
+/// use bookstore_core::check::{FinalState, History, Options, check};
+///
+/// let report = check(&History::default(), &FinalState::default(), &Options::default());
+/// assert!(report.holds(), "{report}");
+/// assert!(report.to_string().ends_with("every promise held"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Broken rules, at most [`Report::VIOLATIONS_MAX`] of each rule.
     pub violations: Vec<Violation>,
     /// How often each rule was broken.
     pub broken: BTreeMap<Rule, u64>,
-    /// What could not be decided, and why.
+    /// What could not be decided, and why: times that contradict each other, calls that were not recorded, a search
+    /// that used up its budget.
     pub undecided: Vec<String>,
     /// What the history consists of.
     pub counts: Counts,
 }
 
 impl Report {
-    /// The most violations of one rule that are described; the rest are counted.
+    /// The most violations of one rule that are described; the others are counted.
     pub const VIOLATIONS_MAX: u64 = 100;
 
-    pub(super) fn new(history: &History) -> Self {
-        let mut counts = Counts { calls: history.calls.len() as u64, ..Counts::default() };
-        for Call { operation, .. } in &history.calls {
-            match operation.ending() {
-                Outcome::Answered(()) => counts.answered += 1,
-                Outcome::Refused(_) => counts.refused += 1,
-                Outcome::NotExecuted => counts.not_executed += 1,
-                Outcome::Unknown => counts.unknown += 1,
-            }
-            if let Operation::Purchase { outcome: Outcome::Answered(receipt), .. }
-            | Operation::Cancel { outcome: Outcome::Answered(receipt), .. } = operation
-            {
-                counts.replayed += u64::from(receipt.replayed);
-            }
+    /// A report before anything was checked, and whether the times of `history` can be compared: otherwise nothing can
+    /// be checked.
+    pub(super) fn begin(history: &History) -> (Self, bool) {
+        let mut report = Self { counts: count(history), ..Self::default() };
+        if history.unrecorded > 0 {
+            let unrecorded = history.unrecorded;
+            report.undecided.push(format!("{unrecorded} calls were not recorded: entries of the ledger may be theirs"));
         }
-        Self { counts, ..Self::default() }
+        let position = |is_bad: fn(&Call) -> bool| history.calls.iter().position(is_bad);
+        let early = position(|call| call.completed.is_some_and(|time| time < call.invoked) || call.invoked == u64::MAX);
+        if let Some(at) = early {
+            report.undecided.push(format!("call {at} returned before it was made: its times are not on one clock"));
+        }
+        let unreturned = position(|call| call.completed.is_none() && !call.operation.ending().is_unknown());
+        if let Some(at) = unreturned {
+            report.undecided.push(format!("call {at} has an outcome but never returned"));
+        }
+        (report, early.or(unreturned).is_none())
     }
 
+    /// Counts a violation, and describes it unless there are enough of its rule.
     pub(super) fn add(&mut self, rule: Rule, calls: &[usize], message: impl FnOnce() -> String) {
         let broken = self.broken.entry(rule).or_default();
         *broken += 1;
@@ -164,7 +210,7 @@ impl Report {
         }
     }
 
-    /// Whether every promise held, and everything could be decided.
+    /// Whether every promise held and everything could be decided.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.broken.is_empty() && self.undecided.is_empty()
@@ -175,6 +221,24 @@ impl Report {
     pub fn rules(&self) -> BTreeSet<Rule> {
         self.broken.keys().copied().collect()
     }
+}
+
+fn count(history: &History) -> Counts {
+    let mut counts = Counts { calls: history.calls.len() as u64, ..Counts::default() };
+    for Call { operation, .. } in &history.calls {
+        match operation.ending() {
+            Outcome::Answered(()) => counts.answered += 1,
+            Outcome::Refused(_) => counts.refused += 1,
+            Outcome::NotExecuted => counts.not_executed += 1,
+            Outcome::Unknown => counts.unknown += 1,
+        }
+        if let Operation::Purchase { outcome: Outcome::Answered(receipt), .. }
+        | Operation::Cancel { outcome: Outcome::Answered(receipt), .. } = operation
+        {
+            counts.replayed += u64::from(receipt.replayed);
+        }
+    }
+    counts
 }
 
 impl fmt::Display for Report {

@@ -1,4 +1,6 @@
-//! Every keyed call sent twice: what a retry after a lost answer does, always.
+//! The decorator that sends every call with a key twice.
+//!
+//! It forwards the other calls as they are. An amend without a key is one of those: sent twice, it would happen twice.
 
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -14,8 +16,11 @@ use crate::{
     page::{BookPage, OrderPage, OrderQuery, Query},
 };
 
-/// A service whose keyed calls (reserve, release, purchase, cancel, an amend with a key, a listing) are each sent twice;
-/// the first answer is thrown away. No promise may notice, but for `replayed` and `created`.
+/// A service whose calls with a key are each sent twice, one after the other; the first answer is thrown away.
+///
+/// A client whose answer was lost does the same. It must make no difference but for `replayed` and `created`, so all
+/// cases of the suite run over it unchanged. Calls with a key are sales, releases, purchases, cancellations, amends
+/// that name a key, and listings. A batch becomes single calls, each of them sent twice.
 #[derive(Clone, Debug)]
 pub struct Retrying<S: ?Sized>(pub Arc<S>);
 

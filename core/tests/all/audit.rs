@@ -1,15 +1,12 @@
 //! The audit accepts a good ledger, and names what is wrong with a bad one.
 
 use bookstore_core::{
-    BookId, Cents, Change, Entry, Kind, OrderId, Seq, Timestamp,
+    BookId, Change, Entry, Kind, OrderId, Seq, Timestamp,
     audit::{Audit, Finding, Summary},
     decide::Level,
+    fixtures::cents,
 };
 use uuid::Uuid;
-
-fn cents(cents: u64) -> Cents {
-    Cents::new(cents).expect("within the limit")
-}
 
 fn key(n: u128) -> OrderId {
     OrderId(Uuid::from_u128(n))

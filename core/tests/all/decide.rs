@@ -4,14 +4,11 @@ use bookstore_core::{
     Added, Amend, BookId, BookText, Cents, Change, Entry, Error, Kind, Line, Lines, NewBook, OrderId, Receipt, Seq,
     Status, Timestamp,
     decide::{self, Batch, Command, Known, Level, Levels, Outcome, State},
+    fixtures::{cents, lines},
 };
 use uuid::Uuid;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
-
-fn cents(cents: u64) -> Cents {
-    Cents::new(cents).expect("within the limit")
-}
 
 fn order(n: u128) -> OrderId {
     OrderId(Uuid::from_u128(n))
@@ -20,10 +17,6 @@ fn order(n: u128) -> OrderId {
 fn new_book(title: &str, stock: u32, price: u64) -> NewBook {
     let text = BookText { title: title.into(), topic: "t".into(), ..BookText::default() };
     NewBook { text, price_cents: cents(price), stock }
-}
-
-fn lines(lines: &[(u64, u32)]) -> Lines {
-    Lines::new(lines.iter().map(|(book, quantity)| Line::new(BookId(*book), *quantity))).expect("good lines")
 }
 
 fn sell(key: u128, wanted: &[(u64, u32)]) -> Command {

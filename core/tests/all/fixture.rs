@@ -1,13 +1,15 @@
 //! What the tests share.
 
 use bookstore_core::{
-    BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
     conformance::Deployment,
     follow::Follower,
     orders::Ack,
     store::{LedgerReader, LedgerStore, OrderCopy},
 };
 use std::sync::Arc;
+
+pub(crate) use bookstore_core::fixtures::book;
 
 /// A monolith over a store.
 pub(crate) fn monolith(
@@ -40,10 +42,4 @@ pub(crate) async fn with_copy(
     let follower = Follower::start(Arc::clone(&catalog), copy).await.expect("a copy can be read");
     let followed = follower.followed();
     Arc::new(Orders::new(catalog, Arc::new(follower)).acknowledge(ack, followed))
-}
-
-/// A book named `title` at 10.00.
-pub(crate) fn book(title: &str, stock: u32) -> NewBook {
-    let text = BookText { title: title.into(), topic: "testing".into(), ..BookText::default() };
-    NewBook { text, price_cents: Cents::new(1000).expect("a small amount"), stock }
 }

@@ -2,14 +2,15 @@
 
 use bookstore_core::{
     BookId, Error, Seq,
-    check::{Operation, Outcome, Rule, Shown},
+    check::{BookState, Operation, Outcome, Rule},
+    fixtures::cents,
 };
 
-use crate::fixture::{Shop, cents, delta, key};
+use crate::fixture::{Shop, delta, key};
 
 #[test]
 fn a_stock_that_never_was_is_not_linearizable() {
-    let spoils: [fn(&mut Shown); 4] = [
+    let spoils: [fn(&mut BookState); 4] = [
         |shown| shown.stock += 1,
         |shown| shown.price_cents = cents(1),
         |shown| shown.version = Seq(2),

@@ -1,9 +1,13 @@
 //! A shop that decides as the real one does and records itself, so that a test can spoil what it recorded.
 
 use bookstore_core::{
-    Amend, BookId, BookText, Cents, Entry, Error, Line, Lines, NewBook, Order, OrderId, Receipt, Seq, Timestamp,
-    check::{self, Call, Copied, Copy, Finals, History, Operation, Options, Outcome, Report, Rule, Shelved, Shown},
-    decide::{Batch, Command, Known, Level, Outcome as Decided, State},
+    Amend, BookId, Entry, Error, Lines, NewBook, Order, OrderId, Receipt, Seq, Timestamp,
+    check::{
+        self, BookState, Call, CopyContents, FinalState, History, ListedBook, Operation, Options, Outcome, Report,
+        Rule, ServerCopy,
+    },
+    decide::{self, Batch, Command, Known, Level, Levels, Outcome as Decided, State},
+    fixtures::{any_book, cents, lines},
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -14,16 +18,6 @@ pub(crate) type When = (u64, u64);
 /// An order id or a key.
 pub(crate) fn key(n: u128) -> OrderId {
     OrderId(Uuid::from_u128(n))
-}
-
-/// An amount.
-pub(crate) fn cents(cents: u64) -> Cents {
-    Cents::new(cents).expect("within the limit")
-}
-
-/// Checked lines.
-pub(crate) fn lines(lines: &[(u64, u32)]) -> Lines {
-    Lines::new(lines.iter().map(|(book, quantity)| Line::new(BookId(*book), *quantity))).expect("good lines")
 }
 
 /// A restock by `delta`.
@@ -42,15 +36,20 @@ pub(crate) struct Shop {
     /// What was recorded.
     pub(crate) calls: Vec<Call>,
     /// Copies of order servers.
-    pub(crate) copies: Vec<Copy>,
+    pub(crate) copies: Vec<ServerCopy>,
     /// The server that the next calls go through.
     pub(crate) server: &'static str,
 }
 
 impl Shop {
+    /// A shop without books, whose calls go through server "a".
+    pub(crate) fn empty() -> Self {
+        Self { server: "a", ..Self::default() }
+    }
+
     /// A shop with book 1 (ten copies at 1.00) and book 2 (five copies at 2.00), listed by calls 0 and 1 until time 9.
     pub(crate) fn open() -> Self {
-        let mut shop = Self { server: "a", ..Self::default() };
+        let mut shop = Self::empty();
         shop.add_books((0, 4), 10, 100);
         shop.add_books((5, 9), 5, 200);
         shop
@@ -71,21 +70,16 @@ impl Shop {
     }
 
     pub(crate) fn add_books(&mut self, when: When, stock: u32, price: u64) -> usize {
-        let title = format!("book {}", self.state.last_book + 1);
-        let text = BookText { title, topic: "t".into(), ..BookText::default() };
-        let decided =
-            self.decide(&Command::AddBook { book: Box::new(NewBook { text, price_cents: cents(price), stock }) });
+        let book = NewBook { price_cents: cents(price), ..any_book(stock) };
+        let decided = self.decide(&Command::AddBook { book: Box::new(book) });
         let Ok(Decided::Added(listed)) = decided else { panic!("a new book can be listed") };
-        let books = vec![Shelved { price_cents: cents(price), stock }];
-        self.record(when, Operation::List { books, outcome: Outcome::Answered(vec![listed]) })
+        let books = vec![ListedBook { price_cents: cents(price), stock }];
+        self.record(when, Operation::AddBooks { books, outcome: Outcome::Answered(vec![listed]) })
     }
 
     fn receipt(&mut self, command: &Command) -> Outcome<Receipt> {
         let answer = self.decide(command);
-        Outcome::of(&answer, |decided| match decided {
-            Decided::Receipt(receipt) => receipt.clone(),
-            other => panic!("expected a receipt, not {other:?}"),
-        })
+        Outcome::of(&answer, receipt)
     }
 
     /// Buys under `id`.
@@ -108,11 +102,7 @@ impl Shop {
     pub(crate) fn amend(&mut self, when: When, book: u64, change: Amend, key: Option<OrderId>) -> usize {
         let book = BookId(book);
         let answer = self.decide(&Command::Amend { book, change, key });
-        let outcome = Outcome::of(&answer, |decided| match decided {
-            Decided::Amended(book, level) => shown(*book, *level),
-            other => panic!("expected a level, not {other:?}"),
-        });
-        self.record(when, Operation::Amend { book, change, key, outcome })
+        self.record(when, Operation::Amend { book, change, key, outcome: Outcome::of(&answer, amended) })
     }
 
     /// Sets stock or price, having seen the book as it is now.
@@ -121,14 +111,14 @@ impl Shop {
         self.amend(when, book, Amend::Set { price_cents: price.map(cents), stock, version }, None)
     }
 
-    pub(crate) fn shown(&self, book: u64) -> Shown {
-        shown(BookId(book), self.state.levels.get(BookId(book)).expect("a listed book"))
+    pub(crate) fn shown(&self, book: u64) -> BookState {
+        BookState::new(BookId(book), self.state.levels.get(BookId(book)).expect("a listed book"))
     }
 
     pub(crate) fn info(&mut self, when: When, book: u64) -> usize {
         let book = BookId(book);
         let level = self.state.levels.get(book).ok_or(Error::BookNotFound { book });
-        let outcome = Outcome::of(&level, |level| shown(book, *level));
+        let outcome = Outcome::of(&level, |level| BookState::new(book, *level));
         self.record(when, Operation::Info { book, outcome })
     }
 
@@ -162,8 +152,16 @@ impl Shop {
         }
     }
 
+    /// The orders of the first copy.
+    pub(crate) fn copied(&mut self) -> &mut Vec<Order> {
+        match &mut self.copies[0].contents {
+            CopyContents::Orders(orders) => orders,
+            CopyContents::Entries(entries) => panic!("expected orders, not {entries:?}"),
+        }
+    }
+
     /// The book that a call was answered with.
-    pub(crate) fn book_of(&mut self, call: usize) -> &mut Shown {
+    pub(crate) fn book_of(&mut self, call: usize) -> &mut BookState {
         match &mut self.calls[call].operation {
             Operation::Info { outcome: Outcome::Answered(shown), .. }
             | Operation::Amend { outcome: Outcome::Answered(shown), .. } => shown,
@@ -187,7 +185,7 @@ impl Shop {
             Operation::ReadOrders { outcome } => *outcome = with(ending),
             Operation::Info { outcome, .. } | Operation::Amend { outcome, .. } => *outcome = with(ending),
             Operation::Search { outcome } => *outcome = with(ending),
-            Operation::List { outcome, .. } => *outcome = with(ending),
+            Operation::AddBooks { outcome, .. } => *outcome = with(ending),
         }
     }
 
@@ -245,8 +243,8 @@ impl Shop {
 
     /// How the books stand by the ledger as it is, spoiled or not.
     pub(crate) fn levels(&self) -> Vec<(BookId, Level)> {
-        let mut levels = bookstore_core::decide::Levels::default();
-        self.batch.entries.iter().for_each(|entry| bookstore_core::decide::apply(&mut levels, entry));
+        let mut levels = Levels::default();
+        self.batch.entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
         levels.iter().collect()
     }
 
@@ -260,15 +258,15 @@ impl Shop {
             }
         }
         let (server, followed) = ("b".to_owned(), Seq(followed));
-        self.copies.push(Copy { server, followed, copied: Copied::Orders(orders) });
+        self.copies.push(ServerCopy { server, followed, contents: CopyContents::Orders(orders) });
     }
 
     pub(crate) fn history(&self) -> History {
         History { calls: self.calls.clone(), unrecorded: 0 }
     }
 
-    pub(crate) fn finals(&self) -> Finals {
-        Finals {
+    pub(crate) fn finals(&self) -> FinalState {
+        FinalState {
             entries: self.batch.entries.clone(),
             levels: Some(self.levels()),
             copies: self.copies.clone(),
@@ -301,7 +299,18 @@ impl Shop {
     }
 }
 
-/// A book as an answer shows it.
-pub(crate) fn shown(book: BookId, level: Level) -> Shown {
-    Shown { book, stock: level.stock, price_cents: level.price_cents, version: level.version }
+/// The receipt of a decision.
+pub(crate) fn receipt(decided: &Decided) -> Receipt {
+    match decided {
+        Decided::Receipt(receipt) => receipt.clone(),
+        other => panic!("expected a receipt, not {other:?}"),
+    }
+}
+
+/// The book that a decision has amended.
+pub(crate) fn amended(decided: &Decided) -> BookState {
+    match decided {
+        Decided::Amended(book, level) => BookState::new(*book, *level),
+        other => panic!("expected a level, not {other:?}"),
+    }
 }

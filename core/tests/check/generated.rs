@@ -1,15 +1,16 @@
 //! Random concurrent runs of the real decision are right, and each spoiled in one place is caught by the rule that it breaks.
 
 use bookstore_core::{
-    Amend, BookId, Error, Line, Lines, Receipt,
-    check::{self, Delivery, Operation, Options, Outcome, Report},
-    decide::{Command, Outcome as Decided},
+    Amend, BookId, Error, Line, Lines,
+    check::{self, BookState, Delivery, Operation, Options, Outcome, Report},
+    decide::Command,
+    fixtures::{cents, lines},
 };
 use proptest::{prelude::*, sample::Index, strategy::ValueTree as _, test_runner::TestRunner};
 use std::sync::Arc;
 
 use crate::{
-    fixture::{Shop, cents, delta, key, lines, shown},
+    fixture::{Shop, amended, delta, key, receipt},
     spoils::{SPOILS, infos},
 };
 
@@ -92,7 +93,7 @@ struct Run {
 
 impl Run {
     fn of(steps: &[Step]) -> Shop {
-        let mut shop = Shop { server: "a", ..Shop::default() };
+        let mut shop = Shop::empty();
         for book in 0..BOOKS {
             shop.add_books((2 * book, 2 * book + 1), 6, 100);
         }
@@ -172,11 +173,7 @@ impl Run {
             }
             Operation::Cancel { order, .. } => Operation::Cancel { order, outcome: Outcome::of(&answer, receipt) },
             Operation::Amend { book, change, key, .. } => {
-                let outcome = Outcome::of(&answer, |decided| match decided {
-                    Decided::Amended(book, level) => shown(*book, *level),
-                    other => panic!("expected a level, not {other:?}"),
-                });
-                Operation::Amend { book, change, key, outcome }
+                Operation::Amend { book, change, key, outcome: Outcome::of(&answer, amended) }
             }
             other => other,
         }
@@ -190,20 +187,13 @@ impl Run {
             }
             Operation::Info { book, .. } => {
                 let level = self.shop.state.levels.get(book).ok_or(Error::BookNotFound { book });
-                Operation::Info { book, outcome: Outcome::of(&level, |level| shown(book, *level)) }
+                Operation::Info { book, outcome: Outcome::of(&level, |level| BookState::new(book, *level)) }
             }
             _ => {
-                let books = self.shop.state.levels.iter().map(|(book, level)| shown(book, level)).collect();
+                let books = self.shop.state.levels.iter().map(|(book, level)| BookState::new(book, level)).collect();
                 Operation::Search { outcome: Outcome::Answered(books) }
             }
         }
-    }
-}
-
-fn receipt(decided: &Decided) -> Receipt {
-    match decided {
-        Decided::Receipt(receipt) => receipt.clone(),
-        other => panic!("expected a receipt, not {other:?}"),
     }
 }
 

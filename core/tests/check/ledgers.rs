@@ -1,11 +1,12 @@
 //! The ledger by itself, the books, and the copies against it.
 
 use bookstore_core::{
-    BookId, Entry, Order, Seq, Status,
-    check::{self, Copied, Copy, Finals, Operation, Options, Rule},
+    BookId, Entry, Seq, Status,
+    check::{self, CopyContents, FinalState, Operation, Options, Rule, ServerCopy},
+    fixtures::{self, cents},
 };
 
-use crate::fixture::{self, Shop, cents, delta, key};
+use crate::fixture::{Shop, delta, key};
 
 /// Everything that can happen, one after the other.
 fn busy() -> Shop {
@@ -49,7 +50,7 @@ fn an_oversell_is_not_conserved() {
     let sale = &mut shop.batch.entries[2];
     sale.changes[0].delta = -6;
     if let Operation::Purchase { lines, .. } = &mut shop.calls[2].operation {
-        *lines = fixture::lines(&[(2, 6)]);
+        *lines = fixtures::lines(&[(2, 6)]);
     }
     let order = shop.batch.entries[2].order().expect("a sale");
     shop.receipt_of(2).order = order;
@@ -111,7 +112,7 @@ fn a_return_of_something_else_is_not_conserved() {
 fn a_book_that_stands_otherwise_is_not_conserved() {
     let shop = busy();
     let mut finals = shop.finals();
-    let check = |finals: &Finals| check::check(&shop.history(), finals, &Options::default());
+    let check = |finals: &FinalState| check::check(&shop.history(), finals, &Options::default());
     finals.levels.as_mut().expect("levels")[0].1.stock += 1;
     assert!(check(&finals).rules().into_iter().eq([Rule::Conservation]));
     finals.levels.as_mut().expect("levels").remove(0);
@@ -120,18 +121,10 @@ fn a_book_that_stands_otherwise_is_not_conserved() {
     assert!(check(&finals).holds());
 }
 
-/// The first copy of [`busy`], which holds all three orders.
-fn copied(shop: &mut Shop) -> &mut Vec<Order> {
-    match &mut shop.copies[0].copied {
-        Copied::Orders(orders) => orders,
-        Copied::Entries(entries) => panic!("expected orders, not {entries:?}"),
-    }
-}
-
 #[test]
 fn a_copy_that_skips_a_sale_is_no_prefix() {
     let mut shop = busy();
-    copied(&mut shop).remove(0);
+    shop.copied().remove(0);
     let report = shop.assert_broken(Rule::CopyPrefix);
     assert!(report.violations[0].message.contains("leaves out"), "{report}");
 }
@@ -139,14 +132,14 @@ fn a_copy_that_skips_a_sale_is_no_prefix() {
 #[test]
 fn a_copy_with_an_altered_line_is_no_prefix() {
     let mut shop = busy();
-    copied(&mut shop)[1].lines[0].quantity += 1;
+    shop.copied()[1].lines[0].quantity += 1;
     shop.assert_broken(Rule::CopyPrefix);
 }
 
 #[test]
 fn a_copy_that_missed_a_cancellation_is_no_prefix() {
     let mut shop = busy();
-    let order = &mut copied(&mut shop)[0];
+    let order = &mut shop.copied()[0];
     (order.status, order.cancelled_at) = (Status::Placed, None);
     shop.assert_broken(Rule::CopyPrefix);
 }
@@ -179,19 +172,19 @@ fn a_copy_beyond_the_ledger_is_no_prefix() {
 #[test]
 fn a_copy_with_an_order_twice_or_a_stranger_is_no_prefix() {
     let mut shop = busy();
-    let again = copied(&mut shop)[1].clone();
-    copied(&mut shop).push(again);
+    let again = shop.copied()[1].clone();
+    shop.copied().push(again);
     shop.assert_broken(Rule::CopyPrefix);
     let mut shop = busy();
-    copied(&mut shop)[1].id = key(77);
+    shop.copied()[1].id = key(77);
     assert_eq!(shop.assert_broken(Rule::CopyPrefix).broken[&Rule::CopyPrefix], 2);
 }
 
 /// A copy that keeps the sales and returns as entries.
-fn of_entries(shop: &Shop, followed: u64) -> Copy {
+fn of_entries(shop: &Shop, followed: u64) -> ServerCopy {
     let entries = shop.batch.entries.iter().filter(|entry| entry.order().is_some() || entry.seq == Seq(6));
     let entries = entries.take_while(|entry| entry.seq.0 <= followed).cloned().collect();
-    Copy { server: "c".into(), followed: Seq(followed), copied: Copied::Entries(entries) }
+    ServerCopy { server: "c".into(), followed: Seq(followed), contents: CopyContents::Entries(entries) }
 }
 
 #[test]
@@ -204,7 +197,7 @@ fn a_copy_of_entries_is_compared_entry_by_entry() {
     let spoiled = |spoil: fn(&mut Vec<Entry>)| {
         let mut shop = busy();
         let mut copy = of_entries(&shop, 9);
-        if let Copied::Entries(entries) = &mut copy.copied {
+        if let CopyContents::Entries(entries) = &mut copy.contents {
             spoil(entries);
         }
         shop.copies = vec![copy];

@@ -3,11 +3,11 @@
 mod answers;
 mod fixture;
 mod generated;
-mod kept;
 mod ledgers;
 mod options;
 mod orders;
 mod recorded;
+mod recording;
 mod refusals;
 mod restocks;
 mod searched;

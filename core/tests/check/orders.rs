@@ -1,11 +1,12 @@
 //! Orders lost, doubled, made up and out of order; ids that are used again.
 
 use bookstore_core::{
-    BookId, Error, Kind, Line, Lines, Receipt, Seq,
+    BookId, Error, Kind, Receipt, Seq,
     check::{self, Delivery, Operation, Options, Outcome, Rule},
+    fixtures::{cents, lines, one_at},
 };
 
-use crate::fixture::{Shop, cents, delta, key, lines};
+use crate::fixture::{Shop, delta, key};
 
 #[test]
 fn an_acknowledged_order_that_is_not_in_the_ledger_is_lost() {
@@ -260,17 +261,13 @@ fn an_answer_is_about_the_order_that_was_asked_for() {
     shop.assert_broken(Rule::SameAnswer);
 }
 
-fn at_price(price: u64) -> Lines {
-    Lines::new([Line { price_cents: Some(cents(price)), ..Line::new(BookId(1), 1) }]).expect("good lines")
-}
-
 #[test]
 fn a_purchase_is_made_at_the_price_that_was_seen() {
     let mut shop = Shop::open();
-    let bought = shop.purchase((10, 11), 1, at_price(100));
+    let bought = shop.purchase((10, 11), 1, one_at(1, 100));
     shop.assert_right();
     if let Operation::Purchase { lines, .. } = &mut shop.calls[bought].operation {
-        *lines = at_price(99);
+        *lines = one_at(1, 99);
     }
     shop.assert_broken(Rule::AgreedPrice);
     shop.forget(bought);
@@ -280,9 +277,9 @@ fn a_purchase_is_made_at_the_price_that_was_seen() {
 #[test]
 fn a_retry_may_remember_another_price() {
     let mut shop = Shop::open();
-    shop.purchase((10, 11), 1, at_price(100));
+    shop.purchase((10, 11), 1, one_at(1, 100));
     shop.set((12, 13), 1, Some(150), None);
-    shop.purchase((14, 15), 1, at_price(150));
+    shop.purchase((14, 15), 1, one_at(1, 150));
     shop.assert_right();
 }
 

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Clock as _, Entries,
-    Error, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result,
-    Seq, SystemClock, Topic,
-    check::{self, Cached, Cancellations, Finals, Options, Recorded, Recorder, Report, Rule},
+    Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Error, Line,
+    Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
+    SystemClock, Topic,
+    check::{self, Cached, Cancellations, FinalState, Options, Recorded, Recorder, Report, Rule},
+    fixtures::{any_book, cents, lines},
     follow::Follower,
     orders::Ack,
     store::{LedgerReader, LedgerStore, OrderCopy, memory},
@@ -15,8 +16,6 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-
-use crate::fixture::cents;
 
 /// A shop, recorded at every door.
 struct Shop {
@@ -61,18 +60,13 @@ impl Shop {
     }
 
     async fn shelve(&self, stocks: &[u32]) -> Vec<BookId> {
-        let book = |(nth, stock): (usize, &u32)| NewBook {
-            text: BookText { title: format!("book {nth}"), topic: "t".into(), ..BookText::default() },
-            price_cents: cents(100),
-            stock: *stock,
-        };
-        let books = stocks.iter().enumerate().map(book).collect();
-        let listed = self.catalog.add_books(books).await.expect("good books can be listed");
+        let book = |stock: &u32| NewBook { price_cents: cents(100), ..any_book(*stock) };
+        let listed = self.catalog.add_books(stocks.iter().map(book).collect()).await.expect("good books can be listed");
         listed.into_iter().map(|listed| listed.id).collect()
     }
 
-    async fn finals(&self) -> Finals {
-        let mut finals = Finals::read(self.plain.as_ref()).await.expect("the ledger can be read");
+    async fn finals(&self) -> FinalState {
+        let mut finals = FinalState::read(self.plain.as_ref()).await.expect("the ledger can be read");
         for copy in &self.copies {
             finals.add_copy("a copy", copy.as_ref()).await.expect("a copy can be read");
         }
@@ -122,7 +116,7 @@ async fn buyer(catalog: Recorded<dyn CatalogService>, servers: Vec<Recorded<dyn 
             let seen = catalog.info(book(step)).await.expect("a listed book can be read");
             let change = Amend::Set { price_cents: Some(cents(100 + n)), stock: Some(4), version: Some(seen.version) };
             let _ = catalog.amend(seen.id, change, None).await;
-            catalog.search(Query::topic("t")).await.expect("books can be found");
+            catalog.search(Query::topic("testing")).await.expect("books can be found");
         }
         if step == 19 {
             server(0).orders(OrderQuery::default()).await.expect("orders can be read");
@@ -279,7 +273,7 @@ async fn a_shop_that_makes_its_own_ids_loses_and_makes_up_orders() {
     let book = shop.shelve(&[10]).await[0];
     let id = SystemClock.new_order_id();
     for _ in 0..2 {
-        shop.orders[0].purchase(id, Lines::one(book, 1).expect("a good line")).await.expect("there are ten");
+        shop.orders[0].purchase(id, lines(&[(book, 1)])).await.expect("there are ten");
     }
     let report = shop.check(&strict()).await;
     let rules = report.rules();
@@ -295,21 +289,21 @@ async fn a_cache_that_is_never_emptied_is_stale_and_lies() {
     let catalog: Arc<dyn CatalogService> = Wrong::new(catalog);
     let shop = Shop::over(catalog.clone(), Vec::new());
     let book = shop.shelve(&[1]).await[0];
-    let buy = || shop.catalog.sell(SystemClock.new_order_id(), Lines::one(book, 1).expect("a good line"));
+    let buy = || shop.catalog.sell(SystemClock.new_order_id(), lines(&[(book, 1)]));
     shop.catalog.info(book).await.expect("listed");
     buy().await.expect("there is one");
     shop.catalog.info(book).await.expect("listed");
     let mut finals = shop.finals().await;
     finals.levels = None;
     let check =
-        |finals: &Finals, cached| check::check(&shop.recorder.history(), finals, &Options { cached, ..strict() });
+        |finals: &FinalState, cached| check::check(&shop.recorder.history(), finals, &Options { cached, ..strict() });
     assert!(check(&finals, Cached::Never).rules().into_iter().eq([Rule::ReadYourWrites]));
     assert!(check(&finals, Cached::Always).holds());
     // It also sees no restock after it has once seen an empty shelf.
     let empty = shop.shelve(&[1, 0]).await[1];
     shop.catalog.info(empty).await.expect("listed");
     shop.catalog.amend(empty, Amend::StockDelta { delta: 5 }, None).await.expect("a restock");
-    let refused = shop.catalog.sell(SystemClock.new_order_id(), Lines::one(empty, 1).expect("a good line")).await;
+    let refused = shop.catalog.sell(SystemClock.new_order_id(), lines(&[(empty, 1)])).await;
     assert_eq!(refused, Err(Error::OutOfStock { book: empty, available: 0 }));
     finals = shop.finals().await;
     finals.levels = None;

@@ -1,11 +1,12 @@
 //! Refusals that lie.
 
 use bookstore_core::{
-    Amend, BookId, Error, Line, Lines, Seq,
+    Amend, BookId, Error, Lines, Seq,
     check::{Operation, Outcome, Rule},
+    fixtures::{cents, lines, one_at},
 };
 
-use crate::fixture::{Shop, cents, delta, key, lines};
+use crate::fixture::{Shop, delta, key};
 
 fn short(book: u64, available: u32) -> Error {
     Error::OutOfStock { book: BookId(book), available }
@@ -126,15 +127,11 @@ fn an_id_is_refused_only_if_it_was_used_for_something_else() {
     shop.assert_broken(Rule::TrueRefusal);
 }
 
-fn at_price(price: u64) -> Lines {
-    Lines::new([Line { price_cents: Some(cents(price)), ..Line::new(BookId(1), 1) }]).expect("good lines")
-}
-
 #[test]
 fn a_changed_price_is_the_price() {
     let mut shop = Shop::open();
     shop.set((10, 20), 1, Some(150), None);
-    shop.purchase((21, 22), 1, at_price(100));
+    shop.purchase((21, 22), 1, one_at(1, 100));
     shop.assert_right();
     let changed = |price| Error::PriceChanged { book: BookId(1), price_cents: cents(price) };
     for (when, seen, price, right) in [
@@ -146,7 +143,7 @@ fn a_changed_price_is_the_price() {
         ((10, 20), 99, 120, false),
     ] {
         let mut shop = shop.clone();
-        refused(&mut shop, when, 2, at_price(seen), changed(price));
+        refused(&mut shop, when, 2, one_at(1, seen), changed(price));
         if right { shop.assert_right() } else { drop(shop.assert_broken(Rule::TrueRefusal)) }
     }
     refused(&mut shop, (10, 20), 2, lines(&[(1, 1)]), changed(150));

@@ -2,10 +2,11 @@
 
 use bookstore_core::{
     Amend, BookId, Kind, Seq,
-    check::{Operation, Outcome, Rule, Shelved},
+    check::{ListedBook, Operation, Outcome, Rule},
+    fixtures::cents,
 };
 
-use crate::fixture::{Shop, cents, delta, key};
+use crate::fixture::{Shop, delta, key};
 
 #[test]
 fn a_lost_update_is_lost() {
@@ -16,7 +17,7 @@ fn a_lost_update_is_lost() {
     // Both read ten, added five, and wrote back fifteen.
     shop.lose(4);
     let shown = shop.shown(1);
-    *shop.book_of(other) = bookstore_core::check::Shown { stock: 15, version: Seq(3), ..shown };
+    *shop.book_of(other) = bookstore_core::check::BookState { stock: 15, version: Seq(3), ..shown };
     assert_eq!(shop.assert_broken(Rule::NoLoss).violations[0].calls, [other]);
 }
 
@@ -171,14 +172,14 @@ fn a_listing_is_kept_once_and_as_asked() {
     phantom.calls.remove(listing);
     phantom.assert_broken(Rule::NoPhantom);
     let mut other = shop.clone();
-    let Operation::List { books, .. } = &mut other.calls[listing].operation else { panic!("a listing") };
-    books[0] = Shelved { stock: 4, ..books[0] };
+    let Operation::AddBooks { books, .. } = &mut other.calls[listing].operation else { panic!("a listing") };
+    books[0] = ListedBook { stock: 4, ..books[0] };
     other.assert_broken(Rule::NoPhantom);
     let mut twice = shop.clone();
     twice.record((10, 11), shop.calls[listing].operation.clone());
     twice.assert_broken(Rule::SameAnswer);
     let mut short = shop.clone();
-    let Operation::List { books, .. } = &mut short.calls[listing].operation else { panic!("a listing") };
+    let Operation::AddBooks { books, .. } = &mut short.calls[listing].operation else { panic!("a listing") };
     books.push(books[0]);
     short.assert_broken(Rule::SameAnswer);
 }
@@ -192,8 +193,8 @@ fn a_listing_of_unknown_outcome_may_have_happened() {
     assert_eq!(shop.batch.entries[2].kind, Kind::Listing);
     // A second call found it listed.
     let listed = bookstore_core::Added { id: BookId(3), created: false };
-    let books = vec![Shelved { stock: 3, price_cents: cents(300) }];
-    let again = shop.record((12, 13), Operation::List { books, outcome: Outcome::Answered(vec![listed]) });
+    let books = vec![ListedBook { stock: 3, price_cents: cents(300) }];
+    let again = shop.record((12, 13), Operation::AddBooks { books, outcome: Outcome::Answered(vec![listed]) });
     shop.assert_right();
     (shop.calls[again].invoked, shop.calls[again].completed) = (1, Some(2));
     shop.calls.remove(listing);

@@ -2,11 +2,12 @@
 
 use bookstore_core::{
     Amend, BookId, Cents, Error, Receipt, Seq, Timestamp,
-    check::{self, Cached, Operation, Options, Outcome, Report, Rule, SEARCH_BUDGET, Shown},
+    check::{self, BookState, Cached, Operation, Options, Outcome, Report, Rule, SEARCH_BUDGET},
+    fixtures::{cents, lines},
 };
 use proptest::prelude::*;
 
-use crate::fixture::{Shop, cents, delta, key, lines};
+use crate::fixture::{Shop, When, delta, key};
 
 fn searched(shop: &Shop) -> Report {
     check::search(&shop.history(), &[(BookId(1), 3), (BookId(2), 3)], &Options::default(), SEARCH_BUDGET)
@@ -127,8 +128,18 @@ fn receipt(id: u128, copies: u32, cancelled: bool) -> Receipt {
     Receipt { order: if cancelled { order.cancelled(Timestamp(0)) } else { order }, replayed: cancelled }
 }
 
-fn shows(stock: u32) -> Shown {
-    Shown { book: BookId(1), stock, price_cents: cents(100), version: Seq(0) }
+fn shows(stock: u32) -> BookState {
+    BookState { book: BookId(1), stock, price_cents: cents(100), version: Seq(0) }
+}
+
+/// Records a read of book 1 that shows this stock.
+fn info(shop: &mut Shop, when: When, stock: u32) -> usize {
+    shop.record(when, Operation::Info { book: BookId(1), outcome: Outcome::Answered(shows(stock)) })
+}
+
+/// Records a purchase of copies of book 1.
+fn purchase(shop: &mut Shop, when: When, id: u128, copies: u32, outcome: Outcome<Receipt>) -> usize {
+    shop.record(when, Operation::Purchase { order: key(id), lines: lines(&[(1, copies)]), outcome })
 }
 
 fn sold(id: u128, copies: u32, claim: u64) -> Receipt {
@@ -138,7 +149,7 @@ fn sold(id: u128, copies: u32, claim: u64) -> Receipt {
 }
 
 fn recorded(calls: &[SmallCall]) -> Shop {
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     let bought = if let Small::Buy(copies) = calls[0].what { copies } else { 1 };
     for (id, call) in (0..).zip(calls) {
         let book = BookId(1);
@@ -222,11 +233,11 @@ fn a_shop_at_work_is_explained() {
 
 #[test]
 fn an_oversell_is_found() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     for id in 1..=4 {
         let answer = Outcome::Answered(receipt(id, 1, false));
         let when = (u64::try_from(id).expect("small"), 10);
-        shop.record(when, Operation::Purchase { order: key(id), lines: lines(&[(1, 1)]), outcome: answer });
+        purchase(&mut shop, when, id, 1, answer);
     }
     assert_none(&shop);
     shop.forget(2);
@@ -241,7 +252,7 @@ fn a_lost_update_is_found() {
         key: None,
         outcome: Outcome::Answered(shows(then)),
     };
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     shop.record((1, 5), restock(8));
     let other = shop.record((2, 6), restock(8));
     assert_none(&shop);
@@ -251,9 +262,9 @@ fn a_lost_update_is_found() {
 
 #[test]
 fn a_lie_about_what_is_left_is_found() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     let refused = |available| Outcome::Refused(Error::OutOfStock { book: BookId(1), available });
-    shop.record((1, 2), Operation::Purchase { order: key(1), lines: lines(&[(1, 1)]), outcome: refused(0) });
+    purchase(&mut shop, (1, 2), 1, 1, refused(0));
     assert_none(&shop);
     shop.calls[0].operation = Operation::Purchase { order: key(1), lines: lines(&[(1, 2)]), outcome: refused(3) };
     assert!(searched(&shop).rules().iter().eq([&Rule::OutOfStock]));
@@ -261,13 +272,13 @@ fn a_lie_about_what_is_left_is_found() {
 
 #[test]
 fn a_replay_is_no_second_sale() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     for when in [(1, 2), (3, 4), (5, 6)] {
         let outcome = Outcome::Answered(Receipt { replayed: when.0 > 1, ..receipt(1, 2, false) });
-        shop.record(when, Operation::Purchase { order: key(1), lines: lines(&[(1, 2)]), outcome });
+        purchase(&mut shop, when, 1, 2, outcome);
     }
     assert_found(&shop);
-    let info = shop.record((7, 8), Operation::Info { book: BookId(1), outcome: Outcome::Answered(shows(1)) });
+    let info = info(&mut shop, (7, 8), 1);
     assert_found(&shop);
     shop.book_of(info).stock = 3;
     assert_none(&shop);
@@ -275,11 +286,11 @@ fn a_replay_is_no_second_sale() {
 
 #[test]
 fn an_order_that_was_shown_had_been_sold() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     let outcome = Outcome::Answered(receipt(1, 2, false));
-    let bought = shop.record((1, 2), Operation::Purchase { order: key(1), lines: lines(&[(1, 2)]), outcome });
+    let bought = purchase(&mut shop, (1, 2), 1, 2, outcome);
     shop.forget(bought);
-    shop.record((5, 6), Operation::Info { book: BookId(1), outcome: Outcome::Answered(shows(3)) });
+    info(&mut shop, (5, 6), 3);
     assert_found(&shop);
     let order = receipt(1, 2, false).order;
     shop.record((3, 4), Operation::ReadOrder { order: key(1), outcome: Outcome::Answered(order) });
@@ -288,8 +299,8 @@ fn an_order_that_was_shown_had_been_sold() {
 
 #[test]
 fn cached_reads_say_nothing() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
-    shop.record((5, 6), Operation::Info { book: BookId(1), outcome: Outcome::Answered(shows(9)) });
+    let mut shop = Shop::empty();
+    info(&mut shop, (5, 6), 9);
     assert_none(&shop);
     let options = Options { cached: Cached::Always, ..Options::default() };
     assert!(check::search(&shop.history(), &[(BookId(1), 3)], &options, SEARCH_BUDGET).holds());
@@ -297,14 +308,13 @@ fn cached_reads_say_nothing() {
 
 #[test]
 fn what_is_not_known_is_not_decided() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
-    shop.record((5, 6), Operation::Info { book: BookId(1), outcome: Outcome::Answered(shows(9)) });
+    let mut shop = Shop::empty();
+    info(&mut shop, (5, 6), 9);
     let report = check::search(&shop.history(), &[], &Options::default(), SEARCH_BUDGET);
     assert!(report.violations.is_empty() && report.undecided.len() == 1, "{report}");
     // Nobody knows which of the two it was.
     for copies in [1, 2] {
-        let operation = Operation::Purchase { order: key(1), lines: lines(&[(1, copies)]), outcome: Outcome::Unknown };
-        shop.record((1, 2), operation);
+        purchase(&mut shop, (1, 2), 1, copies, Outcome::Unknown);
     }
     let report = searched(&shop);
     assert!(report.violations.is_empty() && report.undecided.len() == 1, "{report}");
@@ -312,14 +322,14 @@ fn what_is_not_known_is_not_decided() {
 
 #[test]
 fn a_hard_question_is_given_up() {
-    let mut shop = Shop { server: "a", ..Shop::default() };
+    let mut shop = Shop::empty();
     // Each may have happened or not; no sum of them is what was seen, but there are very many sums.
     for nth in 0..40 {
         let change = delta(2 + 2 * 3_i64.pow(nth % 13));
         let operation = Operation::Amend { book: BookId(1), change, key: None, outcome: Outcome::Unknown };
         shop.record((u64::from(nth), u64::from(nth)), operation);
     }
-    shop.record((50, 51), Operation::Info { book: BookId(1), outcome: Outcome::Answered(shows(1_000_000)) });
+    info(&mut shop, (50, 51), 1_000_000);
     let report = check::search(&shop.history(), &[(BookId(1), 3)], &Options::default(), 20_000);
     assert!(report.violations.is_empty() && report.undecided[0].contains("not decided after 20000"), "{report}");
 }

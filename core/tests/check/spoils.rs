@@ -1,14 +1,15 @@
 //! Random runs spoiled in one place.
 
 use bookstore_core::{
-    BookId, Error, Order, OrderId, Receipt, Status,
-    check::{Call, Copied, Operation, Outcome, Rule},
+    BookId, Error, OrderId, Receipt, Status,
+    check::{BookState, Call, Operation, Outcome, Rule},
     decide::{self, Levels},
+    fixtures::{cents, lines},
 };
 use proptest::sample::Index;
 use std::collections::BTreeSet;
 
-use crate::fixture::{Shop, cents, key, lines, shown};
+use crate::fixture::{Shop, key};
 
 /// Spoils a run in one place, if there is such a place, and says which rule that breaks.
 pub(crate) type Spoil = fn(&mut Shop, &Index) -> Option<Rule>;
@@ -160,7 +161,7 @@ fn stale_read(shop: &mut Shop, at: &Index) -> Option<Rule> {
     let mut levels = Levels::default();
     let before = shop.batch.entries.iter().filter(|entry| entry.seq < last);
     before.for_each(|entry| decide::apply(&mut levels, entry));
-    *shop.book_of(call) = shown(book, levels.get(book)?);
+    *shop.book_of(call) = BookState::new(book, levels.get(book)?);
     Some(Rule::ReadYourWrites)
 }
 
@@ -218,15 +219,8 @@ fn gap(shop: &mut Shop, at: &Index) -> Option<Rule> {
     Some(Rule::Conservation)
 }
 
-fn copied(shop: &mut Shop) -> &mut Vec<Order> {
-    match &mut shop.copies[0].copied {
-        Copied::Orders(orders) => orders,
-        Copied::Entries(entries) => panic!("expected orders, not {entries:?}"),
-    }
-}
-
 fn copy_without_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
-    let orders = copied(shop);
+    let orders = shop.copied();
     if orders.is_empty() {
         return None;
     }
@@ -235,7 +229,7 @@ fn copy_without_order(shop: &mut Shop, at: &Index) -> Option<Rule> {
 }
 
 fn copy_of_another(shop: &mut Shop, at: &Index) -> Option<Rule> {
-    let orders = copied(shop);
+    let orders = shop.copied();
     if orders.is_empty() {
         return None;
     }

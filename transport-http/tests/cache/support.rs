@@ -1,9 +1,8 @@
 //! A frontend's cache over a catalogue whose answers can be held back.
 
 use bookstore_core::{
-    Amend, Book, BookId, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock as _, Line, Lines,
-    ManualClock, NewBook, Order, OrderId, OrderService, Orders, Receipt, Result, Seq, SystemClock, store::memory,
-    writer::Execution,
+    Amend, Book, BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Lines, ManualClock, Order, OrderId,
+    OrderService, Orders, Receipt, Result, Seq, SystemClock, store::memory, writer::Execution,
 };
 use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
 use std::{
@@ -13,6 +12,8 @@ use std::{
 use tokio::time::timeout;
 
 use crate::upstream::Upstream;
+
+pub(crate) use bookstore_core::fixtures::{book as new_book, cents, one_at};
 
 /// Longer than anything here takes (most clocks are paused); a test that waits for it has failed.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(600);
@@ -28,15 +29,6 @@ pub(crate) struct Frontend {
 pub(crate) const ONE: BookId = BookId(1);
 pub(crate) const TWO: BookId = BookId(2);
 pub(crate) const THREE: BookId = BookId(3);
-
-pub(crate) fn cents(cents: u64) -> Cents {
-    Cents::new(cents).unwrap()
-}
-
-pub(crate) fn new_book(title: &str, stock: u32) -> NewBook {
-    let text = BookText { title: title.into(), topic: "testing".into(), ..BookText::default() };
-    NewBook { text, price_cents: cents(1000), stock }
-}
 
 /// A catalogue in memory whose writer is a task of this runtime.
 pub(crate) fn catalog() -> Arc<Catalog> {
@@ -135,11 +127,6 @@ impl Frontend {
 
 pub(crate) fn lines(book: BookId, quantity: u32) -> Lines {
     Lines::one(book, quantity).unwrap()
-}
-
-/// One copy, if it costs this.
-pub(crate) fn one_at(book: BookId, price: u64) -> Lines {
-    Lines::new([Line { book, quantity: 1, price_cents: Some(cents(price)) }]).unwrap()
 }
 
 pub(crate) fn price_of(price: u64) -> Amend {

@@ -6,8 +6,9 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Entries, Error,
-    Lines, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, store::memory,
+    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error,
+    Lines, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, fixtures::cents,
+    store::memory,
 };
 use bookstore_transport_http::{
     api::{self, Shop},
@@ -89,7 +90,7 @@ impl Answer {
 /// One book.
 pub(crate) fn book(title: &str, topic: &str, stock: u32) -> NewBook {
     let text = BookText { title: title.into(), topic: topic.into(), ..BookText::default() };
-    NewBook { text, price_cents: Cents::new(1999).unwrap(), stock }
+    NewBook { text, price_cents: cents(1999), stock }
 }
 
 /// A shop with three books, twelve copies of the first, one of the second, none of the third; admin is on.

@@ -7,8 +7,8 @@ use axum::{
     response::Response,
 };
 use bookstore_core::{
-    BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entry, Lines, OrderId, Seq, SystemClock,
-    book::NewBook, store::memory,
+    Catalog, CatalogOptions, CatalogService, Clock, Entry, Lines, OrderId, Seq, SystemClock, book::NewBook, fixtures,
+    store::memory,
 };
 use bookstore_transport_http::{
     client::{Client, ClientOptions},
@@ -94,8 +94,7 @@ async fn count(State(requests): State<Arc<AtomicUsize>>, request: Request, next:
 
 /// A book with this many copies.
 pub(crate) fn book(title: &str, stock: u32) -> NewBook {
-    let text = BookText { title: title.into(), topic: "testing".into(), ..BookText::default() };
-    NewBook { text, price_cents: Cents::new(1999).unwrap(), stock }
+    NewBook { price_cents: fixtures::cents(1999), ..fixtures::book(title, stock) }
 }
 
 /// A catalogue in memory; its books are numbered from 1.

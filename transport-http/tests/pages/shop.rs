@@ -5,7 +5,7 @@ use axum::Router;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries,
     Error, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
-    Status, SystemClock, Topic, store::memory,
+    Status, SystemClock, Topic, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
     api::{self, Shop},
@@ -198,7 +198,7 @@ impl Visit {
 pub(crate) fn book(title: &str, topic: &str, price_cents: u64, stock: u32) -> NewBook {
     let text =
         BookText { title: title.into(), author: "Ann Author".into(), topic: topic.into(), ..BookText::default() };
-    NewBook { text, price_cents: Cents::new(price_cents).unwrap(), stock }
+    NewBook { text, price_cents: cents(price_cents), stock }
 }
 
 /// One book, number 1, of which there are ten.

@@ -1,7 +1,10 @@
+//! The limit of calls and the deadline.
+
 use bookstore_core::{
-    BookId, CatalogService as _, Error, Lines, OrderId, OrderService as _, Seq,
+    BookId, CatalogService as _, Error, OrderId, OrderService as _, Seq,
     conformance::{self, Deployment},
     decide::{Batch, Command, State},
+    fixtures::{any_book, lines},
     store::{Flush, LedgerStore, StoreError, memory::MemoryStore},
     writer::Execution,
 };
@@ -10,14 +13,10 @@ use std::{sync::Arc, sync::mpsc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{book, catalog, monolith};
+use crate::{catalog, monolith};
 
 fn order(n: u128) -> OrderId {
     OrderId(Uuid::from_u128(n))
-}
-
-fn one() -> Lines {
-    Lines::one(BookId(1), 1).expect("a good line")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +39,7 @@ async fn keeps_every_promise_under_a_deadline_and_retries() {
     .await;
 }
 
-/// A store whose appends wait until they are let through.
+/// A store whose appends wait for a message, or until the sender is dropped.
 struct Gated {
     store: MemoryStore,
     gate: mpsc::Receiver<()>,
@@ -56,7 +55,7 @@ impl LedgerStore for Gated {
     }
 
     fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
-        // A gate that is gone stands open.
+        // An error means that the sender was dropped.
         let _ = self.gate.recv();
         self.store.append(batch, state)
     }
@@ -71,12 +70,13 @@ async fn a_purchase_past_its_deadline_is_unknown_and_happens_all_the_same() {
     let (open, gate) = mpsc::channel();
     open.send(()).expect("the gate is there");
     let (catalog, orders) = monolith(catalog(|store| Gated { store, gate }, Execution::Threads));
-    catalog.add_books(vec![book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)]).await.expect("listed");
     let hasty = InProcess::new(Arc::clone(&orders)).within(Duration::from_millis(50));
-    let late = hasty.purchase(order(1), one()).await;
+    let late = hasty.purchase(order(1), lines(&[(1, 1)])).await;
     assert!(matches!(late, Err(Error::OutcomeUnknown { .. })), "{late:?}");
     drop(open);
-    let retried = InProcess::new(orders).purchase(order(1), one()).await.expect("a retry says what became of it");
+    let retried =
+        InProcess::new(orders).purchase(order(1), lines(&[(1, 1)])).await.expect("a retry says what became of it");
     assert!(retried.replayed);
     assert_eq!(catalog.info(BookId(1)).await.map(|book| book.stock), Ok(4));
 }
@@ -84,7 +84,7 @@ async fn a_purchase_past_its_deadline_is_unknown_and_happens_all_the_same() {
 #[tokio::test]
 async fn a_read_past_its_deadline_was_not_executed() {
     let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)]).await.expect("listed");
     let at = Instant::now() + Duration::from_millis(50);
     let late = InProcess::new(Arc::clone(&catalog)).until(at).entries(Seq(1), 1, Duration::from_secs(20)).await;
     assert!(matches!(late, Err(Error::DeadlineExpired { .. })), "{late:?}");
@@ -97,8 +97,8 @@ async fn a_read_past_its_deadline_was_not_executed() {
 #[tokio::test]
 async fn a_call_whose_deadline_has_passed_does_not_begin() {
     let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![book(5)]).await.expect("listed");
-    let late = InProcess::new(Arc::clone(&orders)).until(Instant::now()).purchase(order(1), one()).await;
+    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    let late = InProcess::new(Arc::clone(&orders)).until(Instant::now()).purchase(order(1), lines(&[(1, 1)])).await;
     assert!(matches!(late, Err(Error::DeadlineExpired { .. })), "{late:?}");
     let never = InProcess::new(orders).within(Duration::ZERO).order(order(1)).await;
     assert!(matches!(never, Err(Error::DeadlineExpired { .. })), "{never:?}");
@@ -108,7 +108,7 @@ async fn a_call_whose_deadline_has_passed_does_not_begin() {
 #[tokio::test]
 async fn too_many_calls_are_refused_until_one_has_ended() {
     let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)]).await.expect("listed");
     let bounded = InProcess::new(catalog).at_most(2);
     let long_poll =
         |catalog: InProcess<_>| tokio::spawn(async move { catalog.entries(Seq(1), 1, Duration::from_secs(20)).await });
@@ -120,6 +120,6 @@ async fn too_many_calls_are_refused_until_one_has_ended() {
     }
     one.abort();
     assert!(one.await.expect_err("aborted").is_cancelled());
-    assert_eq!(bounded.info(BookId(1)).await.map(|book| book.stock), Ok(5), "whoever hangs up makes room");
+    assert_eq!(bounded.info(BookId(1)).await.map(|book| book.stock), Ok(5), "a cancelled call makes room");
     other.abort();
 }

@@ -6,13 +6,13 @@ mod races;
 mod textbook;
 
 use bookstore_core::{
-    BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
     store::{LedgerStore, memory},
     writer::Execution,
 };
 use std::sync::Arc;
 
-/// A catalogue over a ledger in memory, whose store is `wrap`ped if need be.
+/// A catalogue over a ledger in memory; `wrap` may put something around its store.
 fn catalog<S: LedgerStore>(wrap: impl FnOnce(memory::MemoryStore) -> S, execution: Execution) -> Arc<Catalog> {
     let (store, reader) = memory::open(&SystemClock);
     let options = CatalogOptions { execution, ..CatalogOptions::default() };
@@ -23,9 +23,4 @@ fn catalog<S: LedgerStore>(wrap: impl FnOnce(memory::MemoryStore) -> S, executio
 /// Both services over one catalogue.
 fn monolith(catalog: Arc<Catalog>) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
     (catalog.clone(), Arc::new(Orders::new(catalog.clone(), catalog)))
-}
-
-fn book(stock: u32) -> NewBook {
-    let text = BookText { title: "A book".into(), topic: "testing".into(), ..BookText::default() };
-    NewBook { text, price_cents: Cents::new(1000).expect("a small amount"), stock }
 }

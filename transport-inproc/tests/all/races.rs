@@ -1,10 +1,11 @@
-//! Random scripts on many threads at once over little stock, on every store and through every way to reach it in one
+//! Random scripts on many threads at once over little stock, on every store and by every path to it in one
 //! process: whatever the threads do to each other, the checker must find that every promise held.
 
 use bookstore_core::{
-    Amend, BookId, BookText, Catalog, CatalogOptions, CatalogService, Cents, Line, Lines, NewBook, OrderId,
-    OrderService, Orders, SystemClock,
-    check::{self, Cancellations, Counts, Delivery, Finals, Options, Recorded, Recorder, Report},
+    Amend, BookId, Catalog, CatalogOptions, CatalogService, Cents, Line, Lines, NewBook, OrderId, OrderService, Orders,
+    SystemClock,
+    check::{self, Cancellations, Counts, Delivery, FinalState, Options, Recorded, Recorder, Report},
+    fixtures::{any_book, cents},
     store::{LedgerReader, LedgerStore, memory, sqlite},
     writer::{Execution, WriterLimits},
 };
@@ -50,7 +51,7 @@ enum Step {
         delta: i64,
         key: Option<u64>,
     },
-    /// The stock as it was seen a moment before, or as nobody saw it.
+    /// With the version of a read just before, or without a version.
     Set {
         book: u64,
         stock: u32,
@@ -71,7 +72,7 @@ enum Store {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+enum Path {
     Direct,
     InProcess,
     /// In process, where messages are lost, late and doubled.
@@ -82,7 +83,7 @@ enum Way {
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     store: Store,
-    way: Way,
+    path: Path,
     batch_max: usize,
     overlap_min: usize,
     execution: Execution,
@@ -90,14 +91,14 @@ struct Setting {
 
 fn settings() -> impl Strategy<Value = Setting> {
     let store = select(vec![Store::Memory, Store::Sqlite]);
-    let way = select(vec![Way::Direct, Way::InProcess, Way::Faulty]);
+    let path = select(vec![Path::Direct, Path::InProcess, Path::Faulty]);
     let batch_max = select(vec![1, 2, 7, 4096]);
     let overlap_min = select(vec![0, 3, 64]);
     let execution = select(vec![Execution::Threads, Execution::Threads, Execution::Task]);
-    let setting = (store, way, batch_max, overlap_min, execution);
-    setting.prop_map(|(store, way, batch_max, overlap_min, execution)| Setting {
+    let setting = (store, path, batch_max, overlap_min, execution);
+    setting.prop_map(|(store, path, batch_max, overlap_min, execution)| Setting {
         store,
-        way,
+        path,
         batch_max,
         overlap_min,
         execution,
@@ -129,7 +130,7 @@ fn scripts() -> impl Strategy<Value = Vec<Script>> {
     vec(vec(steps(), 1..24), 2..10)
 }
 
-/// Some of version 7, as stores may treat these apart, and some not.
+/// Order ids, some of version 7 and some not: stores may treat them differently.
 fn id(key: u64) -> OrderId {
     let v7 = uuid::Builder::from_unix_timestamp_millis(1_700_000_000_000 + key, &[7; 10]).into_uuid();
     OrderId(if key.is_multiple_of(3) { uuid::Uuid::from_u128(u128::from(key) + 1) } else { v7 })
@@ -142,11 +143,7 @@ fn lines(key: u64, other: Option<u32>, price: Option<Cents>) -> Lines {
     Lines::new([first].into_iter().chain(second)).expect("good lines")
 }
 
-fn cents(cents: u64) -> Cents {
-    Cents::new(cents).expect("a small amount")
-}
-
-/// One thread's way into the shop.
+/// What one thread calls.
 struct Customer {
     catalog: Recorded<dyn CatalogService>,
     orders: Recorded<dyn OrderService>,
@@ -159,7 +156,7 @@ impl Customer {
         }
     }
 
-    /// Whatever is answered is recorded: the checker judges it.
+    /// The answers are recorded, and the checker judges them.
     async fn take(&self, step: Step) {
         match step {
             Step::Buy { key, other, seen } => {
@@ -183,7 +180,7 @@ impl Customer {
     }
 }
 
-/// Both services where messages are lost, late and doubled.
+/// Both services behind a network where messages are lost, late and doubled.
 type BadNetwork = (Arc<Faulty<dyn CatalogService>>, Arc<Faulty<dyn OrderService>>);
 
 /// A shop under test.
@@ -204,24 +201,24 @@ fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>, setting: Settin
 }
 
 impl Shop {
-    /// To be called in a runtime.
+    /// Must be called in a runtime.
     fn open(setting: Setting, seed: u64) -> Self {
         match setting.store {
             Store::Memory => {
                 let (store, reader) = memory::open(&SystemClock);
                 let catalog = start(store, reader, setting);
-                Self::over(catalog.clone(), catalog, setting.way, seed, None)
+                Self::over(catalog.clone(), catalog, setting.path, seed, None)
             }
             Store::Sqlite => {
                 let dir = tempfile::tempdir().expect("a temporary folder");
                 let opened = sqlite::open(&dir.path().join("a.db"), &SystemClock, sqlite::SqliteOptions::default());
                 let (store, reader) = opened.expect("a new file");
                 let catalog = start(store, reader, setting);
-                Self::over(catalog.clone(), catalog, setting.way, seed, Some(dir))
+                Self::over(catalog.clone(), catalog, setting.path, seed, Some(dir))
             }
             Store::Textbook => {
                 let catalog = Arc::new(Textbook::default());
-                Self::over(catalog.clone(), catalog, setting.way, seed, None)
+                Self::over(catalog.clone(), catalog, setting.path, seed, None)
             }
         }
     }
@@ -229,17 +226,17 @@ impl Shop {
     fn over(
         plain: Arc<dyn CatalogService>,
         reader: Arc<dyn bookstore_core::OrderReader>,
-        way: Way,
+        path: Path,
         seed: u64,
         dir: Option<TempDir>,
     ) -> Self {
-        let near: Arc<dyn CatalogService> = match way {
-            Way::Direct => Arc::clone(&plain),
-            Way::InProcess | Way::Faulty => Arc::new(InProcess::new(Arc::clone(&plain))),
+        let near: Arc<dyn CatalogService> = match path {
+            Path::Direct => Arc::clone(&plain),
+            Path::InProcess | Path::Faulty => Arc::new(InProcess::new(Arc::clone(&plain))),
         };
         let orders: Arc<dyn OrderService> = Arc::new(Orders::new(Arc::clone(&near), reader));
         let shop = Self { plain, catalog: near, orders, faulty: None, _dir: dir };
-        if way != Way::Faulty {
+        if path != Path::Faulty {
             return shop;
         }
         let rates = Rates::all(0.08, Duration::from_millis(1));
@@ -248,16 +245,12 @@ impl Shop {
         Self { catalog: catalog.clone(), orders: orders.clone(), faulty: Some((catalog, orders)), ..shop }
     }
 
-    /// Runs the scripts, each on its own task, and judges what they were told.
+    /// Runs the scripts, each on its own task, and checks the answers.
     async fn race(self, scripts: Vec<Script>) -> Report {
         let recorder = Arc::new(Recorder::default());
         let catalog = Recorded::new(Arc::clone(&self.catalog), &recorder, "shop");
         let orders = Recorded::new(Arc::clone(&self.orders), &recorder, "shop");
-        let book = |n| NewBook {
-            text: BookText { title: format!("Book {n}"), topic: "t".into(), ..BookText::default() },
-            price_cents: cents(100),
-            stock: 4,
-        };
+        let book = |_| NewBook { price_cents: cents(100), ..any_book(4) };
         self.plain.add_books((1..=BOOKS).map(book).collect()).await.expect("good books");
         let since = self.plain.entries(Default::default(), 1, Duration::ZERO).await.expect("it can be read").head;
         let barrier = Arc::new(Barrier::new(scripts.len()));
@@ -284,7 +277,7 @@ impl Shop {
             orders.set_rates(Rates::default());
             delivery = Delivery::Duplicated;
         }
-        let mut finals = Finals::read(self.plain.as_ref()).await.expect("the ledger can be read").since(since);
+        let mut finals = FinalState::read(self.plain.as_ref()).await.expect("the ledger can be read").since(since);
         finals.add_orders("shop", self.orders.as_ref()).await.expect("orders can be read");
         let options = Options { delivery, cancellations: Cancellations::Everywhere, ..Options::default() };
         check::check(&recorder.history(), &finals, &options)
@@ -300,7 +293,7 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 400, ..ProptestConfig::with_source_file(file!()) }
 }
 
-/// What all cases of one kind came to.
+/// The sum over all cases of one kind.
 #[derive(Clone, Copy, Debug, Default)]
 struct Met {
     cases: u64,
@@ -326,35 +319,40 @@ const CASES: u32 = 160;
 
 #[test]
 fn whatever_threads_do_to_each_other_every_promise_holds() {
-    let (threads, met) = (threads(), Mutex::new(BTreeMap::<(Store, Way), Met>::new()));
+    let (threads, met) = (threads(), Mutex::new(BTreeMap::<(Store, Path), Met>::new()));
     let mut runner = TestRunner::new(config(CASES));
     let ran = runner.run(&(settings(), scripts(), any::<u64>()), |(setting, scripts, seed)| {
         let report = threads.block_on(async { Shop::open(setting, seed).race(scripts).await });
-        met.lock().expect("no panic").entry((setting.store, setting.way)).or_default().add_assign(report.counts);
+        met.lock().expect("no panic").entry((setting.store, setting.path)).or_default().add_assign(report.counts);
         prop_assert!(report.holds(), "{report}");
         Ok(())
     });
     ran.unwrap_or_else(|failed| panic!("{failed}"));
     let met = met.into_inner().expect("no panic");
-    for ((store, way), Met { cases, calls, refused, replayed, unknown, at_once }) in &met {
+    for ((store, path), Met { cases, calls, refused, replayed, unknown, at_once }) in &met {
         println!(
-            "{store:?}, {way:?}: {cases} cases, {calls} calls, {refused} refused, {replayed} replayed, {unknown} unknown, \
+            "{store:?}, {path:?}: {cases} cases, {calls} calls, {refused} refused, {replayed} replayed, {unknown} unknown, \
              up to {at_once} at once"
         );
         assert!(*at_once >= 2 && *refused > 0 && *replayed > 0, "nothing met anything");
-        assert_eq!(*unknown > 0, *way == Way::Faulty);
+        assert_eq!(*unknown > 0, *path == Path::Faulty);
     }
-    assert_eq!(met.len(), 6, "every store in every way");
+    assert_eq!(met.len(), 6, "every store by every path");
 }
 
-/// The bug must show within so many cases.
+/// The bug must show within this many cases.
 const CASES_MAX: u32 = 256;
 
 #[test]
 fn check_then_decrement_is_caught_and_only_in_a_race() {
     let threads = threads();
-    let setting =
-        Setting { store: Store::Textbook, way: Way::Direct, batch_max: 1, overlap_min: 1, execution: Execution::Task };
+    let setting = Setting {
+        store: Store::Textbook,
+        path: Path::Direct,
+        batch_max: 1,
+        overlap_min: 1,
+        execution: Execution::Task,
+    };
     let unkept = ProptestConfig { failure_persistence: None, max_shrink_iters: 0, ..config(CASES_MAX) };
     let cases = Mutex::new(0);
     let ran = TestRunner::new(unkept.clone()).run(&scripts(), |scripts| {

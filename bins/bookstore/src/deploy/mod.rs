@@ -38,7 +38,8 @@ use bookstore_core::{
     writer::Closed,
 };
 use bookstore_transport_http::{
-    api::{self, Shop},
+    api::Shop,
+    pages,
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
     client::ClientOptions,
     internal::{

@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     OrderQuery, Seq, Status,
-    check::{Cached, Cancellations, Delivery, Finals, Options, Report, check},
+    check::{Cached, Cancellations, Delivery, FinalState, Options, Report, check},
     ledger::Kind,
 };
 use std::{
@@ -107,7 +107,7 @@ fn align_task_ids() {
     });
 }
 
-fn simulate(world: &Shared) -> turmoil::Result<Option<Finals>> {
+fn simulate(world: &Shared) -> turmoil::Result<Option<FinalState>> {
     servers::stock_the_shelves(world).map_err(|error| error.to_string())?;
     // A fixed latency takes nothing from the simulated network's own dice, whatever the order of its messages.
     let latency = Duration::from_millis(1);
@@ -132,9 +132,9 @@ fn simulate(world: &Shared) -> turmoil::Result<Option<Finals>> {
     Ok(finals.lock().expect("nobody panics with it").take())
 }
 
-type FinalsCell = Arc<Mutex<Option<Finals>>>;
+type FinalStateCell = Arc<Mutex<Option<FinalState>>>;
 
-fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalsCell) {
+fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalStateCell) {
     let shared = world.clone();
     sim.host(Host::Catalog.name(), move || servers::catalog_server(shared.clone()));
     for host in [Host::Order1, Host::Order2] {
@@ -170,7 +170,7 @@ fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalsCell) {
 }
 
 /// The end state, once everything agrees; or as it is when the time for that is over.
-async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<Finals> {
+async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<FinalState> {
     const ATTEMPTS: u32 = 100;
     let mut attempts = 0;
     loop {
@@ -188,8 +188,8 @@ async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<Finals> {
     }
 }
 
-async fn read_finals(routes: &Routes, world: &Shared) -> bookstore_core::Result<(Finals, bool)> {
-    let mut finals = Finals::read(routes.ledger.as_ref()).await?.since(Seq(world.plan.stocks.len() as u64));
+async fn read_finals(routes: &Routes, world: &Shared) -> bookstore_core::Result<(FinalState, bool)> {
+    let mut finals = FinalState::read(routes.ledger.as_ref()).await?.since(Seq(world.plan.stocks.len() as u64));
     let mut agree = true;
     let orders = orders_of(&finals);
     for (host, copy) in [Host::Order1, Host::Order2].into_iter().zip(&routes.copies) {
@@ -205,16 +205,16 @@ async fn read_finals(routes: &Routes, world: &Shared) -> bookstore_core::Result<
 }
 
 /// How many orders stand and how many are cancelled, by the ledger.
-fn orders_of(finals: &Finals) -> (usize, usize) {
+fn orders_of(finals: &FinalState) -> (usize, usize) {
     let of = |kind| finals.entries.iter().filter(|entry| entry.kind == kind).count();
     (of(Kind::Sale), of(Kind::Return))
 }
 
 /// The same by the copy that was added last.
-fn copied(finals: &Finals) -> (usize, usize) {
+fn copied(finals: &FinalState) -> (usize, usize) {
     use bookstore_core::check::Copied;
-    match finals.copies.last().map(|copy| &copy.copied) {
-        Some(Copied::Orders(orders)) => {
+    match finals.copies.last().map(|copy| &copy.contents) {
+        Some(CopyContents::Orders(orders)) => {
             (orders.len(), orders.iter().filter(|order| order.status == Status::Cancelled).count())
         }
         _ => (0, 0),
@@ -222,7 +222,7 @@ fn copied(finals: &Finals) -> (usize, usize) {
 }
 
 /// The checker, and what it cannot see.
-fn judge(world: &Shared, finals: Finals) -> Report {
+fn judge(world: &Shared, finals: FinalState) -> Report {
     let options = Options {
         // A duplicate may arrive after its answer; a client's own retries may not.
         delivery: if world.plan.rates.duplicated > 0.0 { Delivery::Duplicated } else { Delivery::Retried },
@@ -242,7 +242,7 @@ fn judge(world: &Shared, finals: Finals) -> Report {
 }
 
 /// One intent, one order, whatever ids it was given.
-fn judge_intents(world: &Shared, finals: &Finals) {
+fn judge_intents(world: &Shared, finals: &FinalState) {
     let facts = world.facts();
     let mut sales: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
     for entry in finals.entries.iter().filter(|entry| entry.kind == Kind::Sale) {
@@ -269,7 +269,7 @@ fn judge_intents(world: &Shared, finals: &Finals) {
 }
 
 /// What was readable once is there for good.
-fn judge_shown(world: &Shared, finals: &Finals) {
+fn judge_shown(world: &Shared, finals: &FinalState) {
     let facts = world.facts();
     let changed = facts.shown.iter().find(|shown| {
         let at = usize::try_from(shown.seq.0).unwrap_or_default().checked_sub(1);
@@ -283,7 +283,7 @@ fn judge_shown(world: &Shared, finals: &Finals) {
 }
 
 /// The file says the same as the server did.
-fn judge_file(world: &Shared, finals: &Finals) {
+fn judge_file(world: &Shared, finals: &FinalState) {
     match servers::reopened(world) {
         Err(error) => world.fail("reopen", error.to_string()),
         Ok((head, stocks)) => {

@@ -3,9 +3,10 @@
 use bookstore::{
     AccessToken, Bookstore, ConnectOptions,
     core::{
-        Amend, BookId, BookText, CatalogService, Cents, Clock as _, Error, Line, Lines, NewBook, OrderId, OrderQuery,
-        OrderService, Query, SystemClock,
+        Amend, BookId, CatalogService, Clock as _, Error, Line, Lines, OrderId, OrderQuery, OrderService, Query,
+        SystemClock,
         check::{Recorded, Recorder},
+        fixtures::{book, cents},
     },
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -82,11 +83,7 @@ impl Market {
 
     /// Puts the books on the shelves.
     pub(crate) async fn shelve(&self) {
-        let book = |n| NewBook {
-            text: BookText { title: format!("Book {n}"), topic: "testing".into(), ..BookText::default() },
-            price_cents: cents(1000),
-            stock: 40,
-        };
+        let book = |n| book(&format!("Book {n}"), 40);
         self.shop(1, 0).add_books((1..=BOOKS).map(book).collect()).await.expect("the shop is ready");
     }
 
@@ -158,10 +155,6 @@ impl Market {
             _ => drop(shop.search(Query::topic("testing")).await),
         }
     }
-}
-
-fn cents(cents: u64) -> Cents {
-    Cents::new(cents).expect("a small amount")
 }
 
 /// One book or two; some buyers look first, and some of these buy only at the price that they saw.

@@ -2,7 +2,7 @@
 
 use bookstore::core::{
     Entry, Kind as EntryKind,
-    check::{self, Cached, Cancellations, Copied, Copy, Delivery, Finals, History, Options, Report},
+    check::{self, Cached, Cancellations, CopyContents, ServerCopy, Delivery, FinalState, History, Options, Report},
     decide,
     store::{StoreError, sqlite::Snapshot},
 };
@@ -23,7 +23,7 @@ pub(crate) async fn judge(shop: &Shop<'_>, history: &History) -> Report {
     let mut finals = read_ledger(&shop.ledger()).expect("the ledger can be read");
     for host in [Host::Order1, Host::Order2] {
         let (copied, followed) = read(&shop.copy(host)).map(|(entries, _, head)| (entries, head)).expect("a copy");
-        finals.copies.push(Copy { server: host.name().into(), followed, copied: Copied::Entries(copied) });
+        finals.copies.push(ServerCopy { server: host.name().into(), followed, contents: CopyContents::Entries(copied) });
     }
     let options = Options {
         // Frontends may send what was not answered in time to the other order server.
@@ -47,9 +47,9 @@ fn read(path: &Path) -> Result<Contents, StoreError> {
     Ok((entries, levels, summary.head))
 }
 
-fn read_ledger(path: &Path) -> Result<Finals, StoreError> {
+fn read_ledger(path: &Path) -> Result<FinalState, StoreError> {
     let (entries, levels, _) = read(path)?;
-    Ok(Finals { entries, levels: Some(levels.iter().collect()), ..Finals::default() })
+    Ok(FinalState { entries, levels: Some(levels.iter().collect()), ..FinalState::default() })
 }
 
 /// Prints what happened in a run, fault by fault.

@@ -12,7 +12,7 @@ use bookstore::{
     deploy::{self, Monolith, Serving, StoreUrl},
 };
 use bookstore_cli::load::{Check, Limits, Load, LoadResult, Mix, Pace, Promise, Stop, Target, Verdict};
-use bookstore_core::{BookId, Cents, NewBook, book::BookText};
+use bookstore_core::{BookId, NewBook, book::BookText, fixtures};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -65,13 +65,8 @@ impl Shop {
 }
 
 fn book(title: &str, stock: u32) -> NewBook {
-    let text = BookText {
-        title: title.into(),
-        author: "Ann Author".into(),
-        topic: "tests & loads".into(),
-        ..BookText::default()
-    };
-    NewBook { text, price_cents: Cents::new(1000).unwrap(), stock }
+    let book = fixtures::book(title, stock);
+    NewBook { text: BookText { topic: "tests & loads".into(), ..book.text }, ..book }
 }
 
 /// A short load without a token.

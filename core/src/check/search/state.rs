@@ -1,118 +1,137 @@
-//! A stretch of one book's operations put in order, and everything that may come next; each move can be taken back.
+//! A configuration of the search: some steps of one book are in order, and the others wait.
+//!
+//! Time passes deadline by deadline. A step *arrives* when its call has been made: then it may be put in order. It is
+//! *due* when its deadline is the next one of those that are not over. Everything that waits is kept in sets, sorted by
+//! what the search asks for: changes by what they do, reads by the stock that they show, claims by the entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::places::Places;
-use crate::ledger::Seq;
+use super::claims::ClaimedEntries;
+use crate::{check::history::Call, ledger::Seq};
 
-/// No deadline: it may happen at any later time, or never.
+/// The deadline of a step that may happen at any later time, or never.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// What an operation does to a book's stock, or says of it.
+/// What a step does to a book's stock, or shows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// Adds copies; the stock must not fall below zero.
+pub(super) enum Action {
+    /// Adds copies, or takes them; the stock must not fall below zero.
     Add(i64),
-    /// Adds copies, and says how many there are then.
+    /// The same, and shows the stock after it.
     AddTo(i64, u32),
     /// Sets the stock.
-    Assign(u32),
-    /// Says how many there are.
+    Set(u32),
+    /// Shows the stock.
     Read(u32),
 }
 
-/// One operation.
+/// Something that happened to one book in one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// It happens not before.
+    /// It happened at this time or later.
     pub(super) invoked: u64,
-    /// It has happened by then.
+    /// It happened at this time or before; [`NEVER`] if nobody knows that it happened.
     pub(super) deadline: u64,
-    pub(super) what: What,
-    /// It happens only after this other one, by index.
+    pub(super) action: Action,
+    /// The index of another step that happened before it.
     pub(super) after: Option<usize>,
-    /// The place in the ledger that its answer claims; a read claims that of the entry that it shows.
+    /// The ledger entry that an answer names as this step's. A read names the entry that it shows.
     pub(super) claim: Option<Seq>,
-    /// The call that it is about.
+    /// The call that it belongs to.
     pub(super) call: usize,
 }
 
 impl Step {
-    /// What `call` did or said, not before and not after two moments.
-    pub(super) fn new(what: What, (invoked, deadline): (u64, u64), call: usize) -> Self {
-        Self { invoked, deadline, what, after: None, claim: None, call }
+    /// What call `call` did or showed within a span of time.
+    pub(super) fn new(action: Action, (invoked, deadline): (u64, u64), call: usize) -> Self {
+        Self { invoked, deadline, action, after: None, claim: None, call }
     }
 
-    /// The same with a claim.
+    /// The same step with an entry that its answer names.
     pub(super) fn claiming(self, claim: Seq) -> Self {
         Self { claim: Some(claim), ..self }
     }
 
     pub(super) fn is_read(&self) -> bool {
-        matches!(self.what, What::Read(_))
+        matches!(self.action, Action::Read(_))
     }
 }
 
-/// By deadline.
+/// The span of time in which an answered or refused call happened.
+pub(super) fn span(call: &Call) -> (u64, u64) {
+    (call.invoked, call.completed.unwrap_or(NEVER))
+}
+
+/// Steps by deadline, then by index.
 pub(super) type ByDeadline = BTreeSet<(u64, usize)>;
 
-/// Operations that are as good as each other share a class.
+/// Steps of one class are interchangeable, but for their deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    Like(i64),
-    Alone(usize),
+    /// Adds this number of copies, and no other step depends on it.
+    Adds(i64),
+    /// A class of its own.
+    Single(usize),
 }
 
-/// The place in the ledger that has been reached.
+/// The ledger entry that the order has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    seq: Seq,
-    /// Whether that is only the first one that it can be.
-    at_least: bool,
+pub(super) struct Position {
+    pub(super) seq: Seq,
+    /// Whether `seq` is only the first entry that it can be, as the last step claims none.
+    pub(super) at_least: bool,
 }
 
-/// What to take back when a choice turns out wrong.
+/// A move of the search, with what is needed to undo it.
 #[derive(Clone, Copy, Debug)]
-enum Undo {
+pub(super) enum Move {
+    /// The next step arrived.
     Arrived,
+    /// This step may come next from now on.
     Offered(usize),
-    Applied(usize, i64, Place),
+    /// This change was put in order; stock and position before it.
+    Applied(usize, i64, Position),
+    /// This read was put in order.
     Read(usize),
+    /// The deadline of this step is over.
     Passed(usize),
 }
 
+/// A configuration. Every move is kept in a trail, so that the search can go back to an earlier configuration.
 pub(super) struct State<'a> {
     pub(super) steps: &'a [Step],
-    /// The places that are claimed, if claims must hold.
-    claimed: Option<&'a Places>,
-    place: Place,
-    /// By invocation.
-    arrivals: Vec<usize>,
-    /// Those that have one, by deadline.
+    /// The claimed entries, if claims must hold; otherwise claims mean nothing.
+    pub(super) claimed: Option<&'a ClaimedEntries>,
+    pub(super) position: Position,
+    /// All steps, by invocation.
+    pub(super) arrivals: Vec<usize>,
+    /// Steps that have a deadline, by deadline.
     pub(super) deadlines: Vec<usize>,
     classes: Vec<Class>,
-    dependents: BTreeMap<usize, Vec<usize>>,
-    /// How many have arrived.
-    arrived: usize,
-    has_arrived: Vec<bool>,
-    done: Vec<bool>,
-    /// Changes that may come next, by class; where claims must hold, those without one.
+    /// The steps that must come after a step.
+    pub(super) dependents: BTreeMap<usize, Vec<usize>>,
+    /// How many steps have arrived: these may be put in order.
+    pub(super) arrived: usize,
+    pub(super) has_arrived: Vec<bool>,
+    /// Steps that are in order.
+    pub(super) done: Vec<bool>,
+    /// Changes that may come next, by class; if claims must hold, only those without a claim.
     pub(super) offered: BTreeMap<Class, ByDeadline>,
-    /// Those among them that claim no place and only add copies, by how many.
+    /// Those that claim no entry and only add copies, by how many.
     pub(super) free: BTreeMap<i64, ByDeadline>,
-    /// Everything that waits and claims a place, by it; at the same place the change before what reads it.
+    /// All steps that wait and claim an entry, by the entry; a change before the reads that show it.
     pub(super) claims: BTreeSet<(Seq, bool, usize)>,
-    /// Reads that wait for the stock to be what they say.
+    /// Reads that wait until the stock is what they show.
     pub(super) reads: BTreeSet<(i64, usize)>,
     pub(super) stock: i64,
-    /// How many deadlines are behind.
+    /// How many deadlines are over.
     pub(super) passed: usize,
-    /// Identifies the set of those that are done and not behind.
-    early: u128,
-    trail: Vec<Undo>,
+    /// Identifies the set of steps that are in order although their deadlines are not over.
+    pub(super) early: u128,
+    pub(super) trail: Vec<Move>,
 }
 
-/// Takes a member out of a set, and the set with its last member.
+/// Takes a member out of a set, and the set out of the map with its last member.
 fn take<K: Ord>(sets: &mut BTreeMap<K, ByDeadline>, key: &K, member: (u64, usize)) {
     if let Some(set) = sets.get_mut(key) {
         set.remove(&member);
@@ -122,8 +141,9 @@ fn take<K: Ord>(sets: &mut BTreeMap<K, ByDeadline>, key: &K, member: (u64, usize
     }
 }
 
-/// A number like no other for each index, so that sets can be told apart by the sum (without carry) of their members'.
-fn mark(index: usize) -> u128 {
+/// A random-looking number for each index. Two sets of indexes are told apart by the exclusive or of their members'
+/// marks.
+pub(super) fn mark(index: usize) -> u128 {
     let mix = |seed: u64| {
         let mut x = (index as u64).wrapping_add(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -134,7 +154,8 @@ fn mark(index: usize) -> u128 {
 }
 
 impl<'a> State<'a> {
-    pub(super) fn new(start: u32, steps: &'a [Step], claimed: Option<&'a Places>) -> Self {
+    /// Before the first step, with `stock` copies.
+    pub(super) fn new(stock: u32, steps: &'a [Step], claimed: Option<&'a ClaimedEntries>) -> Self {
         let mut arrivals: Vec<usize> = (0..steps.len()).collect();
         arrivals.sort_by_key(|step| steps[*step].invoked);
         let mut deadlines: Vec<usize> = (0..steps.len()).filter(|step| steps[*step].deadline != NEVER).collect();
@@ -145,15 +166,15 @@ impl<'a> State<'a> {
                 dependents.entry(after).or_default().push(index);
             }
         }
-        let class = |index: usize| match steps[index].what {
-            What::Add(delta) if !dependents.contains_key(&index) => Class::Like(delta),
-            _ => Class::Alone(index),
+        let class = |index: usize| match steps[index].action {
+            Action::Add(delta) if !dependents.contains_key(&index) => Class::Adds(delta),
+            _ => Class::Single(index),
         };
         let classes = (0..steps.len()).map(class).collect();
         Self {
             steps,
             claimed,
-            place: Place { seq: Seq(0), at_least: true },
+            position: Position { seq: Seq(0), at_least: true },
             arrivals,
             deadlines,
             classes,
@@ -165,174 +186,81 @@ impl<'a> State<'a> {
             free: BTreeMap::new(),
             claims: BTreeSet::new(),
             reads: BTreeSet::new(),
-            stock: i64::from(start),
+            stock: i64::from(stock),
             passed: 0,
             early: 0,
             trail: Vec::new(),
         }
     }
 
-    /// What makes one configuration the same as another one.
-    pub(super) fn configuration(&self) -> (usize, u128, i64, Place) {
-        (self.passed, self.early, self.stock, self.place)
+    /// What identifies a configuration: two with the same one can be completed in the same ways.
+    pub(super) fn fingerprint(&self) -> (usize, u128, i64, Position) {
+        (self.passed, self.early, self.stock, self.position)
     }
 
-    /// How far the trail goes: where [`State::undo`] may go back to.
-    pub(super) fn moves(&self) -> usize {
-        self.trail.len()
-    }
-
-    /// What is due next, if anything is.
+    /// The step whose deadline is next, if there is one.
     pub(super) fn due(&self) -> Option<usize> {
         self.deadlines.get(self.passed).copied()
     }
 
-    /// Goes on to the next deadline of something that has not happened yet.
-    pub(super) fn advance(&mut self) {
-        while let Some(due) = self.due() {
-            while let Some(&arrival) = self.arrivals.get(self.arrived)
-                && self.steps[arrival].invoked <= self.steps[due].deadline
-            {
-                self.arrived += 1;
-                self.has_arrived[arrival] = true;
-                self.trail.push(Undo::Arrived);
-                if self.steps[arrival].after.is_none_or(|after| self.done[after]) {
-                    self.offer(arrival);
-                }
-            }
-            self.read();
-            if !self.done[due] {
-                return;
-            }
-            self.passed += 1;
-            self.early ^= mark(due);
-            self.trail.push(Undo::Passed(due));
-        }
-    }
-
-    fn offer(&mut self, step: usize) {
-        self.insert(step);
-        self.trail.push(Undo::Offered(step));
-    }
-
-    fn insert(&mut self, index: usize) {
+    /// Lets a step wait to be put in order.
+    pub(super) fn insert(&mut self, index: usize) {
         let step = self.steps[index];
         if let Some(claim) = step.claim {
             self.claims.insert((claim, step.is_read(), index));
-        } else if let What::Add(delta) = step.what {
+        } else if let Action::Add(delta) = step.action {
             self.free.entry(delta).or_default().insert((step.deadline, index));
         }
-        if let What::Read(stock) = step.what {
+        if let Action::Read(stock) = step.action {
             self.reads.insert((i64::from(stock), index));
         } else if step.claim.is_none() || self.claimed.is_none() {
             self.offered.entry(self.classes[index]).or_default().insert((step.deadline, index));
         }
     }
 
-    fn remove(&mut self, index: usize) {
+    /// Undoes [`State::insert`].
+    pub(super) fn remove(&mut self, index: usize) {
         let step = self.steps[index];
         if let Some(claim) = step.claim {
             self.claims.remove(&(claim, step.is_read(), index));
-        } else if let What::Add(delta) = step.what {
+        } else if let Action::Add(delta) = step.action {
             take(&mut self.free, &delta, (step.deadline, index));
         }
-        if let What::Read(stock) = step.what {
+        if let Action::Read(stock) = step.action {
             self.reads.remove(&(i64::from(stock), index));
         } else {
             take(&mut self.offered, &self.classes[index], (step.deadline, index));
         }
     }
 
-    /// Puts every read in order that fits now.
-    fn read(&mut self) {
-        loop {
-            let mut fitting = self.reads.range((self.stock, 0)..=(self.stock, usize::MAX)).map(|(_, read)| *read);
-            let Some(read) = fitting.find(|read| self.is_here(*read)) else { return };
-            self.remove(read);
-            self.done[read] = true;
-            self.early ^= mark(read);
-            self.trail.push(Undo::Read(read));
-        }
+    /// The entry that a change without a claim would take now; `None` if a step with a claim must come first.
+    fn free_entry(&self, claimed: &ClaimedEntries) -> Option<Seq> {
+        let seq = claimed.free_after(self.position.seq);
+        let before = |(claim, is_read, _): &(Seq, bool, usize)| seq < *claim || (*is_read && seq == *claim);
+        self.claims.first().is_none_or(before).then_some(seq)
     }
 
-    /// Whether a read claims the place that has been reached, if it must.
-    fn is_here(&self, read: usize) -> bool {
-        let (Some(places), Some(claim)) = (self.claimed, self.steps[read].claim) else { return true };
-        if self.place.at_least { claim >= self.place.seq && places.is_open(claim) } else { claim == self.place.seq }
+    /// Whether a change without a claim may come next.
+    pub(super) fn has_free_entry(&self) -> bool {
+        self.claimed.is_none_or(|claimed| self.free_entry(claimed).is_some())
     }
 
-    /// The place that a change would take now; `None` if it is not its turn.
-    fn place_of(&self, index: usize) -> Option<Place> {
-        let Some(places) = self.claimed else { return Some(self.place) };
-        let first = self.claims.first();
+    /// The position that a change would have now; `None` if it may not come next.
+    pub(super) fn position_of(&self, index: usize) -> Option<Position> {
+        let Some(claimed) = self.claimed else { return Some(self.position) };
         match self.steps[index].claim {
-            Some(seq) if first.is_some_and(|(.., first)| *first == index) => Some(Place { seq, at_least: false }),
-            Some(_) => None,
-            None => {
-                let seq = places.open_after(self.place.seq);
-                let before = first.is_none_or(|(claim, is_read, _)| seq < *claim || (*is_read && seq == *claim));
-                before.then_some(Place { seq, at_least: true })
+            Some(seq) => {
+                let is_first = self.claims.first().is_some_and(|(.., first)| *first == index);
+                is_first.then_some(Position { seq, at_least: false })
             }
+            None => self.free_entry(claimed).map(|seq| Position { seq, at_least: true }),
         }
     }
 
-    /// Whether something without a claim may come next.
-    pub(super) fn has_room(&self) -> bool {
-        let Some(places) = self.claimed else { return true };
-        let seq = places.open_after(self.place.seq);
-        self.claims.first().is_none_or(|(claim, is_read, _)| seq < *claim || (*is_read && seq == *claim))
-    }
-
-    /// Puts a change in order, if it is possible now.
-    pub(super) fn apply(&mut self, index: usize) -> bool {
-        let Step { after, what, .. } = self.steps[index];
-        let stock = match what {
-            What::Add(delta) => self.stock + delta,
-            What::AddTo(delta, stock) if self.stock + delta == i64::from(stock) => i64::from(stock),
-            What::Assign(stock) => i64::from(stock),
-            What::AddTo(..) | What::Read(_) => return false,
-        };
-        let ready = !self.done[index] && self.has_arrived[index] && after.is_none_or(|after| self.done[after]);
-        let Some(place) = self.place_of(index).filter(|_| ready && stock >= 0) else { return false };
-        self.remove(index);
-        self.trail.push(Undo::Applied(index, self.stock, self.place));
-        (self.stock, self.place, self.done[index]) = (stock, place, true);
-        self.early ^= mark(index);
-        for at in 0..self.dependents.get(&index).map_or(0, Vec::len) {
-            let dependent = self.dependents[&index][at];
-            if self.has_arrived[dependent] {
-                self.offer(dependent);
-            }
-        }
-        self.read();
-        true
-    }
-
-    /// Takes moves back.
-    pub(super) fn undo(&mut self, to: usize) {
-        while self.trail.len() > to {
-            match self.trail.pop() {
-                Some(Undo::Arrived) => {
-                    self.arrived -= 1;
-                    self.has_arrived[self.arrivals[self.arrived]] = false;
-                }
-                Some(Undo::Offered(step)) => self.remove(step),
-                Some(Undo::Applied(step, stock, place)) => {
-                    (self.stock, self.place, self.done[step]) = (stock, place, false);
-                    self.early ^= mark(step);
-                    self.insert(step);
-                }
-                Some(Undo::Read(step)) => {
-                    self.done[step] = false;
-                    self.early ^= mark(step);
-                    self.insert(step);
-                }
-                Some(Undo::Passed(step)) => {
-                    self.passed -= 1;
-                    self.early ^= mark(step);
-                }
-                None => {}
-            }
-        }
+    /// Whether a read shows an entry that the order may have reached, if claims must hold.
+    pub(super) fn shows_position(&self, read: usize) -> bool {
+        let (Some(claimed), Some(claim)) = (self.claimed, self.steps[read].claim) else { return true };
+        let Position { seq, at_least } = self.position;
+        if at_least { claim >= seq && claimed.is_free(claim) } else { claim == seq }
     }
 }

@@ -1,50 +1,56 @@
-//! Looks for an order of one book's operations that explains all answers, after Wing, Gong and Lowe.
+//! Looks for an order of one book's steps that explains all answers, after Wing and Gong (1993) and Lowe (*Testing for
+//! linearizability*, 2017).
 //!
-//! Operations are put in order as late as possible: only when one of them has to have happened by now. Then either it comes
-//! next, or others that are under way come before it. Configurations that were met before are not tried again. Three things
-//! keep their number small: a read that fits is put in order at once, since it changes nothing; among operations that do the
-//! same, the one with the earliest deadline goes first, since the others can do all that it could and longer; and what
-//! has been put in order and has passed its deadline is forgotten.
+//! Steps are put in order as late as possible: only when the deadline of one of them is due. Then either this step
+//! comes next, or others whose calls are under way come before it. A configuration that was met before is not tried
+//! again. Three things keep the number of configurations small:
 //!
-//! Answers claim a place in the ledger. That is not trusted, but tried first: only orders that agree with all claims are
-//! looked through, in which little but what claims no place (returns, and calls of unknown outcome) remains to be fitted
-//! in where there is room. If there is none among them, claims are forgotten and every order is possible.
+//! - a read that is true now is put in order at once, as it changes nothing;
+//! - of steps that do the same, the one with the earliest deadline goes first, as the others can do the same, and
+//!   longer;
+//! - a step that is in order and whose deadline is over is forgotten.
+//!
+//! Answers name ledger entries. The search does not trust them, but tries them first: it looks only through orders that
+//! agree with all of them. Then little is left to decide but where the steps without an entry fit in (returns, and
+//! calls of unknown outcome). If no such order exists, it forgets the entries, and every order is possible.
 
 use std::collections::HashSet;
 
 use super::{
-    places::Places,
-    state::{ByDeadline, NEVER, State, Step, What},
+    claims::ClaimedEntries,
+    state::{Action, ByDeadline, NEVER, State, Step},
 };
 
-/// What came out.
+/// The result of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// There is such an order.
     Linearizable,
-    /// There is none: nothing explains this operation (by index) and all that must have happened before it.
+    /// There is none: no order explains this step (by index) and all that must have happened before it.
     Stuck(usize),
-    /// The budget was used up.
+    /// The budget is used up.
     Undecided,
 }
 
 /// Looks for an order with at most `budget` attempts.
-pub(super) fn linearize(start: u32, steps: &[Step], places: &Places, budget: u64) -> Verdict {
-    match run(State::new(start, steps, Some(places)), budget.div_ceil(2)) {
+pub(super) fn linearize(stock: u32, steps: &[Step], claimed: &ClaimedEntries, budget: u64) -> Verdict {
+    match run(State::new(stock, steps, Some(claimed)), budget.div_ceil(2)) {
         Verdict::Linearizable => Verdict::Linearizable,
-        // That claims contradict each other proves nothing.
-        Verdict::Stuck(_) | Verdict::Undecided => run(State::new(start, steps, None), budget / 2),
+        // If the claims contradict each other, that proves nothing.
+        Verdict::Stuck(_) | Verdict::Undecided => run(State::new(stock, steps, None), budget / 2),
     }
 }
 
-/// A place to come back to.
+/// A configuration to come back to.
 struct Choice {
     moves: usize,
+    /// How many steps were tried from here.
     tried: usize,
-    /// What to try after the first candidate, once that has failed.
+    /// What to try after the first step, once that has failed.
     others: Option<Vec<usize>>,
 }
 
+/// A search in depth: follows one choice after the other, and goes back to the last choice with something left to try.
 fn run(mut state: State<'_>, mut budget: u64) -> Verdict {
     let (mut seen, mut choices, mut furthest) = (HashSet::new(), Vec::<Choice>::new(), 0);
     loop {
@@ -53,7 +59,7 @@ fn run(mut state: State<'_>, mut budget: u64) -> Verdict {
         if state.due().is_none() {
             return Verdict::Linearizable;
         }
-        if seen.insert(state.configuration()) {
+        if seen.insert(state.fingerprint()) {
             choices.push(Choice { moves: state.moves(), tried: 0, others: None });
         }
         loop {
@@ -72,7 +78,7 @@ fn run(mut state: State<'_>, mut budget: u64) -> Verdict {
     }
 }
 
-/// What to try next at a choice, or `None` if all has been tried.
+/// The step to try next at a choice, or `None` if all were tried.
 fn candidate(state: &State<'_>, choice: &mut Choice) -> Option<usize> {
     let due = state.due()?;
     choice.tried += 1;
@@ -82,24 +88,25 @@ fn candidate(state: &State<'_>, choice: &mut Choice) -> Option<usize> {
     }
 }
 
+/// The step to try first.
 fn first(state: &State<'_>, due: usize) -> usize {
     let is_free = state.steps[due].claim.is_none() && !state.steps[due].is_read();
-    if is_free && state.has_room() { due } else { goal(state, due) }
+    if is_free && state.has_free_entry() { due } else { goal(state, due) }
 }
 
-/// What is tried to be put in order next: what claims the first place, unless what is due comes before it.
+/// The step that the search works towards: the one that claims the first entry, unless the due step comes before it.
 fn goal(state: &State<'_>, due: usize) -> usize {
     let (claim, is_read) = (state.steps[due].claim, state.steps[due].is_read());
     let first = state.claims.first().filter(|first| claim.is_none_or(|claim| (first.0, first.1) < (claim, is_read)));
     first.map_or(due, |(.., index)| *index)
 }
 
-/// All that may come next but the first: what would make the goal or another answer true, what may help in that, what is
-/// due, then one of each class.
+/// All steps that may come next: first those that make the goal or another answer true, then those that may help in
+/// that, the due step, and one of each class.
 fn others(state: &State<'_>, due: usize) -> Vec<usize> {
     let goal = goal(state, due);
     let mut others = vec![goal];
-    if state.has_room() {
+    if state.has_free_entry() {
         let missing = missing(state, goal);
         let mut waiting: Vec<i64> = state.reads.iter().map(|(stock, _)| stock - state.stock).collect();
         waiting.dedup();
@@ -114,18 +121,18 @@ fn others(state: &State<'_>, due: usize) -> Vec<usize> {
     others
 }
 
-/// Those of a class that are due first and that may never happen.
+/// The steps of a class that are due first and last; the last only if it may never happen.
 fn ends(same: &ByDeadline) -> impl Iterator<Item = usize> {
     let never = same.last().filter(|(deadline, _)| *deadline == NEVER);
     same.first().into_iter().chain(never).map(|(_, index)| *index)
 }
 
-/// How many copies are missing, or too many, for what an operation does or says.
+/// How many copies are missing for what a step does or shows; negative if there are too many.
 fn missing(state: &State<'_>, index: usize) -> i64 {
-    match state.steps[index].what {
-        What::Read(stock) => i64::from(stock) - state.stock,
-        What::AddTo(delta, stock) => i64::from(stock) - delta - state.stock,
-        What::Add(delta) => (-delta - state.stock).max(0),
-        What::Assign(_) => 0,
+    match state.steps[index].action {
+        Action::Read(stock) => i64::from(stock) - state.stock,
+        Action::AddTo(delta, stock) => i64::from(stock) - delta - state.stock,
+        Action::Add(delta) => (-delta - state.stock).max(0),
+        Action::Set(_) => 0,
     }
 }

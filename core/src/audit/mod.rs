@@ -1,122 +1,49 @@
-//! The audit: replays a ledger entry by entry and proves what it promises, or says where it is broken.
+//! The audit: it replays a ledger entry by entry, and either proves what the ledger promises or says where it is
+//! broken.
 //!
-//! It shares no code with [`decide`](crate::decide), so that neither hides the other's mistakes. Memory: a few words per
+//! The promises: the entries have no gaps, the stock that each entry states is the sum of all changes and never
+//! negative, a key did one thing once, a return mirrors its sale, and every book is as the ledger says.
+//!
+//! It shares no code with [`decide`](crate::decide), so neither hides the other's mistakes. Memory: a few words per
 //! book, and about 32 bytes per key; the entries themselves stream through.
+//!
+//! ```
+//! use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, audit, fixtures::any_book, store::memory};
+//! use std::sync::Arc;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> bookstore_core::Result<()> {
+//! # let (store, reader) = memory::open(&SystemClock);
+//! # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default());
+//! # let catalog = catalog.expect("a store in memory can be used");
+//! catalog.add_books(vec![any_book(3)]).await?;
+//! let (summary, findings) = audit::audit(&catalog).await?;
+//! assert_eq!((summary.books, summary.sales, findings.len()), (1, 0, 0));
+//! # Ok(()) }
+//! ```
+
+mod finding;
+
+pub use finding::Finding;
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map},
-    fmt,
     hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
 };
 
 use crate::{
     book::BookId,
+    catalog::{CatalogService, ENTRIES_MAX},
     decide::Level,
+    error,
     ledger::{Change, Entry, Kind, Seq},
     order::OrderId,
 };
 
-/// Something that must not be so.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The ledger is not dense.
-    #[error("entry {found} follows on entry {after}")]
-    Gap {
-        /// The entry before.
-        after: Seq,
-        /// The entry that should have been the next one.
-        found: Seq,
-    },
-    /// An entry is not of a shape that its kind allows.
-    #[error("entry {seq} is misshapen: {why}")]
-    Misshapen {
-        /// The entry.
-        seq: Seq,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// An entry touches a book before its listing, or lists it twice.
-    #[error("entry {seq} {} book {book}", if *listed { "lists again" } else { "touches the unlisted" })]
-    Listing {
-        /// The entry.
-        seq: Seq,
-        /// The book.
-        book: BookId,
-        /// Whether it had been listed before.
-        listed: bool,
-    },
-    /// The stock that an entry states is not the sum of the deltas up to it.
-    #[error("entry {seq} leaves {stated} of book {book}, but the deltas sum up to {sum}")]
-    Sum {
-        /// The entry.
-        seq: Seq,
-        /// The book.
-        book: BookId,
-        /// The sum.
-        sum: i64,
-        /// What it says.
-        stated: u32,
-    },
-    /// An entry carries a price that was not in force.
-    #[error("entry {seq} has another price for book {book} than was in force")]
-    Price {
-        /// The entry.
-        seq: Seq,
-        /// The book.
-        book: BookId,
-    },
-    /// A key did something twice, or two different things.
-    #[error("entry {seq} uses the key {key} again")]
-    KeyUsedAgain {
-        /// The entry.
-        seq: Seq,
-        /// The key.
-        key: OrderId,
-    },
-    /// A return without a sale before it.
-    #[error("entry {seq} returns order {key}, which was not sold")]
-    ReturnWithoutSale {
-        /// The entry.
-        seq: Seq,
-        /// The order.
-        key: OrderId,
-    },
-    /// A return is not the mirror image of its sale.
-    #[error("entry {seq} does not return what order {key} had bought")]
-    NotMirrored {
-        /// The entry.
-        seq: Seq,
-        /// The order.
-        key: OrderId,
-    },
-    /// A book stands otherwise than the ledger says.
-    #[error("book {book} is {}, but the ledger says {}", Shown(found), Shown(ledger))]
-    Level {
-        /// The book.
-        book: BookId,
-        /// By the ledger; `None` if it was never listed.
-        ledger: Option<Level>,
-        /// By the store; `None` if it has no such book.
-        found: Option<Level>,
-    },
-}
-
-struct Shown<'a>(&'a Option<Level>);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("missing"),
-            Some(level) => write!(f, "{} at {}, version {}", level.stock, level.price_cents, level.version),
-        }
-    }
-}
-
-/// What was audited.
+/// What an audited ledger contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The last entry.
+    /// The last entry; 0 if there is none.
     pub head: Seq,
     /// Books listed.
     pub books: u64,
@@ -139,7 +66,9 @@ enum Used {
     Amend,
 }
 
-/// A running audit: give it every entry from the first on, then [`Audit::finish`] it.
+/// A running audit: it takes every entry from the first on, then [`Audit::finish`] compares the books.
+///
+/// Use it where the entries come from elsewhere than a [`CatalogService`]; otherwise [`audit`] is shorter.
 #[derive(Debug, Default)]
 pub struct Audit {
     summary: Summary,
@@ -157,7 +86,7 @@ impl Audit {
     /// Checks the next entry. After a finding it goes on from what the entry states, so that one fault is one finding.
     ///
     /// # Errors
-    /// The first thing that is wrong with this entry.
+    /// The first [`Finding`] in this entry, of any kind but [`Finding::Level`].
     pub fn take(&mut self, entry: &Entry) -> Result<(), Finding> {
         let after = std::mem::replace(&mut self.summary.head, entry.seq);
         let dense = if entry.seq == after.next() { Ok(()) } else { Err(Finding::Gap { after, found: entry.seq }) };
@@ -167,18 +96,20 @@ impl Audit {
         dense.and(shape).and(key).and(changes.into_iter().collect())
     }
 
-    /// One book by the ledger so far.
+    /// The level of one book after the entries so far.
     #[must_use]
     pub fn level(&self, book: BookId) -> Option<Level> {
         self.levels.get(&book).copied()
     }
 
-    /// The books by the ledger so far, sorted.
+    /// The books that the entries so far touch, sorted.
     pub fn books(&self) -> impl Iterator<Item = BookId> {
         self.levels.keys().copied()
     }
 
-    /// Compares every book with how it stands by the store.
+    /// Compares every book with its level in the store; each difference is a [`Finding::Level`].
+    ///
+    /// `store` MUST contain every book once.
     #[must_use]
     pub fn finish(mut self, store: impl IntoIterator<Item = (BookId, Level)>) -> (Summary, Vec<Finding>) {
         self.summary.books = self.levels.len() as u64;
@@ -247,6 +178,46 @@ impl Audit {
     }
 }
 
+/// Audits the whole ledger of `catalog`, and compares every book with it. Nothing may be changed meanwhile.
+///
+/// # Errors
+/// Those of [`CatalogService::entries`] and [`CatalogService::info`].
+pub async fn audit(catalog: &dyn CatalogService) -> error::Result<(Summary, Vec<Finding>)> {
+    let (mut audit, mut findings) = (Audit::new(), Vec::new());
+    read_ledger(catalog, |entry| findings.extend(audit.take(&entry).err())).await?;
+    let books: Vec<BookId> = audit.books().collect();
+    let (summary, differences) = audit.finish(read_levels(catalog, books).await?);
+    findings.extend(differences);
+    Ok((summary, findings))
+}
+
+/// Reads the ledger from its first entry to its end, [`ENTRIES_MAX`] entries at a time.
+///
+/// # Errors
+/// Those of [`CatalogService::entries`].
+pub async fn read_ledger(catalog: &dyn CatalogService, mut take: impl FnMut(Entry)) -> error::Result<()> {
+    let mut after = Seq(0);
+    loop {
+        let page = catalog.entries(after, ENTRIES_MAX, Duration::ZERO).await?;
+        let Some(last) = page.entries.last() else { return Ok(()) };
+        after = last.seq;
+        page.entries.into_iter().for_each(&mut take);
+    }
+}
+
+/// Reads the levels of these books, one call for each.
+///
+/// # Errors
+/// Those of [`CatalogService::info`].
+pub async fn read_levels(catalog: &dyn CatalogService, books: Vec<BookId>) -> error::Result<Vec<(BookId, Level)>> {
+    let mut levels = Vec::with_capacity(books.len());
+    for id in books {
+        let book = catalog.info(id).await?;
+        levels.push((id, Level { stock: book.stock, price_cents: book.price_cents, version: book.version }));
+    }
+    Ok(levels)
+}
+
 fn check_shape(entry: &Entry) -> Result<(), &'static str> {
     let deltas_are = |wanted: fn(i64) -> bool| entry.changes.iter().all(|change| wanted(change.delta));
     if !entry.changes.is_sorted_by(|a, b| a.book < b.book) {
@@ -264,7 +235,7 @@ fn check_shape(entry: &Entry) -> Result<(), &'static str> {
     }
 }
 
-/// The same for a sale and for its return.
+/// A hash of what a sale or a return moves: the same for a sale and for its return.
 fn fingerprint(entry: &Entry) -> u64 {
     let mut hasher = DefaultHasher::new();
     for change in &entry.changes {

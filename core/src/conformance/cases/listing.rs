@@ -1,15 +1,24 @@
-use super::{
-    Deployment,
-    fixture::{any_book, assert_invalid, cents, titled},
-};
+//! Listing books: [`add_books`](crate::CatalogService::add_books) and [`info`](crate::CatalogService::info).
+//!
+//! A book is listed once, and then only its price and its stock change. The cases use the limits of [`BookText`] and
+//! [`NewBook`], so they hold whatever these are.
+
+use super::support::assert_invalid;
 use crate::{
     book::{BookId, BookText, NewBook},
     catalog::ADD_BOOKS_MAX,
+    conformance::deployment::Deployment,
     error::Error,
+    fixtures::{any_book, book, cents},
     ledger::Seq,
 };
 
-pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
+/// New books get the numbers 1, 2, 3, … in the order of the list, and `info` shows every field as it was given, in any
+/// script.
+///
+/// A transport that fails here alters text on its way: it trims it, normalises it, or escapes it once too often. A
+/// store that fails here numbers books by something else than the order of their entries.
+pub(super) async fn numbers_books_and_keeps_their_text(d: Deployment) {
     let full = NewBook {
         text: BookText {
             title: "Das Buch, «das» <b>alles</b> & \"mehr\" hat: 書店 📚".into(),
@@ -22,7 +31,7 @@ pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
         price_cents: cents(1999),
         stock: 12,
     };
-    let bare = NewBook { price_cents: cents(0), stock: 0, ..titled("Bare") };
+    let bare = NewBook { price_cents: cents(0), ..book("Bare", 0) };
     let listed = d.catalog.add_books(vec![full.clone(), bare.clone()]).await.expect("good books can be listed");
     assert_eq!(listed.iter().map(|listed| listed.id).collect::<Vec<_>>(), [BookId(1), BookId(2)]);
     assert!(listed.iter().all(|listed| listed.created != d.repeats), "{listed:?}");
@@ -32,25 +41,37 @@ pub(super) async fn numbers_books_and_keeps_what_they_say(d: Deployment) {
         assert_eq!((book.text, book.price_cents, book.stock), (new.text.into(), new.price_cents, new.stock));
         assert_eq!(book.version, Seq(number));
     }
-    assert_eq!(d.add_books(vec![titled("Third")]).await, [BookId(3)]);
+    assert_eq!(d.add_books(vec![book("Third", 10)]).await, [BookId(3)]);
 }
 
-pub(super) async fn again_changes_nothing(d: Deployment) {
-    let books = vec![titled("One"), titled("Two")];
+/// Listing a book again answers with its number and `created: false`. It changes neither price nor stock, and adds no
+/// entry.
+///
+/// A client sends a list again if it had no answer. A store that fails here looks for known books only among those of
+/// earlier lists, or takes the newer price.
+pub(super) async fn leaves_listed_books_as_they_are(d: Deployment) {
+    let books = vec![book("One", 10), book("Two", 10)];
     let ids = d.add_books(books.clone()).await;
     let (before, head) = (d.info(ids[0]).await, d.head().await);
-    let dearer = NewBook { price_cents: cents(5), stock: 99, ..titled("One") };
-    let again =
-        d.catalog.add_books(vec![books[1].clone(), dearer, titled("Three"), titled("Three")]).await.expect("listed");
+    let dearer = NewBook { price_cents: cents(5), ..book("One", 99) };
+    let again = d
+        .catalog
+        .add_books(vec![books[1].clone(), dearer, book("Three", 10), book("Three", 10)])
+        .await
+        .expect("listed");
     let numbers: Vec<_> = again.iter().map(|listed| (listed.id.0, listed.created)).collect();
     assert_eq!(numbers, [(2, false), (1, false), (3, !d.repeats), (3, false)]);
     assert_eq!(d.info(ids[0]).await, before);
     assert_eq!(d.head().await, head.next(), "one new book is one entry");
 }
 
-pub(super) async fn knows_a_book_by_isbn_or_else_by_title_author_and_year(d: Deployment) {
+/// Two listings are the same book if they share the ISBN; without an ISBN, if they share title, author and year.
+///
+/// The list in this case contains the same book several times, so the store must compare a book with the books before
+/// it in the same list. A book without an ISBN is another book than one with an ISBN, whatever their titles.
+pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d: Deployment) {
     let with = |title: &str, author: &str, isbn: Option<&str>, year| {
-        let book = titled(title);
+        let book = book(title, 10);
         let text = BookText { author: author.into(), isbn: isbn.map(Into::into), year, ..book.text.clone() };
         NewBook { text, ..book }
     };
@@ -67,9 +88,14 @@ pub(super) async fn knows_a_book_by_isbn_or_else_by_title_author_and_year(d: Dep
     assert_eq!(ids, [1, 1, 2, 3, 4, 5, 3]);
 }
 
-pub(super) async fn rejects_a_list_with_one_bad_book_as_a_whole(d: Deployment) {
+/// One field outside its limits makes the whole list [`Error::Invalid`] with that field, and so does a list that is too
+/// long. Then no book is listed.
+///
+/// The good books around the bad one must not be listed either, so all books are checked before the first entry is
+/// made.
+pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
     let bad = |spoil: fn(&mut NewBook)| {
-        let mut book = titled("Bad");
+        let mut book = book("Bad", 10);
         spoil(&mut book);
         book
     };
@@ -98,7 +124,11 @@ pub(super) async fn rejects_a_list_with_one_bad_book_as_a_whole(d: Deployment) {
     assert_eq!(d.head().await, Seq(0), "nothing may be listed");
 }
 
-pub(super) async fn takes_fields_at_their_limits(d: Deployment) {
+/// Every field may be as long, and every number as large, as its limit says.
+///
+/// Limits count characters, not bytes: a title here has three bytes a character. A transport that fails here has a
+/// smaller limit for bodies than such a book needs.
+pub(super) async fn accepts_fields_at_their_limits(d: Deployment) {
     let text = BookText {
         title: "書".repeat(BookText::TITLE_MAX),
         author: "é".repeat(BookText::FIELD_MAX),
@@ -113,15 +143,22 @@ pub(super) async fn takes_fields_at_their_limits(d: Deployment) {
     assert_eq!((book.text, book.price_cents, book.stock), (new.text.into(), new.price_cents, new.stock));
 }
 
-pub(super) async fn takes_as_many_books_as_it_says(d: Deployment) {
+/// A list may be empty, and may have [`ADD_BOOKS_MAX`] books.
+///
+/// A store that writes one batch per list must take a batch of this size, and a transport a body of it.
+pub(super) async fn accepts_as_many_books_as_the_limit(d: Deployment) {
     assert_eq!(d.catalog.add_books(Vec::new()).await, Ok(Vec::new()));
-    let ids = d.shelve_many(ADD_BOOKS_MAX, 1).await;
+    let ids = d.add_equal_books(ADD_BOOKS_MAX, 1).await;
     assert!(ids.iter().map(|id| id.0).eq(1..=ADD_BOOKS_MAX as u64), "numbers are dense and in the order of the list");
     assert_eq!(d.head().await, Seq(ADD_BOOKS_MAX as u64));
 }
 
-pub(super) async fn knows_no_strangers(d: Deployment) {
-    d.shelve(1).await;
+/// Any other number is [`Error::BookNotFound`], however large.
+///
+/// A number may not fit the store's own type. That must be the same answer, not a failure of the store and not another
+/// book.
+pub(super) async fn does_not_find_unknown_books(d: Deployment) {
+    d.add_book(1).await;
     for book in [0, 2, 1 << 32, i64::MAX as u64, u64::MAX].map(BookId) {
         assert_eq!(d.catalog.info(book).await, Err(Error::BookNotFound { book }));
     }

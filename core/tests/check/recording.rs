@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use bookstore_core::{
     Book, BookId, BookText, Cents, Error, Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result,
     Seq,
-    check::{Call, History, Operation, Outcome, ReadError, Recorded, Recorder, Shelved, Shown},
+    check::{BookState, Call, History, ListedBook, Operation, Outcome, ReadError, Recorded, Recorder},
+    fixtures::lines,
 };
 use std::sync::{Arc, Mutex};
 
-use crate::fixture::{Shop, delta, key, lines};
+use crate::fixture::{Shop, delta, key};
 
 /// A call of every kind and every outcome.
 fn everything() -> History {
@@ -216,10 +217,10 @@ async fn a_call_that_never_returns_is_recorded() {
 fn a_book_is_shown_without_its_text() {
     let text = BookText { title: "t".into(), ..BookText::default() };
     let book = Book { id: BookId(3), text: text.into(), price_cents: Cents::ZERO, stock: 4, version: Seq(5) };
-    let shown = Shown { book: BookId(3), stock: 4, price_cents: Cents::ZERO, version: Seq(5) };
-    assert_eq!(Shown::from(&book), shown);
+    let shown = BookState { book: BookId(3), stock: 4, price_cents: Cents::ZERO, version: Seq(5) };
+    assert_eq!(BookState::from(&book), shown);
     assert_eq!(
-        serde_json::to_string(&Shelved { price_cents: Cents::ZERO, stock: 1 }).expect("JSON"),
+        serde_json::to_string(&ListedBook { price_cents: Cents::ZERO, stock: 1 }).expect("JSON"),
         r#"{"price_cents":0,"stock":1}"#
     );
 }

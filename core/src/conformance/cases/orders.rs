@@ -1,11 +1,15 @@
+//! Reading orders: [`order`](crate::OrderService::order) and [`orders`](crate::OrderService::orders).
+//!
+//! An order server may read from a copy that follows the ledger. One order must still be found at once; the list of
+//! orders may be behind, so the cases wait for it, up to 20 seconds.
+
 use std::time::Duration;
 
-use super::{
-    Deployment,
-    fixture::{assert_invalid, id, lines},
-};
+use super::support::assert_invalid;
 use crate::{
+    conformance::deployment::Deployment,
     error::Error,
+    fixtures::{lines, order_id},
     order::{Order, Status},
     page::OrderQuery,
 };
@@ -14,7 +18,7 @@ use crate::{
 const FOLLOW_MAX: Duration = Duration::from_secs(20);
 
 impl Deployment {
-    /// Every page of the orders, joined.
+    /// Every page of the orders, joined. Every page but the last must be full.
     async fn all_orders(&self, page_size: u32) -> Vec<Order> {
         let mut query = OrderQuery { page_size: Some(page_size), page_token: None };
         let mut all = Vec::new();
@@ -31,7 +35,7 @@ impl Deployment {
         }
     }
 
-    /// Waits until this order server lists the orders as they are: its copy may have to follow.
+    /// Waits until this order server lists the orders as they are: its copy may have to follow the ledger first.
     async fn until_listed(&self, expected: &[Order]) {
         let started = tokio::time::Instant::now();
         loop {
@@ -45,8 +49,13 @@ impl Deployment {
     }
 }
 
+/// An order is found as soon as it is acknowledged, by any server; its cancellation shows on the server that
+/// acknowledged it.
+///
+/// An order server that reads from a copy must ask the catalogue for orders that the copy lacks, and must remember its
+/// own cancellations until the copy has them. The last order here was sold without this server.
 pub(super) async fn reads_its_own_writes(d: Deployment) {
-    let book = d.shelve(100).await;
+    let book = d.add_book(100).await;
     for _ in 0..20 {
         let bought = d.buy(book, 1).await.expect("there are enough").order;
         assert_eq!(d.orders.order(bought.id).await.as_ref(), Ok(&bought));
@@ -54,15 +63,20 @@ pub(super) async fn reads_its_own_writes(d: Deployment) {
         assert_eq!(d.orders.order(bought.id).await, Ok(cancelled), "a cancellation too, through the same server");
     }
     // An order bought behind this server's back is an order as well.
-    let order = id();
+    let order = order_id();
     let reserved = d.catalog.sell(order, lines(&[(book, 1)])).await.expect("there are enough").order;
     assert_eq!(d.orders.order(order).await, Ok(reserved));
-    let order = id();
+    let order = order_id();
     assert_eq!(d.orders.order(order).await, Err(Error::OrderNotFound { order }));
 }
 
+/// Orders are listed newest first, each once, whatever the page size. Orders that are sold meanwhile do not move the
+/// pages behind a token.
+///
+/// The token names the last order of its page, not a number of orders to skip. A copy may be behind, so the case waits
+/// up to 20 seconds for it.
 pub(super) async fn pages_newest_first(d: Deployment) {
-    let book = d.shelve(100).await;
+    let book = d.add_book(100).await;
     d.until_listed(&[]).await;
     let mut orders = Vec::new();
     for n in 0..25 {
@@ -88,8 +102,11 @@ pub(super) async fn pages_newest_first(d: Deployment) {
     assert_eq!(d.orders.orders(next).await.expect("orders can be read").orders, orders[10..20]);
 }
 
-pub(super) async fn rejects_strange_pages(d: Deployment) {
-    let book = d.shelve(100).await;
+/// A token that was made up is [`Error::Invalid`].
+///
+/// A token that cannot be read must not be taken for none: that would show the first page again and again.
+pub(super) async fn rejects_invalid_tokens(d: Deployment) {
+    let book = d.add_book(100).await;
     let bought = d.buy(book, 1).await.expect("there are enough").order;
     d.until_listed(&[bought]).await;
     for token in ["x", "!", "AAAA", "🦀", &"A".repeat(500)] {

@@ -1,19 +1,26 @@
+//! The ledger: [`entries`](crate::CatalogService::entries) and [`find_order`](crate::CatalogService::find_order).
+//!
+//! Order servers, caches and audits follow the ledger through `entries`, so its order and its completeness are promises
+//! to them. Two cases wait in real time: 0.2 seconds, and up to 20 seconds if something is wrong.
+
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
-use super::{
-    Deployment,
-    fixture::{cents, id, lines},
-};
 use crate::{
     book::{Amend, BookId},
+    conformance::deployment::Deployment,
     error::Error,
+    fixtures::{cents, lines, order_id},
     ledger::{Change, Entry, Kind, Seq},
     order::Status,
 };
 
+/// Entries are numbered 1, 2, 3, … in the order of the commits. A refusal is no entry, and one ledger has one id.
+///
+/// Copies of the ledger follow it by number, so a gap would stop them for ever, and an order that changes would make
+/// them differ. The order is that of the answers if calls are made one after the other.
 pub(super) async fn is_dense_and_ordered(d: Deployment) {
-    let books = d.shelve_many(3, 100).await;
+    let books = d.add_equal_books(3, 100).await;
     let mut bought = Vec::new();
     for n in 0..20 {
         bought.push(d.buy(books[n % 3], 1).await.expect("there are enough").order);
@@ -31,9 +38,13 @@ pub(super) async fn is_dense_and_ordered(d: Deployment) {
     assert_eq!(first.ledger, again.ledger, "one ledger has one id");
 }
 
+/// Every kind of change has its kind of entry, with key, deltas, price and stock.
+///
+/// Entries are what order servers, caches and audits are built from: each says what it did and how the books are
+/// afterwards, so that no reader needs an older entry.
 pub(super) async fn records_each_kind(d: Deployment) {
-    let books = d.shelve_many(2, 5).await;
-    let (order, key) = (id(), id());
+    let books = d.add_equal_books(2, 5).await;
+    let (order, key) = (order_id(), order_id());
     d.orders.purchase(order, lines(&[(books[1], 2), (books[0], 1)])).await.expect("there are five");
     d.orders.cancel(order).await.expect("cancelled");
     d.catalog.amend(books[0], Amend::StockDelta { delta: -4 }, Some(key)).await.expect("a restock");
@@ -61,9 +72,12 @@ pub(super) async fn records_each_kind(d: Deployment) {
     }
 }
 
-pub(super) async fn limits_a_stretch(d: Deployment) {
-    d.shelve_many(1000, 1).await;
-    d.shelve_many(5, 1).await;
+/// A read has at most `limit` entries and never more than 1000. After the head there is nothing.
+///
+/// A follower asks for more than there is and counts on short answers; numbers far after the head must not overflow.
+pub(super) async fn limits_a_page(d: Deployment) {
+    d.add_equal_books(1000, 1).await;
+    d.add_equal_books(5, 1).await;
     let read = async |after, limit| {
         let page = d.catalog.entries(Seq(after), limit, Duration::ZERO).await.expect("the ledger can be read");
         assert_eq!(page.head, Seq(1005));
@@ -79,8 +93,12 @@ pub(super) async fn limits_a_stretch(d: Deployment) {
     assert_eq!(read(i64::MAX as u64, 7).await, (0, 0));
 }
 
-pub(super) async fn wakes_who_waits(d: Deployment) {
-    let book = d.shelve(5).await;
+/// A call that waits for the next entry is answered as soon as there is one.
+///
+/// A transport that fails here closes connections that are silent, or answers a wait at once. Followers would then be
+/// as late as their next question.
+pub(super) async fn wakes_a_waiting_call(d: Deployment) {
+    let book = d.add_book(5).await;
     let catalog = d.catalog.clone();
     let started = Instant::now();
     let waiting = tokio::spawn(async move { catalog.entries(Seq(1), 10, Duration::from_secs(20)).await });
@@ -93,8 +111,11 @@ pub(super) async fn wakes_who_waits(d: Deployment) {
     assert_eq!(page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [Seq(2)]);
 }
 
-pub(super) async fn lets_waiting_end(d: Deployment) {
-    d.shelve(5).await;
+/// A wait ends without entries after the time it asked for; a call that finds entries does not wait.
+///
+/// A follower must be able to give up: a wait without an end would keep its connection for ever.
+pub(super) async fn ends_a_wait(d: Deployment) {
+    d.add_book(5).await;
     let started = Instant::now();
     let page = d.catalog.entries(Seq(1), 10, Duration::from_millis(200)).await.expect("nothing is an answer");
     assert_eq!((page.head, page.entries.len()), (Seq(1), 0));
@@ -104,11 +125,15 @@ pub(super) async fn lets_waiting_end(d: Deployment) {
     assert!(started.elapsed() < Duration::from_secs(15), "it waited for what was there");
 }
 
+/// For every book the sum of all deltas is the stock that each entry states, and the stock that `info` shows.
+///
+/// This is the invariant that the whole design rests on: the stock of a book is no number of its own, but the sum of
+/// the ledger.
 pub(super) async fn sums_up_to_the_stock(d: Deployment) {
-    let books = d.shelve_many(5, 50).await;
+    let books = d.add_equal_books(5, 50).await;
     for n in 0..40_u32 {
         let (book, other) = (books[n as usize % 5], books[(n as usize + 2) % 5]);
-        let order = id();
+        let order = order_id();
         d.orders.purchase(order, lines(&[(book, n % 3 + 1), (other, 1)])).await.expect("there are enough");
         match n % 4 {
             0 => drop(d.orders.cancel(order).await.expect("cancelled")),
@@ -128,9 +153,13 @@ pub(super) async fn sums_up_to_the_stock(d: Deployment) {
     }
 }
 
+/// `find_order` shows an order as the ledger has it now: not there, placed, cancelled.
+///
+/// An order server asks the catalogue for orders that its own copy does not have yet, so the answer must be as new as
+/// the ledger.
 pub(super) async fn finds_orders(d: Deployment) {
-    let book = d.shelve(5).await;
-    let order = id();
+    let book = d.add_book(5).await;
+    let order = order_id();
     assert_eq!(d.catalog.find_order(order).await, Err(Error::OrderNotFound { order }));
     let reserved = d.catalog.sell(order, lines(&[(book, 1)])).await.expect("there are five").order;
     assert_eq!(d.catalog.find_order(order).await, Ok(reserved));

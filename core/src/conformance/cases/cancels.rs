@@ -1,17 +1,27 @@
-use super::{
-    Deployment,
-    fixture::{assert_invalid, assert_replayed, cents, id, lines},
-};
+//! Cancellations: [`cancel`](crate::OrderService::cancel) and [`release`](crate::CatalogService::release).
+//!
+//! A cancellation through the order service and a release through the catalogue are the same thing. A cancelled order
+//! stays what it was, and its id stays used.
+
+use super::support::{assert_invalid, assert_replayed};
 use crate::{
-    book::{Amend, NewBook},
+    book::NewBook,
+    conformance::deployment::Deployment,
     error::Error,
+    fixtures::{cents, lines, order_id},
     ledger::{Kind, Seq},
     order::{Order, Status},
 };
 
+/// A cancellation puts the copies back into stock, where they can be bought again. Of the order only the status and the
+/// time change.
+///
+/// The return is an entry of its own, and the version of every book in the order. An order that was cancelled stays
+/// readable.
 pub(super) async fn puts_copies_back(d: Deployment) {
-    let books = d.shelve_many(2, 5).await;
-    let bought = d.orders.purchase(id(), lines(&[(books[0], 2), (books[1], 5)])).await.expect("there are five").order;
+    let books = d.add_equal_books(2, 5).await;
+    let bought =
+        d.orders.purchase(order_id(), lines(&[(books[0], 2), (books[1], 5)])).await.expect("there are five").order;
     let receipt = d.orders.cancel(bought.id).await.expect("an order can be cancelled");
     d.assert_first(&receipt);
     let Order { status, cancelled_at, .. } = receipt.order;
@@ -24,8 +34,12 @@ pub(super) async fn puts_copies_back(d: Deployment) {
     d.buy(books[1], 5).await.expect("the copies can be bought again");
 }
 
-pub(super) async fn twice_is_once(d: Deployment) {
-    let book = d.shelve(5).await;
+/// A second cancellation answers with the same order, `replayed`, and changes nothing.
+///
+/// A client sends a cancellation again if it had no answer. A second return would put copies into stock that do not
+/// exist.
+pub(super) async fn cancels_once(d: Deployment) {
+    let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order.id;
     let first = d.orders.cancel(order).await.expect("cancelled");
     let head = d.head().await;
@@ -36,9 +50,12 @@ pub(super) async fn twice_is_once(d: Deployment) {
     assert_eq!((d.stock(book).await, d.head().await), (5, head));
 }
 
+/// A cancellation of an order that does not exist is [`Error::OrderNotFound`], and its id may buy later.
+///
+/// A cancellation that is refused must not block the id: it may have overtaken the purchase on its way.
 pub(super) async fn refuses_unknown_orders(d: Deployment) {
-    let book = d.shelve(5).await;
-    let order = id();
+    let book = d.add_book(5).await;
+    let order = order_id();
     assert_eq!(d.orders.cancel(order).await, Err(Error::OrderNotFound { order }));
     assert_eq!(d.catalog.release(order).await, Err(Error::OrderNotFound { order }));
     assert_eq!(d.head().await, Seq(1));
@@ -46,8 +63,12 @@ pub(super) async fn refuses_unknown_orders(d: Deployment) {
     assert_eq!(bought.order.status, Status::Placed);
 }
 
+/// A repeated purchase of a cancelled order answers with the cancelled order; its id stays used.
+///
+/// A replay is answered from the ledger, not from a memory of earlier answers. Cancelling does not free the id, or a
+/// late retry of the purchase would buy again.
 pub(super) async fn shows_in_later_replays_of_the_purchase(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order.id;
     let cancelled = d.orders.cancel(order).await.expect("cancelled").order;
     let replay = d.orders.purchase(order, lines(&[(book, 2)])).await.expect("a replay");
@@ -58,11 +79,14 @@ pub(super) async fn shows_in_later_replays_of_the_purchase(d: Deployment) {
     assert_eq!(d.stock(book).await, 5);
 }
 
+/// The return's entry carries the price of the sale, and today's price stays.
+///
+/// Revenue is the sum over sales and returns, so both must carry the same price. The price in force is not touched by
+/// either.
 pub(super) async fn returns_at_the_price_of_the_sale(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order;
-    let price = Amend::Set { price_cents: Some(cents(1)), stock: None, version: None };
-    d.catalog.amend(book, price, None).await.expect("a price can be set");
+    d.set_price(book, 1).await;
     let cancelled = d.orders.cancel(order.id).await.expect("cancelled").order;
     assert_eq!((cancelled.total_cents, &cancelled.lines), (order.total_cents, &order.lines));
     let info = d.info(book).await;
@@ -73,8 +97,12 @@ pub(super) async fn returns_at_the_price_of_the_sale(d: Deployment) {
     assert_eq!((back.changes[0].price_cents, back.changes[0].stock), (cents(1000), 5));
 }
 
-pub(super) async fn needs_room_for_the_copies(d: Deployment) {
-    let book = d.shelve(5).await;
+/// While the copies would exceed [`NewBook::STOCK_MAX`], a cancellation is [`Error::Invalid`](crate::Error::Invalid)
+/// and changes nothing.
+///
+/// The stock is a number of limited size. The shop can take copies away, and then the same cancellation succeeds.
+pub(super) async fn refuses_to_exceed_the_stock_limit(d: Deployment) {
+    let book = d.add_book(5).await;
     let order = d.buy(book, 2).await.expect("there are five").order;
     d.restock(book, i64::from(NewBook::STOCK_MAX) - 4).await.expect("one less than the limit");
     let head = d.head().await;

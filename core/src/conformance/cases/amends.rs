@@ -1,23 +1,32 @@
-use super::{
-    Deployment,
-    fixture::{assert_invalid, cents, id, lines},
-};
+//! Amends: [`amend`](crate::CatalogService::amend), with and without a key.
+//!
+//! A delta adds to what is there, so it needs no version. An absolute value replaces what is there, so a stock needs
+//! the version that the caller has seen. A key makes either of them happen once, however often the call is sent.
+
+use super::support::assert_invalid;
 use crate::{
     book::{Amend, BookId, NewBook},
+    conformance::deployment::Deployment,
     error::Error,
+    fixtures::{cents, lines, order_id},
     ledger::Seq,
 };
 
+/// A change by so many copies.
 const fn delta(delta: i64) -> Amend {
     Amend::StockDelta { delta }
 }
 
+/// Absolute values: a price in cents, a stock, and the version that the caller has seen.
 fn set(price: Option<u64>, stock: Option<u32>, version: Option<Seq>) -> Amend {
     Amend::Set { price_cents: price.map(cents), stock, version }
 }
 
+/// A delta adds or takes copies. The answer shows the book as it is then, and its text and price stay.
+///
+/// The answer is what `info` shows right after it; its version is the entry of the amend.
 pub(super) async fn adds_and_takes_copies(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     for (change, stock) in [(7, 12), (-2, 10), (-10, 0), (1, 1)] {
         let before = d.info(book).await;
         let amended = d.restock(book, change).await.expect("a good delta");
@@ -28,16 +37,22 @@ pub(super) async fn adds_and_takes_copies(d: Deployment) {
     }
 }
 
+/// A delta that would take more than there is is [`Error::OutOfStock`], however large it is.
+///
+/// Deltas come near the limits of the number type, so that a sum without a check for overflow wraps around.
 pub(super) async fn never_goes_below_zero(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     for change in [-6, -1_000_000_000_000, i64::MIN] {
         assert_eq!(d.restock(book, change).await, Err(Error::OutOfStock { book, available: 5 }));
     }
     assert_eq!((d.stock(book).await, d.head().await), (5, Seq(1)));
 }
 
-pub(super) async fn has_a_limit_of_copies(d: Deployment) {
-    let book = d.shelve(5).await;
+/// A stock above [`NewBook::STOCK_MAX`] is [`Error::Invalid`]; a stock of just that is possible.
+///
+/// The limit holds for deltas and for absolute values. The refusal names the field that the caller gave.
+pub(super) async fn limits_the_stock(d: Deployment) {
+    let book = d.add_book(5).await;
     for change in [i64::from(NewBook::STOCK_MAX) - 4, i64::from(u32::MAX), i64::MAX] {
         assert_invalid(d.restock(book, change).await, "stock_delta");
     }
@@ -48,9 +63,14 @@ pub(super) async fn has_a_limit_of_copies(d: Deployment) {
     assert_eq!(full.stock, NewBook::STOCK_MAX);
 }
 
+/// A repeated amend with the same key changes nothing and answers with the book as it is now. A key whose amend was
+/// refused may be used again.
+///
+/// A client repeats an amend with a key if it had no answer. The repetition must not be judged by the version again,
+/// which its own first execution has changed.
 pub(super) async fn with_a_key_happens_once(d: Deployment) {
-    let book = d.shelve(5).await;
-    let key = id();
+    let book = d.add_book(5).await;
+    let key = order_id();
     let amended = d.catalog.amend(book, delta(3), Some(key)).await.expect("a restock");
     assert_eq!((amended.stock, amended.version, d.head().await), (8, Seq(2), Seq(2)));
     d.buy(book, 1).await.expect("there are eight");
@@ -58,21 +78,25 @@ pub(super) async fn with_a_key_happens_once(d: Deployment) {
     assert_eq!((again.stock, again.version), (7, Seq(3)), "the book as it stands then");
     assert_eq!(d.head().await, Seq(3));
     // A refusal leaves no trace, so the key may still be used.
-    let key = id();
+    let key = order_id();
     let refused = d.catalog.amend(book, delta(-8), Some(key)).await;
     assert_eq!(refused, Err(Error::OutOfStock { book, available: 7 }));
     d.restock(book, 1).await.expect("a restock");
     assert_eq!(d.catalog.amend(book, delta(-8), Some(key)).await.map(|book| book.stock), Ok(0));
     // Absolute values too: the version was right when it happened.
-    let (key, version) = (id(), d.info(book).await.version);
+    let (key, version) = (order_id(), d.info(book).await.version);
     let once = d.catalog.amend(book, set(Some(5), Some(9), Some(version)), Some(key)).await.expect("set");
     let twice = d.catalog.amend(book, set(Some(5), Some(9), Some(version)), Some(key)).await;
     assert_eq!(twice, Ok(once));
 }
 
-pub(super) async fn keys_are_not_shared(d: Deployment) {
-    let books = d.shelve_many(2, 5).await;
-    let (order, key) = (id(), id());
+/// A key of an order, of another book or of another change is [`Error::OrderIdReused`], and a key of an amend is no
+/// order.
+///
+/// Orders and amends share one space of keys. The store must keep enough of an amend to tell it from another one.
+pub(super) async fn refuses_a_key_of_something_else(d: Deployment) {
+    let books = d.add_equal_books(2, 5).await;
+    let (order, key) = (order_id(), order_id());
     d.orders.purchase(order, lines(&[(books[0], 1)])).await.expect("there are five");
     d.catalog.amend(books[0], delta(1), Some(key)).await.expect("a restock");
     let head = d.head().await;
@@ -91,11 +115,15 @@ pub(super) async fn keys_are_not_shared(d: Deployment) {
     assert_eq!(d.head().await, head);
 }
 
-pub(super) async fn changes_something(d: Deployment) {
-    let book = d.shelve(5).await;
+/// An amend that changes nothing is [`Error::Invalid`]. Setting the stock to what it is already is a change.
+///
+/// A delta of 0 would be an entry without effect. An absolute value that happens to be in force is another matter: the
+/// caller learns that it is so at this version.
+pub(super) async fn refuses_to_change_nothing(d: Deployment) {
+    let book = d.add_book(5).await;
     let version = Some(d.info(book).await.version);
     for nothing in [delta(0), set(None, None, None), set(None, None, version)] {
-        for key in [None, Some(id())] {
+        for key in [None, Some(order_id())] {
             let refused = d.catalog.amend(book, nothing, key).await;
             assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
         }
@@ -106,8 +134,13 @@ pub(super) async fn changes_something(d: Deployment) {
     assert_eq!((same.stock, same.version), (5, Seq(2)));
 }
 
+/// Absolute values need the book's current version. Any change of the book in between makes it
+/// [`Error::VersionMismatch`].
+///
+/// Without the version two members of staff who count the shelf at once would overwrite each other, and sales in
+/// between. The refusal names the current version.
 pub(super) async fn sets_with_the_version_seen(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     let seen = d.info(book).await.version;
     let stock = d.catalog.amend(book, set(None, Some(0), Some(seen)), None).await.expect("set");
     assert_eq!((stock.stock, stock.price_cents), (0, cents(1000)));
@@ -129,27 +162,36 @@ pub(super) async fn sets_with_the_version_seen(d: Deployment) {
     assert_eq!((d.stock(book).await, d.info(book).await.price_cents), (8, cents(800)));
 }
 
+/// An absolute stock without a version is [`Error::VersionRequired`].
+///
+/// Setting a stock that one has not seen loses the sales in between.
 pub(super) async fn needs_a_version_for_stock(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     for change in [set(None, Some(7), None), set(Some(700), Some(7), None)] {
         assert_eq!(d.catalog.amend(book, change, None).await, Err(Error::VersionRequired));
     }
     assert_eq!((d.stock(book).await, d.head().await), (5, Seq(1)));
 }
 
+/// A price may be set without a version; it may be 0.
+///
+/// Prices do not change by sales, so nothing is lost. A book that costs nothing can be bought.
 pub(super) async fn sets_a_price_without_a_version(d: Deployment) {
-    let book = d.shelve(5).await;
+    let book = d.add_book(5).await;
     let amended = d.catalog.amend(book, set(Some(0), None, None), None).await.expect("set");
     assert_eq!((amended.price_cents, amended.stock, amended.version), (cents(0), 5, Seq(2)));
     let free = d.buy(book, 1).await.expect("there are five").order;
     assert_eq!(free.total_cents, cents(0));
 }
 
+/// Any amend of a book that does not exist is [`Error::BookNotFound`].
+///
+/// Neither the key nor the version may turn this into another refusal.
 pub(super) async fn refuses_unknown_books(d: Deployment) {
-    d.shelve(5).await;
+    d.add_book(5).await;
     for book in [BookId(0), BookId(2), BookId(i64::MAX as u64)] {
         for change in [delta(1), set(Some(1), None, None), set(None, Some(1), Some(Seq(1)))] {
-            assert_eq!(d.catalog.amend(book, change, Some(id())).await, Err(Error::BookNotFound { book }));
+            assert_eq!(d.catalog.amend(book, change, Some(order_id())).await, Err(Error::BookNotFound { book }));
         }
     }
     assert_eq!(d.head().await, Seq(1));

@@ -1,11 +1,16 @@
+//! Pages of books: order, tokens and sizes.
+//!
+//! A page goes on after a position in the order, which its token names. Books that are listed or changed meanwhile must
+//! not make a client see a book twice or miss one that was there all the time; in the cases here the catalogue stands
+//! still.
+
 use std::collections::BTreeSet;
 
-use super::{
-    Deployment,
-    fixture::{assert_invalid, cents, titled},
-};
+use super::support::assert_invalid;
 use crate::{
-    book::{Amend, Book, BookText, NewBook},
+    book::{Book, BookText, NewBook},
+    conformance::deployment::Deployment,
+    fixtures::{book, cents},
     page::{OrderQuery, Query, Sort},
 };
 
@@ -16,7 +21,7 @@ fn many_alike(count: u32) -> Vec<NewBook> {
     (0..count)
         .map(|n| {
             let title = ["Alike", "alike", "Älike", "Zebra alike", "alike 2"][n as usize % 5];
-            let book = titled(title);
+            let book = book(title, 10);
             let year = (n % 4 > 0).then(|| 2000 + i32::try_from(n % 3).unwrap_or_default());
             // The author tells books of one title apart, and is no part of any order.
             let text = BookText { year, author: format!("Author {n}"), topic: "paging".into(), ..book.text };
@@ -26,7 +31,8 @@ fn many_alike(count: u32) -> Vec<NewBook> {
 }
 
 impl Deployment {
-    /// Every page of a query, joined.
+    /// Every page of a query, joined. No page may have more books than asked for, and every page but the last must be
+    /// full.
     async fn read_all(&self, mut query: Query) -> Vec<Book> {
         let mut all = Vec::new();
         loop {
@@ -45,7 +51,8 @@ impl Deployment {
     }
 }
 
-/// Whether `a` must not come after `b`.
+/// Whether `a` comes before `b` in this sort. Books that the sort's field does not tell apart are in the order of their
+/// numbers.
 fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
     let year = |book: &Book| std::cmp::Reverse(book.text.year().unwrap_or(i32::MIN));
     match sort {
@@ -56,9 +63,13 @@ fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
     }
 }
 
+/// Whatever the page size, the pages together show every book once, in the order of one large page.
+///
+/// Many books here have the same title, price and year, so an order by that field alone does not tell them apart: a
+/// page that goes on after "the last title" skips or repeats books. The order must go on by number.
 pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
     d.add_books(many_alike(57)).await;
-    d.add_books(vec![titled("Stranger")]).await;
+    d.add_books(vec![book("Stranger", 10)]).await;
     for sort in SORTS {
         for (words, topic) in
             [(None, None), (None, Some("paging")), (Some("alike"), None), (Some("ali"), Some("paging"))]
@@ -77,11 +88,14 @@ pub(super) async fn shows_every_book_once_in_every_sort(d: Deployment) {
     }
 }
 
+/// Every sort orders by its field and then by number, and sees a price that was changed after the listing.
+///
+/// Titles are compared without regard to case in ASCII; newest means the year of publication, and books without a year
+/// come last. Words choose the books, and do not change the order but for the sort by relevance.
 pub(super) async fn sorts_as_asked(d: Deployment) {
     let ids = d.add_books(many_alike(30)).await;
     // A price that changed after the listing counts.
-    let price = Amend::Set { price_cents: Some(cents(250)), stock: None, version: None };
-    d.catalog.amend(ids[0], price, None).await.expect("a price can be set");
+    d.set_price(ids[0], 250).await;
     for sort in SORTS {
         let books = d.read_all(Query { sort, page_size: Some(7), ..Query::default() }).await;
         assert_eq!(books.len(), 30);
@@ -93,6 +107,10 @@ pub(super) async fn sorts_as_asked(d: Deployment) {
     }
 }
 
+/// The last full page has no token for a page that would be empty.
+///
+/// A client that follows tokens would otherwise show its user a last page without books. The store reads one book more
+/// than the page has.
 pub(super) async fn ends_without_an_empty_page(d: Deployment) {
     d.add_books(many_alike(20)).await;
     for size in [5, 10, 20] {
@@ -106,8 +124,11 @@ pub(super) async fn ends_without_an_empty_page(d: Deployment) {
     }
 }
 
+/// Titles that differ only in their last character are told apart, and a token has at most 200 bytes: it fits a URI.
+///
+/// A token must not contain the whole title it goes on after, and must not cut it where two titles are still equal.
 pub(super) async fn pages_through_long_titles(d: Deployment) {
-    let long = |n: usize| NewBook { stock: 1, ..titled(&format!("{}{n}", "書".repeat(BookText::TITLE_MAX - 1))) };
+    let long = |n: usize| book(&format!("{}{n}", "書".repeat(BookText::TITLE_MAX - 1)), 1);
     d.add_books((0..4).map(long).collect()).await;
     let books = d.read_all(Query { sort: Sort::Title, page_size: Some(1), ..Query::default() }).await;
     assert_eq!(books.iter().map(|book| book.id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
@@ -116,7 +137,12 @@ pub(super) async fn pages_through_long_titles(d: Deployment) {
     assert!(token.len() <= 200, "a token fits a URI, whatever the title: {} bytes", token.len());
 }
 
-pub(super) async fn rejects_strange_tokens(d: Deployment) {
+/// A token that was made up, altered, or made for another query is [`Error::Invalid`](crate::Error::Invalid). The page
+/// size may change.
+///
+/// A token must be bound to its query and protected against changes. Otherwise a token for one sort would silently skip
+/// books in another. A token of a page of books is no token of a page of orders.
+pub(super) async fn rejects_invalid_tokens(d: Deployment) {
     let ids = d.add_books(many_alike(9)).await;
     for _ in 0..3 {
         d.buy(ids[8], 1).await.expect("there are eight");
@@ -145,8 +171,11 @@ pub(super) async fn rejects_strange_tokens(d: Deployment) {
     assert_invalid(d.orders.orders(of_orders).await, "page_token");
 }
 
+/// A page has 1 to [`Query::PAGE_MAX`] books or orders; other sizes are [`Error::Invalid`](crate::Error::Invalid).
+///
+/// A size is refused rather than lowered to the limit: a client that counts on larger pages must learn that.
 pub(super) async fn rejects_page_sizes_out_of_range(d: Deployment) {
-    d.shelve(1).await;
+    d.add_book(1).await;
     for page_size in [0, Query::PAGE_MAX + 1, u32::MAX] {
         let query = Query { page_size: Some(page_size), ..Query::default() };
         assert_invalid(d.catalog.search(query).await, "page_size");

@@ -1,0 +1,222 @@
+//! The ledger, indexed by key and by book.
+//!
+//! The checker asks three questions of a ledger: what did this key do, how was this book at that moment, and does this
+//! entry do what that call asked for. The index answers the first in constant time and the second in logarithmic time.
+//! It takes about 100 bytes an entry, beside the entries themselves.
+
+use std::collections::HashMap;
+
+use super::operation::ListedBook;
+use crate::{
+    book::{Amend, BookId},
+    decide::Level,
+    ledger::{Change, Entry, Kind, Seq},
+    order::{Lines, OrderId},
+};
+
+/// A state of the shop: the number of entries that lead to it. As the position of an entry, the state right after it; 0
+/// stands for no entry.
+pub(super) type Pos = usize;
+
+/// A run of consecutive states, both ends included; empty if `last` is less than `first`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct States {
+    pub(super) first: Pos,
+    pub(super) last: Pos,
+}
+
+impl States {
+    /// The first state in both runs.
+    pub(super) fn first_common(self, other: Self) -> Option<Pos> {
+        let (first, last) = (self.first.max(other.first), self.last.min(other.last));
+        (first <= last).then_some(first)
+    }
+}
+
+/// Where a key was first used, for each thing that it can do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeyUses {
+    pub(super) sale: Pos,
+    pub(super) returned: Pos,
+    pub(super) amend: Pos,
+}
+
+impl KeyUses {
+    /// Where it was used in an entry of this kind.
+    pub(super) fn of(&mut self, kind: Kind) -> &mut Pos {
+        match kind {
+            Kind::Sale => &mut self.sale,
+            Kind::Return => &mut self.returned,
+            Kind::Restock | Kind::Reprice | Kind::Listing => &mut self.amend,
+        }
+    }
+}
+
+/// Whether an entry is what a call asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Match {
+    /// It does the same.
+    pub(super) same: bool,
+    /// It was made under the condition that the call named: a purchase's price, an amend's version.
+    pub(super) agreed: bool,
+}
+
+/// One book's levels, entry by entry: the level `levels[n]` is in force from the state `at[n]` to the one before `at[n
+/// + 1]`.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    at: Vec<Pos>,
+    levels: Vec<Level>,
+}
+
+impl Timeline {
+    /// The level after entry `version`, and the states in which the book stood at it.
+    pub(super) fn version(&self, version: Seq) -> Option<(Level, States)> {
+        let nth = self.levels.binary_search_by_key(&version, |level| level.version).ok()?;
+        let last = self.at.get(nth + 1).map_or(Pos::MAX, |next| next - 1);
+        Some((self.levels[nth], States { first: self.at[nth], last }))
+    }
+
+    /// The version before the entry at `pos`; 0 for the first.
+    pub(super) fn version_before(&self, pos: Pos) -> Seq {
+        let nth = self.at.partition_point(|at| *at < pos);
+        nth.checked_sub(1).map_or(Seq(0), |nth| self.levels[nth].version)
+    }
+
+    /// The first of `states` in which the book's level was such.
+    pub(super) fn find(&self, states: States, is_such: impl Fn(&Level) -> bool) -> Option<Pos> {
+        let nth = self.at.partition_point(|at| *at <= states.first).saturating_sub(1);
+        let mut levels = self.at[nth..].iter().map(|at| states.first.max(*at)).zip(&self.levels[nth..]);
+        let found = levels.find(|(pos, level)| *pos > states.last || is_such(level));
+        found.map(|(pos, _)| pos).filter(|pos| *pos <= states.last)
+    }
+}
+
+/// The indexed ledger.
+#[derive(Debug)]
+pub(super) struct LedgerIndex<'a> {
+    entries: &'a [Entry],
+    keys: HashMap<OrderId, KeyUses>,
+    books: HashMap<BookId, Timeline>,
+    /// The state in which recording began.
+    pub(super) since: Pos,
+}
+
+impl<'a> LedgerIndex<'a> {
+    /// Indexes the whole ledger. Recording began when its head was `since`.
+    pub(super) fn new(entries: &'a [Entry], since: Seq) -> Self {
+        let since = entries.partition_point(|entry| entry.seq <= since);
+        let mut index = Self { entries, keys: HashMap::with_capacity(entries.len()), books: HashMap::new(), since };
+        for (pos, entry) in (1..).zip(entries) {
+            index.take(pos, entry);
+        }
+        index
+    }
+
+    /// Adds the next entry to the index.
+    fn take(&mut self, pos: Pos, entry: &Entry) {
+        if let Some(key) = entry.key {
+            let used = self.keys.entry(key).or_default().of(entry.kind);
+            if *used == 0 {
+                *used = pos;
+            }
+        }
+        for change in &entry.changes {
+            let timeline = self.books.entry(change.book).or_default();
+            let price_cents = match (entry.kind, timeline.levels.last()) {
+                // These carry the price of the sale, not the price in force.
+                (Kind::Sale | Kind::Return, Some(level)) => level.price_cents,
+                _ => change.price_cents,
+            };
+            // The audit reports an entry that touches a book twice. Here its last change counts.
+            if timeline.at.last() == Some(&pos) {
+                timeline.at.pop();
+                timeline.levels.pop();
+            }
+            timeline.at.push(pos);
+            timeline.levels.push(Level { stock: change.stock, price_cents, version: entry.seq });
+        }
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> Pos {
+        self.entries.len()
+    }
+
+    /// The entry at a position, which MUST NOT be 0.
+    pub(super) fn entry(&self, pos: Pos) -> &'a Entry {
+        &self.entries[pos - 1]
+    }
+
+    /// The entries after recording began, with their positions.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = (Pos, &'a Entry)> {
+        (1..).zip(self.entries).skip(self.since)
+    }
+
+    /// All entries up to `head`.
+    pub(super) fn up_to(&self, head: Seq) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().take_while(move |entry| entry.seq <= head)
+    }
+
+    /// The last entry's number; 0 if there is none.
+    pub(super) fn head(&self) -> Seq {
+        self.entries.last().map_or(Seq(0), |entry| entry.seq)
+    }
+
+    /// What a key did.
+    pub(super) fn uses(&self, key: OrderId) -> KeyUses {
+        self.keys.get(&key).copied().unwrap_or_default()
+    }
+
+    /// A book's past.
+    pub(super) fn timeline(&self, book: BookId) -> Option<&Timeline> {
+        self.books.get(&book)
+    }
+
+    /// Where a book was listed; 0 if it never was.
+    pub(super) fn listed(&self, book: BookId) -> Pos {
+        self.timeline(book).and_then(|timeline| timeline.at.first()).copied().unwrap_or_default()
+    }
+
+    /// The price and stock with which the entry at `pos` lists a book, if it is a listing.
+    pub(super) fn listed_as(&self, pos: Pos) -> Option<ListedBook> {
+        let entry = self.entry(pos);
+        match entry.changes[..] {
+            [Change { price_cents, stock, .. }] if entry.kind == Kind::Listing => {
+                Some(ListedBook { price_cents, stock })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the sale at `pos` is what a purchase of `lines` asked for: the same copies of the same books, and every
+    /// price that the lines name.
+    pub(super) fn sells(&self, pos: Pos, lines: &Lines) -> Match {
+        let changes = &self.entry(pos).changes;
+        let sold = changes.iter().map(|change| (change.book, change.delta));
+        let same = sold.eq(lines.iter().map(|line| (line.book, -i64::from(line.quantity))));
+        let mut lines = lines.iter().zip(changes);
+        let agreed = lines.all(|(line, change)| line.price_cents.is_none_or(|seen| seen == change.price_cents));
+        Match { same, agreed }
+    }
+
+    /// Whether the entry at `pos` is what an amend of `book` asked for. A change of the price is a reprice, any other
+    /// one a restock; what the amend leaves open, the entry must not have changed.
+    pub(super) fn amends(&self, pos: Pos, book: BookId, change: Amend) -> Match {
+        let entry = self.entry(pos);
+        let [Change { book: amended, delta, price_cents, stock }] = entry.changes[..] else {
+            return Match { same: false, agreed: false };
+        };
+        let (same, seen) = match change {
+            Amend::StockDelta { delta: asked } => (entry.kind == Kind::Restock && delta == asked, None),
+            Amend::Set { price_cents: price, stock: asked, version } => {
+                let kind = if price.is_some() { Kind::Reprice } else { Kind::Restock };
+                let stocked = asked.map_or(delta == 0, |asked| asked == stock);
+                let priced = price.is_none_or(|price| price == price_cents);
+                (entry.kind == kind && stocked && priced, version)
+            }
+        };
+        let before = self.timeline(book).map(|timeline| timeline.version_before(pos));
+        Match { same: same && amended == book, agreed: seen.is_none_or(|seen| Some(seen) == before) }
+    }
+}

@@ -1,0 +1,162 @@
+//! The decorator that records every call of a service.
+//!
+//! Each method builds the operation twice: before the call with an unknown outcome, and after it with the outcome. So
+//! nothing is lost if the call never returns.
+
+use async_trait::async_trait;
+use std::{future::Future, sync::Arc, time::Duration};
+
+use super::{
+    operation::{BookState, ListedBook, Operation, Outcome},
+    recorder::Recorder,
+};
+use crate::{
+    batch::each,
+    book::{Added, Amend, Book, BookId, NewBook, Topic},
+    catalog::CatalogService,
+    error::{Error, Result},
+    ledger::{Entries, Seq},
+    order::{Lines, Order, OrderId, Receipt},
+    orders::OrderService,
+    page::{BookPage, OrderPage, OrderQuery, Query},
+};
+
+/// A [`CatalogService`] or [`OrderService`] whose calls are recorded; reads of topics and of ledger entries are not.
+///
+/// Put it around what a client calls, outside of its retries. Then a call is one call in the history, however often it
+/// was sent, and [`Delivery::Retried`](super::Delivery::Retried) says that it may have been sent more than once. A call
+/// whose future is dropped before it is ready stays in the history as one that never returned.
+///
+/// Record one layer only: a purchase that is recorded at the order service and again at the catalogue behind it counts
+/// as two.
+#[derive(Debug)]
+pub struct Recorded<S: ?Sized> {
+    service: Arc<S>,
+    recorder: Arc<Recorder>,
+    server: Arc<str>,
+    process: u64,
+}
+
+impl<S: ?Sized> Recorded<S> {
+    /// Records the calls of process 0 to `service`, under the name `server`.
+    #[must_use]
+    pub fn new(service: Arc<S>, recorder: &Arc<Recorder>, server: impl Into<Arc<str>>) -> Self {
+        Self { service, recorder: Arc::clone(recorder), server: server.into(), process: 0 }
+    }
+
+    /// The same service as another process calls it.
+    #[must_use]
+    pub fn of_process(&self, process: u64) -> Self {
+        let (service, recorder) = (Arc::clone(&self.service), Arc::clone(&self.recorder));
+        Self { service, recorder, server: Arc::clone(&self.server), process }
+    }
+
+    /// Makes a call between its beginning and its end; `outcome` says how it ended.
+    async fn record_as<R, T>(
+        &self,
+        operation: impl Fn(Outcome<T>) -> Operation + Send,
+        call: impl Future<Output = Result<R>> + Send,
+        outcome: impl FnOnce(&Result<R>) -> Outcome<T> + Send,
+    ) -> Result<R> {
+        let ticket = self.recorder.begin(self.process, &self.server, operation(Outcome::Unknown));
+        let answer = call.await;
+        self.recorder.end(ticket, operation(outcome(&answer)));
+        answer
+    }
+
+    /// The same for a call whose errors mean what they say; `shown` takes from an answer what the history keeps.
+    async fn record<R, T>(
+        &self,
+        operation: impl Fn(Outcome<T>) -> Operation + Send,
+        call: impl Future<Output = Result<R>> + Send,
+        shown: impl FnOnce(&R) -> T + Send,
+    ) -> Result<R> {
+        self.record_as(operation, call, |answer| Outcome::of(answer, shown)).await
+    }
+}
+
+/// A listing that failed half-way may have listed some of the books.
+fn added(answer: &Result<Vec<Added>>) -> Outcome<Vec<Added>> {
+    match Outcome::of(answer, Vec::clone) {
+        Outcome::NotExecuted if !matches!(answer, Err(Error::Invalid { .. })) => Outcome::Unknown,
+        outcome => outcome,
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
+    async fn search(&self, query: Query) -> Result<BookPage> {
+        let shown = |page: &BookPage| page.books.iter().map(BookState::from).collect();
+        self.record(|outcome| Operation::Search { outcome }, self.service.search(query), shown).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        self.service.topics().await
+    }
+
+    async fn info(&self, book: BookId) -> Result<Book> {
+        let operation = |outcome| Operation::Info { book, outcome };
+        self.record(operation, self.service.info(book), |book| BookState::from(book)).await
+    }
+
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        let operation = |outcome| Operation::Purchase { order, lines: lines.clone(), outcome };
+        self.record(operation, self.service.sell(order, lines.clone()), Receipt::clone).await
+    }
+
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.sell(order, lines)).await
+    }
+
+    async fn release(&self, order: OrderId) -> Result<Receipt> {
+        self.record(|outcome| Operation::Cancel { order, outcome }, self.service.release(order), Receipt::clone).await
+    }
+
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+        let operation = |outcome| Operation::Amend { book, change, key, outcome };
+        self.record(operation, self.service.amend(book, change, key), |book| BookState::from(book)).await
+    }
+
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        let listed = |book: &NewBook| ListedBook { price_cents: book.price_cents, stock: book.stock };
+        let listed: Vec<ListedBook> = books.iter().map(listed).collect();
+        let operation = |outcome| Operation::AddBooks { books: listed.clone(), outcome };
+        self.record_as(operation, self.service.add_books(books), added).await
+    }
+
+    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        self.service.entries(after, limit, wait).await
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Order> {
+        self.record(|outcome| Operation::ReadOrder { order, outcome }, self.service.find_order(order), Order::clone)
+            .await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
+        let operation = |outcome| Operation::Purchase { order: id, lines: lines.clone(), outcome };
+        self.record(operation, self.service.purchase(id, lines.clone()), Receipt::clone).await
+    }
+
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
+    }
+
+    async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        self.record(|outcome| Operation::Cancel { order: id, outcome }, self.service.cancel(id), Receipt::clone).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order> {
+        self.record(|outcome| Operation::ReadOrder { order: id, outcome }, self.service.order(id), Order::clone).await
+    }
+
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        let shown = |page: &OrderPage| page.orders.clone();
+        self.record(|outcome| Operation::ReadOrders { outcome }, self.service.orders(query), shown).await
+    }
+}

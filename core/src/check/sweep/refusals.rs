@@ -1,0 +1,150 @@
+//! Refusals: the reason must have been true at some moment of the call.
+//!
+//! A refusal shows a state just as an answer does: that a book had so many copies, cost so much, had this version, or
+//! was not there. That state must be among those between the lower bound when the call was made and the upper bound
+//! when it returned, and before the entry that the call's own key has made: afterwards the call would have been a
+//! replay. The earliest such state raises the lower bound.
+
+use super::{LowerBound, Sweep};
+use crate::{
+    book::{Amend, BookId},
+    check::{
+        ledger_index::{Pos, States},
+        report::Rule,
+    },
+    error::Error,
+    ledger::Seq,
+    order::{Lines, OrderId},
+};
+
+impl Sweep<'_, '_> {
+    /// A purchase may be refused because of the stock, the price, an unknown book or a used id, and for no other
+    /// reason.
+    pub(super) fn refused_purchase(
+        &mut self,
+        at: usize,
+        (order, lines): (OrderId, &Lines),
+        error: &Error,
+        bound: LowerBound,
+    ) {
+        let uses = self.ledger.uses(order);
+        let line = |book: &BookId| lines.iter().find(|line| line.book == *book);
+        if matches!(error, Error::OrderIdReused { .. }) {
+            let other = uses.sale > 0 && !self.ledger.sells(uses.sale, lines).same;
+            return self.check_reused(at, order, [other.then_some(uses.sale), Some(uses.amend)]);
+        }
+        let Some(states) = self.possible_states(at, uses.sale, bound) else { return };
+        match error {
+            Error::OutOfStock { book, available } => {
+                let wanted = line(book).map_or(0, |line| i64::from(line.quantity));
+                self.check_out_of_stock(at, *book, *available, wanted, states);
+            }
+            Error::PriceChanged { book, price_cents } => {
+                let other = line(book).and_then(|line| line.price_cents).is_some_and(|seen| seen != *price_cents);
+                let timeline = self.ledger.timeline(*book).filter(|_| other);
+                let found =
+                    timeline.and_then(|timeline| timeline.find(states, |level| level.price_cents == *price_cents));
+                self.check_true(at, found, || {
+                    format!("book {book} did not cost {price_cents} then, or the purchase named this price")
+                });
+            }
+            Error::BookNotFound { book } if line(book).is_some() => self.book_not_found(at, *book, bound),
+            other => self.untrue(at, || format!("a purchase was refused for a reason that it cannot have: {other}")),
+        }
+    }
+
+    /// An amend may be refused because of the stock, the version, an unknown book or a used key, and for no other
+    /// reason.
+    pub(super) fn refused_amend(
+        &mut self,
+        at: usize,
+        (asked, change, key): (BookId, Amend, Option<OrderId>),
+        error: &Error,
+        bound: LowerBound,
+    ) {
+        let uses = key.map(|key| self.ledger.uses(key)).unwrap_or_default();
+        if let (Error::OrderIdReused { .. }, Some(key)) = (error, key) {
+            let other = uses.amend > 0 && !self.ledger.amends(uses.amend, asked, change).same;
+            return self.check_reused(at, key, [Some(uses.sale), other.then_some(uses.amend)]);
+        }
+        let Some(states) = self.possible_states(at, uses.amend, bound) else { return };
+        match (error, change) {
+            (Error::OutOfStock { book, available }, Amend::StockDelta { delta }) if *book == asked => {
+                self.check_out_of_stock(at, asked, *available, delta.saturating_neg(), states);
+            }
+            (Error::VersionMismatch { book, version }, Amend::Set { version: Some(seen), .. })
+                if *book == asked && *version != seen =>
+            {
+                self.check_version(at, asked, *version, states);
+            }
+            (Error::VersionRequired, Amend::Set { version: None, stock: Some(_), .. }) => {}
+            (Error::BookNotFound { book }, _) if *book == asked => self.book_not_found(at, asked, bound),
+            (other, _) => self.untrue(at, || format!("an amend was refused for a reason that it cannot have: {other}")),
+        }
+    }
+
+    /// The states in which a call can have been refused whose key made the entry `own`. `None` if the entry was known
+    /// when the call was made: then it must not be refused.
+    fn possible_states(&mut self, at: usize, own: Pos, bound: LowerBound) -> Option<States> {
+        if own > 0 && own <= bound.observed {
+            let seq = self.ledger.entry(own).seq;
+            let why = || format!("a call was refused although its key had made entry {seq} before");
+            self.report.add(Rule::SameAnswer, &[at], why);
+            return None;
+        }
+        let last = own.checked_sub(1).map_or(self.upper, |before| before.min(self.upper));
+        Some(States { first: bound.observed, last })
+    }
+
+    /// The stock must have been just `available`, and that must be less than the copies `wanted`.
+    fn check_out_of_stock(&mut self, at: usize, book: BookId, available: u32, wanted: i64, states: States) {
+        if i64::from(available) >= wanted {
+            let why =
+                || format!("book {book} was refused as out of stock with {available} in stock for the {wanted} asked");
+            return self.report.add(Rule::OutOfStock, &[at], why);
+        }
+        let timeline = self.ledger.timeline(book);
+        match timeline.and_then(|timeline| timeline.find(states, |level| level.stock == available)) {
+            Some(pos) => self.observe(pos),
+            None => {
+                let why = || format!("book {book} had not {available} copies left at any moment of the call");
+                self.report.add(Rule::OutOfStock, &[at], why);
+            }
+        }
+    }
+
+    /// The book must have been at this version.
+    fn check_version(&mut self, at: usize, book: BookId, version: Seq, states: States) {
+        let found = self.ledger.timeline(book).and_then(|timeline| timeline.version(version));
+        let pos = found.and_then(|(_, found)| found.first_common(states));
+        self.check_true(at, pos, || format!("book {book} was not at version {version} at any moment of the call"));
+    }
+
+    /// The reason was true in the state `pos`, or never.
+    fn check_true(&mut self, at: usize, pos: Option<Pos>, why: impl FnOnce() -> String) {
+        match pos {
+            Some(pos) => self.observe(pos),
+            None => self.untrue(at, why),
+        }
+    }
+
+    /// A key is refused as used for something else: one of the entries `other` must have been possible by now.
+    fn check_reused(&mut self, at: usize, key: OrderId, other: [Option<Pos>; 2]) {
+        let upper = self.upper;
+        if !other.into_iter().flatten().any(|pos| pos > 0 && pos <= upper) {
+            self.untrue(at, || format!("{key} was refused as used for something else, which it had not been"));
+        }
+    }
+
+    /// A book may be unknown only as long as no call knew of it.
+    fn book_not_found(&mut self, at: usize, book: BookId, bound: LowerBound) {
+        let listed = self.ledger.listed(book);
+        if listed > 0 && listed <= bound.observed {
+            self.untrue(at, || format!("book {book} was not found, but it had been listed before"));
+        }
+    }
+
+    fn untrue(&mut self, at: usize, why: impl FnOnce() -> String) {
+        self.report.add(Rule::TrueRefusal, &[at], why);
+    }
+}

@@ -1,0 +1,140 @@
+//! The cases, and the table of them.
+//!
+//! A case gets a [`Deployment`] with an empty ledger, so it knows the number of every book and of every entry. It
+//! asserts what the documentation of the two traits promises, and nothing that a right implementation could do
+//! otherwise. It must pass with every call that has a key sent twice; [`Deployment::repeats`] says if that is so, as
+//! `replayed` and `created` then differ.
+//!
+//! Cases share no state. They run one after the other, and each may use as many tasks as it likes.
+
+// A case that is missing in the table is dead code.
+#![deny(dead_code)]
+
+mod amends;
+mod cancels;
+mod ledger;
+mod listing;
+mod orders;
+mod paging;
+mod purchases;
+mod races;
+mod search;
+mod support;
+
+use std::{future::Future, pin::Pin};
+
+use super::deployment::Deployment;
+
+/// One case. It panics if a promise is broken, with a message that says what was expected and what was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, `module::promise`.
+    pub name: &'static str,
+    /// Runs it on a deployment of its own.
+    pub run: fn(Deployment) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Makes [`CASES`] from the names of modules and functions. A name that is no function does not compile, and neither
+/// does a function without a name in the table.
+macro_rules! cases {
+    ($($module:ident { $($case:ident)* })*) => {
+        /// Every case.
+        pub const CASES: &[Case] = &[$($(
+            Case {
+                name: concat!(stringify!($module), "::", stringify!($case)),
+                run: |deployment| Box::pin($module::$case(deployment)),
+            },
+        )*)*];
+    };
+}
+
+cases! {
+    listing {
+        numbers_books_and_keeps_their_text
+        leaves_listed_books_as_they_are
+        identifies_a_book_by_isbn_or_else_by_title_author_and_year
+        rejects_the_whole_list_for_one_bad_book
+        accepts_fields_at_their_limits
+        accepts_as_many_books_as_the_limit
+        does_not_find_unknown_books
+    }
+    search {
+        finds_by_topic
+        finds_by_beginnings_of_words
+        finds_only_what_has_all_words
+        finds_by_words_within_a_topic
+        ranks_title_over_author_over_subjects
+        takes_query_syntax_as_plain_words
+        finds_nothing_by_punctuation
+        rejects_what_is_too_long
+        shows_current_price_and_stock
+        counts_topics
+    }
+    paging {
+        shows_every_book_once_in_every_sort
+        sorts_as_asked
+        ends_without_an_empty_page
+        pages_through_long_titles
+        rejects_invalid_tokens
+        rejects_page_sizes_out_of_range
+    }
+    purchases {
+        sells_one_line
+        sells_many_lines_sorted
+        answers_each_call_of_a_batch
+        sums_lines_of_one_book
+        sells_all_or_nothing
+        refuses_unknown_books
+        replays_the_same_lines
+        refuses_other_lines_under_the_same_id
+        allows_a_refused_id_again
+        sells_only_at_the_price_that_was_seen
+        refuses_a_total_that_is_too_large
+        sells_a_hundred_lines
+        sells_the_last_copy
+    }
+    cancels {
+        puts_copies_back
+        cancels_once
+        refuses_unknown_orders
+        shows_in_later_replays_of_the_purchase
+        returns_at_the_price_of_the_sale
+        refuses_to_exceed_the_stock_limit
+    }
+    amends {
+        adds_and_takes_copies
+        never_goes_below_zero
+        limits_the_stock
+        with_a_key_happens_once
+        refuses_a_key_of_something_else
+        refuses_to_change_nothing
+        sets_with_the_version_seen
+        needs_a_version_for_stock
+        sets_a_price_without_a_version
+        refuses_unknown_books
+    }
+    ledger {
+        is_dense_and_ordered
+        records_each_kind
+        limits_a_page
+        wakes_a_waiting_call
+        ends_a_wait
+        sums_up_to_the_stock
+        finds_orders
+    }
+    orders {
+        reads_its_own_writes
+        pages_newest_first
+        rejects_invalid_tokens
+    }
+    races {
+        sell_exactly_the_stock
+        with_one_id_buy_once
+        with_one_id_and_other_lines_buy_one_of_them
+        over_many_books_in_any_order_do_not_deadlock
+        of_cancels_return_once
+        of_deltas_lose_none
+        of_absolute_values_have_one_winner
+        of_everything_conserve_stock
+    }
+}

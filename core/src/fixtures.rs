@@ -1,0 +1,78 @@
+//! Test data: amounts, lines, books and order ids, for the tests of this project and of what is built on it.
+//!
+//! Every function panics where the real constructor returns an error: a test's own data is right, or the test is wrong.
+//! The module needs the feature `conformance`.
+//!
+//! ```
+//! use bookstore_core::{NewBook, fixtures::{book, cents, lines}};
+//!
+//! let dear = NewBook { price_cents: cents(4999), ..book("Queues and Quays", 5) };
+//! assert_eq!((dear.price_cents.get(), dear.stock), (4999, 5));
+//! assert_eq!(lines(&[(2, 1), (1, 3)]).iter().map(|line| line.book.0).collect::<Vec<_>>(), [1, 2]);
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{
+    book::{BookId, BookText, NewBook},
+    clock::{Clock as _, SystemClock},
+    money::Cents,
+    order::{Line, Lines, OrderId},
+};
+
+/// An amount in cents.
+///
+/// # Panics
+/// Above [`Cents::MAX`].
+#[must_use]
+pub fn cents(amount: u64) -> Cents {
+    Cents::new(amount).expect("an amount within the limit")
+}
+
+/// A fresh order id, or a fresh key of an amend.
+#[must_use]
+pub fn order_id() -> OrderId {
+    SystemClock.new_order_id()
+}
+
+/// A test may write a book's number where other code needs a [`BookId`].
+impl From<u64> for BookId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// The lines of a purchase: pairs of a book and a number of copies, at whatever the book costs.
+///
+/// # Panics
+/// If [`Lines::new`] refuses them.
+#[must_use]
+pub fn lines(lines: &[(impl Copy + Into<BookId>, u32)]) -> Lines {
+    let lines = lines.iter().map(|(book, quantity)| Line::new((*book).into(), *quantity));
+    Lines::new(lines).expect("lines within the limits")
+}
+
+/// One copy of a book, to be bought only if it costs `price` cents.
+///
+/// # Panics
+/// Above [`Cents::MAX`].
+#[must_use]
+pub fn one_at(book: impl Into<BookId>, price: u64) -> Lines {
+    let line = Line { price_cents: Some(cents(price)), ..Line::new(book.into(), 1) };
+    Lines::new([line]).expect("one line of one copy")
+}
+
+/// A book with this title and `stock` copies at 10.00, of the topic "testing".
+#[must_use]
+pub fn book(title: &str, stock: u32) -> NewBook {
+    let text =
+        BookText { title: title.into(), author: "Anna Author".into(), topic: "testing".into(), ..BookText::default() };
+    NewBook { text, price_cents: cents(1000), stock }
+}
+
+/// The same with a title that no other book of this process has.
+#[must_use]
+pub fn any_book(stock: u32) -> NewBook {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    book(&format!("Book number {}", COUNT.fetch_add(1, Ordering::Relaxed)), stock)
+}
