@@ -6,14 +6,15 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{Added, Amend, Book, BookId, BookText, Cents, Entries, Error, NewBook, Result, Seq};
-use serde::{Deserialize, Serialize};
+use bookstore_core::{Amend, Book, BookId, BookText, Cents, Entries, Error, NewBook, Result, Seq};
+use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
 use super::{
     Answer, Rejection, Shared, Shop,
     books::with_etag,
     extract::{BOOKS_MAX, InPath, Key, Object, Payload, only},
+    messages::{AddedBooks, AmendRequest},
     query,
 };
 use crate::{
@@ -34,21 +35,6 @@ impl FromRequestParts<Arc<Shop>> for Admin {
         token.authorise(&parts.headers)?;
         Ok(Self)
     }
-}
-
-/// A change to one book: copies added, or absolute values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AmendRequest {
-    /// Copies to add; negative to take away. Goes alone, needs no `If-Match`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stock_delta: Option<i64>,
-    /// The new stock; needs `If-Match` with the version that the caller saw.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stock: Option<u32>,
-    /// The new price; needs `If-Match`, `*` will do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) price_cents: Option<Cents>,
 }
 
 /// A change to one book: copies added, or absolute values.
@@ -228,13 +214,6 @@ pub(super) enum NewBooks {
     One(ListRequest),
     /// At most 1000 books.
     Many(Vec<ListRequest>),
-}
-
-/// The numbers of the listed books.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub(super) struct AddedBooks {
-    /// In the order in which the books were given.
-    pub(super) listed: Vec<Added>,
 }
 
 /// Lists new books; one that is listed already is left as it is, so sending the same list again is harmless.

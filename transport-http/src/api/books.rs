@@ -6,13 +6,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Book, BookId, BookPage, Seq, Sort, Topic};
-use serde::{Deserialize, Serialize};
+use bookstore_core::{Book, BookId, BookPage, Seq, Sort};
 use std::sync::LazyLock;
 
 use super::{
     Answer, Rejection, ResponseFormat, Shared,
     extract::{InPath, TextInPath},
+    messages::Topics,
     query, security_headers,
 };
 use crate::{error_status::book_json, pages};
@@ -54,13 +54,6 @@ pub(super) async fn search_topic(
         ResponseFormat::Html => pages::search(&shop, Some(topic), &uri).await,
         ResponseFormat::Json => Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response()),
     }
-}
-
-/// Every topic, sorted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub(super) struct Topics {
-    /// The topics with their numbers of books.
-    pub(super) topics: Vec<Topic>,
 }
 
 /// Every topic with its number of books.

@@ -4,10 +4,12 @@ mod admin;
 mod books;
 mod events;
 pub(crate) mod extract;
+mod messages;
 mod openapi;
 mod orders;
 mod query;
 mod rejection;
+#[cfg(feature = "client")]
 mod remote;
 mod response_format;
 mod security_headers;
@@ -27,6 +29,7 @@ use crate::{
 pub use events::{Feed, SUBSCRIBERS_MAX};
 pub use openapi::document;
 pub use rejection::Rejection;
+#[cfg(feature = "client")]
 pub use remote::RemoteShop;
 pub use response_format::ResponseFormat;
 pub use site::Site;

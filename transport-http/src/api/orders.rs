@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Line, Lines, Order, OrderId, OrderPage, Receipt};
@@ -15,12 +15,10 @@ use super::{
     Answer, ResponseFormat, Shared, Shop,
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
+    messages::REPLAYED,
     query, security_headers,
 };
 use crate::{error_status::order_json, pages};
-
-/// Says that an earlier request had done this already.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How many copies to buy.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -76,12 +74,6 @@ pub(super) struct LineRequest {
 
 impl From<LineRequest> for Line {
     fn from(LineRequest { book, quantity, price_cents }: LineRequest) -> Self {
-        Self { book, quantity, price_cents }
-    }
-}
-
-impl From<Line> for LineRequest {
-    fn from(Line { book, quantity, price_cents }: Line) -> Self {
         Self { book, quantity, price_cents }
     }
 }
