@@ -23,6 +23,7 @@ pub mod money;
 pub mod order;
 pub mod orders;
 pub mod page;
+pub mod retry;
 pub mod store;
 pub mod writer;
 

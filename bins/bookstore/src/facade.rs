@@ -306,10 +306,10 @@ impl Bookstore {
     }
 
     async fn read<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
-        retry(Effect::None, self.clock.as_ref(), self.timeout, call).await
+        retry(Effect::ReadOnly, self.clock.as_ref(), self.timeout, call).await
     }
 
     async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
-        retry(Effect::Once, self.clock.as_ref(), self.timeout, call).await
+        retry(Effect::Keyed, self.clock.as_ref(), self.timeout, call).await
     }
 }

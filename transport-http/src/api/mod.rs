@@ -6,11 +6,13 @@ mod admin;
 mod books;
 mod events;
 pub(crate) mod extract;
+mod messages;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod orders;
 mod query;
 mod rejection;
+#[cfg(feature = "client")]
 mod remote;
 pub(crate) mod routes;
 mod security_headers;
@@ -24,9 +26,12 @@ use crate::server::ServerLimits;
 pub use events::{Feed, SUBSCRIBERS_MAX};
 #[cfg(feature = "openapi")]
 pub use openapi::document;
+#[cfg(feature = "pages")]
 pub(crate) use rejection::Answer;
 pub use rejection::Rejection;
+#[cfg(feature = "client")]
 pub use remote::RemoteShop;
+#[cfg(feature = "pages")]
 pub(crate) use shop::Shared;
 pub use shop::Shop;
 

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Line, Lines, OrderId, Receipt};
@@ -13,13 +13,11 @@ use smallvec::SmallVec;
 use super::{
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
+    messages::REPLAYED,
     query,
     rejection::Answer,
     shop::{Shared, Shop},
 };
-
-/// Says that an earlier request had done this already.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How many copies to buy.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
