@@ -10,7 +10,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! conformance::run_all("memory", async |_case: &str| {
 //!     let (store, reader) = memory::open(&SystemClock);
-//!     let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+//!     let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 //!     let catalog = Arc::new(catalog);
 //!     let orders = Orders::new(catalog.clone(), catalog.clone());
 //!     Deployment::new(catalog, Arc::new(orders))

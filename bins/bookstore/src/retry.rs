@@ -39,7 +39,7 @@ pub(crate) async fn retry<T, F: Future<Output = Result<T>>>(
             Err(_) => Error::unknown("there was no answer in time"),
         };
         let error = match error {
-            Error::OutcomeUnknown { message } if effect == Effect::None => Error::unavailable(message),
+            Error::OutcomeUnknown { message, .. } if effect == Effect::None => Error::unavailable(message),
             error => error,
         };
         unknown |= error.executed() == Executed::Unknown;

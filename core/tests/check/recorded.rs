@@ -8,6 +8,7 @@ use bookstore_core::{
     check::{self, Cached, Cancellations, Finals, Options, Recorded, Recorder, Report, Rule},
     follow::Follower,
     orders::Ack,
+    search::BookSearch,
     store::{LedgerReader, LedgerStore, OrderCopy, memory},
 };
 use std::{
@@ -39,7 +40,7 @@ impl Shop {
     }
 
     /// Everything in one process.
-    fn monolith(store: impl LedgerStore, reader: Arc<dyn LedgerReader>) -> Self {
+    fn monolith(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Self {
         let catalog = start(store, reader);
         let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
         Self::over(catalog, vec![orders])
@@ -84,9 +85,9 @@ impl Shop {
     }
 }
 
-fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>) -> Arc<Catalog> {
-    let options = CatalogOptions::default();
-    Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used"))
+fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Arc<Catalog> {
+    let (search, options) = (reader.clone(), CatalogOptions::default());
+    Arc::new(Catalog::start(store, reader, search, Arc::new(SystemClock), options).expect("the store can be used"))
 }
 
 /// One buyer among many: buys, retries, gives up waiting, cancels, reads, restocks.

@@ -112,7 +112,7 @@ impl Retries {
 /// What an error means for a call of this kind: one that only reads is never executed.
 fn judge(error: Error, effect: Effect) -> Error {
     match error {
-        Error::OutcomeUnknown { message } if effect == Effect::None => Error::unavailable(message),
+        Error::OutcomeUnknown { message, .. } if effect == Effect::None => Error::unavailable(message),
         error => error,
     }
 }

@@ -104,7 +104,7 @@ pub(crate) async fn shop() -> Running {
 pub(crate) async fn start(token: Option<&str>) -> Running {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
-    let catalog = Arc::new(Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap());
+    let catalog = Arc::new(Catalog::start(store, reader.clone(), reader, clock, CatalogOptions::default()).unwrap());
     run(catalog, token, |shop| Site::new(shop, server::health_routes(Health::default()))).await
 }
 

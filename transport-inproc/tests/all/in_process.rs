@@ -1,8 +1,8 @@
 use bookstore_core::{
     BookId, CatalogService as _, Error, Lines, OrderId, OrderService as _, Seq,
     conformance::{self, Deployment},
-    decide::{Batch, Command, State},
-    store::{Flush, LedgerStore, StoreError, memory::MemoryStore},
+    decide::{Batch, State},
+    store::{AppendError, LedgerStore, Recovered, StoreError, memory::MemoryStore},
     writer::Execution,
 };
 use bookstore_transport_inproc::InProcess;
@@ -47,22 +47,18 @@ struct Gated {
 }
 
 impl LedgerStore for Gated {
-    fn recover(&mut self) -> Result<State, StoreError> {
-        self.store.recover()
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.store.recover().await
     }
 
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
-        self.store.load(commands, state)
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.store.load(keys, identities, state).await
     }
 
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         // A gate that is gone stands open.
         let _ = self.gate.recv();
-        self.store.append(batch, state)
-    }
-
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        self.store.flusher()
+        self.store.append(batch, state).await
     }
 }
 

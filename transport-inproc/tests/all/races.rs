@@ -5,6 +5,7 @@ use bookstore_core::{
     Amend, BookId, BookText, Catalog, CatalogOptions, CatalogService, Cents, Line, Lines, NewBook, OrderId,
     OrderService, Orders, SystemClock,
     check::{self, Cancellations, Counts, Delivery, Finals, Options, Recorded, Recorder, Report},
+    search::BookSearch,
     store::{LedgerReader, LedgerStore, memory, sqlite},
     writer::{Execution, WriterLimits},
 };
@@ -196,11 +197,16 @@ struct Shop {
     _dir: Option<TempDir>,
 }
 
-fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>, setting: Setting) -> Arc<Catalog> {
+fn start(
+    store: impl LedgerStore,
+    reader: Arc<impl LedgerReader + BookSearch + 'static>,
+    setting: Setting,
+) -> Arc<Catalog> {
     let limits =
         WriterLimits { batch_max: setting.batch_max, overlap_min: setting.overlap_min, ..WriterLimits::default() };
     let options = CatalogOptions { execution: setting.execution, limits };
-    Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used"))
+    let started = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options);
+    Arc::new(started.expect("the store can be used"))
 }
 
 impl Shop {

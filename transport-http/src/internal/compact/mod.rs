@@ -131,7 +131,6 @@ mod tests {
         ledger::{Change, LedgerId},
     };
     use proptest::{collection::vec, option, prelude::*, sample::select};
-    use smallvec::SmallVec;
     use std::fmt::Debug;
     use uuid::Uuid;
     use zerocopy::FromZeros as _;
@@ -276,7 +275,7 @@ mod tests {
     /// Each byte that must be one of a few.
     #[test]
     fn bytes_that_mean_nothing_are_refused() {
-        let sale = Entry { seq: Seq(1), at: Timestamp(1), kind: Kind::Sale, key: None, changes: SmallVec::new() };
+        let sale = Entry { seq: Seq(1), at: Timestamp(1), kind: Kind::Sale, key: None, changes: [].into() };
         let receipt = Entry { key: Some(OrderId(Uuid::nil())), ..sale.clone() }
             .order()
             .map(|order| Receipt { order, replayed: false });

@@ -1,11 +1,10 @@
 //! From bytes to the domain's types.
 
 use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
-    Timestamp,
+    BookId, Cents, Entries, Entry, Error, InlineList, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq,
+    Status, Timestamp,
     ledger::{Change, LedgerId},
 };
-use smallvec::SmallVec;
 use uuid::Uuid;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32};
 
@@ -56,9 +55,9 @@ fn take_lines<'a, L: FromBytes + Immutable + Unaligned + 'a, T>(
     from: &mut &'a [u8],
     count: U32,
     line: impl Fn(&L) -> Result<T>,
-) -> Result<SmallVec<[T; 1]>> {
+) -> Result<InlineList<T>> {
     let records = take_slice(from, count)?;
-    let mut lines = SmallVec::with_capacity(records.len());
+    let mut lines = InlineList::with_capacity(records.len());
     for record in records {
         lines.push(line(record)?);
     }
