@@ -154,8 +154,9 @@ impl fmt::Debug for Recovered {
 /// book only if its level is published.
 ///
 /// # Errors
-/// Each method fails as not executed only: [`Error::Overloaded`](crate::Error::Overloaded) if too many reads wait,
-/// [`Error::Unavailable`](crate::Error::Unavailable) if the store cannot be read.
+/// Each method fails as *not executed*, in one of two ways:
+/// - [`Error::Overloaded`](crate::Error::Overloaded) if too many reads wait.
+/// - [`Error::Unavailable`](crate::Error::Unavailable) if the store cannot be read.
 #[async_trait]
 pub trait LedgerReader: Send + Sync {
     /// The ledger's identity: drawn when the store is made, and always the same.
@@ -178,7 +179,9 @@ pub trait LedgerReader: Send + Sync {
 /// take no head.
 ///
 /// # Errors
-/// Reads fail as not executed only. A failed [`Self::append`] may have happened all the same.
+/// - [`Error::Overloaded`](crate::Error::Overloaded), [`Error::Unavailable`](crate::Error::Unavailable) as for a [`LedgerReader`].
+/// - [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) from [`Self::append`]. Any failed append may have happened all the same:
+///   [`Self::followed`] tells.
 #[async_trait]
 pub trait OrderCopy: Send + Sync {
     /// The ledger that it follows, `None` before the first append, and the last entry that it has followed.

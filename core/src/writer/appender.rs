@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, sync::watch, time::Instant};
 use super::{
     WriterLimits,
     committer::{Committer, answer_not_executed, answer_unknown},
-    flush_plan::{Begin, FlushBy, FlushPlan, Load},
+    flush_plan::{AnswerBy, Begin, FlushBy, FlushPlan, Load},
     in_flight::{Appended, Decided, InFlight},
     show_failed, show_writable,
 };
@@ -34,8 +34,7 @@ const SPIN_CALLERS_MAX: usize = 4;
 // Measured alone: not yet.
 const LOOK_AHEAD: bool = true;
 
-/// A call that waits in the queue.
-type Waits = Call<Command, Outcome>;
+type CommandCall = Call<Command, Outcome>;
 
 /// Decides and appends.
 pub(super) struct Appender<S> {
@@ -95,23 +94,20 @@ impl<S: LedgerStore> Appender<S> {
                 select(pin!(in_flight.clear()), pin!(waiting.at_least(commands))).await;
             }
             let calls = waiting.gather(self.limits.batch_max).await;
-            let is_over = calls.is_empty();
-            if is_over {
+            if calls.is_empty() {
                 in_flight.clear().await;
+                return self.close().await;
             }
             if self.committer.has_failed() {
                 self.state = None;
-            }
-            if is_over {
-                return self.close().await;
             }
             if self.state.is_none() && self.is_recovery_due() {
                 // Nothing may be in flight while the store says what is in it.
                 in_flight.clear().await;
                 self.recover().await;
             }
-            if let Some((batch, decided)) = self.append(calls).await {
-                self.commit(batch, decided, &waiting, &mut in_flight).await;
+            if let Some(appended) = self.append(calls).await {
+                self.commit(appended, &waiting, &mut in_flight).await;
             }
         }
     }
@@ -122,17 +118,11 @@ impl<S: LedgerStore> Appender<S> {
     }
 
     /// Has a batch made durable and answered, here or by the committer.
-    async fn commit(
-        &mut self,
-        batch: Batch,
-        decided: Decided,
-        waiting: &Waiting<Command, Outcome>,
-        in_flight: &mut InFlight,
-    ) {
-        let callers = decided.len();
-        let FlushPlan { flush, answer, .. } = self.plan(callers, waiting, in_flight);
-        let appended = Appended { batch, decided, answer };
-        match flush {
+    async fn commit(&mut self, mut appended: Appended, waiting: &Waiting<Command, Outcome>, in_flight: &mut InFlight) {
+        let callers = appended.decided.len();
+        let plan = self.plan(callers, waiting, in_flight);
+        appended.answer = plan.answer;
+        match plan.flush {
             FlushBy::Committer => in_flight.send(appended).await,
             FlushBy::Appender => {
                 self.committer.commit(appended).await;
@@ -141,8 +131,9 @@ impl<S: LedgerStore> Appender<S> {
         }
     }
 
-    /// Decides the calls and appends what they do. `None` if the store has failed: then every call has been answered.
-    async fn append(&mut self, mut calls: Vec<Waits>) -> Option<(Batch, Decided)> {
+    /// Decides the calls and appends what they do. `None` if there is nothing to answer any more: every caller has gone, or the store
+    /// has failed.
+    async fn append(&mut self, mut calls: Vec<CommandCall>) -> Option<Appended> {
         // Nothing is done for a caller that has stopped waiting before its batch.
         calls.retain(|call| !call.reply.is_closed());
         if calls.is_empty() {
@@ -168,11 +159,11 @@ impl<S: LedgerStore> Appender<S> {
             return None;
         }
         self.state = Some(state);
-        Some((batch, decided))
+        Some(Appended { batch, decided, answer: AnswerBy::Flusher })
     }
 
     /// Has the store load what the calls touch, except for keys that are certainly new.
-    async fn load(&mut self, calls: &[Waits], state: &mut State) -> Result<(), StoreError> {
+    async fn load(&mut self, calls: &[CommandCall], state: &mut State) -> Result<(), StoreError> {
         state.forget_batch();
         let keys = calls.iter().filter_map(|call| call.command.key());
         let keys: Vec<OrderId> = keys.filter(|key| !self.recent_keys.is_new(*key)).collect();
@@ -180,13 +171,13 @@ impl<S: LedgerStore> Appender<S> {
         self.store.load(&keys, &identities, state).await
     }
 
-    fn decide(&self, calls: Vec<Waits>, state: &mut State) -> (Batch, Decided) {
+    fn decide(&self, calls: Vec<CommandCall>, state: &mut State) -> (Batch, Decided) {
         if LOOK_AHEAD {
             state.look_ahead(calls.iter().map(|call| &call.command));
         }
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
-        let decide = |call: Waits| (call.reply, state.decide(&call.command, now, &mut batch));
+        let decide = |call: CommandCall| (call.reply, state.decide(&call.command, now, &mut batch));
         let decided: Decided = calls.into_iter().map(decide).collect();
         metrics::histogram!("bookstore_batch_commands").record(decided.len() as f64);
         (batch, decided)
@@ -223,7 +214,7 @@ impl<S: LedgerStore> Appender<S> {
         }
     }
 
-    /// Waits, without giving up the thread, until the answered callers are back, if they are few.
+    /// CommandCall, without giving up the thread, until the answered callers are back, if they are few.
     fn spin(&self, waiting: &Waiting<Command, Outcome>, answered: usize) {
         if answered > SPIN_CALLERS_MAX {
             return;
@@ -234,9 +225,10 @@ impl<S: LedgerStore> Appender<S> {
         }
     }
 
+    /// Closes the store, unless it has failed.
     async fn close(&mut self) {
-        if let Some(state) = &self.state
-            && let Err(error) = self.store.close(state).await
+        if let Some(state) = self.state.take().filter(|_| !self.committer.has_failed())
+            && let Err(error) = self.store.close(&state).await
         {
             tracing::warn!(%error, "the store was not closed cleanly; the next start takes longer");
         }
@@ -244,7 +236,7 @@ impl<S: LedgerStore> Appender<S> {
 }
 
 /// Answers calls for which nothing was done.
-fn refuse(calls: Vec<Waits>) {
+fn refuse(calls: Vec<CommandCall>) {
     for call in calls {
         call.reply.send(Err(Error::unavailable("the store failed and has not been opened again yet")));
     }

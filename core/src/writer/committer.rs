@@ -56,7 +56,7 @@ impl Drop for Answers {
 
 /// Makes batches durable, on its own task or where the appender calls it.
 pub(super) struct Committer {
-    /// Locked by whoever commits: the committer's task or, when nothing is in flight, the appender.
+    /// Locked for each batch: by the committer's task or, when nothing is in flight, by the appender.
     flush: Mutex<Box<dyn Flush>>,
     published: Arc<Published>,
     /// A flush has failed, and the store has not been opened again since.

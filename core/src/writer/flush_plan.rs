@@ -37,7 +37,7 @@ pub(super) enum FlushBy {
 /// Who sends the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnswerBy {
-    /// Whoever made the batch durable.
+    /// The half that made the batch durable.
     Flusher,
     /// A task among the callers, if there is a runtime for it.
     Task,

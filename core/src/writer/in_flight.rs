@@ -39,7 +39,7 @@ pub(super) struct FromAppender {
 }
 
 /// Both ends.
-pub(super) fn in_flight() -> (InFlight, FromAppender) {
+pub(super) fn channel() -> (InFlight, FromAppender) {
     let (to_committer, batches) = mpsc::channel(1);
     let (done, answered) = mpsc::unbounded_channel();
     (InFlight { to_committer, answered, count: 0 }, FromAppender { batches, answered: done })

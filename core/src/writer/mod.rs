@@ -39,7 +39,6 @@ use crate::{
 };
 use appender::Appender;
 use committer::Committer;
-use in_flight::{FromAppender, InFlight, in_flight};
 
 /// Limits of one writer.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +155,7 @@ fn start_threads<S: LedgerStore>(
     on_thread("ledger-write", async move {
         // A store that could not be opened is gone before its error is known.
         let started = opening.await.and_then(|appender| {
-            let (in_flight, from) = in_flight();
+            let (in_flight, from) = in_flight::channel();
             on_thread("ledger-sync", Arc::clone(appender.committer()).run(from))?;
             Ok((appender, in_flight))
         });
@@ -179,7 +178,7 @@ fn start_tasks<S: LedgerStore>(
     let waits = || Err(StoreError::Failed("this store waits when it is opened: its writer needs threads".into()));
     let appender = opening.now_or_never().unwrap_or_else(waits)?;
     let committer = Arc::clone(appender.committer());
-    let (in_flight, from): (InFlight, FromAppender) = in_flight();
+    let (in_flight, from) = in_flight::channel();
     tokio::spawn(Arc::clone(&committer).run(from));
     tokio::spawn(appender.run(waiting, in_flight));
     Ok(committer)

@@ -5,8 +5,9 @@ use bookstore_core::{
     BookId, Catalog, CatalogOptions, Error, Executed, Lines, OrderId, Receipt, Result, SystemClock, Timestamp,
     clock::Clock as _,
     conformance::{Deployment, audit},
+    decide::{Batch, State},
     search::BookSearch,
-    store::{LedgerReader, LedgerStore, memory},
+    store::{AppendError, LedgerReader, LedgerStore, Recovered, StoreError, memory},
     writer::{Execution, WriterLimits},
 };
 use futures_util::FutureExt as _;
@@ -379,6 +380,34 @@ async fn a_store_that_cannot_be_recovered_does_not_start() {
         let clock = Arc::new(bookstore_core::ManualClock::new(Timestamp(0)));
         let started = Catalog::start(store, reader.clone(), reader, clock, options(setting, Duration::ZERO));
         assert!(started.is_err());
+    }
+}
+
+/// A store that waits when it is opened, as one over a network.
+struct Waits<S>(S);
+
+impl<S: LedgerStore> LedgerStore for Waits<S> {
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        tokio::task::yield_now().await;
+        self.0.recover().await
+    }
+
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.0.load(keys, identities, state).await
+    }
+
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
+        self.0.append(batch, state).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_waits_when_it_is_opened_needs_threads() {
+    for (setting, opens) in [((Execution::Threads, 64), true), ((Execution::Task, 64), false)] {
+        let (store, reader) = in_memory();
+        let options = options(setting, Duration::ZERO);
+        let opened = Catalog::start(Waits(store), reader.clone(), reader, Arc::new(SystemClock), options);
+        assert_eq!(opened.is_ok(), opens, "{opened:?}");
     }
 }
 

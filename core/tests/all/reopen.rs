@@ -8,7 +8,7 @@ use bookstore_core::{
     decide::{Batch, Command, Level, Outcome, State},
     recent_keys::RecentKeys,
     store::{
-        Flush, LedgerReader as _, LedgerStore as _, Recovered, StoreError,
+        AppendError, Flush, LedgerReader as _, LedgerStore as _, Recovered, StoreError,
         sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
     },
     writer::{Execution, WriterLimits},
@@ -272,7 +272,9 @@ fn an_entry_from_elsewhere_is_noticed_before_anything_is_written_on_top_of_it() 
 
     let mut batch = Batch::default();
     ledger.state.decide(&sale(v7(1), 1), Timestamp(5), &mut batch).expect("there is enough");
-    let refused = at_once(ledger.store.append(&batch, &ledger.state)).expect_err("it would be entry 3").to_string();
+    let refused = at_once(ledger.store.append(&batch, &ledger.state)).expect_err("it would be entry 3");
+    assert!(matches!(refused, AppendError::NotAppended(_)), "{refused:?}");
+    let refused = refused.to_string();
     assert!(refused.contains("at entry 3 instead of 2"), "{refused}");
     drop(ledger);
     let mut ledger = Ledger::open(&path);

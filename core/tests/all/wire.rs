@@ -1,8 +1,8 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Kind, Line, Lines, NewBook,
-    Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Kind, Line,
+    Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
     page::{Position, SortKey, terms},
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -375,4 +375,30 @@ fn a_key_has_one_to_255_characters_none_of_them_control() {
     assert!(refused(&"k".repeat(256)) && refused(&"k".repeat(1000)));
     assert!(refused("") && refused("a\tb") && refused("\u{85}"));
     assert!(!refused(" "));
+}
+
+#[test]
+fn an_inline_list_is_a_sequence() {
+    for list in [vec![], vec![7], vec![7, 8, 9]] {
+        let json = serde_json::to_string(&list).expect("JSON");
+        let inline = InlineList::from(list.clone());
+        assert_eq!(serde_json::to_string(&inline).expect("JSON"), json);
+        assert_eq!(serde_json::from_str::<InlineList<u32>>(&json).expect("a sequence"), inline);
+        assert_eq!((inline.len(), format!("{inline:?}")), (list.len(), format!("{list:?}")));
+        assert_eq!(InlineList::from_slice(&list), inline);
+        assert_eq!(inline.into_iter().collect::<Vec<_>>(), list);
+    }
+}
+
+#[test]
+fn an_unknown_outcome_names_its_order_where_it_is_known() {
+    let (id, other) = (OrderId(Uuid::from_u128(7)), OrderId(Uuid::from_u128(8)));
+    let plain = Error::unknown("lost");
+    assert_eq!(serde_json::to_string(&plain).expect("JSON"), r#"{"code":"unknown-outcome","message":"lost"}"#);
+    let named = plain.for_order(id);
+    let json = r#"{"code":"unknown-outcome","message":"lost","order":"00000000-0000-0000-0000-000000000007"}"#;
+    assert_eq!(serde_json::to_string(&named).expect("JSON"), json);
+    assert_eq!(named.clone().for_order(other), named, "the first name stays");
+    let refused = Error::unavailable("closed");
+    assert_eq!(refused.clone().for_order(id), refused);
 }

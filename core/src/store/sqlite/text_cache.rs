@@ -35,7 +35,7 @@ impl TextCache {
         let mut options = OptionsBuilder::new();
         let options = options.shards(SHARDS).estimated_items_capacity(max).weight_capacity(room).build();
         let options = options.expect("both capacities are given");
-        // A fixed hash is safe: the shop itself numbers its books, so nobody can choose numbers that collide.
+        // A fixed hash is safe: the shop itself numbers its books, so no client can choose numbers that collide.
         Self(Cache::with_options(options, Bytes, FixedState::default(), DefaultLifecycle::default()))
     }
 

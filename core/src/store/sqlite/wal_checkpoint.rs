@@ -115,7 +115,7 @@ enum Rest {
     OnThread,
     /// The writer. The WAL starts again with the next commit, unless a reader still needs it.
     ByWriter,
-    /// Nobody yet: a reader still needs the pages.
+    /// No one yet: a reader still needs the pages.
     Later,
 }
 
@@ -224,7 +224,7 @@ mod tests {
         (folder, path, writer)
     }
 
-    /// Commits about so many pages at once, and answers the WAL's length in pages.
+    /// Commits about this many pages at once, and returns the length of the WAL in pages.
     fn commit(writer: &mut Connection, pages: i32) -> i32 {
         let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
             INSERT INTO filled SELECT zeroblob(4000) FROM n";
