@@ -212,8 +212,8 @@ impl Bookstore {
         let id = self.new_order_id();
         match self.purchase(id, [Line::new(book, quantity)]).await {
             Ok(receipt) => Ok(receipt.order),
-            Err(Error::OutcomeUnknown { message }) => {
-                Err(Error::unknown(format!("it may exist as order {id}; {message}")))
+            Err(Error::OutcomeUnknown { message, .. }) => {
+                Err(Error::unknown(format!("it may exist as order {id}; {message}")).for_order(id))
             }
             Err(error) => Err(error),
         }
