@@ -66,7 +66,7 @@ fn a_read_cannot_show_what_was_not_yet_asked_for() {
 fn reads_do_not_go_back_in_time() {
     let mut shop = Shop::open();
     let before = shop.shown(1);
-    // Nobody was told of the sale yet, but it was shown.
+    // No answer has acknowledged the sale yet, but a read has shown it.
     shop.buy((10, 30), 1, &[(1, 3)]);
     shop.info((12, 13), 1);
     let info = shop.info((14, 15), 1);
@@ -98,7 +98,7 @@ fn a_refusal_shows_a_state_as_well() {
     shop.buy((12, 13), 2, &[(2, 1)]);
     let info = shop.info((14, 15), 2);
     shop.assert_right();
-    // It was told "none left", then shown five, and nobody had brought any back.
+    // It was refused with none left, and then shown five, although no call had brought any back.
     *shop.book_of(info) = before;
     shop.assert_broken(Rule::Linearizable);
 }

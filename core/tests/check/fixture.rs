@@ -265,7 +265,7 @@ impl Shop {
         History { calls: self.calls.clone(), unrecorded: 0 }
     }
 
-    pub(crate) fn finals(&self) -> FinalState {
+    pub(crate) fn final_state(&self) -> FinalState {
         FinalState {
             entries: self.batch.entries.clone(),
             levels: Some(self.levels()),
@@ -275,7 +275,7 @@ impl Shop {
     }
 
     pub(crate) fn check_as(&self, options: &Options) -> Report {
-        check::check(&self.history(), &self.finals(), options)
+        check::check(&self.history(), &self.final_state(), options)
     }
 
     pub(crate) fn check(&self) -> Report {

@@ -77,7 +77,7 @@ fn a_cancellation_that_returns_twice_was_not_made_once() {
 }
 
 #[test]
-fn an_order_that_nobody_asked_for_is_a_phantom() {
+fn an_order_that_no_call_asked_for_is_a_phantom() {
     let mut shop = Shop::open();
     let bought = shop.buy((10, 11), 1, &[(1, 3)]);
     shop.calls.remove(bought);
@@ -85,7 +85,7 @@ fn an_order_that_nobody_asked_for_is_a_phantom() {
 }
 
 #[test]
-fn a_cancellation_that_nobody_asked_for_is_a_phantom() {
+fn a_cancellation_that_no_call_asked_for_is_a_phantom() {
     let mut shop = Shop::open();
     shop.buy((10, 11), 1, &[(1, 3)]);
     let cancelled = shop.cancel((12, 13), 1);
@@ -116,7 +116,7 @@ fn an_order_that_was_refused_is_a_phantom_unless_calls_can_arrive_again_later() 
 }
 
 #[test]
-fn fewer_copies_than_were_asked_for_are_nobodys_order() {
+fn fewer_copies_than_were_asked_for_are_a_phantom() {
     let mut shop = Shop::open();
     let bought = shop.buy((10, 11), 1, &[(1, 3)]);
     if let Operation::Purchase { lines: asked, .. } = &mut shop.calls[bought].operation {
@@ -290,8 +290,8 @@ fn what_was_there_before_recording_began_needs_no_call() {
     shop.buy((12, 13), 2, &[(1, 1)]);
     shop.calls.drain(..3);
     assert!(!shop.check().holds());
-    let finals = shop.finals().since(Seq(3));
-    let report = check::check(&shop.history(), &finals, &Options::default());
+    let end = shop.final_state().since(Seq(3));
+    let report = check::check(&shop.history(), &end, &Options::default());
     assert!(report.holds(), "{report}");
     assert_eq!(report.counts.entries, 1);
 }
@@ -303,7 +303,7 @@ fn without_all_calls_a_strange_entry_is_not_decided() {
     shop.calls.remove(bought);
     let mut history = shop.history();
     history.unrecorded = 1;
-    let report = check::check(&history, &shop.finals(), &Options::default());
+    let report = check::check(&history, &shop.final_state(), &Options::default());
     assert!(report.violations.is_empty() && !report.holds(), "{report}");
 }
 

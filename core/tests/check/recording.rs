@@ -130,8 +130,8 @@ fn the_recorders_clock_counts_or_is_given() {
     assert_eq!(times(&Recorder::default()), [(0, Some(3)), (1, Some(2))]);
     let now = Arc::new(Mutex::new(100));
     let given = Recorder::with_clock(10, move || {
-        *now.lock().expect("nobody panics with it") += 10;
-        *now.lock().expect("nobody panics with it")
+        *now.lock().expect("no code panics while it is locked") += 10;
+        *now.lock().expect("no code panics while it is locked")
     });
     assert_eq!(times(&given), [(110, Some(140)), (120, Some(130))]);
 }

@@ -1,4 +1,4 @@
-//! Restocks, absolute values and listings: lost updates, doubled ones, and ones that nobody asked for.
+//! Restocks, absolute values and listings: lost updates, doubled ones, and ones that no call asked for.
 
 use bookstore_core::{
     Amend, BookId, Kind, Seq,
@@ -73,7 +73,7 @@ fn a_key_is_not_accepted_for_another_restock() {
 }
 
 #[test]
-fn a_restock_that_nobody_asked_for_is_a_phantom() {
+fn a_restock_that_no_call_asked_for_is_a_phantom() {
     for with in [None, Some(key(9))] {
         let mut shop = Shop::open();
         let restock = shop.amend((10, 11), 1, delta(5), with);
@@ -83,7 +83,7 @@ fn a_restock_that_nobody_asked_for_is_a_phantom() {
 }
 
 #[test]
-fn a_restock_by_another_number_is_nobodys() {
+fn a_restock_by_another_number_is_a_phantom() {
     let mut shop = Shop::open();
     let restock = shop.amend((10, 11), 1, delta(5), Some(key(9)));
     let Operation::Amend { change, .. } = &mut shop.calls[restock].operation else { panic!("an amend") };
@@ -114,7 +114,7 @@ fn restocks_follow_the_clock() {
 }
 
 #[test]
-fn an_answer_with_a_version_of_somebody_else_is_not_its_own() {
+fn an_answer_with_the_version_of_another_entry_is_found() {
     let mut shop = Shop::open();
     let restock = shop.amend((10, 11), 1, delta(5), None);
     shop.buy((12, 13), 1, &[(1, 1)]);

@@ -284,10 +284,10 @@ impl Shop {
             orders.set_rates(Rates::default());
             delivery = Delivery::Duplicated;
         }
-        let mut finals = FinalState::read(self.plain.as_ref()).await.expect("the ledger can be read").since(since);
-        finals.add_orders("shop", self.orders.as_ref()).await.expect("orders can be read");
+        let mut end = FinalState::read(self.plain.as_ref()).await.expect("the ledger can be read").since(since);
+        end.add_orders("shop", self.orders.as_ref()).await.expect("orders can be read");
         let options = Options { delivery, cancellations: Cancellations::Everywhere, ..Options::default() };
-        check::check(&recorder.history(), &finals, &options)
+        check::check(&recorder.history(), &end, &options)
     }
 }
 

@@ -11,8 +11,10 @@ use std::{sync::Arc, time::Duration};
 use super::{
     bugs::Bug,
     coverage::Seen,
-    disk::{Disk, fault, write_times},
-    world::{Shared, now},
+    disk::Disk,
+    disk_faults::{fault, write_times},
+    hosts::now,
+    world::Shared,
 };
 
 /// The ledger's real store, on such a disk.

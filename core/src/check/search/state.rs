@@ -30,7 +30,7 @@ pub(super) enum Action {
 pub(super) struct Step {
     /// It happened at this time or later.
     pub(super) invoked: u64,
-    /// It happened at this time or before; [`NEVER`] if nobody knows that it happened.
+    /// It happened at this time or before; [`NEVER`] if no answer proves that it happened.
     pub(super) deadline: u64,
     pub(super) action: Action,
     /// The index of another step that happened before it.
@@ -141,7 +141,7 @@ fn take<K: Ord>(sets: &mut BTreeMap<K, ByDeadline>, key: &K, member: (u64, usize
     }
 }
 
-/// A random-looking number for each index. Two sets of indexes are told apart by the exclusive or of their members'
+/// A random-looking number for each index. Sets of indexes are compared by the exclusive or of their members'
 /// marks.
 pub(super) fn mark(index: usize) -> u128 {
     let mix = |seed: u64| {
