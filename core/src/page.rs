@@ -83,6 +83,20 @@ impl Query {
     }
 }
 
+/// A search for words.
+impl From<&str> for Query {
+    fn from(words: &str) -> Self {
+        Self::words(words)
+    }
+}
+
+/// A search for words.
+impl From<String> for Query {
+    fn from(words: String) -> Self {
+        Self::words(words)
+    }
+}
+
 /// The words of a text as the search sees them: runs of letters and digits, in lower case.
 #[must_use]
 pub fn terms(text: &str) -> Vec<String> {
