@@ -4,7 +4,10 @@ use bookstore_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Lab, Machine, Plan, Shape};
-use crate::load::{Check, LoadResult, Mix, Moment, Numbers, Operation, OperationNumbers, Verdict};
+use crate::{
+    load::{Check, LoadResult, Mix, Moment, Numbers, Operation, OperationNumbers, Verdict},
+    report::float,
+};
 
 /// What the lab has found out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,6 +215,11 @@ impl CacheCell {
         ratio(self.catalog_calls, self.purchases)
     }
 
+    /// Requests a second at the catalog server: looks, purchases and polls.
+    pub(super) fn catalog_requests_per_second(&self) -> f64 {
+        float(self.catalog_looks + self.catalog_calls + self.catalog_polls) / self.seconds.max(1e-9)
+    }
+
     /// Polls a second at the catalog server.
     #[must_use]
     pub fn polls_per_second(&self) -> f64 {
@@ -221,11 +229,6 @@ impl CacheCell {
 
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole > 0 { float(part) / float(whole) } else { 0.0 }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-fn float(number: u64) -> f64 {
-    number as f64
 }
 
 /// How long one frontend shows a book as it was before a purchase through the other one.

@@ -14,9 +14,9 @@ use super::{
     drive::{Driven, Run},
     purchases::{Finding, Findings, Promise, Purchase, Told},
     stop::Ending,
-    text::{grouped, many, plural},
     watch::{Phase, Watch},
 };
+use crate::text::{counted, grouped, plural};
 
 /// What a check says of a promise, or of all three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -164,13 +164,13 @@ impl Parts<'_> {
 
     fn never_oversold(&self) -> PromiseCheck {
         let books = &self.books;
-        let compared = many(books.compared, "book", "books");
+        let compared = counted(books.compared, "book", "books");
         let (checked, mut not_checked) = match &self.ledger {
             Some(ledger) if books.compared == 0 => {
-                (format!("{} of the ledger replayed", many(ledger.entries(), "entry", "entries")), None)
+                (format!("{} of the ledger replayed", counted(ledger.entries(), "entry", "entries")), None)
             }
             Some(ledger) => {
-                let entries = many(ledger.entries(), "entry", "entries");
+                let entries = counted(ledger.entries(), "entry", "entries");
                 (format!("{entries} of the ledger replayed; the stock of {compared} is the sum of its entries"), None)
             }
             None if self.purchases.is_empty() => ("nothing was bought".to_owned(), None),
@@ -184,7 +184,7 @@ impl Parts<'_> {
         };
         let complete = books.unread == 0 && self.ledger_trouble().is_none();
         if !complete {
-            let unread = format!("{} could not be read", many(books.unread, "book", "books"));
+            let unread = format!("{} could not be read", counted(books.unread, "book", "books"));
             not_checked = Some(self.ledger_trouble().unwrap_or(unread));
         }
         self.promise(Promise::NeverOversold, complete, checked, not_checked)
@@ -199,30 +199,30 @@ impl Parts<'_> {
             plural(acknowledged, "order", "orders")
         );
         if unknown > 0 {
-            checked.push_str(&format!("; {} stayed without an answer", many(unknown, "purchase", "purchases")));
+            checked.push_str(&format!("; {} stayed without an answer", counted(unknown, "purchase", "purchases")));
             if *unread == 0 {
                 checked.push_str(&format!(", {} of them did happen", grouped(existing.len() as u64)));
             }
         }
         let mut not_checked = (*unread > 0).then(|| {
             let why = trouble.as_deref().unwrap_or("the check was stopped");
-            format!("{} could not be read back: {why}", many(*unread, "order", "orders"))
+            format!("{} could not be read back: {why}", counted(*unread, "order", "orders"))
         });
         not_checked = not_checked.or_else(|| self.ledger_trouble());
         self.promise(Promise::NeverLost, not_checked.is_none(), checked, not_checked)
     }
 
     fn never_double(&self) -> PromiseCheck {
-        let ids = many(self.purchases.len() as u64, "order id", "order ids");
+        let ids = counted(self.purchases.len() as u64, "order id", "order ids");
         let refused = self.purchases.iter().filter(|purchase| purchase.told == Told::NotSold).count() as u64;
         let place = if self.ledger.is_some() { "the ledger" } else { "the shop" };
         let mut checked = format!("{ids}, each with one answer");
         if self.again > 0 {
-            let again = many(self.again, "purchase was", "purchases were");
+            let again = counted(self.again, "purchase was", "purchases were");
             checked.push_str(&format!("; {again} sent twice and answered alike"));
         }
         if refused > 0 {
-            let refused = many(refused, "refused one has", "refused ones have");
+            let refused = counted(refused, "refused one has", "refused ones have");
             checked.push_str(&format!("; {refused} no order in {place}"));
         }
         let unread =

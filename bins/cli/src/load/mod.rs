@@ -30,7 +30,6 @@ pub(crate) mod connection;
 mod drive;
 mod error;
 mod mix;
-pub(crate) mod plot;
 mod purchases;
 mod record;
 pub(crate) mod report;
@@ -38,7 +37,6 @@ mod result;
 mod shelf;
 mod stop;
 mod tell;
-pub(crate) mod text;
 mod watch;
 
 use bookstore_core::{Clock as _, SystemClock};
@@ -52,6 +50,7 @@ use shelf::Shelf;
 use tell::{Teller, told};
 use watch::Watch;
 
+pub use crate::text::{counted, grouped, shown_us};
 pub use check::{Check, PromiseCheck, Verdict};
 pub use drive::Reason;
 pub use error::LoadError;
@@ -60,7 +59,6 @@ pub use purchases::{Finding, Promise};
 pub use result::{Latency, LoadResult, Moment, Numbers, OperationNumbers, RaceResult};
 pub use shelf::BOOKS_MAX;
 pub use stop::Stop;
-pub use text::shown_us;
 pub use watch::{Phase, Progress};
 
 /// The shop that is loaded.

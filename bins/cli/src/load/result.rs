@@ -12,6 +12,7 @@ use super::{
     purchases::Told,
     record::{Latencies, Recorded, Slot, Tally},
 };
+use crate::text::shown_us;
 
 /// What a run has shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +87,18 @@ impl Numbers {
         self.failed.values().sum()
     }
 
+    /// Succeeded, refused, failed, and retries.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 4] {
+        [self.succeeded, self.refused_total(), self.failed_total(), self.retries]
+    }
+
+    /// A latency as people read it, or a dash if nothing was answered.
+    #[must_use]
+    pub fn shown(&self, pick: fn(&Latency) -> u64) -> String {
+        self.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| shown_us(pick(latency)))
+    }
+
     fn of(tally: &Tally, seconds: f64) -> Self {
         let named = |counts: &BTreeMap<&'static str, u64>| {
             counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
@@ -139,6 +152,15 @@ const CURVE: [f64; 17] =
     [0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 99.9999];
 
 impl Latency {
+    /// What tables show: p50, p90, p99, p99.9, and the longest.
+    pub const SHOWN: [fn(&Self) -> u64; 5] = [
+        |latency| latency.p50_us,
+        |latency| latency.p90_us,
+        |latency| latency.p99_us,
+        |latency| latency.p999_us,
+        |latency| latency.max_us,
+    ];
+
     /// `None` if there is nothing.
     fn of(latencies: &Latencies) -> Option<Self> {
         if latencies.is_empty() {

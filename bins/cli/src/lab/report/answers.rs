@@ -2,12 +2,9 @@
 
 use crate::{
     lab::{CacheCell, Cell, LabResult, Shape, TierCell},
-    load::{
-        Mix, Numbers, Operation,
-        report::whole,
-        shown_us,
-        text::{grouped, many, shown_rate},
-    },
+    load::{Mix, Numbers, Operation},
+    report::whole,
+    text::{counted, grouped, shown_rate, shown_us},
 };
 
 /// A question, and what was found.
@@ -22,9 +19,9 @@ pub struct Answer {
 impl LabResult {
     /// The five questions, answered in words.
     #[must_use]
-    pub fn answers(&self) -> Vec<Answer> {
+    pub fn answers(&self) -> [Answer; 5] {
         let answer = |question, sentences| Answer { question, sentences };
-        vec![
+        [
             answer("How long do search, info and purchase take as the number of clients grows?", self.of_clients()),
             answer("In which tier is the time spent?", self.of_tiers()),
             answer("What does a larger share of purchases cost?", self.of_mixes()),
@@ -135,7 +132,7 @@ impl LabResult {
             format!(
                 "Of {}, {} failed and {} never started; clients sent {} again, frontends {}. The median request took {}, the longest \
                  {}.",
-                many(total.succeeded + total.refused_total() + total.failed_total(), "request", "requests"),
+                counted(total.succeeded + total.refused_total() + total.failed_total(), "request", "requests"),
                 grouped(total.failed_total()),
                 grouped(killing.not_started),
                 grouped(total.retries),
@@ -199,7 +196,7 @@ fn parts(cell: &TierCell) -> String {
         format!("{} {} ({})", hop.tier.name(), shown_us(whole(hop.own_us)), percent(share))
     };
     let parts: Vec<String> = cell.hops.iter().map(part).collect();
-    let (name, all) = (super::tables::called(cell.operation), shown_us(whole(all)));
+    let (name, all) = (super::tables::operation_name(cell.operation), shown_us(whole(all)));
     format!(
         "{name} in {} with {} takes {all} on average: {}.",
         cell.shape.name(),
@@ -230,8 +227,8 @@ fn saved(without: &CacheCell, with: &CacheCell) -> String {
         percent(with.hit_share()),
         look(with),
         look(without),
-        super::tables::few(with.catalog_looks_per_look()),
-        super::tables::few(without.catalog_looks_per_look()),
+        super::tables::requests_each(with.catalog_looks_per_look()),
+        super::tables::requests_each(without.catalog_looks_per_look()),
         shown_rate(with.polls_per_second()),
         shown_rate(without.polls_per_second()),
         grouped(with.entries_followed),
