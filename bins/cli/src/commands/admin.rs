@@ -1,6 +1,7 @@
 //! What the shop's own people do.
 
 use bookstore::Bookstore;
+use bookstore_cli::load::counted;
 use bookstore_core::{
     Amend, Book, BookText, Cents, Clock as _, Executed, NewBook, OrderId, OrderQuery, Seq, SystemClock,
 };
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use super::{
     Failure,
-    output::{self, counted, print, print_json, quoted},
+    output::{self, print, print_json, quoted},
     shop::{self, answer, failed, failed_order, same_shop},
 };
 use crate::{

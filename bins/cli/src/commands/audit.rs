@@ -1,5 +1,6 @@
 //! `bookstore audit`: replays the ledger beside a running server, and holds copies against it.
 
+use bookstore_cli::load::{counted, grouped};
 use bookstore_core::{
     Entry, Kind, Seq,
     audit::{Audit, Summary},
@@ -19,7 +20,7 @@ use std::{
 
 use super::{
     Failure, REFUSED,
-    output::{Card, counted, grouped, print, print_json},
+    output::{Card, print, print_json},
 };
 use crate::{cli::AuditArgs, config};
 

@@ -8,6 +8,7 @@ mod lab;
 mod load;
 mod metrics;
 mod output;
+mod progress;
 mod serve;
 mod shop;
 

@@ -216,24 +216,6 @@ fn or_dash(text: &str) -> String {
     if text.is_empty() { dash() } else { text.to_owned() }
 }
 
-/// A number with its thousands apart: `60,638`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 book`, `2 books`: a number and the word that goes with it.
-pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
-}
-
 /// A word as a shell reads it back.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
@@ -256,8 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_texts_are_cut_to_be_read() {
-        assert_eq!([0, 999, 1000, 60638, 1234567].map(grouped).join(" "), "0 999 1,000 60,638 1,234,567");
+    fn texts_are_cut_to_be_read() {
         assert_eq!(shortened("Ünïcödé title", 8), "Ünïcödé…");
         assert_eq!(shortened("short", 5), "short");
     }
