@@ -1,4 +1,4 @@
-//! What the shop's own people do.
+//! The admin commands: orders, stock, prices, new books.
 
 use bookstore::Bookstore;
 use bookstore_cli::load::counted;
@@ -21,7 +21,7 @@ fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
     shop::connect(&args.shop, Some(config::admin_token(args)?))
 }
 
-/// The flags that lead to the same shop with the same token again.
+/// The flags for the same shop and token, for a command to run again.
 fn same_admin(args: &AdminArgs) -> String {
     let file = args.admin_token_file.as_ref();
     let file = file.map(|file| format!(" --admin-token-file {}", quoted(&file.to_string_lossy()))).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::{Failure, output::print};
 use crate::{cli::BackupArgs, config};
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
     let (store, _) = config::audited(&args.store, &[])?;
     sqlite::backup(&store, &args.file)?;

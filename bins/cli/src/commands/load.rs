@@ -1,4 +1,4 @@
-//! `bookstore load`: load on a running shop, and the check afterwards.
+//! `bookstore load`: loads a running shop, and checks the promises afterwards.
 
 use bookstore_cli::load::{
     self, Latency, Limits, Load, LoadError, LoadResult, Mix, Numbers, Operation, Pace, Phase, Prize, RaceResult, Stop,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{cli::LoadArgs, config};
 
-/// Runs it.
+/// Runs the command.
 pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
     let load = checked(args)?;
     if let Some(file) = &args.report {
@@ -75,7 +75,7 @@ fn mix(args: &LoadArgs) -> Result<Mix, Failure> {
         (Mix::Race(_), Some(_), Some(_)) => {
             Err(Failure::Usage("--copies is for a new book; a race for --book sells what that book has".into()))
         }
-        _ => Err(Failure::Usage("--book and --copies say what a race is about; add --mix race".into())),
+        _ => Err(Failure::Usage("--book and --copies are for a race; add --mix race".into())),
     }
 }
 
@@ -91,9 +91,10 @@ fn failed(error: LoadError, load: &Load) -> Failure {
             let hint = if token { ": give --admin-token-file FILE, or --book ID for a race" } else { "" };
             Failure::Usage(format!("{why}{hint}"))
         }
-        LoadError::Refused { error, what } => {
-            Failure::Answer { error, hint: Some(format!("The shop was asked to {what}. Nothing was loaded.")) }
-        }
+        LoadError::Refused { error, what } => Failure::Answer {
+            error,
+            hint: Some(format!("This was the answer to the request to {what}. Nothing was loaded.")),
+        },
         LoadError::NoAnswer { error, .. } => {
             let servers = load.target.servers.join(", ");
             let hint = format!("Is the shop running at {servers}? Give another address with --server URL.");
@@ -216,7 +217,7 @@ fn row(name: &str, numbers: &Numbers) -> Vec<String> {
     [name.to_owned(), rate].into_iter().chain(counts).chain(latencies).collect()
 }
 
-/// Whether requests had to wait for a client: then the tool, or the shop, did not keep up.
+/// A warning if requests had to wait for a client: then this program, or the shop, did not keep up.
 fn late(result: &LoadResult) -> Option<String> {
     if result.not_started > 0 {
         return Some(format!(
@@ -232,7 +233,7 @@ fn late(result: &LoadResult) -> Option<String> {
     ))
 }
 
-/// Whether most of the buying was in vain.
+/// A hint if most purchases were refused.
 fn sold_out(result: &LoadResult) -> Option<&'static str> {
     let purchases = &result.operations.iter().find(|of| of.operation == Operation::Purchase)?.numbers;
     let vain = purchases.refused.get("out-of-stock").is_some_and(|refused| *refused > purchases.succeeded);
@@ -263,7 +264,7 @@ fn micros(seconds: f64) -> u64 {
     Duration::try_from_secs_f64(seconds).map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Where another line about the same promise begins.
+/// The indentation of further lines about a promise.
 const UNDER: &str = "\n                            ";
 
 fn promises(result: &LoadResult) -> String {

@@ -1,4 +1,4 @@
-//! The answers in words, made from the numbers.
+//! The answers in words.
 
 use crate::{
     lab::{CacheCell, Cell, LabResult, Shape, TierCell},
@@ -7,12 +7,12 @@ use crate::{
     text::{counted, grouped, shown_rate, shown_us},
 };
 
-/// A question, and what was found.
+/// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What was asked.
+    /// The question.
     pub question: &'static str,
-    /// What the numbers say.
+    /// The answer, in sentences.
     pub sentences: Vec<String>,
 }
 
@@ -56,10 +56,9 @@ impl LabResult {
         let cells = self.tiers.iter().filter(alone).filter(|cell| cell.shape == Shape::ThreeServers);
         let mut sentences: Vec<String> = cells.map(parts).collect();
         sentences.push(
-            "Each server times its own requests. A tier’s part is its mean time less that of the call that it waits for; the \
-             client’s part is what its own clock shows beyond the first server’s, so it includes the way there and back. The catalog \
-             server’s part of a purchase includes the flush to disk. With several clients, purchases that wait share a call, and each \
-             call counts once."
+            "Each server times its own requests. A tier’s part is its mean time minus that of the call that it waits for; the \
+             client’s part is its latency minus the first server’s time, so it includes the network. The catalog server’s part \
+             of a purchase includes the flush to disk. With several clients, purchases share calls, and each call counts once."
                 .into(),
         );
         sentences
@@ -96,9 +95,9 @@ impl LabResult {
                 number => format!("While {} load the shop", clients(number)),
             };
             sentences.push(format!(
-                "{load}, a purchase through one frontend is seen through the other one {} after its acknowledgement (median of \
-                 {}), {} in 99 of 100 cases, {} at the longest; the first look still showed the old stock in {} cases. The stated bound \
-                 is {}.",
+                "{load}, a purchase through one frontend shows through the other one {} after its acknowledgement (median of \
+                 {}), after at most {} in 99 of 100 cases, and after {} at the longest; the first look still showed the old stock in {} \
+                 cases. The stated bound is {}.",
                 shown_us(staleness.p50_us),
                 grouped(staleness.purchases),
                 shown_us(staleness.p99_us),
@@ -205,7 +204,7 @@ fn parts(cell: &TierCell) -> String {
     )
 }
 
-/// What a cache saved, and what it cost.
+/// What a cache saves, and what it costs.
 fn saved(without: &CacheCell, with: &CacheCell) -> String {
     let chance = match with.cell.mix {
         Mix::Chance(chance) => chance,
