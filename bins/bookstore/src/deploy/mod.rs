@@ -222,9 +222,9 @@ async fn add_samples(catalog: &Catalog, sample: bool) -> Result<(), StoreError> 
     if !sample || catalog.head().0 > 0 {
         return Ok(());
     }
-    let listed = catalog.add_books(sample::books()).await;
-    let listed = listed.map_err(|error| StoreError::Failed(format!("cannot list the sample books: {error}")))?;
-    tracing::info!(books = listed.len(), "the store was empty: listed the sample catalogue");
+    let added = catalog.add_books(sample::books()).await;
+    let added = added.map_err(|error| StoreError::Failed(format!("cannot add the sample books: {error}")))?;
+    tracing::info!(books = added.len(), "the store was empty: added the sample catalogue");
     Ok(())
 }
 

@@ -79,7 +79,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082
-  bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
+  bookstore frontend --catalog http://127.0.0.1:8081 \\
+                     --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
     Frontend(FrontendArgs),
     /// Add the books of a file: .csv, .jsonl or .jsonl.gz
     #[command(after_help = "\
@@ -136,8 +137,8 @@ Examples:
     /// Add one new book (admin)
     #[command(after_help = "\
 Example:
-  bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' --price 2999 --stock 10 \\
-                --admin-token-file admin.token")]
+  bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' \\
+                --price 2999 --stock 10 --admin-token-file admin.token")]
     Add(AddArgs),
     /// Load a running shop, print percentiles, and check afterwards that every promise was kept
     #[command(after_help = "\

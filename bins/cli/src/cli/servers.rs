@@ -19,8 +19,8 @@ pub(crate) struct ServeArgs {
     /// Seconds that running requests get to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
-    /// Threads that serve connections, 1 to 1024 [default: one for each processor; in a catalog or order server one for
-    /// two]
+    /// Threads that serve connections, 1 to 1024 [default: one for each processor, half as many in a catalog or order
+    /// server]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Stop when stdin ends, as after SIGTERM: for programs that start servers and must not leave any behind
@@ -77,7 +77,7 @@ pub(crate) struct OrderArgs {
     /// Read this order
     #[arg(value_name = "ORDER_ID", help_heading = "Read an order")]
     pub(crate) id: Option<OrderId>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Read an order")]
     pub(crate) shop: ShopArgs,
     /// Serve orders of this catalog server; several addresses of the same one are tried in turn
     #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Run an order server")]
