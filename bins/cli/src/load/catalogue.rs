@@ -1,11 +1,12 @@
-//! What there is to look at and to buy, read before the clock starts.
+//! The books and topics that clients choose from, read before the start.
 
 use bookstore_core::{BookId, BookPage, Clock as _, NewBook, SystemClock, book::BookText, page};
 use hyper::{Method, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use super::{
     Load, LoadError, Mix, Prize,
@@ -13,34 +14,34 @@ use super::{
     stop::Ending,
 };
 
-/// Books that one run touches, at most: the first ones of the catalogue.
+/// The most books of one run: the first ones of the catalogue.
 pub const BOOKS_MAX: usize = 1000;
 /// Books a page while they are read.
 const PAGE: usize = 100;
 
-/// The requests that clients choose from.
+/// The requests that clients choose from, built once.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct Catalogue {
     pub(super) topics: Ask,
     pub(super) by_topic: Vec<Ask>,
     pub(super) by_words: Vec<Ask>,
-    pub(super) books: Vec<Shelved>,
-    /// Sums of the books' popularity, the last one is 1.
+    pub(super) books: Vec<CatalogueBook>,
+    /// Running sums of the books' popularity; the last one is 1.
     popularity: Vec<f64>,
 }
 
 /// One book.
 #[derive(Debug)]
-pub(super) struct Shelved {
+pub(super) struct CatalogueBook {
     pub(super) id: BookId,
-    /// Copies before the run.
+    /// Copies before the start.
     pub(super) stock: i64,
     pub(super) info: Ask,
     pub(super) purchase: Ask,
     pub(super) restock: Ask,
 }
 
-/// What a topic's entry in `GET /topics` says.
+/// A topic of `GET /topics`.
 #[derive(Deserialize)]
 struct Topic {
     topic: String,
@@ -51,9 +52,9 @@ struct Topics {
     topics: Vec<Topic>,
 }
 
-/// The part of a book that a run needs; the stock is signed so that a broken one can be told.
+/// The part of a book that a run needs. The stock is signed, so that a negative one can be reported.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct ShownBook {
     pub(super) id: BookId,
     pub(super) stock: i64,
     pub(super) version: u64,
@@ -68,28 +69,28 @@ struct Added {
 /// Copies that a restock adds.
 const RESTOCK: i64 = 21;
 
-impl Shelf {
-    /// Reads what the mix needs; with the admin token, makes and stocks what was asked for.
+impl Catalogue {
+    /// Reads what the mix needs; with the admin token, adds the book of a race and restocks.
     pub(super) async fn prepare(load: &Load, client: &mut Client, ending: &Ending) -> Result<Self, LoadError> {
-        let mut desk = Desk { load, client, ending };
+        let mut preparation = Preparation { load, client, ending };
         let topics = Ask::get(path("/topics")?);
-        let mut shelf = match load.mix {
+        let mut catalogue = match load.mix {
             Mix::Race(prize) => {
-                let book = desk.prize(prize).await?;
+                let book = preparation.prize(prize).await?;
                 Self { topics, by_topic: Vec::new(), by_words: Vec::new(), books: vec![book], popularity: Vec::new() }
             }
-            _ => desk.catalogue(topics).await?,
+            _ => preparation.catalogue(topics).await?,
         };
         if let Some(copies) = load.stock {
-            desk.stock_up(&mut shelf.books, i64::from(copies)).await?;
+            preparation.restock(&mut catalogue.books, i64::from(copies)).await?;
         }
         // Which books are popular depends on the seed, not on the order in which they were listed.
-        shelf.books.shuffle(&mut StdRng::seed_from_u64(load.seed));
-        shelf.popularity = zipf(shelf.books.len(), load.skew);
-        Ok(shelf)
+        catalogue.books.shuffle(&mut StdRng::seed_from_u64(load.seed));
+        catalogue.popularity = zipf(catalogue.books.len(), load.skew);
+        Ok(catalogue)
     }
 
-    /// A book, the popular ones more often.
+    /// Draws a book, popular ones more often.
     pub(super) fn pick(&self, rng: &mut impl Rng) -> usize {
         let drawn: f64 = rng.random();
         self.popularity.partition_point(|sum| *sum <= drawn).min(self.books.len() - 1)
@@ -109,13 +110,13 @@ fn zipf(books: usize, skew: f64) -> Vec<f64> {
     sums.into_iter().map(|part| part / sum).collect()
 }
 
-struct Desk<'a> {
+struct Preparation<'a> {
     load: &'a Load,
     client: &'a mut Client,
     ending: &'a Ending,
 }
 
-impl Desk<'_> {
+impl Preparation<'_> {
     async fn ask<T: DeserializeOwned>(&mut self, ask: &Ask, what: &str) -> Result<T, LoadError> {
         let called = self.client.call(ask, self.load.limits.timeout, self.ending).await;
         let answer = called.result.map_err(|failure| match failure.effect {
@@ -127,7 +128,7 @@ impl Desk<'_> {
             .map_err(|error| LoadError::NotAShop { what: what.into(), why: error.to_string() })
     }
 
-    async fn catalogue(&mut self, topics: Ask) -> Result<Shelf, LoadError> {
+    async fn catalogue(&mut self, topics: Ask) -> Result<Catalogue, LoadError> {
         let Topics { topics: found } = self.ask(&topics, "read the topics").await?;
         let by_topic = found
             .iter()
@@ -138,14 +139,14 @@ impl Desk<'_> {
         for page in self.pages().await? {
             for book in page.books {
                 by_words.extend(by_word(book.text.title())?);
-                books.push(Shelved::new(book.id, i64::from(book.stock))?);
+                books.push(CatalogueBook::new(book.id, i64::from(book.stock))?);
             }
         }
         books.truncate(BOOKS_MAX);
         if books.is_empty() {
             return Err(LoadError::NoBooks);
         }
-        Ok(Shelf { topics, by_topic, by_words, books, popularity: Vec::new() })
+        Ok(Catalogue { topics, by_topic, by_words, books, popularity: Vec::new() })
     }
 
     async fn pages(&mut self) -> Result<Vec<BookPage>, LoadError> {
@@ -164,18 +165,17 @@ impl Desk<'_> {
         }
     }
 
-    async fn prize(&mut self, prize: Prize) -> Result<Shelved, LoadError> {
+    async fn prize(&mut self, prize: Prize) -> Result<CatalogueBook, LoadError> {
         let id = match prize {
             Prize::Book(id) => id,
-            Prize::Copies(copies) => self.add_books(copies).await?,
+            Prize::Copies(copies) => self.add_book(copies).await?,
         };
-        let standing: Standing =
-            self.ask(&Ask::get(path(&format!("/info/{id}"))?), "read the book of the race").await?;
-        Shelved::new(id, standing.stock)
+        let shown: ShownBook = self.ask(&Ask::get(path(&format!("/info/{id}"))?), "read the book of the race").await?;
+        CatalogueBook::new(id, shown.stock)
     }
 
-    /// Lists a book of its own for this race.
-    async fn add_books(&mut self, copies: u32) -> Result<BookId, LoadError> {
+    /// Adds a new book for this race.
+    async fn add_book(&mut self, copies: u32) -> Result<BookId, LoadError> {
         let title = format!("A race for {copies} copies, {}", SystemClock.new_id());
         let text = BookText { title, topic: "load tests".into(), ..BookText::default() };
         let price_cents = bookstore_core::Cents::new(1000).map_err(|error| LoadError::Invalid(error.to_string()))?;
@@ -189,20 +189,20 @@ impl Desk<'_> {
         Ok(one.id)
     }
 
-    /// Sees to it that every book has at least so many copies.
-    async fn stock_up(&mut self, books: &mut [Shelved], copies: i64) -> Result<(), LoadError> {
+    /// Adds copies until every book has at least this many.
+    async fn restock(&mut self, books: &mut [CatalogueBook], copies: i64) -> Result<(), LoadError> {
         for book in books.iter_mut().filter(|book| book.stock < copies) {
             let body = json!({ "stock_delta": copies - book.stock }).to_string();
             let path = path(&format!("/books/{}", book.id))?;
             let ask = Ask::send(Method::PATCH, path, body.into()).admin().once(SystemClock.new_order_id());
-            let standing: Standing = self.ask(&ask, "add copies").await?;
-            book.stock = standing.stock;
+            let shown: ShownBook = self.ask(&ask, "add copies").await?;
+            book.stock = shown.stock;
         }
         Ok(())
     }
 }
 
-impl Shelved {
+impl CatalogueBook {
     fn new(id: BookId, stock: i64) -> Result<Self, LoadError> {
         let one = json!({ "quantity": 1 }).to_string();
         let more = json!({ "stock_delta": RESTOCK }).to_string();
@@ -222,20 +222,16 @@ fn by_word(title: &str) -> Result<Option<Ask>, LoadError> {
     word.map(|word| Ok(Ask::get(path(&format!("/search?q={}", encoded(&word)))?))).transpose()
 }
 
+/// A path with its query.
 pub(super) fn path(text: &str) -> Result<Uri, LoadError> {
     text.parse().map_err(|error| LoadError::Invalid(format!("{text:?} cannot be sent as a path: {error}")))
 }
 
-/// Percent-encoded, for a path or a query.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
-    encoded
+/// Characters that a path or a query has as they are (RFC 3986).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn encoded(text: &str) -> impl Display {
+    utf8_percent_encode(text, UNRESERVED)
 }
 
 #[cfg(test)]
@@ -255,7 +251,7 @@ mod tests {
 
     #[test]
     fn text_is_encoded() {
-        assert_eq!(encoded("a b/ü&c"), "a%20b%2F%C3%BC%26c");
+        assert_eq!(encoded("a b/ü&c").to_string(), "a%20b%2F%C3%BC%26c");
         assert!(path(&format!("/search/{}", encoded("ünïcode? #1"))).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Who makes the faults: one gremlin for the servers, one for what is between them, at the same time.
+//! Injects faults: one task into servers, another one into the network between them, at the same time.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -16,13 +16,16 @@ use crate::{
 /// How many answers are lost at a time.
 const LOST: u64 = 4;
 
-/// Makes faults until the end, and leaves everything whole.
-pub(crate) async fn rage(shop: &Shop<'_>, mut deck: Deck, until: Instant, done: &AtomicBool) -> Tallies {
+/// Injects faults until the end, one after the other; each is over before this returns.
+pub(crate) async fn inject(shop: &Shop<'_>, mut deck: Deck, until: Instant, done: &AtomicBool) -> Tallies {
     let mut tallies = Tallies::default();
     while Instant::now() < until && !done.load(Ordering::Relaxed) {
         let fault = deck.draw();
-        let effects =
-            if Kind::PROCESS.contains(&fault.kind) { servers(shop, fault).await } else { between(shop, fault).await };
+        let effects = if Kind::PROCESS.contains(&fault.kind) {
+            into_server(shop, fault).await
+        } else {
+            into_link(shop, fault).await
+        };
         tallies.count(fault.kind, effects);
         sleep(fault.pause).await;
     }
@@ -33,7 +36,7 @@ fn one_of<T>(from: &[T], chance: u64) -> &T {
     &from[usize::try_from(chance % from.len() as u64).expect("smaller than the slice")]
 }
 
-async fn servers(shop: &Shop<'_>, fault: Fault) -> u64 {
+async fn into_server(shop: &Shop<'_>, fault: Fault) -> u64 {
     let hosts: &[Host] = match fault.kind {
         Kind::KillCatalog | Kind::FullDisk => &[Host::Catalog],
         Kind::KillOrder => &[Host::Order1, Host::Order2],
@@ -64,7 +67,7 @@ async fn servers(shop: &Shop<'_>, fault: Fault) -> u64 {
     }
 }
 
-async fn between(shop: &Shop<'_>, fault: Fault) -> u64 {
+async fn into_link(shop: &Shop<'_>, fault: Fault) -> u64 {
     match fault.kind {
         Kind::Delay | Kind::Cut | Kind::LostAnswers => {
             let proxies: Vec<&Proxy> = shop.links.iter().filter_map(|link| link.proxy.as_ref()).collect();
@@ -75,7 +78,7 @@ async fn between(shop: &Shop<'_>, fault: Fault) -> u64 {
 }
 
 async fn through(proxy: &Proxy, fault: Fault) -> u64 {
-    let before = proxy.mischief();
+    let before = proxy.effects();
     let until = Instant::now() + fault.lasts;
     match fault.kind {
         Kind::Delay => proxy.delay(Duration::from_millis(20 + fault.chance / 7 % 280)),
@@ -83,14 +86,14 @@ async fn through(proxy: &Proxy, fault: Fault) -> u64 {
         _ => {
             sleep_until(until).await;
             proxy.cut();
-            // Those who are to be cut are woken one by one.
+            // The connections' tasks notice one by one.
             sleep(Duration::from_millis(50)).await;
         }
     }
     sleep_until(until).await;
     proxy.delay(Duration::ZERO);
     proxy.lose_answers(0);
-    let after = proxy.mischief();
+    let after = proxy.effects();
     before.iter().zip(after).map(|(before, after)| after - before).sum()
 }
 

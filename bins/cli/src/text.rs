@@ -1,7 +1,8 @@
 //! Numbers as people read them.
 
 /// A number with its thousands apart: `60,638`.
-pub(crate) fn grouped(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -44,13 +45,14 @@ pub fn shown_us(us: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// The word that goes with a number.
-pub(crate) fn plural(number: u64, one: &'static str, more: &'static str) -> &'static str {
+/// The form of a noun that goes with a number.
+pub(crate) fn plural<'a>(number: u64, one: &'a str, more: &'a str) -> &'a str {
     if number == 1 { one } else { more }
 }
 
-/// A number and its word: `1 book`, `2,000 books`.
-pub(crate) fn many(number: u64, one: &'static str, more: &'static str) -> String {
+/// A number and its noun: `1 book`, `2,000 books`.
+#[must_use]
+pub fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{} {}", grouped(number), plural(number, one, more))
 }
 
@@ -64,6 +66,6 @@ mod tests {
         let durations = [0, 85, 999, 1000, 1234, 12_345, 123_456, 999_949, 1_000_000, 61_500_000].map(shown_us);
         assert_eq!(durations.join("|"), "0 µs|85 µs|999 µs|1.00 ms|1.23 ms|12.3 ms|123 ms|1000 ms|1.00 s|61.5 s");
         assert_eq!([0.0, 0.256, 12.34, 99.96, 60_638.4].map(shown_rate).join("|"), "0.00|0.26|12.3|100|60,638");
-        assert_eq!(many(1, "book", "books") + &many(2000, "book", "books"), "1 book2,000 books");
+        assert_eq!(counted(1, "book", "books") + &counted(2000, "book", "books"), "1 book2,000 books");
     }
 }
