@@ -39,7 +39,6 @@ use bookstore_core::{
 };
 use bookstore_transport_http::{
     api::Shop,
-    pages,
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
     client::ClientOptions,
     internal::{
@@ -47,6 +46,7 @@ use bookstore_transport_http::{
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
+    pages,
     server::{self, Health, MetricsText, ReadyCheck, ServerLimits},
     token::AccessToken,
 };
