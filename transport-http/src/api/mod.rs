@@ -24,11 +24,11 @@ use crate::server::ServerLimits;
 pub use events::{Feed, SUBSCRIBERS_MAX};
 #[cfg(feature = "openapi")]
 pub use openapi::document;
-pub(crate) use rejection::Answer;
 pub use rejection::Rejection;
 pub use remote::RemoteShop;
-pub(crate) use shop::Shared;
 pub use shop::Shop;
+#[cfg(feature = "pages")]
+pub(crate) use {rejection::Answer, shop::Shared};
 
 /// The limits of a server for this router: room in a URI for the longest page token, which holds a title.
 #[must_use]
