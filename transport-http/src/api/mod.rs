@@ -26,14 +26,12 @@ use crate::server::ServerLimits;
 pub use events::{Feed, SUBSCRIBERS_MAX};
 #[cfg(feature = "openapi")]
 pub use openapi::document;
-#[cfg(feature = "pages")]
-pub(crate) use rejection::Answer;
 pub use rejection::Rejection;
 #[cfg(feature = "client")]
 pub use remote::RemoteShop;
-#[cfg(feature = "pages")]
-pub(crate) use shop::Shared;
 pub use shop::Shop;
+#[cfg(feature = "pages")]
+pub(crate) use {rejection::Answer, shop::Shared};
 
 /// The limits of a server for this router: room in a URI for the longest page token, which holds a title.
 #[must_use]
@@ -41,10 +39,11 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The JSON API as a router, for a server or for another program's routes; `pages::router` is the same with pages for browsers.
+/// The JSON API as a router, for [`serve`](crate::server::serve) or for another program's routes; `pages::router` is the same
+/// with pages for browsers.
 ///
 /// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
 /// `Router::new()` for none.
-pub fn router(shop: impl Into<Arc<Shop>>, operations: Router) -> Router {
-    routes::public(routes::routes(), &shop.into(), operations)
+pub fn router(shop: Shop, operations: Router) -> Router {
+    routes::public(routes::routes(), &Arc::new(shop), operations)
 }
