@@ -1,4 +1,4 @@
-//! SQLite across restarts and crashes: the same answers, also with more entries than its caches and checkpoints hold.
+//! SQLite across restarts and crashes: the same answers, also with more entries than its caches and its stock snapshot hold.
 
 use bookstore_core::{
     Amend, BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Error, Line, Lines, ManualClock,
@@ -74,7 +74,7 @@ impl Ledger {
     }
 }
 
-/// More keys than are remembered, and more entries than go without a checkpoint.
+/// More keys than are remembered, and more entries than go without a stock snapshot.
 #[test]
 fn a_long_ledger_is_the_same_after_a_crash() {
     const SALES: u64 = 70_000;
@@ -241,7 +241,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
         INSERT INTO stock VALUES (1, 1, 1999, 1);
         PRAGMA user_version = 1;";
     rusqlite::Connection::open(&path).and_then(|file| file.execute_batch(first)).expect("changed");
-    let refused = sqlite::Snapshot::open(&path).err().expect("its stock cannot be read yet").to_string();
+    let refused = sqlite::Snapshot::open(&path).expect_err("its stock cannot be read yet").to_string();
     assert!(refused.contains("earlier version"), "{refused}");
     let ledger = Ledger::open(&path);
     assert_eq!(ledger.state.levels.iter().collect::<Vec<_>>(), levels);
