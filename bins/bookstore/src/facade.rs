@@ -212,8 +212,8 @@ impl Bookstore {
         let id = self.new_order_id();
         match self.purchase(id, [Line::new(book, quantity)]).await {
             Ok(receipt) => Ok(receipt.order),
-            Err(Error::OutcomeUnknown { message }) => {
-                Err(Error::unknown(format!("it may exist as order {id}; {message}")))
+            Err(Error::OutcomeUnknown { message, .. }) => {
+                Err(Error::unknown(format!("it may exist as order {id}; {message}")).for_order(id))
             }
             Err(error) => Err(error),
         }
@@ -306,10 +306,10 @@ impl Bookstore {
     }
 
     async fn read<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
-        retry(Effect::None, self.clock.as_ref(), self.timeout, call).await
+        retry(Effect::ReadOnly, self.clock.as_ref(), self.timeout, call).await
     }
 
     async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
-        retry(Effect::Once, self.clock.as_ref(), self.timeout, call).await
+        retry(Effect::Keyed, self.clock.as_ref(), self.timeout, call).await
     }
 }

@@ -74,13 +74,13 @@ pub(crate) async fn ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> 
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
                 let (store, reader) = sqlite::open(&path, clock.as_ref(), SqliteOptions::default())?;
-                Catalog::start(store, reader, clock, options)
+                Catalog::start(store, reader.clone(), reader, clock, options)
             }
             #[cfg(not(feature = "sqlite"))]
             StoreUrl::Sqlite(_) => Err(StoreError::Unusable("SQLite is not in this build (feature `sqlite`)".into())),
             StoreUrl::Memory => {
                 let (store, reader) = memory::open(clock.as_ref());
-                Catalog::start(store, reader, clock, options)
+                Catalog::start(store, reader.clone(), reader, clock, options)
             }
         }
     };

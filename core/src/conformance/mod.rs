@@ -13,7 +13,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! conformance::run_all("memory", async |_case: &str| {
 //!     let (store, reader) = memory::open(&SystemClock);
-//!     let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+//!     let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 //!     let catalog = Arc::new(catalog);
 //!     let orders = Orders::new(catalog.clone(), catalog.clone());
 //!     Deployment::new(catalog, Arc::new(orders))
@@ -39,7 +39,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! # let (store, reader) = memory::open(&SystemClock);
-//! # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+//! # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 //! # let catalog = Arc::new(catalog);
 //! # let deployment = Deployment::new(catalog.clone(), Arc::new(Orders::new(catalog.clone(), catalog)));
 //! let case = CASES.iter().find(|case| case.name == "purchases::sells_one_line").unwrap();

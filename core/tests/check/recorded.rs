@@ -9,6 +9,7 @@ use bookstore_core::{
     fixtures::{any_book, cents, lines},
     follow::Follower,
     orders::Ack,
+    search::BookSearch,
     store::{LedgerReader, LedgerStore, OrderCopy, memory},
 };
 use std::{
@@ -38,7 +39,7 @@ impl Shop {
     }
 
     /// Everything in one process.
-    fn monolith(store: impl LedgerStore, reader: Arc<dyn LedgerReader>) -> Self {
+    fn monolith(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Self {
         let catalog = start(store, reader);
         let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
         Self::over(catalog, vec![orders])
@@ -78,9 +79,9 @@ impl Shop {
     }
 }
 
-fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>) -> Arc<Catalog> {
-    let options = CatalogOptions::default();
-    Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used"))
+fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Arc<Catalog> {
+    let (search, options) = (reader.clone(), CatalogOptions::default());
+    Arc::new(Catalog::start(store, reader, search, Arc::new(SystemClock), options).expect("the store can be used"))
 }
 
 /// One buyer among many: buys, retries, gives up waiting, cancels, reads, restocks.

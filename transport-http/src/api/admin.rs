@@ -6,13 +6,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{Added, Amend, BookId, BookText, Cents, Error, NewBook, Result, Seq};
-use serde::{Deserialize, Serialize};
+use bookstore_core::{Amend, BookId, BookText, Cents, Error, NewBook, Result, Seq};
+use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
 use super::{
     books::with_etag,
     extract::{BOOKS_MAX, InPath, Key, Object, Payload, only},
+    messages::{AddedBooks, AmendRequest},
     query,
     rejection::{Answer, Rejection},
     shop::{Shared, Shop},
@@ -35,21 +36,6 @@ impl FromRequestParts<Arc<Shop>> for Admin {
         token.authorise(&parts.headers)?;
         Ok(Self)
     }
-}
-
-/// A change to one book: copies added, or absolute values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AmendRequest {
-    /// Copies to add; negative to take away. Goes alone, needs no `If-Match`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stock_delta: Option<i64>,
-    /// The new stock; needs `If-Match` with the version that the caller saw.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stock: Option<u32>,
-    /// The new price; needs `If-Match`, `*` will do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) price_cents: Option<Cents>,
 }
 
 impl AmendRequest {
@@ -139,14 +125,6 @@ impl From<ListRequest> for NewBook {
     fn from(ListRequest { title, author, topic, isbn, year, subjects, price_cents, stock }: ListRequest) -> Self {
         Self { text: BookText { title, author, topic, isbn, year, subjects }, price_cents, stock }
     }
-}
-
-/// The numbers of the listed books.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ListedBooks))]
-pub(super) struct AddedBooks {
-    /// In the order in which the books were given.
-    pub(super) listed: Vec<Added>,
 }
 
 /// `POST /books`, with one book or a list of books.

@@ -6,11 +6,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Book, BookId, Seq, Topic};
-use serde::{Deserialize, Serialize};
+use bookstore_core::{Book, BookId, Seq};
 
 use super::{
     extract::{InPath, TextInPath},
+    messages::Topics,
     query,
     rejection::{Answer, Rejection},
     shop::Shared,
@@ -24,14 +24,6 @@ pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
 /// `GET /search/{topic}`
 pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
     Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response())
-}
-
-/// Every topic, sorted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(super) struct Topics {
-    /// The topics with their numbers of books.
-    pub(super) topics: Vec<Topic>,
 }
 
 /// `GET /topics`

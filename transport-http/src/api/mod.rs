@@ -6,11 +6,13 @@ mod admin;
 mod books;
 mod events;
 pub(crate) mod extract;
+mod messages;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod orders;
 mod query;
 mod rejection;
+#[cfg(feature = "client")]
 mod remote;
 pub(crate) mod routes;
 mod security_headers;
@@ -25,6 +27,7 @@ pub use events::{Feed, SUBSCRIBERS_MAX};
 #[cfg(feature = "openapi")]
 pub use openapi::document;
 pub use rejection::Rejection;
+#[cfg(feature = "client")]
 pub use remote::RemoteShop;
 pub use shop::Shop;
 #[cfg(feature = "pages")]

@@ -3,23 +3,20 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Line, Lines, OrderId, Receipt};
 use serde::{Deserialize, Deserializer, Serialize};
-use smallvec::SmallVec;
 
 use super::{
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
+    messages::REPLAYED,
     query,
     rejection::Answer,
     shop::Shared,
 };
-
-/// Says that an earlier request had done this already.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How many copies to buy.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -53,11 +50,11 @@ pub(super) struct OrderRequest {
     /// 1 to 100 lines; those of one book are summed.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<LineRequest>, min_items = 1, max_items = 100))]
     #[serde(deserialize_with = "objects")]
-    pub(super) lines: SmallVec<[LineRequest; 1]>,
+    pub(super) lines: Vec<LineRequest>,
 }
 
-fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SmallVec<[LineRequest; 1]>, D::Error> {
-    let lines = SmallVec::<[Object<LineRequest>; 1]>::deserialize(deserializer)?;
+fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LineRequest>, D::Error> {
+    let lines = Vec::<Object<LineRequest>>::deserialize(deserializer)?;
     Ok(lines.into_iter().map(|Object(line)| line).collect())
 }
 

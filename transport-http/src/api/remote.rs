@@ -1,48 +1,64 @@
-//! A whole shop behind its public interface: both services, for whoever has nothing but its URL.
+//! The client of the public interface: a whole shop behind its URL.
+//!
+//! It sends what any other program would send, so it works with every server of the public interface. Between servers of one
+//! deployment `RemoteCatalog` and `RemoteOrders` are faster, since they send waiting calls together.
 
 use async_trait::async_trait;
-use axum::http::{HeaderName, HeaderValue, Method, header, response::Parts};
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, OrderPage,
     OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, Topic,
-    catalog::{ADD_BOOKS_MAX, ENTRIES_MAX, WAIT_MAX},
+    catalog::{ENTRIES_MAX, WAIT_MAX},
+    retry::Effect,
 };
 use bytes::Bytes;
 use form_urlencoded::Serializer;
+use http::{HeaderName, HeaderValue, Method, header, response::Parts};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use serde::Serialize;
 use std::time::Duration;
 
-use super::{
-    admin::{AddedBooks, AmendRequest},
-    books::Topics,
-    orders::{LineRequest, OrderRequest, REPLAYED},
-};
-use crate::{
-    client::retry::Effect,
-    client::{Ask, Client, FromAnswer, Unreadable, json},
-    internal::catalog::{ADD_BOOKS_TIMEOUT, cut},
+use super::messages::{AddedBooks, AmendRequest, REPLAYED, Topics};
+use crate::client::{
+    Client,
+    request::{OutboundRequest, json},
+    response::{FromResponse, Unreadable},
 };
 
-/// A shop on another machine, through the interface that everybody uses: one request a call.
+/// A shop on another machine, through its public interface: one request for each call.
 ///
-/// Amending, listing, `entries` and `orders` need a client with the shop's admin token.
+/// `amend`, `add_books`, `entries` and `orders` need a client with the shop's admin token. `sell` and `release` are the same as
+/// `purchase` and `cancel`: the public interface has no others.
+///
+/// ```
+/// use bookstore_transport_http::{api::RemoteShop, client::{Client, ClientOptions}};
+///
+/// let shop = RemoteShop::new(Client::http(&["http://shop.example:8080"], ClientOptions::default())?);
+/// # Ok::<(), bookstore_core::Error>(())
+/// ```
+#[derive(Debug)]
 pub struct RemoteShop<C = HttpConnector> {
     client: Client<C>,
 }
 
 impl<C> RemoteShop<C> {
-    /// The shop behind `client`'s servers.
+    /// The shop behind the client's servers. Nothing is sent before the first call.
     #[must_use]
     pub fn new(client: Client<C>) -> Self {
         Self { client }
     }
 }
 
-/// An order, and whether the answer's headers call it a replay.
-struct Told(Receipt);
+/// The body of a purchase. [`Lines`] have the same JSON form here and everywhere.
+#[derive(Serialize)]
+struct PurchaseRequest<'a> {
+    lines: &'a Lines,
+}
 
-impl FromAnswer for Told {
-    fn from_answer(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+/// The response to a purchase or a cancellation: an order, and a header that says whether it is a replay.
+struct PurchaseResponse(Receipt);
+
+impl FromResponse for PurchaseResponse {
+    fn from_response(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
         let order = serde_json::from_slice(body)?;
         let replayed = match head.headers.get(REPLAYED).map(HeaderValue::as_bytes) {
             None => false,
@@ -53,76 +69,44 @@ impl FromAnswer for Told {
     }
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> RemoteShop<C> {
-    async fn buy(&self, id: OrderId, lines: &Lines) -> Result<Receipt> {
-        let lines = lines.iter().map(|line| LineRequest::from(*line)).collect();
-        let body = json(&OrderRequest { lines })?;
-        let ask = Ask::send(Method::PUT, format!("/orders/{id}"), body, Effect::Keyed);
-        self.client.call::<Told>(ask).await.map(|Told(receipt)| receipt)
-    }
-
-    async fn take_back(&self, id: OrderId) -> Result<Receipt> {
-        let ask = Ask::send(Method::POST, format!("/orders/{id}/cancel"), Bytes::from_static(b"{}"), Effect::Keyed);
-        self.client.call::<Told>(ask).await.map(|Told(receipt)| receipt)
-    }
-
-    async fn read_order(&self, id: OrderId) -> Result<Order> {
-        self.client.call(Ask::get(format!("/orders/{id}"))).await
-    }
-}
-
 #[async_trait]
 impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C> {
     async fn search(&self, query: Query) -> Result<BookPage> {
         query.check()?;
-        self.client.call(Ask::get(search_path(&query))).await
+        self.client.call(OutboundRequest::get(search_path(&query))).await
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
-        self.client.call::<Topics>(Ask::get("/topics")).await.map(|found| found.topics)
+        self.client.call::<Topics>(OutboundRequest::get("/topics")).await.map(|found| found.topics)
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {
-        self.client.call(Ask::get(format!("/info/{book}"))).await
+        self.client.call(OutboundRequest::get(format!("/info/{book}"))).await
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.buy(order, &lines).await
+        self.purchase(order, lines).await
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        self.take_back(order).await
+        self.cancel(order).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let (request, condition) = amend_request(change);
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
-        let mut ask = Ask::send(Method::PATCH, format!("/books/{book}"), json(&request)?, effect);
+        let mut outbound = OutboundRequest::send(Method::PATCH, format!("/books/{book}"), json(&request)?, effect);
         if let Some(condition) = condition {
-            ask = ask.header(header::IF_MATCH, condition);
+            outbound = outbound.header(header::IF_MATCH, condition);
         }
         if let Some(key) = key {
-            ask = ask.header(HeaderName::from_static("idempotency-key"), visible(&key.to_string()));
+            outbound = outbound.header(HeaderName::from_static("idempotency-key"), visible(&key.to_string()));
         }
-        self.client.call(ask).await
+        self.client.call(outbound).await
     }
 
     async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        if books.len() > ADD_BOOKS_MAX {
-            return Err(Error::invalid("books", format!("at most {ADD_BOOKS_MAX} at once")));
-        }
-        // All are checked before the first is sent: a bad one means that none is listed.
-        books.iter().try_for_each(NewBook::check)?;
-        let mut listed: Vec<Added> = Vec::with_capacity(books.len());
-        for body in cut(&books)? {
-            let ask = Ask::send(Method::POST, "/books", body, Effect::Keyed).patience(ADD_BOOKS_TIMEOUT);
-            match self.client.call::<AddedBooks>(ask).await {
-                Ok(more) => listed.extend(more.listed),
-                Err(error) if listed.is_empty() => return Err(error),
-                Err(error) => return Err(Error::unknown(format!("only some of the books were listed: {error}"))),
-            }
-        }
-        Ok(listed)
+        self.client.add_books::<AddedBooks>("/books", &books).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
@@ -130,34 +114,39 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
         // The interface takes signed numbers; no ledger is longer.
         let after = after.0.min(i64::MAX.cast_unsigned());
         let path = format!("/entries?after={after}&limit={limit}&wait_ms={}", wait.as_millis());
-        self.client.call(Ask::get(path).patience(wait)).await
+        self.client.call(OutboundRequest::get(path).extra_time(wait)).await
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
-        self.read_order(order).await
+        self.order(order).await
     }
 }
 
 #[async_trait]
 impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        self.buy(id, &lines).await
+        let body = json(&PurchaseRequest { lines: &lines })?;
+        let request = OutboundRequest::send(Method::PUT, format!("/orders/{id}"), body, Effect::Keyed);
+        self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        self.take_back(id).await
+        let (path, body) = (format!("/orders/{id}/cancel"), Bytes::from_static(b"{}"));
+        let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed);
+        self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {
-        self.read_order(id).await
+        self.client.call(OutboundRequest::get(format!("/orders/{id}"))).await
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         query.check()?;
-        self.client.call(Ask::get(orders_path(&query))).await
+        self.client.call(OutboundRequest::get(orders_path(&query))).await
     }
 }
 
+/// The path of a search, with its query percent-encoded.
 fn search_path(query: &Query) -> String {
     let mut pairs = after("/search?");
     if let Some(words) = &query.words {
@@ -179,17 +168,19 @@ fn search_path(query: &Query) -> String {
     pairs.finish()
 }
 
+/// The path of a page of orders.
 fn orders_path(query: &OrderQuery) -> String {
     let mut pairs = after("/orders?");
     page(&mut pairs, query.page_size, query.page_token.as_deref());
     pairs.finish()
 }
 
-/// Pairs to be put after `path`.
+/// A serializer of query pairs, which are put after `path`.
 fn after(path: &str) -> Serializer<'static, String> {
     Serializer::for_suffix(path.to_owned(), path.len())
 }
 
+/// Adds the page's size and token, which all lists have.
 fn page(pairs: &mut Serializer<'_, String>, size: Option<u32>, token: Option<&str>) {
     if let Some(size) = size {
         pairs.append_pair("page_size", &size.to_string());
@@ -199,7 +190,8 @@ fn page(pairs: &mut Serializer<'_, String>, size: Option<u32>, token: Option<&st
     }
 }
 
-/// A change as the public interface takes it: the body, and the `If-Match` beside it.
+/// A change as the public interface takes it: the body, and the `If-Match` beside it. Without a version it is `*`, which the
+/// interface accepts for a price alone.
 fn amend_request(change: Amend) -> (AmendRequest, Option<HeaderValue>) {
     match change {
         Amend::StockDelta { delta } => (AmendRequest { stock_delta: Some(delta), ..AmendRequest::default() }, None),
@@ -211,6 +203,7 @@ fn amend_request(change: Amend) -> (AmendRequest, Option<HeaderValue>) {
     }
 }
 
+/// A header value from text that is visible ASCII.
 fn visible(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("digits, quotes and UUIDs are visible ASCII")
 }

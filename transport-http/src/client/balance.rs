@@ -1,4 +1,9 @@
-//! Which of a group's servers gets the next request.
+//! Chooses the server of the next request: the less busy of two random ones (power of two choices), without servers that were
+//! ejected because they fail (outlier ejection, as in Envoy).
+//!
+//! A server is ejected after a failed connect or three failures in a row, for 500 ms at first and for twice as long every
+//! further time, up to 10 s. Then a single request probes it: an answer brings the server back, a failure ejects it again. There
+//! are no health checks beside the traffic.
 
 use std::{
     sync::{
@@ -9,38 +14,42 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Failures in a row, other than a failed connect, that take a server out.
+/// Failures in a row, other than a failed connect, that eject a server.
 const FAILURES_MAX: u32 = 3;
-/// How long a server is out the first time; twice as long every further time.
-const OUT: Duration = Duration::from_millis(500);
-/// The longest a server is out before it is tried again.
-const OUT_MAX: Duration = Duration::from_secs(10);
+/// How long a server is ejected the first time; twice as long every further time.
+const EJECTION: Duration = Duration::from_millis(500);
+/// The longest a server is ejected before it is probed.
+const EJECTION_MAX: Duration = Duration::from_secs(10);
 
-/// A group of servers that all answer the same.
+/// A group of servers that all answer the same, and what this client knows of each.
 #[derive(Debug)]
-pub(crate) struct Servers(Vec<Server>);
+pub(super) struct Servers(Vec<Server>);
 
 #[derive(Debug)]
 struct Server {
     /// `http://host:port`.
     base: String,
+    /// Requests of this client, by which the less busy one is found.
     in_flight: AtomicUsize,
-    standing: Mutex<Standing>,
+    health: Mutex<HealthState>,
 }
 
+/// Whether a server may get requests. The default is healthy: any answer resets a server to it.
 #[derive(Debug, Default)]
-struct Standing {
+struct HealthState {
+    /// Failures since the last answer.
     failures: u32,
-    /// How often it was taken out without an answer since.
-    times_out: u32,
-    out_until: Option<Instant>,
-    /// A request is on its way to find out whether it is back.
-    probed: bool,
+    /// Ejections since the last answer.
+    ejections: u32,
+    /// Set while it is ejected; once it is in the past, the server is due for a probe.
+    ejected_until: Option<Instant>,
+    /// A request is in flight to find out whether it is back.
+    probing: bool,
 }
 
 /// What became of a request to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(super) enum Outcome {
     /// It answered.
     Answered,
     /// No connection could be made.
@@ -50,23 +59,24 @@ pub(crate) enum Fate {
 }
 
 impl Servers {
-    pub(crate) fn new(bases: Vec<String>) -> Self {
+    /// Servers at `http://host:port` each, all healthy.
+    pub(super) fn new(bases: Vec<String>) -> Self {
         Self(bases.into_iter().map(Server::new).collect())
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Picks a server: one that is due for a probe, or the less busy of two random ones that are in, other than
-    /// `avoid` if there is another. When all are out, any of them is better than none.
-    pub(crate) fn pick(&self, avoid: Option<usize>, draw: impl Fn(usize) -> usize) -> Picked<'_> {
+    /// Picks a server: one that is due for a probe, or else the less busy of two random ones, other than `avoid` if there is
+    /// another. Ejected servers are left out, unless all are ejected. `draw` returns a random number below its argument.
+    pub(super) fn pick(&self, avoid: Option<usize>, draw: impl Fn(usize) -> usize) -> Picked<'_> {
         let now = Instant::now();
-        if let Some(due) = self.0.iter().position(|server| server.standing().start_probe(now)) {
+        if let Some(due) = self.0.iter().position(|server| server.health().start_probe(now)) {
             return self.picked(due, true);
         }
         let mut candidates: Vec<_> =
-            (0..self.0.len()).filter(|&at| self.0[at].standing().out_until.is_none()).collect();
+            (0..self.0.len()).filter(|&at| self.0[at].health().ejected_until.is_none()).collect();
         if candidates.is_empty() {
             candidates.extend(0..self.0.len());
         }
@@ -99,42 +109,43 @@ impl Servers {
 
 impl Server {
     fn new(base: String) -> Self {
-        Self { base, in_flight: AtomicUsize::new(0), standing: Mutex::default() }
+        Self { base, in_flight: AtomicUsize::new(0), health: Mutex::default() }
     }
 
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn health(&self) -> MutexGuard<'_, HealthState> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Standing {
+impl HealthState {
+    /// Whether a probe is due; then the caller makes it, and no other one is due until it has ended.
     fn start_probe(&mut self, now: Instant) -> bool {
-        let due = !self.probed && self.out_until.is_some_and(|until| until <= now);
-        self.probed |= due;
+        let due = !self.probing && self.ejected_until.is_some_and(|until| until <= now);
+        self.probing |= due;
         due
     }
 
-    /// Says whether this took the server out that was in.
-    fn note(&mut self, fate: Fate, now: Instant) -> bool {
-        if fate == Fate::Answered {
+    /// Records an outcome; true if it ejected the server.
+    fn note(&mut self, outcome: Outcome, now: Instant) -> bool {
+        if outcome == Outcome::Answered {
             *self = Self::default();
             return false;
         }
         self.failures += 1;
-        let was_in = self.out_until.is_none();
-        let again = self.out_until.is_some_and(|until| until <= now);
-        if (was_in && (fate == Fate::NoConnection || self.failures >= FAILURES_MAX)) || again {
-            let out = OUT.saturating_mul(1 << self.times_out.min(16)).min(OUT_MAX);
-            self.out_until = Some(now + out);
-            self.times_out += 1;
+        let was_healthy = self.ejected_until.is_none();
+        let again = self.ejected_until.is_some_and(|until| until <= now);
+        if (was_healthy && (outcome == Outcome::NoConnection || self.failures >= FAILURES_MAX)) || again {
+            let ejected_for = EJECTION.saturating_mul(1 << self.ejections.min(16)).min(EJECTION_MAX);
+            self.ejected_until = Some(now + ejected_for);
+            self.ejections += 1;
         }
-        was_in && self.out_until.is_some()
+        was_healthy && self.ejected_until.is_some()
     }
 }
 
-/// One request's hold on a server.
+/// A server while it is used by one request. Dropping it ends the use, also if the request was given up.
 #[derive(Debug)]
-pub(crate) struct Picked<'a> {
+pub(super) struct Picked<'a> {
     server: &'a Server,
     at: usize,
     probe: bool,
@@ -142,19 +153,19 @@ pub(crate) struct Picked<'a> {
 
 impl Picked<'_> {
     /// `http://host:port`.
-    pub(crate) fn base(&self) -> &str {
+    pub(super) fn base(&self) -> &str {
         &self.server.base
     }
 
-    /// Its place in the group.
-    pub(crate) fn at(&self) -> usize {
+    /// Its index in the group: what to avoid in the next attempt.
+    pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Tells what became of the request.
-    pub(crate) fn note(&self, fate: Fate) {
-        if self.server.standing().note(fate, Instant::now()) {
-            tracing::warn!(server = self.server.base, ?fate, "a server is left alone for a while");
+    /// Records what became of the request.
+    pub(super) fn note(&self, outcome: Outcome) {
+        if self.server.health().note(outcome, Instant::now()) {
+            tracing::warn!(server = self.server.base, ?outcome, "a server is ejected for a while");
         }
     }
 }
@@ -163,8 +174,7 @@ impl Drop for Picked<'_> {
     fn drop(&mut self) {
         self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
         if self.probe {
-            // Also when the request was given up: then the next one may probe.
-            self.server.standing().probed = false;
+            self.server.health().probing = false;
         }
     }
 }
@@ -195,21 +205,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_dead_server_is_left_alone_then_probed_once() {
         let servers = two();
-        servers.pick(Some(1), first).note(Fate::NoConnection);
+        servers.pick(Some(1), first).note(Outcome::NoConnection);
         for _ in 0..10 {
             assert_eq!(servers.pick(None, first).at(), 1);
         }
-        tokio::time::advance(OUT).await;
+        tokio::time::advance(EJECTION).await;
         let probe = servers.pick(None, first);
         assert_eq!(probe.at(), 0);
         assert_eq!(servers.pick(None, first).at(), 1, "one probe at a time");
-        probe.note(Fate::NoConnection);
+        probe.note(Outcome::NoConnection);
         drop(probe);
-        tokio::time::advance(OUT).await;
+        tokio::time::advance(EJECTION).await;
         assert_eq!(servers.pick(None, first).at(), 1, "out for twice as long");
-        tokio::time::advance(OUT).await;
+        tokio::time::advance(EJECTION).await;
         let probe = servers.pick(None, first);
-        probe.note(Fate::Answered);
+        probe.note(Outcome::Answered);
         drop(probe);
         assert_eq!(servers.pick(Some(1), first).at(), 0, "back in");
     }
@@ -217,8 +227,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_abandoned_probe_frees_the_next_one() {
         let servers = two();
-        servers.pick(Some(1), first).note(Fate::NoConnection);
-        tokio::time::advance(OUT).await;
+        servers.pick(Some(1), first).note(Outcome::NoConnection);
+        tokio::time::advance(EJECTION).await;
         drop(servers.pick(None, first));
         assert_eq!(servers.pick(None, first).at(), 0);
     }
@@ -227,15 +237,15 @@ mod tests {
     fn a_server_is_out_after_several_failures_and_all_out_is_not_none() {
         let servers = two();
         for _ in 1..FAILURES_MAX {
-            servers.pick(Some(1), first).note(Fate::Failed);
-            assert!(servers.0[0].standing().out_until.is_none());
+            servers.pick(Some(1), first).note(Outcome::Failed);
+            assert!(servers.0[0].health().ejected_until.is_none());
         }
-        servers.pick(Some(1), first).note(Fate::Failed);
-        assert!(servers.0[0].standing().out_until.is_some());
-        servers.pick(Some(0), first).note(Fate::NoConnection);
+        servers.pick(Some(1), first).note(Outcome::Failed);
+        assert!(servers.0[0].health().ejected_until.is_some());
+        servers.pick(Some(0), first).note(Outcome::NoConnection);
         servers.pick(None, first);
         let single = Servers::new(vec!["http://a".into()]);
-        single.pick(None, first).note(Fate::NoConnection);
+        single.pick(None, first).note(Outcome::NoConnection);
         assert_eq!(single.pick(Some(0), first).at(), 0);
     }
 }

@@ -1,318 +1,218 @@
-//! Waiting calls go as one request.
+//! Natural batching of calls: an idle client sends a call at once, a busy one sends all calls that have gathered as one request.
+//!
+//! Calls go into a bounded queue, one for each runtime. A worker takes up to [`BATCH_MAX`] of them as soon as fewer than
+//! [`batches_in_flight_max`] batches per server are in flight; until then the next batch gathers. Batching adds no delay but the
+//! one in `adaptive_delay.rs`, and it needs no timer: the slower the servers, the larger the batches.
+//!
+//! Every call keeps its own deadline, its own claim and its own answer. If a batch is lost, all its calls share that fate, and
+//! each is retried by itself. The histogram `bookstore_client_batch_calls` counts the calls of each batch.
+//!
+//! [`batches_in_flight_max`]: super::ClientOptions::batches_in_flight_max
 
-use axum::http::Method;
 use bookstore_core::{
     Error, Lines, OrderId, Receipt, Result,
     batch::{self, Call, Queue, Waiting},
+    retry::{Effect, still_unknown},
 };
 use futures_util::future::join_all;
+use http::Method;
 use hyper_util::client::legacy::connect::Connect;
-use std::{future::ready, sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
-use crate::{
-    client::claim::Claim,
-    client::per_runtime::PerRuntime,
-    client::retry::{Effect, Failure, Tried, still_unknown},
-    client::{Ask, Client, Compact},
-    internal::compact,
-    internal::{BATCH_MAX, OrderCommand},
+use super::{
+    Client,
+    adaptive_delay::{AdaptiveDelay, Completed},
+    claim::Claim,
+    per_runtime::PerRuntime,
+    request::OutboundRequest,
+    response::Compact,
+    retry::{Failure, RetryOutcome},
 };
+use crate::compact::{self, BATCH_MAX, OrderCommand};
 
-/// A question on its way into a batch.
+/// A call that waits to be sent in a batch.
 #[derive(Debug)]
-struct Asked {
-    question: OrderCommand,
+struct PendingCall {
+    command: OrderCommand,
+    /// Taken when the call is put into a batch, revoked when its caller gives up before.
     claim: Claim,
 }
 
-/// An answer as a server gave it; an error around it means that the question never left this end.
-type Answered = Result<Receipt>;
+/// The answer of a server to one call. In a queue, an error around it means that the call never left this client.
+type Response = Result<Receipt>;
 
-/// Sends keyed calls to one path of a group of servers: an idle one at once, busy ones as many at once as have gathered.
+/// Sends keyed calls to one path of a group of servers, in batches.
 ///
-/// Retries are per call, each within its own deadline: a call that is sent again joins whichever batch forms then.
+/// Retries are made for each call by itself, within its own deadline: a call that is sent again joins the batch that gathers then.
+/// So a call that fails does not hold up those that were sent with it.
 #[derive(Debug)]
-pub(crate) struct Coalescer<C> {
+pub(crate) struct Batcher<C> {
     client: Client<C>,
     path: &'static str,
-    /// Each has a worker on its runtime, which ends when the queue is dropped.
-    queues: PerRuntime<Arc<Queue<Asked, Answered>>>,
+    /// Each queue has a worker on its runtime, which ends when the queue is dropped.
+    queues: PerRuntime<Arc<Queue<PendingCall, Response>>>,
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> Coalescer<C> {
+impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
+    /// Sends to `path` of the client's servers. The first call in each runtime starts a worker there.
     pub(crate) fn new(client: Client<C>, path: &'static str) -> Self {
         Self { client, path, queues: PerRuntime::default() }
     }
 
-    fn queue(&self) -> Arc<Queue<Asked, Answered>> {
-        self.queues.get(|| {
-            let (queue, waiting) = batch::queue(self.client.options().waiting_max);
-            tokio::spawn(work(self.client.clone(), self.path, waiting));
-            Arc::new(queue)
-        })
-    }
-
-    /// Asks, and waits for the answer.
-    pub(crate) async fn call(&self, question: OrderCommand) -> Result<Receipt> {
-        let deadline = Instant::now() + self.client.options().deadline;
-        let question = &question;
-        let tried =
-            self.client.retries().run(Effect::Keyed, deadline, || self.attempt(question.clone(), deadline)).await?;
-        Ok(tried.answer)
+    /// Sends one call, with retries, and waits for its answer.
+    ///
+    /// # Errors
+    /// - The server's own answer, if it refuses the call.
+    /// - [`Error::Overloaded`] if the queue is full: not executed.
+    /// - [`Error::DeadlineExpired`] if the call was still waiting to be sent at its deadline: not executed.
+    /// - [`Error::Unavailable`] if no server could be reached: not executed.
+    /// - [`Error::OutcomeUnknown`] if any attempt may have been executed and none was answered with success.
+    pub(crate) async fn call(&self, command: OrderCommand) -> Result<Receipt> {
+        let deadline = Instant::now() + self.client.shared.options.deadline;
+        let attempt = || self.attempt(command.clone(), deadline);
+        Ok(self.client.shared.retries.run(Effect::Keyed, deadline, attempt).await?.answer)
     }
 
     /// Sends sales that have gathered elsewhere already, in as few requests as they fit into.
     ///
-    /// A request that was lost is sent again with all its calls. What an answer says of a call is left to whoever sent it.
+    /// A request that was lost is sent again with all its calls; a refusal of a single call is not retried. The answers are in
+    /// the order of the sales. Each is an answer or an error of its own, as in [`call`](Self::call).
     pub(crate) async fn sell_many(&self, sales: &[(OrderId, Lines)]) -> Vec<Result<Receipt>> {
-        let requests = sales.chunks(BATCH_MAX).map(|sales| async move {
-            let calls = sales.iter().map(|(order, lines)| OrderCommand::Sell(*order, lines));
-            let tried = self.client.tried(request(self.path, calls)).await;
-            let answers = tried.and_then(|Tried { answer, after_unknown }| {
-                let answers = counted(answer, sales.len())?;
-                let still = |answer: Answered| answer.map_err(still_unknown);
-                Ok(if after_unknown { answers.into_iter().map(still).collect() } else { answers })
-            });
-            answers.unwrap_or_else(|error| vec![Err(error); sales.len()])
-        });
-        let mut answers = join_all(requests).await.into_iter();
-        let mut all = answers.next().unwrap_or_default();
-        all.extend(answers.flatten());
-        all
+        let requests = sales.chunks(BATCH_MAX).map(|sales| self.sell_batch(sales));
+        let answers = join_all(requests).await.into_iter();
+        answers
+            .reduce(|mut all, more| {
+                all.extend(more);
+                all
+            })
+            .unwrap_or_default()
     }
 
-    async fn attempt(&self, question: OrderCommand, deadline: Instant) -> Result<Receipt, Failure> {
+    /// Sends at most [`BATCH_MAX`] sales as one request. If an earlier attempt may have been executed, refusals are unknown.
+    async fn sell_batch(&self, sales: &[(OrderId, Lines)]) -> Vec<Result<Receipt>> {
+        let calls = sales.iter().map(|(order, lines)| OrderCommand::Sell(*order, lines));
+        let outcome = self.client.call_with_retries(request(self.path, calls)).await;
+        let answers = outcome.and_then(|RetryOutcome { answer, after_unknown }| {
+            let answers = check_count(answer, sales.len())?;
+            let still = |answer: Response| answer.map_err(still_unknown);
+            Ok(if after_unknown { answers.into_iter().map(still).collect() } else { answers })
+        });
+        answers.unwrap_or_else(|error| vec![Err(error); sales.len()])
+    }
+
+    /// Puts a call into the queue and waits for its answer until the deadline.
+    async fn attempt(&self, command: OrderCommand, deadline: Instant) -> Result<Receipt, Failure> {
         let claim = Claim::default();
-        let asked = Asked { question, claim: claim.clone() };
-        match timeout_at(deadline, self.queue().call(asked)).await {
-            Ok(Ok(answered)) => answered.map_err(Failure::Attempt),
-            Ok(Err(not_queued)) => Err(Failure::Here(not_queued)),
+        let call = PendingCall { command, claim: claim.clone() };
+        match timeout_at(deadline, self.queue().call(call)).await {
+            Ok(Ok(response)) => response.map_err(Failure::Attempt),
+            Ok(Err(not_queued)) => Err(Failure::Local(not_queued)),
             Err(_) if claim.revoke() => {
-                Err(Failure::Here(Error::DeadlineExpired { message: "while it waited to be sent".into() }))
+                Err(Failure::Local(Error::DeadlineExpired { message: "while it waited to be sent".into() }))
             }
-            Err(_) => Err(Failure::Here(Error::unknown("no answer in time"))),
+            Err(_) => Err(Failure::Local(Error::unknown("no answer in time"))),
         }
+    }
+
+    /// The queue of the current runtime.
+    fn queue(&self) -> Arc<Queue<PendingCall, Response>> {
+        self.queues.get(|| {
+            let (queue, waiting) = batch::queue(self.client.shared.options.waiting_max);
+            tokio::spawn(send_batches(self.client.clone(), self.path, waiting));
+            Arc::new(queue)
+        })
     }
 }
 
-async fn work<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<Asked, Answered>)
+/// The worker of a queue: it sends batches as long as the queue is there.
+async fn send_batches<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<PendingCall, Response>)
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let (options, servers) = (client.options(), client.servers());
-    // Of this runtime alone: an idle worker is to be quick, whatever the others do.
-    let places = options.batches_in_flight_max.max(1) * servers;
+    // For this runtime alone: an idle worker sends at once, whatever other runtimes do.
+    let in_flight_max = client.shared.options.batches_in_flight_max.max(1) * client.shared.servers.len();
     let (come_back, mut back) = mpsc::unbounded_channel();
     let mut in_flight = 0;
-    let mut others = Others::default();
+    let mut delay = AdaptiveDelay::default();
     loop {
-        // First a place, then the calls: while there is none, the next batch gathers.
-        let mut answered = Back::default();
-        loop {
-            let batch = tokio::select! {
-                biased;
-                Some(batch) = back.recv() => batch,
-                () = ready(()), if in_flight < places => break,
-                () = waiting.at_least(options.overlap_min), if in_flight < places + servers => break,
-            };
+        // First a free place, then the calls: while there is none, the next batch gathers.
+        let mut completed = Completed::default();
+        while let Some(batch) = if in_flight < in_flight_max { back.try_recv().ok() } else { back.recv().await } {
             in_flight -= 1;
-            answered = answered.and(batch);
+            completed = completed.and(batch);
         }
-        if answered.calls > 0 {
-            others.gather(&waiting, answered, options.overlap_min).await;
+        if completed.calls > 0 {
+            delay.wait(&waiting, completed, BATCH_MAX).await;
         }
         let calls = waiting.gather(BATCH_MAX).await;
         if calls.is_empty() {
             return;
         }
         in_flight += 1;
-        tokio::spawn(post(client.clone(), path, calls, OnItsWay::new(come_back.clone())));
+        tokio::spawn(send_batch(client.clone(), path, calls, InFlight::new(come_back.clone())));
     }
 }
 
-/// A batch that is back.
-#[derive(Clone, Copy, Default)]
-struct Back {
-    /// Those that were answered.
-    calls: usize,
-    /// How long it was on its way.
-    took: Duration,
-}
-
-impl Back {
-    fn and(self, other: Self) -> Self {
-        Self { calls: self.calls + other.calls, took: self.took.max(other.took) }
-    }
-}
-
-/// A batch's place. It is given back when this is dropped, whatever became of the batch.
-struct OnItsWay {
-    from: Instant,
-    /// So many of its calls.
+/// The place of a batch in flight. It is given back when this is dropped, whatever became of the batch.
+struct InFlight {
+    since: Instant,
+    /// The calls that were answered: none, unless the whole batch was.
     answered: usize,
-    come_back: mpsc::UnboundedSender<Back>,
+    come_back: mpsc::UnboundedSender<Completed>,
 }
 
-impl OnItsWay {
-    fn new(come_back: mpsc::UnboundedSender<Back>) -> Self {
-        Self { from: Instant::now(), answered: 0, come_back }
+impl InFlight {
+    fn new(come_back: mpsc::UnboundedSender<Completed>) -> Self {
+        Self { since: Instant::now(), answered: 0, come_back }
     }
 }
 
-impl Drop for OnItsWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        // The worker is there as long as somebody may ask.
-        let _ = self.come_back.send(Back { calls: self.answered, took: self.from.elapsed() });
+        // The worker may have ended: then nobody needs the place.
+        let _ = self.come_back.send(Completed { calls: self.answered, took: self.since.elapsed() });
     }
 }
 
-/// Holds a batch up for callers who ask again as soon as they are answered. Without, whoever of them comes first makes all others wait
-/// for one more batch.
-#[derive(Default)]
-struct Others {
-    /// Batches that are not held up, because callers did not come back; …
-    to_skip: u32,
-    /// … and how many it was the last time.
-    skipped: u32,
-}
-
-/// Of so many batches one is held up to see whether callers come back, however often they did not.
-const HELD_UP_ONE_IN: u32 = 32;
-/// No batch is held up for longer, however slow the answers are.
-const HELD_UP_MAX: Duration = Duration::from_millis(20);
-
-impl Others {
-    /// Waits until most of those who were `answered` ask again, or `enough` wait in all; at most for half of the time that the
-    /// answers took. Callers who come without regard to the answers would need three quarters of it: as many as wait now
-    /// have come while the batch was on its way.
-    async fn gather(&mut self, waiting: &Waiting<Asked, Answered>, answered: Back, enough: usize) {
-        if self.to_skip > 0 {
-            self.to_skip -= 1;
-            return;
-        }
-        let (from, patience) = (Instant::now(), HELD_UP_MAX.min(answered.took / 2));
-        let all = waiting.len() + answered.calls;
-        let back = timeout(patience, waiting.at_least((all - all / 8).min(enough))).await;
-        // The timer is a millisecond late, or more.
-        if back.is_ok() && from.elapsed() <= patience {
-            *self = Self::default();
-        } else {
-            self.skipped = (2 * self.skipped + 1).min(HELD_UP_ONE_IN - 1);
-            self.to_skip = self.skipped;
-        }
-    }
-}
-
-async fn post<C>(client: Client<C>, path: &'static str, calls: Vec<Call<Asked, Answered>>, mut place: OnItsWay)
-where
+/// Sends a batch once and hands the answers out. Retries are left to the callers.
+async fn send_batch<C>(
+    client: Client<C>,
+    path: &'static str,
+    calls: Vec<Call<PendingCall, Response>>,
+    mut in_flight: InFlight,
+) where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    // Whoever has stopped waiting gets nothing done.
+    // A call whose caller has given up is not sent.
     let wanted = calls.into_iter().filter(|call| !call.reply.is_closed() && call.command.claim.take());
-    let (questions, replies): (Vec<_>, Vec<_>) = wanted.map(|call| (call.command.question, call.reply)).unzip();
-    if questions.is_empty() {
+    let (commands, replies): (Vec<_>, Vec<_>) = wanted.map(|call| (call.command.command, call.reply)).unzip();
+    if commands.is_empty() {
         return;
     }
-    let request = request(path, questions.iter().map(OrderCommand::as_ref));
-    let answers = client.call_once(&request).await.and_then(|answer| counted(answer, questions.len()));
-    place.answered = answers.as_ref().map_or(0, Vec::len);
+    let request = request(path, commands.iter().map(OrderCommand::as_ref));
+    let answers = client.call_once(&request).await.and_then(|answer| check_count(answer, commands.len()));
+    in_flight.answered = answers.as_ref().map_or(0, Vec::len);
     // The next batch may go while these answers are handed out.
-    drop(place);
+    drop(in_flight);
     match answers {
         Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer))),
         Err(error) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
     }
 }
 
-/// The request for a batch of calls.
-fn request<'a>(path: &'static str, calls: impl ExactSizeIterator<Item = OrderCommand<&'a Lines>>) -> Ask {
+/// The request for a batch of at most [`BATCH_MAX`] calls, in the compact form.
+fn request<'a>(path: &'static str, calls: impl ExactSizeIterator<Item = OrderCommand<&'a Lines>>) -> OutboundRequest {
     let len = u32::try_from(calls.len()).unwrap_or(u32::MAX);
     metrics::histogram!("bookstore_client_batch_calls", "path" => path).record(f64::from(len));
-    let ask = Ask::send(Method::POST, path, compact::write_calls(calls).into(), Effect::Keyed);
-    ask.content_type(compact::MEDIA_TYPE)
+    OutboundRequest::send(Method::POST, path, compact::write_calls(calls).into(), Effect::Keyed)
+        .content_type(compact::MEDIA_TYPE)
 }
 
 /// The answers to a batch, if there are as many as there were calls.
-fn counted(Compact(answers): Compact<Vec<Answered>>, calls: usize) -> Result<Vec<Answered>> {
+fn check_count(Compact(answers): Compact<Vec<Response>>, calls: usize) -> Result<Vec<Response>> {
     if answers.len() == calls { Ok(answers) } else { Err(Error::unknown("the server gave a wrong number of answers")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bookstore_core::{Clock as _, SystemClock};
-    use std::pin::pin;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn asked() -> Asked {
-        Asked { question: OrderCommand::Release(SystemClock.new_order_id()), claim: Claim::default() }
-    }
-
-    /// How long a batch is held up after 10 calls were answered, which took 20 ms, while as many more come, one `every` so long.
-    async fn held_up(others: &mut Others, every: Duration, enough: usize) -> Duration {
-        held_up_after(20 * MS, others, every, enough).await
-    }
-
-    async fn held_up_after(took: Duration, others: &mut Others, every: Duration, enough: usize) -> Duration {
-        let (queue, waiting) = batch::queue(100);
-        let started = Instant::now();
-        let coming = join_all((1..=10).map(|nth| {
-            let queue = &queue;
-            async move {
-                tokio::time::sleep(nth * every).await;
-                queue.call(asked()).await
-            }
-        }));
-        let mut coming = pin!(coming);
-        let mut held = pin!(others.gather(&waiting, Back { calls: 10, took }, enough));
-        std::future::poll_fn(|cx| {
-            let _ = coming.as_mut().poll(cx);
-            held.as_mut().poll(cx)
-        })
-        .await;
-        started.elapsed()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_waits_for_most_of_those_who_ask_again_at_once() {
-        let mut others = Others::default();
-        for _ in 0..3 {
-            assert_eq!(held_up(&mut others, MS, 100).await, 9 * MS, "nine of ten");
-            assert_eq!(held_up(&mut others, MS, 4).await, 4 * MS, "enough");
-        }
-    }
-
-    #[test]
-    fn batches_that_come_back_together_are_waited_for_together() {
-        let both = Back { calls: 3, took: 5 * MS }.and(Back { calls: 4, took: 2 * MS });
-        assert_eq!((both.calls, both.took), (7, 5 * MS));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_batch_waits_long_for_callers_because_the_last_one_did() {
-        let held = held_up_after(2000 * MS, &mut Others::default(), 10 * MS, 100).await;
-        assert!((HELD_UP_MAX..=HELD_UP_MAX + 2 * MS).contains(&held), "{held:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn callers_who_do_not_come_back_are_waited_for_ever_more_seldom() {
-        let mut others = Others::default();
-        let mut held = Vec::new();
-        for _ in 0..100 {
-            held.push(held_up(&mut others, 2 * MS, 100).await);
-        }
-        let longest = held.iter().max().expect("there are some");
-        // Half of 20 ms, and what the timer is late.
-        assert!((10 * MS..=12 * MS).contains(longest), "{longest:?}");
-        let when = held.iter().enumerate().filter(|(_, held)| !held.is_zero()).map(|(nth, _)| nth);
-        assert_eq!(when.collect::<Vec<_>>(), [0, 2, 6, 14, 30, 62, 94]);
-        // Until they do.
-        while held_up(&mut others, MS, 100).await.is_zero() {}
-        assert_eq!(held_up(&mut others, MS, 100).await, 9 * MS);
-    }
 }

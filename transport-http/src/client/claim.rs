@@ -1,4 +1,12 @@
-//! Who gets to decide about something that may be sent once: the sender or the one who stops waiting.
+//! What makes *not executed* certain: a request is either sent or given up, never both.
+//!
+//! A caller can run out of time at the very moment at which its request is handed to a connection. Both sides then use one
+//! [`Claim`]:
+//!
+//! | | the claim was open | taken | revoked |
+//! |---|---|---|---|
+//! | sender: [`take`](Claim::take) | sends | never happens: it takes once | does not send |
+//! | caller: [`revoke`](Claim::revoke) | *not executed* | *unknown* | *not executed* |
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -16,20 +24,19 @@ const OPEN: u8 = 0;
 const TAKEN: u8 = 1;
 const REVOKED: u8 = 2;
 
-/// Taken by the sender before it sends, or revoked by the one who gives up: never both.
-///
-/// So "not executed" is said only of what will certainly not be sent any more, and "unknown" only of the rest.
+/// The right to send a request once: taken by the sender before it sends, or revoked by the caller that gives up. Clones are the
+/// same right.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claim(Arc<AtomicU8>);
+pub(super) struct Claim(Arc<AtomicU8>);
 
 impl Claim {
-    /// Before sending: false if it must not be sent any more.
-    pub(crate) fn take(&self) -> bool {
+    /// Called before sending. If it returns false, the request MUST NOT be sent.
+    pub(super) fn take(&self) -> bool {
         self.0.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// When giving up: true if it was not sent and never will be.
-    pub(crate) fn revoke(&self) -> bool {
+    /// Called when giving up. True if the request was not sent and never will be.
+    pub(super) fn revoke(&self) -> bool {
         match self.0.compare_exchange(OPEN, REVOKED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => true,
             Err(state) => state == REVOKED,
@@ -37,14 +44,19 @@ impl Claim {
     }
 }
 
-/// A body that is handed to the connection once, unless the caller has given up before.
-pub(crate) struct Payload {
+/// The body of a request, which takes the claim when the connection asks for it.
+///
+/// The head of a request may have been sent by then. That is harmless, since a server executes no request with an effect before it
+/// has the whole body; and without the claim this body ends with an error, which closes the connection.
+pub(super) struct Payload {
+    /// What is still to be sent.
     bytes: Option<Bytes>,
     claim: Claim,
 }
 
 impl Payload {
-    pub(crate) fn new(bytes: Bytes, claim: Claim) -> Self {
+    /// An empty body is never asked for, so its claim stays open: a request without body counts as not executed.
+    pub(super) fn new(bytes: Bytes, claim: Claim) -> Self {
         Self { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), claim }
     }
 }

@@ -9,8 +9,11 @@ use tokio::runtime::{Handle, Id};
 /// Runtimes that are remembered: more than one process has at a time. One that is forgotten gets a new thing.
 const RUNTIMES_MAX: usize = 1024;
 
+/// A value for each runtime, made when it is first used there.
+///
+/// Of more than 1024 runtimes the first ones are forgotten. The values of a runtime that has ended stay until then.
 #[derive(Debug)]
-pub(crate) struct PerRuntime<T>(RwLock<Vec<(Id, T)>>);
+pub(super) struct PerRuntime<T>(RwLock<Vec<(Id, T)>>);
 
 impl<T> Default for PerRuntime<T> {
     fn default() -> Self {
@@ -23,7 +26,7 @@ impl<T: Clone> PerRuntime<T> {
     ///
     /// # Panics
     /// Outside a runtime.
-    pub(crate) fn get(&self, make: impl FnOnce() -> T) -> T {
+    pub(super) fn get(&self, make: impl FnOnce() -> T) -> T {
         let here = Handle::current().id();
         let known =
             |all: &Vec<(Id, T)>| all.iter().find(|(runtime, _)| *runtime == here).map(|(_, thing)| thing.clone());

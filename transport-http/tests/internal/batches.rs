@@ -99,7 +99,7 @@ async fn a_client_works_in_every_runtime_also_when_others_are_gone() {
     }
 }
 
-/// A runtime that has asked keeps no other one waiting.
+/// A runtime that has called keeps no other one waiting.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_works_in_many_runtimes_at_once() {
     let shop = shop(&[100]).await;
@@ -121,7 +121,7 @@ async fn a_client_works_in_many_runtimes_at_once() {
 #[tokio::test]
 async fn an_idle_client_sends_a_single_call_at_once() {
     let shop = shop(&[10]).await;
-    // With two servers there is a place left while a batch is on its way, so nobody waits for that one to come back.
+    // With two servers there is a place left while a batch is in flight, so no call waits for that one to come back.
     for servers in 1..=2 {
         let servers: Vec<_> = join_all((0..servers).map(|_| catalog_server(shop.clone()))).await;
         let remote = remote(&servers.iter().map(Running::url).collect::<Vec<_>>());
@@ -155,8 +155,8 @@ fn one_batch_and_patient() -> ClientOptions {
     ClientOptions { batches_in_flight_max: 1, deadline, attempt_timeout, ..ClientOptions::default() }
 }
 
-/// Waits until so many requests have been sent, and checks that no more are.
-async fn so_many_are_sent(sent: impl Fn() -> usize, requests: usize) {
+/// Waits until this many requests have been sent, and checks that no more are.
+async fn requests_are(requests: usize, sent: impl Fn() -> usize) {
     let reached = async {
         while sent() < requests {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -168,62 +168,30 @@ async fn so_many_are_sent(sent: impl Fn() -> usize, requests: usize) {
     assert_eq!(sent(), requests);
 }
 
-/// So many buy at once.
+/// This many buyers buy at once.
 fn buy(remote: &Arc<RemoteCatalog>, buyers: usize) -> JoinHandle<Vec<Result<Receipt>>> {
     let remote = Arc::clone(remote);
     tokio::spawn(async move { join_all((0..buyers).map(|_| remote.sell(order_id(), one(1, 1)))).await })
 }
 
-/// A batch is on its way and gets no answer: the calls after it gather until they are enough for another one.
+/// A batch is in flight and gets no answer: however many calls come after it, they gather until it is back.
 #[tokio::test]
-async fn many_waiting_calls_do_not_wait_for_the_batch_before_them() {
+async fn calls_gather_while_all_places_are_taken() {
     let gate = Arc::new(Semaphore::new(0));
     let server = gated_server(&gate).await;
-    let options = ClientOptions { overlap_min: 8, ..one_batch_and_patient() };
-    let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
-    let ask = |calls| buy(&remote, calls);
-    let mut asked = Vec::new();
-    // The second batch takes the place beside the first; the third has none, however many calls wait.
-    for (calls, requests) in [(1, 1), (7, 1), (1, 2), (20, 2), (20, 2)] {
-        asked.push(ask(calls));
-        so_many_are_sent(|| server.requests(), requests).await;
+    let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], one_batch_and_patient())));
+    let mut sent = Vec::new();
+    for calls in [1, 7, 20, 20] {
+        sent.push(buy(&remote, calls));
+        requests_are(1, || server.requests()).await;
     }
+    gate.add_permits(1);
+    requests_are(2, || server.requests()).await;
     gate.add_permits(OPEN);
-    for answers in join_all(asked).await {
+    for answers in join_all(sent).await {
         assert!(answers.expect("no panic").iter().all(Result::is_ok));
     }
-    assert_eq!(server.requests(), 3, "one call, eight, and the rest");
-}
-
-/// Two batches are on their way: whichever comes back, the next one waits until it is full or the other is back, too.
-#[tokio::test]
-async fn few_waiting_calls_do_not_take_the_place_of_a_batch_that_is_back() {
-    let gate = Arc::new(Semaphore::new(0));
-    let server = gated_server(&gate).await;
-    let options = ClientOptions { overlap_min: 8, ..one_batch_and_patient() };
-    let remote = Arc::new(RemoteCatalog::new(client(&[server.url()], options)));
-    let ask = |calls| buy(&remote, calls);
-    let sent = || server.requests();
-    let first = ask(1);
-    so_many_are_sent(sent, 1).await;
-    let full = ask(8);
-    so_many_are_sent(sent, 2).await;
-    gate.add_permits(1);
-    first.await.expect("no panic");
-    let few = ask(7);
-    so_many_are_sent(sent, 2).await;
-    let one_more = ask(1);
-    so_many_are_sent(sent, 3).await;
-    gate.add_permits(1);
-    full.await.expect("no panic");
-    let last = ask(1);
-    so_many_are_sent(sent, 3).await;
-    gate.add_permits(1);
-    few.await.expect("no panic");
-    one_more.await.expect("no panic");
-    so_many_are_sent(sent, 4).await;
-    gate.add_permits(OPEN);
-    last.await.expect("no panic");
+    assert_eq!(server.requests(), 2, "one call, and the rest");
 }
 
 #[tokio::test]
@@ -243,7 +211,7 @@ async fn a_group_has_a_place_for_each_of_its_servers() {
     for requests in [3, 4, 4] {
         let remote = Arc::clone(&remote);
         asked.push(tokio::spawn(async move { remote.sell(order_id(), one(1, 1)).await }));
-        so_many_are_sent(sent, requests).await;
+        requests_are(requests, sent).await;
     }
     gate.add_permits(OPEN);
     assert!(join_all(asked).await.into_iter().all(|answer| answer.expect("no panic").is_ok()));

@@ -6,6 +6,7 @@ use bookstore_core::{
     SystemClock,
     check::{self, Cancellations, Counts, Delivery, FinalState, Options, Recorded, Recorder, Report},
     fixtures::{any_book, cents},
+    search::BookSearch,
     store::{LedgerReader, LedgerStore, memory, sqlite},
     writer::{Execution, WriterLimits},
 };
@@ -193,11 +194,17 @@ struct Shop {
     _dir: Option<TempDir>,
 }
 
-fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>, setting: Setting) -> Arc<Catalog> {
+fn start(
+    store: impl LedgerStore,
+    reader: Arc<impl LedgerReader + BookSearch + 'static>,
+    setting: Setting,
+) -> Arc<Catalog> {
     let limits =
         WriterLimits { batch_max: setting.batch_max, overlap_min: setting.overlap_min, ..WriterLimits::default() };
     let options = CatalogOptions { execution: setting.execution, limits };
-    Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used"))
+    Arc::new(
+        Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options).expect("the store can be used"),
+    )
 }
 
 impl Shop {

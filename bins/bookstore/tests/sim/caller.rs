@@ -167,7 +167,7 @@ impl Caller {
 pub(crate) fn count(world: &Shared, error: &Error) {
     let what = match error {
         Error::Overloaded { message } if !message.contains("injected") => Seen::Overloaded,
-        Error::OutcomeUnknown { message } => match message {
+        Error::OutcomeUnknown { message, .. } => match message {
             said if said.contains("an earlier attempt") => Seen::UnknownEarlier,
             said if said.contains("injected") => Seen::UnknownInjected,
             said if said.contains("the store failed") => Seen::UnknownStore,

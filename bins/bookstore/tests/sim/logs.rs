@@ -38,17 +38,17 @@ impl Subscriber for Logs {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut told = Told::default();
-        event.record(&mut told);
+        let mut line = Line::default();
+        event.record(&mut line);
         if self.print {
-            println!("{:>7} ms  log: {}{}", now().as_millis(), told.message, told.fields);
+            println!("{:>7} ms  log: {}{}", now().as_millis(), line.message, line.fields);
         }
-        if told.message != "an attempt failed" {
+        if line.message != "an attempt failed" {
             return;
         }
-        let seen = match told.trouble.as_str() {
-            _ if !told.sent => Seen::AttemptNotSent,
-            trouble if trouble.starts_with("a server did not answer in time") => Seen::AttemptTimeout,
+        let seen = match line.error.as_str() {
+            _ if !line.sent => Seen::AttemptNotSent,
+            error if error.starts_with("a server did not answer in time") => Seen::AttemptTimeout,
             _ => Seen::AttemptLost,
         };
         self.world.coverage.saw(seen);
@@ -66,14 +66,14 @@ impl Subscriber for Logs {
 
 /// The fields of one line.
 #[derive(Default)]
-struct Told {
+struct Line {
     message: String,
-    trouble: String,
+    error: String,
     sent: bool,
     fields: String,
 }
 
-impl Visit for Told {
+impl Visit for Line {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.sent |= field.name() == "sent" && value;
         self.record_debug(field, &value);
@@ -83,8 +83,8 @@ impl Visit for Told {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
             name => {
-                if name == "trouble" {
-                    self.trouble = format!("{value:?}");
+                if name == "error" {
+                    self.error = format!("{value:?}");
                 }
                 self.fields.push_str(&format!(" {name}={value:?}"));
             }

@@ -130,8 +130,7 @@ impl Plan {
         }
         let waiting_max = if self.tight { 1 } else { usual.waiting_max };
         let batches_in_flight_max = if self.tight { 1 } else { usual.batches_in_flight_max };
-        let overlap_min = if self.eager { 1 } else { usual.overlap_min };
-        ClientOptions { seed, waiting_max, batches_in_flight_max, overlap_min, ..usual }
+        ClientOptions { seed, waiting_max, batches_in_flight_max, ..usual }
     }
 
     /// For buyers and staff: patient, or gone before the servers know.

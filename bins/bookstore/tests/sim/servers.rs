@@ -6,7 +6,7 @@ use bookstore_core::{
     decide::{Batch, Command},
     follow::Follower,
     store::{
-        LedgerStore, OrderCopy, StoreError,
+        LedgerStore, OrderCopy, Recovered, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},
     },
     writer::Execution,
@@ -26,7 +26,9 @@ use bookstore_transport_inproc::{Faults, Faulty, Rates};
 use hyper_util::client::legacy::connect::Connect;
 use rand::RngExt as _;
 use std::{
+    pin::pin,
     sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -53,23 +55,31 @@ pub(crate) fn book(number: usize, stock: u32) -> NewBook {
 pub(crate) fn stock_the_shelves(world: &Shared) -> Result<(), StoreError> {
     let path = world.disk(Host::Catalog).path();
     let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
-    let mut state = store.recover()?;
+    let Recovered { mut state, mut flush, .. } = at_once(store.recover())?;
     let mut batch = Batch::default();
     for (at, stock) in world.plan.stocks.iter().enumerate() {
         let command = Command::AddBook { book: Box::new(book(at + 1, *stock)) };
         let listed = state.decide(&command, Timestamp(0), &mut batch);
         listed.map_err(|error| StoreError::Failed(error.to_string()))?;
     }
-    store.append(&batch, &state)?;
-    store.flusher()?.flush()?;
-    store.close(&state)
+    at_once(store.append(&batch, &state)).map_err(|error| StoreError::Failed(error.to_string()))?;
+    at_once(flush.flush())?;
+    at_once(store.close(&state))
+}
+
+/// What a future of the store gives, which does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the store waits"),
+    }
 }
 
 /// Every entry and level of the catalog's file, opened again.
 pub(crate) fn reopened(world: &Shared) -> Result<(u64, Vec<(BookId, u32)>), StoreError> {
     let path = world.disk(Host::Catalog).path();
     let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
-    let state = store.recover()?;
+    let state = at_once(store.recover())?.state;
     Ok((state.head.0, state.levels.iter().map(|(book, level)| (book, level.stock)).collect()))
 }
 
@@ -172,7 +182,7 @@ fn open_ledger(world: &Shared) -> Result<Catalog, StoreError> {
     }
     let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
     let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
-    Catalog::start(SimStore::new(store, disk, world), reader, clock, options)
+    Catalog::start(SimStore::new(store, disk, world), reader.clone(), reader, clock, options)
 }
 
 /// An order server.

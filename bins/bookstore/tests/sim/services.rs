@@ -53,7 +53,7 @@ impl<S: ?Sized> Watched<S> {
             count(&self.world, error);
         }
         match answer {
-            Err(Error::OutcomeUnknown { message }) if self.world.has(Bug::UnknownCalledNotExecuted) => {
+            Err(Error::OutcomeUnknown { message, .. }) if self.world.has(Bug::UnknownCalledNotExecuted) => {
                 Err(Error::Unavailable { message })
             }
             answer => answer,

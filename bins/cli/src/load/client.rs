@@ -137,7 +137,7 @@ impl Failure {
     /// What happened, without what it means for a purchase.
     pub(super) fn why(&self) -> String {
         match &self.error {
-            Error::Unavailable { message } | Error::Overloaded { message } | Error::OutcomeUnknown { message } => {
+            Error::Unavailable { message } | Error::Overloaded { message } | Error::OutcomeUnknown { message, .. } => {
                 message.clone()
             }
             error => error.to_string(),

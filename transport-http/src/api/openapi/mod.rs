@@ -98,10 +98,7 @@ fn leave_out_null(parameter: &mut RefOr<Parameter>) {
 mod tests {
     use super::*;
     use crate::{
-        api::{
-            admin::{AmendRequest, ListRequest},
-            routes::routes,
-        },
+        api::{admin::ListRequest, messages::AmendRequest, routes::routes},
         problem::PROBLEM_JSON,
     };
     use serde::de::DeserializeOwned;

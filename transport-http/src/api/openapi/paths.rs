@@ -6,9 +6,8 @@ use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage,
 
 use super::schemas::{AmendBody, NewBooks};
 use crate::api::{
-    admin::AddedBooks,
-    books::Topics,
     events::StockEvent,
+    messages::{AddedBooks, Topics},
     orders::{OrderRequest, Purchase},
 };
 

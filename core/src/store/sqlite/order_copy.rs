@@ -1,4 +1,6 @@
 //! An order server's copy of a ledger's sales and returns.
+//!
+//! Its table is the ledger's, without the entries of other kinds; `meta.applied` says how far it has followed.
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -10,20 +12,22 @@ use uuid::Uuid;
 
 use super::{
     Lock, SqliteOptions, StoreError,
-    reader::Pool,
+    pool::Pool,
     rows::{self, to_i64},
     schema,
 };
 use crate::{
     error::{Error, Result},
-    ledger::{Entry, Kind, LedgerId, Seq},
-    order::{Order, OrderId},
-    orders::Ack,
+    execution::Execution,
+    id::{LedgerId, OrderId, Seq},
+    ledger::{Entry, Kind},
+    order::Order,
+    service::Ack,
     store::OrderCopy,
-    writer::Execution,
 };
 
-/// A copy in a SQLite file.
+/// An order server's copy in a SQLite file. It holds the lock on the file until it is dropped.
+#[derive(Debug)]
 pub struct SqliteCopy {
     writer: Arc<Mutex<Connection>>,
     readers: Pool,
@@ -32,11 +36,14 @@ pub struct SqliteCopy {
 }
 
 impl SqliteCopy {
-    /// Opens the copy in the file `path`, or makes it. Every append waits for the disk, unless [`Self::acknowledging`] says that
-    /// nothing rests on that.
+    /// Opens the copy in the file `path`, or makes it. Every append waits for the disk, unless [`Self::acknowledging`] says that no
+    /// acknowledgement depends on that. It blocks the calling thread as [`open`](super::open) does.
     ///
     /// # Errors
-    /// Another process writes to it, it is not a copy of ours, it is damaged, newer, or cannot be written.
+    /// - [`StoreError::InUse`] if another process writes to it.
+    /// - [`StoreError::Unusable`] if it is not a copy of ours, or damaged.
+    /// - [`StoreError::TooNew`] if a newer program wrote it.
+    /// - [`StoreError::Failed`] if it cannot be read or written.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(path)?;
         let connection = schema::open(path, schema::Role::Copy, Uuid::nil())?;
@@ -45,13 +52,13 @@ impl SqliteCopy {
         Ok(Self { writer: Arc::new(Mutex::new(connection)), readers, execution: options.execution, _lock: lock })
     }
 
-    /// Appends as durably as the order service that acknowledges by `ack` needs.
+    /// Appends as durably as an order service needs that acknowledges by `ack`.
     ///
-    /// With [`Ack::Ledger`] without waiting for the disk: a power cut may take the newest entries back, never others, and the copy
-    /// then takes them from the ledger again.
+    /// With [`Ack::Ledger`] an append does not wait for the disk: a power cut may lose the newest entries, never others, and the
+    /// copy then takes them from the ledger again.
     ///
     /// # Errors
-    /// The file cannot be used.
+    /// - [`StoreError::Failed`] if the file cannot be used.
     pub fn acknowledging(self, ack: Ack) -> Result<Self, StoreError> {
         let synchronous = match ack {
             Ack::Ledger => "NORMAL",
@@ -89,9 +96,10 @@ impl OrderCopy for SqliteCopy {
     }
 }
 
-/// All that a copy holds is durable in the ledger.
+/// The head to read by: all that a copy holds is durable in the ledger.
 const EVERYTHING: Seq = Seq(i64::MAX as u64);
 
+/// Takes in the next entries in one transaction.
 fn append(connection: &mut Connection, ledger: LedgerId, mut entries: Vec<Entry>) -> Result<()> {
     let transaction = connection.transaction().map_err(StoreError::from)?;
     if let Some(followed) = schema::ledger_id(&transaction)?

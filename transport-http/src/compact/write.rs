@@ -1,4 +1,4 @@
-//! From the domain's types to bytes.
+//! From the domain's types to bytes. Lists are written into memory that is reserved for one line each, as nearly all have.
 
 use bookstore_core::{
     Cents, Entries, Lines, Receipt, Result, Status,
@@ -6,25 +6,29 @@ use bookstore_core::{
 };
 use zerocopy::{FromZeros as _, Immutable, IntoBytes, little_endian::U32};
 
-use super::{ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine};
-use crate::internal::OrderCommand;
+use super::command::OrderCommand;
+use super::records::{ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine};
 
-/// Writes a record.
+/// Appends a record.
 fn put(to: &mut Vec<u8>, record: &(impl IntoBytes + Immutable)) {
     to.extend_from_slice(record.as_bytes());
 }
 
+/// A length as it is written.
+///
+/// # Panics
+/// Beyond `u32::MAX`: bodies are limited to a few MiB long before.
 pub(super) fn count(len: usize) -> U32 {
     U32::new(u32::try_from(len).expect("no body is so long"))
 }
 
-/// Begins a list of so many items, with room for them.
+/// Begins a list of `len` items, and reserves `each` bytes for each of them.
 fn begin_list(to: &mut Vec<u8>, len: usize, each: usize) {
     to.reserve(size_of::<U32>() + len * each);
     put(to, &count(len));
 }
 
-/// The calls of a batch.
+/// Writes the calls of a batch, whose lines are borrowed: a call that is retried is not copied.
 pub(crate) fn write_calls<'a>(calls: impl ExactSizeIterator<Item = OrderCommand<&'a Lines>>) -> Vec<u8> {
     let mut to = Vec::new();
     begin_list(&mut to, calls.len(), size_of::<CallRecord>() + size_of::<CallLine>());
@@ -42,7 +46,7 @@ pub(crate) fn write_calls<'a>(calls: impl ExactSizeIterator<Item = OrderCommand<
     to
 }
 
-/// The answers to the calls of a batch.
+/// Writes the answers to a batch, in the order of its calls.
 pub(crate) fn write_answers(answers: &[Result<Receipt>]) -> Vec<u8> {
     let mut to = Vec::new();
     begin_list(&mut to, answers.len(), size_of::<AnswerRecord>() + size_of::<SoldLine>());
@@ -59,6 +63,7 @@ pub(crate) fn write_answers(answers: &[Result<Receipt>]) -> Vec<u8> {
     to
 }
 
+/// Writes the answer to a call that succeeded.
 fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
     let record = AnswerRecord {
         what: u8::from(order.status == Status::Cancelled),
@@ -78,7 +83,7 @@ fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
     }
 }
 
-/// A page of the ledger.
+/// Writes a page of the ledger.
 pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     let mut to = Vec::new();
     put(&mut to, &PageRecord { ledger: page.ledger.into_bytes(), head: page.head.0.into() });
@@ -101,7 +106,7 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     to
 }
 
-/// A kind's place in [`super::KINDS`].
+/// The index of a kind in [`KINDS`](super::records::KINDS).
 pub(super) fn kind_byte(kind: Kind) -> u8 {
     match kind {
         Kind::Sale => 0,

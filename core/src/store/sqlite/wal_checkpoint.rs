@@ -1,8 +1,8 @@
-//! Moves the WAL's pages into the database file, beside the writer.
+//! Moves the WAL's pages into the database file (a *WAL checkpoint*) beside the writer.
 //!
-//! Left to itself, SQLite does so in the commit that finds the WAL long, and for tens of milliseconds nobody buys. Here a
-//! thread does it over a connection of its own. The WAL begins anew only when all of it has been moved, and as long as the
-//! writer goes on, nobody else comes that far: so the writer moves the rest, once it is small.
+//! Left to itself, SQLite does that in the commit that finds the WAL long, and for tens of milliseconds nothing is sold. Here a
+//! thread does it over a connection of its own. The WAL starts again from its beginning only when all of it has been moved, which
+//! beside a busy writer never happens by itself; so the writer moves the rest, once it is small.
 
 use rusqlite::{Connection, hooks::Wal, wal::CheckpointMode};
 use std::{
@@ -12,19 +12,20 @@ use std::{
 
 use super::StoreError;
 
-/// WAL pages (4 KiB each) after which they are moved.
+/// The length of the WAL, in pages of 4 KiB, from which on its pages are moved.
 const PAGES: i32 = 8_192;
-/// So many of them, or fewer, are moved by the writer, …
+/// The writer moves the rest of the WAL when it is at most this many pages.
 const REST: i32 = 1_024;
-/// … or however many there are when the WAL is this long: then the thread is slower than the writer, who waits for it.
+/// When the WAL has this many pages the thread is slower than the writer: the writer waits for it and moves the rest, however
+/// many pages that are.
 const PAGES_MAX: i32 = 4 * PAGES;
 
-/// Leaves it to SQLite: in a simulation nothing happens on another thread.
+/// Leaves WAL checkpoints to SQLite's commits: in a simulation nothing happens on another thread.
 pub(super) fn in_commits(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.pragma_update(None, "wal_autocheckpoint", PAGES)?)
 }
 
-/// Has it done on a thread, in the file `path` that `connection` writes, until [`stop`] or until that connection is closed.
+/// Has the WAL of the file `path`, which `connection` writes, moved by a thread, until [`stop`] or until `connection` is closed.
 pub(super) fn on_thread(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let mut mover = Mover { path: path.to_owned(), thread: None, plan: Plan::default() };
     let after_commit = move |wal: &mut Wal, pages| {
@@ -34,15 +35,16 @@ pub(super) fn on_thread(connection: &mut Connection, path: &Path) -> Result<(), 
     Ok(connection.wal_hook(Some(after_commit))?)
 }
 
-/// Waits for what is under way: whoever wants to empty the WAL must be alone with it.
+/// Ends it, and waits for the thread. Only then can the whole WAL be moved and emptied.
 pub(super) fn stop(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(connection.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)?)
 }
 
-/// Nothing is lost if something fails here: what has not been moved is still in the WAL, and is tried again.
+/// Looks after each commit whether pages are to be moved. Nothing is lost if that fails: what has not been moved is still in the
+/// WAL, and is tried again.
 struct Mover {
     path: PathBuf,
-    /// Answers how many pages of the WAL have been moved so far.
+    /// It returns how many pages of the WAL have been moved so far.
     thread: Option<JoinHandle<rusqlite::Result<i32>>>,
     plan: Plan,
 }
@@ -75,7 +77,7 @@ impl Mover {
     fn begin(&mut self) {
         let path = self.path.clone();
         let thread = thread::Builder::new().name("ledger-checkpoint".into()).spawn(move || moved_pages(&path));
-        // Without a thread it is tried again after the next commit.
+        // If there is no thread it is tried again after the next commit.
         self.thread = thread.ok();
     }
 }
@@ -88,32 +90,32 @@ impl Drop for Mover {
     }
 }
 
-/// Moves what can be moved.
+/// Moves the pages that no reader needs any more. Returns how many of the WAL's pages have been moved so far.
 fn moved_pages(path: &Path) -> rusqlite::Result<i32> {
     let connection = Connection::open(path)?;
-    // The bare function does nothing over a connection that has not read the file yet.
+    // The C function does nothing over a connection that has not read the file yet; the pragma reads it.
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))
 }
 
-/// When to move.
+/// Decides when to move pages, from the length of the WAL.
 #[derive(Debug)]
 struct Plan {
-    /// The WAL's pages, …
+    /// Pages in the WAL.
     pages: i32,
-    /// … and those of them that had been moved when it was last asked.
+    /// Pages of them that had been moved when a thread last ended.
     moved: i32,
     /// The WAL's pages when moving begins.
     due_at: i32,
 }
 
-/// Who moves what a thread has left.
+/// Who moves what a thread has left over.
 #[derive(Debug, PartialEq, Eq)]
 enum Rest {
     /// Another thread: there is too much of it.
     OnThread,
-    /// The writer, and the WAL begins anew with the next commit unless somebody still reads it.
+    /// The writer. The WAL starts again with the next commit, unless a reader still needs it.
     ByWriter,
-    /// Nobody yet: a reader is in the way.
+    /// No one yet: a reader still needs the pages.
     Later,
 }
 
@@ -124,9 +126,10 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// A commit has left the WAL with this many pages.
     fn committed(&mut self, pages: i32) {
         if pages < self.pages {
-            // The WAL has begun anew.
+            // The WAL has started again.
             *self = Self::default();
         }
         self.pages = pages;
@@ -140,7 +143,7 @@ impl Plan {
         self.pages >= PAGES_MAX
     }
 
-    /// After a thread that left the WAL with so many pages moved.
+    /// A thread has ended, and `moved` of the WAL's pages have been moved by now.
     fn rest(&mut self, moved: i32) -> Rest {
         let before = std::mem::replace(&mut self.moved, moved);
         self.due_at = self.pages + REST;
@@ -221,7 +224,7 @@ mod tests {
         (folder, path, writer)
     }
 
-    /// Commits about so many pages at once, and answers the WAL's length in pages.
+    /// Commits about this many pages at once, and returns the length of the WAL in pages.
     fn commit(writer: &mut Connection, pages: i32) -> i32 {
         let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
             INSERT INTO filled SELECT zeroblob(4000) FROM n";

@@ -1,49 +1,53 @@
-//! From bytes to the domain's types.
+//! From bytes to the domain's types. Every value is checked as if it came in JSON.
 
 use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
-    Timestamp,
+    BookId, Cents, Entries, Entry, Error, InlineList, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq,
+    Status, Timestamp,
     ledger::{Change, LedgerId},
 };
-use smallvec::SmallVec;
 use uuid::Uuid;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32};
 
-use super::{
+use super::command::OrderCommand;
+use super::records::{
     ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord, SoldLine,
 };
-use crate::internal::OrderCommand;
 
-/// What a body of this form may hold.
+/// Something that a body in this form can be read into.
 pub(crate) trait FromCompact: Sized {
-    /// Reads from the beginning of `from`, and leaves there what follows. The memory it takes is at most in proportion to that.
+    /// Reads from the beginning of `from` and leaves there what follows.
+    ///
+    /// An implementation MUST allocate at most in proportion to the length of `from`.
     ///
     /// # Errors
-    /// [`Error::Malformed`]; [`Error::Invalid`] for what would be refused in any form.
+    /// - [`Error::Malformed`] if the bytes are not in this form.
+    /// - [`Error::Invalid`] if a value is outside its limits, as in any form.
     fn take(from: &mut &[u8]) -> Result<Self>;
 }
 
 /// Reads all of `bytes`.
 ///
 /// # Errors
-/// As [`FromCompact::take`]; [`Error::Malformed`] if there is more.
+/// - [`Error::Malformed`] if the bytes are not in this form, or go on after its end.
+/// - [`Error::Invalid`] if a value is outside its limits.
 pub(crate) fn read<T: FromCompact>(mut bytes: &[u8]) -> Result<T> {
     let value = T::take(&mut bytes)?;
     if bytes.is_empty() { Ok(value) } else { Err(broken("it goes on after its end")) }
 }
 
+/// A body that is not in this form.
 fn broken(what: &str) -> Error {
     Error::malformed(format!("this is not {MEDIA_TYPE:?}: {what}"))
 }
 
-/// Takes a record.
+/// Takes a record, in place.
 fn take<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>(from: &mut &'a [u8]) -> Result<&'a T> {
     let (record, rest) = T::ref_from_prefix(from).map_err(|_| broken("it is too short"))?;
     *from = rest;
     Ok(record)
 }
 
-/// Takes as many records of one kind.
+/// Takes `count` records of one kind.
 fn take_slice<'a, T: FromBytes + Immutable + Unaligned>(from: &mut &'a [u8], count: U32) -> Result<&'a [T]> {
     let taken = <[T]>::ref_from_prefix_with_elems(from, count.get() as usize);
     let (slice, rest) = taken.map_err(|_| broken("it is too short"))?;
@@ -51,21 +55,16 @@ fn take_slice<'a, T: FromBytes + Immutable + Unaligned>(from: &mut &'a [u8], cou
     Ok(slice)
 }
 
-/// Takes the lines of a record: nearly always one.
-fn take_lines<'a, L: FromBytes + Immutable + Unaligned + 'a, T>(
+/// Takes the `count` lines of a record.
+fn take_lines<'a, L: FromBytes + Immutable + Unaligned + 'a, T, Ls: FromIterator<T>>(
     from: &mut &'a [u8],
     count: U32,
     line: impl Fn(&L) -> Result<T>,
-) -> Result<SmallVec<[T; 1]>> {
-    let records = take_slice(from, count)?;
-    let mut lines = SmallVec::with_capacity(records.len());
-    for record in records {
-        lines.push(line(record)?);
-    }
-    Ok(lines)
+) -> Result<Ls> {
+    take_slice(from, count)?.iter().map(line).collect()
 }
 
-/// Takes a list whose items begin with an `R`.
+/// Takes a list whose items each begin with a record `R`: by its size the memory is limited, whatever length the list claims.
 fn take_list<R, T>(from: &mut &[u8], item: impl Fn(&mut &[u8]) -> Result<T>) -> Result<Vec<T>> {
     let count = take::<U32>(from)?.get() as usize;
     let mut items = Vec::with_capacity(count.min(from.len() / size_of::<R>()));
@@ -75,6 +74,7 @@ fn take_list<R, T>(from: &mut &[u8], item: impl Fn(&mut &[u8]) -> Result<T>) -> 
     Ok(items)
 }
 
+/// Reads a byte that is 0 or 1.
 fn flag(byte: u8) -> Result<bool> {
     match byte {
         0 => Ok(false),
@@ -83,6 +83,7 @@ fn flag(byte: u8) -> Result<bool> {
     }
 }
 
+/// The calls of a batch.
 impl FromCompact for Vec<OrderCommand> {
     fn take(from: &mut &[u8]) -> Result<Self> {
         take_list::<CallRecord, _>(from, take_call)
@@ -91,7 +92,7 @@ impl FromCompact for Vec<OrderCommand> {
 
 fn take_call(from: &mut &[u8]) -> Result<OrderCommand> {
     let call: &CallRecord = take(from)?;
-    let lines = take_lines(from, call.lines, |CallLine { book, quantity, price_cents }| {
+    let lines: InlineList<Line> = take_lines(from, call.lines, |CallLine { book, quantity, price_cents }| {
         let price_cents = Some(price_cents.get()).filter(|&cents| cents != ANY_PRICE).map(Cents::new).transpose()?;
         Ok(Line { book: BookId(book.get()), quantity: quantity.get(), price_cents })
     })?;
@@ -103,19 +104,21 @@ fn take_call(from: &mut &[u8]) -> Result<OrderCommand> {
     }
 }
 
+/// The answers to a batch, in the order of its calls.
 impl FromCompact for Vec<Result<Receipt>> {
     fn take(from: &mut &[u8]) -> Result<Self> {
         take_list::<AnswerRecord, _>(from, take_answer)
     }
 }
 
+/// The answer to one call. The outer error is about the bytes, the inner one is the server's.
 pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
     let answer: &AnswerRecord = take(from)?;
     let status = match answer.what {
         0 => Status::Placed,
         1 => Status::Cancelled,
         2 => {
-            // A newer server may tell of one that this program does not know.
+            // A newer server may have errors that this program does not know.
             let foreign = |_| Error::unknown("the server told of an error that is not known here");
             return Ok(Err(serde_json::from_slice(take_slice(from, answer.len)?).unwrap_or_else(foreign)));
         }
@@ -137,6 +140,7 @@ pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
     Ok(Ok(Receipt { order, replayed: flag(answer.replayed)? }))
 }
 
+/// A page of the ledger.
 impl FromCompact for Entries {
     fn take(from: &mut &[u8]) -> Result<Self> {
         let page: &PageRecord = take(from)?;

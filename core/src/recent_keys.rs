@@ -1,15 +1,26 @@
-//! Which order ids are certainly new, so that a fresh time-ordered id costs no look-up.
+//! Which order ids are certainly new, so that a fresh time-ordered id costs no look-up in the store.
 
-use uuid::Uuid;
+use crate::id::OrderId;
 
-use crate::order::OrderId;
-
-/// The newest version 7 ids of the ledger, in two Bloom filters: while one fills, the other one remembers those before.
+/// A filter over the newest keys of a ledger. It answers "certainly new" for nearly every fresh order id of version 7.
 ///
-/// A filter may take a new id for a known one, which costs a look-up, but never a known one for a new one. Any other id, and
-/// one older than the filters reach back, is always looked up.
+/// It holds the newest [`RecentKeys::REACH`] to twice as many version 7 ids in two Bloom filters: while one fills, the other one
+/// holds those before. A filter may take a new id for a known one, which costs a look-up, but never a known one for a new one.
+/// An id of another version, and one older than the filters reach back, is never called new. Memory: 256 KiB, whatever the
+/// ledger's size.
+///
+/// ```
+/// use bookstore_core::{Clock as _, SystemClock, recent_keys::RecentKeys};
+///
+/// let [stored, fresh] = [(); 2].map(|()| SystemClock.new_order_id());
+/// let mut keys = RecentKeys::of(&[stored]);
+/// assert!(!keys.is_new(stored), "the ledger may hold it");
+/// assert!(keys.is_new(fresh), "but for one in 500");
+/// keys.insert(fresh);
+/// assert!(!keys.is_new(fresh));
+/// ```
 #[derive(Debug, Default)]
-pub(super) struct RecentKeys {
+pub struct RecentKeys {
     /// Every version 7 key of the ledger above this one is in a filter.
     above: u128,
     newer: Filter,
@@ -17,29 +28,30 @@ pub(super) struct RecentKeys {
 }
 
 impl RecentKeys {
-    /// The ids that are remembered at least.
-    pub(super) const REACH: usize = 32_768;
+    /// The number of ids that the filter holds at least.
+    pub const REACH: usize = 32_768;
 
-    /// Remembers what a ledger holds: its highest keys, highest first, and all of them if they are fewer than
-    /// [`RecentKeys::REACH`].
-    pub(super) fn of(highest: &[Uuid]) -> Self {
+    /// A filter over a ledger's highest keys: highest first, and all of them if they are fewer than [`RecentKeys::REACH`].
+    #[must_use]
+    pub fn of(highest: &[OrderId]) -> Self {
         let mut recent = Self::default();
         if highest.len() >= Self::REACH {
-            recent.above = highest.last().map_or(0, Uuid::as_u128);
+            recent.above = highest.last().map_or(0, |key| key.0.as_u128());
         }
-        highest.iter().for_each(|id| recent.insert(OrderId(*id)));
+        highest.iter().for_each(|key| recent.insert(*key));
         recent
     }
 
-    /// Whether the ledger certainly does not hold this key.
-    pub(super) fn is_new(&self, key: OrderId) -> bool {
+    /// Whether the ledger certainly does not hold this key. If not, the store has to be asked.
+    #[must_use]
+    pub fn is_new(&self, key: OrderId) -> bool {
         let id = key.0.as_u128();
         let place = Filter::place(id);
         is_v7(key) && id > self.above && !self.newer.may_hold(place) && !self.older.may_hold(place)
     }
 
-    /// Remembers a key that the ledger holds now.
-    pub(super) fn insert(&mut self, key: OrderId) {
+    /// Takes in a key that the ledger holds now. Every appended key MUST be taken in.
+    pub fn insert(&mut self, key: OrderId) {
         if !is_v7(key) {
             return;
         }
@@ -56,8 +68,8 @@ fn is_v7(key: OrderId) -> bool {
     key.0.get_version_num() == 7
 }
 
-/// A Bloom filter whose bits of one id are in one word: one memory access instead of three (Putze, Sanders, Singler:
-/// "Cache-, Hash- and Space-Efficient Bloom Filters", 2007).
+/// A blocked Bloom filter: the bits of one id are in one word, so a question costs one memory access instead of three (Putze,
+/// Sanders, Singler: "Cache-, Hash- and Space-Efficient Bloom Filters", 2007).
 #[derive(Debug)]
 struct Filter {
     words: Box<[u64]>,
@@ -65,7 +77,7 @@ struct Filter {
     highest: u128,
 }
 
-/// Two ids a word: about one new id in 500 is taken for a known one when the filter is full.
+/// Two ids a word: when the filter is full, about one new id in 500 is taken for a known one.
 const WORDS_LOG2: u32 = RecentKeys::REACH.ilog2() - 1;
 
 impl Default for Filter {
@@ -77,7 +89,7 @@ impl Default for Filter {
 impl Filter {
     /// An id's word, and its bits there: the same in every filter.
     fn place(id: u128) -> (usize, u64) {
-        // An id's lower half is random; the factor (2^64 over the golden ratio) brings all of it into the upper bits.
+        // An id's lower half is random. The factor (2^64 over the golden ratio) spreads all of it over the upper bits.
         #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
         let mut hash = (id as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut take = |bits: u32| {
@@ -111,7 +123,7 @@ impl Filter {
 mod tests {
     use super::*;
 
-    /// The `n`th id, drawn `jitter` milliseconds late at most.
+    /// The `n`th id, drawn at most `jitter` milliseconds late.
     fn id(n: u64, jitter: u64) -> OrderId {
         let random = n.wrapping_mul(0x2545_F491_4F6C_DD1D);
         let late = random >> 7 & jitter;
@@ -130,7 +142,7 @@ mod tests {
     fn a_known_key_is_never_new_and_nearly_every_fresh_one_is() {
         const MANY: u64 = 200_000;
         for (before, jitter) in [(0, 0), (0, 63), (1_000, 15), (RecentKeys::REACH, 63), (100_000, 255)] {
-            let mut stored: Vec<Uuid> = (0..before as u64).map(|n| id(n, jitter).0).collect();
+            let mut stored: Vec<OrderId> = (0..before as u64).map(|n| id(n, jitter)).collect();
             stored.sort_unstable_by(|a, b| b.cmp(a));
             stored.truncate(RecentKeys::REACH);
             let mut recent = RecentKeys::of(&stored);

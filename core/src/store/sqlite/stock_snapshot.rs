@@ -1,7 +1,10 @@
-//! The stock table: a checkpoint of every book's level, so that a start need not replay the whole ledger.
+//! The stock snapshot: the level of every book as of one entry, in the table `stock`, so that a start need not replay the whole
+//! ledger.
 //!
-//! A row holds the levels of [`BOOKS`] neighbours and fills a page. Purchases of many different books touch nearly every page
-//! of the table between two checkpoints anyway; written by the page it costs a fraction of a row for each book.
+//! The snapshot is true as of entry `meta.applied`; a start replays the entries after it. It is rewritten every 65,536 entries (or
+//! as many as there are books, if these are more) and when the store is closed. A row holds the levels of [`BOOKS`] neighbours and
+//! fills a page: between two snapshots, purchases of many different books touch nearly every page of the table anyway, and written
+//! by the page it costs a fraction of a row for each book.
 
 use rusqlite::{Connection, Transaction, params};
 
@@ -10,22 +13,23 @@ use super::{
     rows::{to_i64, to_u64},
 };
 use crate::{
-    book::BookId,
     decide::{Level, Levels},
-    ledger::{Entry, Seq},
+    id::{BookId, Seq},
+    ledger::Entry,
     money::Cents,
 };
 
 /// Books in a row: as many as SQLite keeps in one page of 4 KiB.
 const BOOKS: u64 = 200;
-/// Bytes of a level, little-endian: stock (4), price in cents (8), version (8). All zero if there is no such book.
+/// Bytes of a level, little-endian: stock (4), price in cents (8), version (8). All are zero if there is no such book.
 const LEVEL: usize = 20;
 
-/// The rows that are no longer as the levels are.
+/// The rows of the snapshot that are older than the levels.
 #[derive(Debug, Default)]
-pub(super) struct Dirty(Vec<bool>);
+pub(super) struct DirtyRows(Vec<bool>);
 
-impl Dirty {
+impl DirtyRows {
+    /// Marks the rows of the books that `entry` touches.
     pub(super) fn touch(&mut self, entry: &Entry) {
         for change in &entry.changes {
             let row = usize::try_from(change.book.0 / BOOKS).expect("book ids are dense from 1, so they fit memory");
@@ -36,11 +40,12 @@ impl Dirty {
         }
     }
 
+    /// Marks every row as written.
     pub(super) fn clear(&mut self) {
         self.0.fill(false);
     }
 
-    /// Writes these rows as of `head`.
+    /// Writes the marked rows, which makes the snapshot true as of `head`.
     pub(super) fn write(&self, transaction: &Transaction<'_>, levels: &Levels, head: Seq) -> Result<(), StoreError> {
         let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO stock VALUES (?1,?2)")?;
         let mut bytes = Vec::new();
@@ -54,10 +59,14 @@ impl Dirty {
     }
 }
 
-/// The levels as of `meta.applied`.
+/// Reads the snapshot: the levels as of `meta.applied`.
+///
+/// # Errors
+/// - [`StoreError::Unusable`] if a row is damaged.
+/// - [`StoreError::Failed`] if the table cannot be read.
 pub(super) fn read(connection: &Connection) -> Result<Levels, StoreError> {
     let mut levels = Levels::default();
-    // The last row first, so that there is room for all at once.
+    // The last row first, so that the table of levels grows only once.
     let mut statement = connection.prepare("SELECT row, levels FROM stock ORDER BY row DESC")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -1,0 +1,53 @@
+//! What a client reads from a server's response.
+
+use bookstore_core::{Error, Result};
+use http::response::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    compact::{self, FromCompact},
+    problem,
+};
+
+/// Something that can be read from a response: every type that JSON can be read into, and a few with another form.
+pub(crate) trait FromResponse: Sized {
+    /// Reads a response whose status says success. What it cannot read becomes [`Error::OutcomeUnknown`].
+    fn from_response(head: &Parts, body: &[u8]) -> Result<Self, Unreadable>;
+}
+
+/// Why a response cannot be read.
+pub(crate) type Unreadable = Box<dyn std::error::Error>;
+
+impl<T: DeserializeOwned> FromResponse for T {
+    fn from_response(_head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        Ok(serde_json::from_slice(body)?)
+    }
+}
+
+/// A response in the compact form of `crate::compact`, whose content type MUST say so.
+pub(crate) struct Compact<T>(pub(crate) T);
+
+impl<T: FromCompact> FromResponse for Compact<T> {
+    fn from_response(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        // The form has no checksum: nearly any bytes can be read as something.
+        if !compact::is_content(&head.headers) {
+            return Err("its content type is another one than was asked for".into());
+        }
+        Ok(Self(compact::read(body)?))
+    }
+}
+
+/// What the whole response of the server at `base` says.
+///
+/// # Errors
+/// - The error in the response, if its status says failure.
+/// - [`Error::OutcomeUnknown`] if its status says success and it cannot be read.
+pub(super) fn read<T: FromResponse>(base: &str, head: &Parts, body: &[u8]) -> Result<T> {
+    if !head.status.is_success() {
+        return Err(problem::read_problem(head.status, body));
+    }
+    T::from_response(head, body).map_err(|error| {
+        tracing::warn!(server = base, %error, "an answer cannot be read");
+        Error::unknown("the server's answer cannot be read")
+    })
+}

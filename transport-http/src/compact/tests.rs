@@ -1,0 +1,206 @@
+//! The compact form byte by byte, and through both of its halves.
+
+use super::{
+    read::take_answer,
+    records::{AnswerRecord, KINDS},
+    write::{count, kind_byte},
+    *,
+};
+use bookstore_core::{
+    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
+    Timestamp,
+    ledger::{Change, Kind, LedgerId},
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use std::fmt::Debug;
+use uuid::Uuid;
+use zerocopy::{FromZeros as _, IntoBytes as _};
+
+fn cents() -> impl Strategy<Value = Cents> {
+    (0..=Cents::MAX.get()).prop_map(|cents| Cents::new(cents).unwrap())
+}
+
+fn orders() -> impl Strategy<Value = Order> {
+    let line = (any::<u64>(), any::<u32>(), cents());
+    let line = line.prop_map(|(book, quantity, unit_price_cents)| OrderLine {
+        book: BookId(book),
+        quantity,
+        unit_price_cents,
+    });
+    let times = (any::<i64>(), option::of(-1_000_000_000_000..4_000_000_000_000_i64));
+    (any::<u128>(), vec(line, 0..5), cents(), times, any::<u64>()).prop_map(
+        |(id, lines, total_cents, (placed_at, cancelled_at), seq)| Order {
+            id: OrderId(Uuid::from_u128(id)),
+            status: if cancelled_at.is_some() { Status::Cancelled } else { Status::Placed },
+            lines: lines.into(),
+            total_cents,
+            placed_at: Timestamp(placed_at),
+            seq: Seq(seq),
+            cancelled_at: cancelled_at.map(Timestamp),
+        },
+    )
+}
+
+/// Whether bytes that are cut short or go on are refused.
+fn read_exactly<T: FromCompact + Debug>(bytes: &[u8]) -> T {
+    assert!((0..bytes.len()).all(|to| read::<T>(&bytes[..to]).is_err()));
+    assert!(read::<T>(&[bytes, &[0]].concat()).is_err());
+    read(bytes).expect("it was written so")
+}
+
+fn commands() -> impl Strategy<Value = OrderCommand> {
+    let line = (any::<u64>(), 1..=Lines::QUANTITY_MAX, option::of(cents()));
+    let line = line.prop_map(|(book, quantity, price_cents)| Line { book: BookId(book), quantity, price_cents });
+    let id = || any::<u128>().prop_map(|id| OrderId(Uuid::from_u128(id)));
+    prop_oneof![
+        (id(), vec(line, 1..4)).prop_map(|(order, lines)| OrderCommand::Sell(order, Lines::new(lines).unwrap())),
+        id().prop_map(OrderCommand::Release),
+    ]
+}
+
+fn answers() -> impl Strategy<Value = Result<Receipt>> {
+    let errors = vec![
+        Error::OutOfStock { book: BookId(7), available: 1 },
+        Error::invalid("lines", "\"none\""),
+        Error::VersionRequired,
+        Error::unknown("it may have happened"),
+    ];
+    prop_oneof![
+        4 => (orders(), any::<bool>()).prop_map(|(order, replayed)| Ok(Receipt { order, replayed })),
+        1 => select(errors).prop_map(Err),
+    ]
+}
+
+fn pages() -> impl Strategy<Value = Entries> {
+    let change = (any::<u64>(), any::<i64>(), cents(), any::<u32>());
+    let change =
+        change.prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
+    let kind = select(vec![Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing]);
+    let entry = (any::<u64>(), any::<i64>(), kind, option::of(any::<u128>()), vec(change, 0..3));
+    let entry = entry.prop_map(|(seq, at, kind, key, changes)| Entry {
+        seq: Seq(seq),
+        at: Timestamp(at),
+        kind,
+        key: key.map(|key| OrderId(Uuid::from_u128(key))),
+        changes: changes.into_iter().collect(),
+    });
+    (any::<u128>(), any::<u64>(), vec(entry, 0..4)).prop_map(|(ledger, head, entries)| Entries {
+        ledger: LedgerId::from_u128(ledger),
+        head: Seq(head),
+        entries,
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_again(commands in vec(commands(), 0..4), answers in vec(answers(), 0..4), page in pages()) {
+        prop_assert_eq!(read_exactly::<Vec<OrderCommand>>(&write_calls(commands.iter().map(OrderCommand::as_ref))), commands);
+        prop_assert_eq!(read_exactly::<Vec<Result<Receipt>>>(&write_answers(&answers)), answers);
+        prop_assert_eq!(read_exactly::<Entries>(&write_page(&page)), page);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in vec(prop_oneof![any::<u8>(), 0..4_u8, Just(255)], 0..64)) {
+        let _ = (read::<Vec<OrderCommand>>(&bytes), read::<Vec<Result<Receipt>>>(&bytes), read::<Entries>(&bytes));
+    }
+}
+
+/// What older and newer servers must agree on. If this fails, give the new form another media type.
+#[test]
+fn the_form_is_this_one() {
+    let (id, uuid) = (OrderId(Uuid::from_u128(7)), "00000000000000000000000000000007");
+    let lines = Lines::new([Line { book: BookId(300), quantity: 2, price_cents: Some(Cents::MAX) }]).unwrap();
+    let calls = [
+        OrderCommand::Sell(id, lines),
+        OrderCommand::Release(id),
+        OrderCommand::Sell(id, Lines::one(BookId(1), 1).unwrap()),
+    ];
+    is(
+        &write_calls(calls.iter().map(OrderCommand::as_ref)),
+        &[
+            "03000000",
+            &format!("00 {uuid} 01000000"),
+            "2c01000000000000 02000000 ffffffffffff1f00",
+            &format!("01 {uuid} 00000000"),
+            &format!("00 {uuid} 01000000"),
+            "0100000000000000 01000000 ffffffffffffffff",
+        ],
+    );
+    let change = Change { book: BookId(1), delta: -2, price_cents: Cents::ZERO, stock: 5 };
+    let sale = Entry {
+        seq: Seq(9),
+        at: Timestamp(1),
+        kind: Kind::Sale,
+        key: Some(id),
+        changes: [change].into_iter().collect(),
+    };
+    let order = sale.order().unwrap().cancelled(Timestamp(-1));
+    is(
+        &write_answers(&[Ok(Receipt { order, replayed: true }), Err(Error::VersionRequired)]),
+        &[
+            "02000000",
+            &format!("01 01 01 {uuid} 0000000000000000 0100000000000000 0900000000000000 ffffffffffffffff 01000000"),
+            "0100000000000000 02000000 0000000000000000",
+            &format!("02 00 00 {:032} {:064} 1b000000", 0, 0),
+            &hex(br#"{"code":"version-required"}"#),
+        ],
+    );
+    let listing = Entry { kind: Kind::Listing, key: None, ..sale.clone() };
+    is(
+        &write_page(&Entries { ledger: id.0, head: Seq(9), entries: vec![sale, listing] }),
+        &[
+            &format!("{uuid} 0900000000000000 02000000"),
+            &format!("0900000000000000 0100000000000000 00 01 {uuid} 01000000"),
+            "0100000000000000 feffffffffffffff 0000000000000000 05000000",
+            &format!("0900000000000000 0100000000000000 04 00 {:032} 01000000", 0),
+            "0100000000000000 feffffffffffffff 0000000000000000 05000000",
+        ],
+    );
+    for (place, kind) in KINDS.into_iter().enumerate() {
+        assert_eq!(usize::from(kind_byte(kind)), place);
+    }
+}
+
+#[track_caller]
+fn is(bytes: &[u8], expected: &[&str]) {
+    assert_eq!(hex(bytes), expected.concat().replace(' ', ""));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn an_error_that_is_not_known_here_leaves_the_outcome_unknown() {
+    let error = br#"{"code":"of-tomorrow"}"#;
+    let record = AnswerRecord { what: 2, len: count(error.len()), ..AnswerRecord::new_zeroed() };
+    let told = take_answer(&mut &*[record.as_bytes(), error].concat()).unwrap();
+    assert!(matches!(told, Err(Error::OutcomeUnknown { .. })), "{told:?}");
+}
+
+/// Each byte that must be one of a few.
+#[test]
+fn bytes_that_mean_nothing_are_refused() {
+    let sale = Entry { seq: Seq(1), at: Timestamp(1), kind: Kind::Sale, key: None, changes: [].into_iter().collect() };
+    let receipt = Entry { key: Some(OrderId(Uuid::nil())), ..sale.clone() }
+        .order()
+        .map(|order| Receipt { order, replayed: false });
+    let call = write_calls([OrderCommand::Release(OrderId(Uuid::nil()))].into_iter());
+    let answer = write_answers(&[Ok(receipt.unwrap())]);
+    let page = write_page(&Entries { ledger: Uuid::nil(), head: Seq(1), entries: vec![sale] });
+    refuses::<Vec<OrderCommand>>(&call, &[(4, 2)]);
+    // Kind, two flags, and the highest byte of the total.
+    refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 3), (5, 2), (6, 2), (30, 1)]);
+    // Kind and flag of the first entry.
+    refuses::<Entries>(&page, &[(44, 5), (45, 2)]);
+}
+
+#[track_caller]
+fn refuses<T: FromCompact + Debug>(good: &[u8], broken: &[(usize, u8)]) {
+    read::<T>(good).unwrap();
+    for &(place, byte) in broken {
+        let mut bytes = good.to_vec();
+        bytes[place] = byte;
+        read::<T>(&bytes).unwrap_err();
+    }
+}

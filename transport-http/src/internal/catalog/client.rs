@@ -1,0 +1,95 @@
+//! The catalog service over the catalog's internal interface. Sales and releases go in batches, everything else by itself.
+
+use async_trait::async_trait;
+use bookstore_core::{
+    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, Query, Receipt,
+    Result, Seq, Topic, catalog::WAIT_MAX, retry::Effect,
+};
+use http::{Method, header};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use std::time::Duration;
+
+use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, SEARCH, TOPICS};
+use crate::{
+    client::{
+        Client,
+        batching::Batcher,
+        request::{OutboundRequest, json},
+        response::Compact,
+    },
+    compact::{self, OrderCommand},
+};
+
+/// A catalog on other machines. Calls that wait at the same time are sent as one request.
+///
+/// ```
+/// use bookstore_transport_http::{
+///     client::{Client, ClientOptions},
+///     internal::catalog::RemoteCatalog,
+/// };
+///
+/// let catalog = RemoteCatalog::new(Client::http(&["http://10.0.0.1:7001"], ClientOptions::default())?);
+/// # Ok::<(), bookstore_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RemoteCatalog<C = HttpConnector> {
+    client: Client<C>,
+    calls: Batcher<C>,
+}
+
+impl<C: Connect + Clone + Send + Sync + 'static> RemoteCatalog<C> {
+    /// The catalog behind the client's servers. Nothing is sent before the first call.
+    #[must_use]
+    pub fn new(client: Client<C>) -> Self {
+        Self { calls: Batcher::new(client.clone(), CALLS), client }
+    }
+}
+
+#[async_trait]
+impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalog<C> {
+    async fn search(&self, query: Query) -> Result<BookPage> {
+        query.check()?;
+        self.client.call(OutboundRequest::send(Method::POST, SEARCH, json(&query)?, Effect::ReadOnly)).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        self.client.call(OutboundRequest::get(TOPICS)).await
+    }
+
+    async fn info(&self, book: BookId) -> Result<Book> {
+        self.client.call(OutboundRequest::get(format!("{BOOKS}/{book}"))).await
+    }
+
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
+        self.calls.call(OrderCommand::Sell(order, lines)).await
+    }
+
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        self.calls.sell_many(&sales).await
+    }
+
+    async fn release(&self, order: OrderId) -> Result<Receipt> {
+        self.calls.call(OrderCommand::Release(order)).await
+    }
+
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+        let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
+        let body = json(&Amendment { change, key })?;
+        self.client.call(OutboundRequest::send(Method::PATCH, format!("{BOOKS}/{book}"), body, effect)).await
+    }
+
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+        self.client.add_books::<Vec<Added>>(BOOKS, &books).await
+    }
+
+    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        let wait = wait.min(WAIT_MAX);
+        let path = format!("{ENTRIES}?after={after}&limit={limit}&wait_ms={}", wait.as_millis());
+        let request = OutboundRequest::get(path).header(header::ACCEPT, compact::MEDIA_TYPE).extra_time(wait);
+        self.client.call(request).await.map(|Compact(page)| page)
+    }
+
+    async fn find_order(&self, order: OrderId) -> Result<Order> {
+        self.client.call(OutboundRequest::get(format!("{ORDERS}/{order}"))).await
+    }
+}

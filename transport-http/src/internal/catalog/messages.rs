@@ -1,0 +1,51 @@
+//! The paths and JSON bodies of the catalog's internal interface.
+
+use bookstore_core::{Amend, Lines, OrderId};
+use serde::{Deserialize, Serialize};
+
+use crate::compact::OrderCommand;
+
+pub(super) const CALLS: &str = "/v1/calls";
+pub(super) const SEARCH: &str = "/v1/search";
+pub(super) const TOPICS: &str = "/v1/topics";
+pub(super) const BOOKS: &str = "/v1/books";
+pub(super) const ENTRIES: &str = "/v1/entries";
+pub(super) const ORDERS: &str = "/v1/orders";
+
+/// One call of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatalogCall {
+    /// Sell all lines or none.
+    #[serde(rename = "reserve")]
+    Sell {
+        /// The id of the order: the key of the call.
+        order: OrderId,
+        /// What to sell.
+        lines: Lines,
+    },
+    /// Take a sale back.
+    Release {
+        /// The id of the order that was sold.
+        order: OrderId,
+    },
+}
+
+impl From<CatalogCall> for OrderCommand {
+    fn from(call: CatalogCall) -> Self {
+        match call {
+            CatalogCall::Sell { order, lines } => Self::Sell(order, lines),
+            CatalogCall::Release { order } => Self::Release(order),
+        }
+    }
+}
+
+/// The body of an amend. Without a key, a repetition may change the book again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Amendment {
+    /// The new values, or copies to add.
+    pub(super) change: Amend,
+    /// Makes the change happen once, however often it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<OrderId>,
+}

@@ -1,0 +1,142 @@
+//! The catalog's internal interface as a router over any catalog service. Each handler passes one request on to the service; the
+//! table of requests is in `mod.rs`.
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query as UriQuery, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bookstore_core::{
+    Added, Book, BookId, BookPage, CatalogService, Entries, NewBook, Order, OrderId, Query, Seq, Topic,
+    catalog::WAIT_MAX,
+};
+use serde::Deserialize;
+use std::{sync::Arc, time::Duration};
+
+use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, SEARCH, TOPICS};
+use crate::{
+    compact,
+    internal::{
+        batch::{Calls, answer_all, compact_response},
+        routes::{InternalOptions, big, finish},
+    },
+    server::error_response::ErrorResponse,
+    server::{Deadline, Draining},
+};
+
+/// The most changes of one page of entries, so that a page of large orders stays well below what a client accepts.
+const CHANGES_MAX: usize = 20_000;
+
+type Service = State<Arc<dyn CatalogService>>;
+type Answer<T> = Result<Json<T>, ErrorResponse>;
+
+/// The catalog's internal interface over `service`, with the operator's `/livez`, `/readyz` and `/metrics` beside it.
+///
+/// ```no_run
+/// # async fn example(catalog: std::sync::Arc<dyn bookstore_core::CatalogService>) -> std::io::Result<()> {
+/// use bookstore_transport_http::{internal::{InternalOptions, catalog}, server};
+///
+/// let router = catalog::router(catalog, InternalOptions::default());
+/// let listener = server::tcp(tokio::net::TcpListener::bind("127.0.0.1:7001").await?);
+/// server::serve(listener, router, server::ServerLimits::default(), std::future::pending()).await;
+/// # Ok(())
+/// # }
+/// ```
+pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Router {
+    let router = Router::new()
+        .route(CALLS, big(post(calls)))
+        .route(SEARCH, post(search))
+        .route(TOPICS, get(topics))
+        .route(BOOKS, big(post(add_books)))
+        .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
+        .route(ENTRIES, get(entries))
+        .route(&format!("{ORDERS}/{{id}}"), get(find_order))
+        .with_state(service);
+    finish(router, options)
+}
+
+/// `POST /v1/calls`
+async fn calls(State(service): Service, calls: Calls<CatalogCall>) -> Result<Response, ErrorResponse> {
+    answer_all(calls, |sales| service.sell_many(sales), |order| service.release(order)).await
+}
+
+/// `POST /v1/search`
+async fn search(State(service): Service, Json(query): Json<Query>) -> Answer<BookPage> {
+    Ok(Json(service.search(query).await?))
+}
+
+/// `GET /v1/topics`
+async fn topics(State(service): Service) -> Answer<Vec<Topic>> {
+    Ok(Json(service.topics().await?))
+}
+
+/// `GET /v1/books/{id}`
+async fn info(State(service): Service, Path(book): Path<BookId>) -> Answer<Book> {
+    Ok(Json(service.info(book).await?))
+}
+
+/// `PATCH /v1/books/{id}`
+async fn amend(
+    State(service): Service,
+    Path(book): Path<BookId>,
+    Json(Amendment { change, key }): Json<Amendment>,
+) -> Answer<Book> {
+    Ok(Json(service.amend(book, change, key).await?))
+}
+
+/// `POST /v1/books`
+async fn add_books(State(service): Service, Json(books): Json<Vec<NewBook>>) -> Answer<Vec<Added>> {
+    Ok(Json(service.add_books(books).await?))
+}
+
+/// `GET /v1/orders/{id}`
+async fn find_order(State(service): Service, Path(order): Path<OrderId>) -> Answer<Order> {
+    Ok(Json(service.find_order(order).await?))
+}
+
+/// The query of a long poll: `limit` entries after `after`; it waits for up to `wait_ms` milliseconds while there is none.
+#[derive(Debug, Deserialize)]
+struct Poll {
+    /// The last entry that the client has; 0 is before the first.
+    after: Seq,
+    limit: usize,
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+/// `GET /v1/entries`. A poll that waits gets that time on top of its deadline, and is answered when the server begins to drain.
+async fn entries(
+    State(service): Service,
+    UriQuery(Poll { after, limit, wait_ms }): UriQuery<Poll>,
+    deadline: Deadline,
+    draining: Draining,
+    headers: HeaderMap,
+) -> Result<Response, ErrorResponse> {
+    let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
+    deadline.extend(wait);
+    let page = tokio::select! {
+        biased;
+        page = service.entries(after, limit, wait) => page?,
+        () = draining.started() => service.entries(after, limit, Duration::ZERO).await?,
+    };
+    let page = shorten(page);
+    Ok(if compact::is_accepted(&headers) {
+        compact_response(compact::write_page(&page))
+    } else {
+        Json(page).into_response()
+    })
+}
+
+/// Cuts a page to at most [`CHANGES_MAX`] changes, but never to none. A page may always be shorter than asked for.
+pub(crate) fn shorten(mut page: Entries) -> Entries {
+    let mut changes = 0;
+    let fits = page.entries.iter().take_while(|entry| {
+        changes += entry.changes.len();
+        changes <= CHANGES_MAX
+    });
+    let fits = fits.count().max(1);
+    page.entries.truncate(fits);
+    page
+}

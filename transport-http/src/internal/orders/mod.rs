@@ -1,0 +1,22 @@
+//! The internal interface of an order server.
+//!
+//! | request | call |
+//! |---|---|
+//! | `POST /v1/calls` | many `purchase` and `cancel` at once, see [`OrderCall`] |
+//! | `GET /v1/orders/{id}` | `order` |
+//! | `GET /v1/orders?page_size=&page_token=` | `orders` |
+//!
+//! Each call of a batch is answered by itself, in its place, and the answers have the form of the request: JSON or the compact
+//! form.
+
+#[cfg(feature = "client")]
+mod client;
+mod messages;
+#[cfg(feature = "server")]
+mod server;
+
+#[cfg(feature = "client")]
+pub use client::RemoteOrders;
+pub use messages::OrderCall;
+#[cfg(feature = "server")]
+pub use server::router;
