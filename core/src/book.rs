@@ -154,7 +154,7 @@ impl NewBook {
 
 /// The answer to adding one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Listed))]
 pub struct Added {
     /// The book's number.
     pub id: BookId,

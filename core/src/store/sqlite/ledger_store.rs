@@ -2,15 +2,13 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, path::PathBuf, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Lock, StoreError, beside,
+    StoreError, beside,
+    database_file::{DatabaseFile, FileConnection, check_name},
+    maintenance,
     rows::{self, to_i64, to_u64},
     schema, search,
     stock_snapshot::{self, DirtyRows},
@@ -33,35 +31,32 @@ const SNAPSHOT_ENTRIES: u64 = 65_536;
 /// The writing half of a ledger in a SQLite file. It holds the lock on the file until it is dropped.
 #[derive(Debug)]
 pub struct SqliteStore {
-    path: PathBuf,
+    file: Arc<DatabaseFile>,
     execution: Execution,
     /// `None` before the first recovery, and after a failed one.
-    connection: Option<Connection>,
+    connection: Option<FileConnection>,
     /// The stock snapshot is as of this entry.
     applied: Seq,
     /// The rows of the stock snapshot that have changed since.
     dirty: DirtyRows,
-    // After the connection, so that the lock is given up last.
-    _lock: Arc<Lock>,
+    /// The WAL that is flushed.
+    wal: Option<Arc<File>>,
+    /// Why the store can never be used again: its files were removed or replaced.
+    lost: Option<String>,
 }
 
 impl SqliteStore {
-    pub(super) fn new(path: &Path, execution: Execution, lock: Arc<Lock>) -> Self {
-        Self {
-            path: path.to_owned(),
-            execution,
-            connection: None,
-            applied: Seq(0),
-            dirty: DirtyRows::default(),
-            _lock: lock,
-        }
+    pub(super) fn new(file: Arc<DatabaseFile>, execution: Execution) -> Self {
+        Self { file, execution, connection: None, applied: Seq(0), dirty: DirtyRows::default(), wal: None, lost: None }
     }
 
     /// Opens the file and makes all that is in it durable.
-    fn open_durably(&self) -> Result<Connection, StoreError> {
-        let mut connection = schema::open(&self.path, schema::Role::Ledger, Uuid::nil())?;
+    fn open_durably(&self) -> Result<FileConnection, StoreError> {
+        let path = self.file.path();
+        let connection = schema::open(path, schema::Role::Ledger, Uuid::nil())?;
+        let mut connection = FileConnection::new(connection, &self.file);
         match self.execution {
-            Execution::Threads => wal_checkpoint::on_thread(&mut connection, &self.path)?,
+            Execution::Threads => wal_checkpoint::on_thread(&mut connection, path)?,
             Execution::Task => wal_checkpoint::in_commits(&connection)?,
         }
         // After a failed flush the kernel may hold pages that it no longer means to write: copying the WAL into the database
@@ -84,7 +79,7 @@ impl SqliteStore {
         state.last_book = to_u64(last_book.unwrap_or_default());
         self.applied = rows::applied(connection)?;
         if self.applied > state.head {
-            return Err(unusable(&self.path, "it is damaged: its stock is newer than its ledger"));
+            return Err(unusable(self.file.path(), "it is damaged: its stock is newer than its ledger"));
         }
         self.dirty.clear();
         state.levels = stock_snapshot::read(connection)?;
@@ -92,19 +87,47 @@ impl SqliteStore {
         Ok(state)
     }
 
+    /// Checks that database and WAL still have their names. If not, it saves the ledger from the open files and refuses for ever
+    /// after: what is at the path now is something else, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], which says where the ledger was saved.
+    fn check_names(&mut self, connection: Option<&Connection>) -> Result<(), StoreError> {
+        if let Some(lost) = &self.lost {
+            return Err(StoreError::Failed(lost.clone()));
+        }
+        let path = self.file.path();
+        let wal = self.wal.as_ref().map_or(Ok(()), |wal| check_name(wal, &beside(path, "-wal")));
+        let Err(lost) = self.file.check().and(wal) else { return Ok(()) };
+        let saved = connection.map(|connection| maintenance::rescue(connection, path));
+        let advice = match saved {
+            Some(Ok(to)) => {
+                format!("what was in it is saved in {}; stop the shop and put that file in its place", to.display())
+            }
+            Some(Err(error)) => format!("what was in it could not be saved ({error})"),
+            None => "the shop must be stopped".into(),
+        };
+        let lost = self.lost.insert(format!("{lost}; {advice}"));
+        Err(StoreError::Failed(lost.clone()))
+    }
+
     /// Appends to the file that holds the WAL.
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        let path = beside(&self.path, "-wal");
+    fn flusher(&mut self) -> Result<Box<dyn Flush>, StoreError> {
+        let path = beside(self.file.path(), "-wal");
         let opened = File::options().append(true).open(&path);
         let wal = opened.map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-        Ok(Box::new(WalFlusher { wal }))
+        let wal = Arc::new(wal);
+        self.wal = Some(Arc::clone(&wal));
+        Ok(Box::new(WalFlusher { wal, path, database: Arc::clone(&self.file) }))
     }
 }
 
 impl LedgerStore for SqliteStore {
     async fn recover(&mut self) -> Result<Recovered, StoreError> {
         // A connection that has failed is not used again, and must not write its stock snapshot.
-        self.connection = None;
+        let failed = self.connection.take();
+        self.check_names(failed.as_deref())?;
+        drop(failed);
         let connection = self.open_durably()?;
         let state = self.read_state(&connection)?;
         let highest_keys = highest_keys(&connection)?;
@@ -154,14 +177,19 @@ impl LedgerStore for SqliteStore {
     }
 }
 
-/// Flushes the WAL: `fdatasync`.
+/// Flushes the WAL: `fdatasync`. Before that it checks that the database and the WAL still have their names: what is written to a
+/// file without a name is lost with the process.
 struct WalFlusher {
-    wal: File,
+    wal: Arc<File>,
+    path: PathBuf,
+    database: Arc<DatabaseFile>,
 }
 
 #[async_trait]
 impl Flush for WalFlusher {
     async fn flush(&mut self) -> Result<(), StoreError> {
+        self.database.check()?;
+        check_name(&self.wal, &self.path)?;
         self.wal.sync_data().map_err(|error| StoreError::Failed(format!("the WAL could not be flushed: {error}")))
     }
 }

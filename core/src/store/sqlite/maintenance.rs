@@ -4,9 +4,12 @@
 //! it reads, the WAL cannot start again, so the file grows.
 
 use rusqlite::{Connection, Transaction};
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
-use super::{StoreError, rows, schema, stock_snapshot, unusable};
+use super::{StoreError, beside, rows, schema, stock_snapshot, unusable};
 use crate::{
     decide::Levels,
     id::{LedgerId, Seq},
@@ -104,7 +107,44 @@ pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Failed(format!("{} is not a name in UTF-8", to.display())));
     };
     let snapshot = Snapshot::open(path)?;
-    snapshot.connection.execute("VACUUM INTO ?1", [name])?;
+    write_copy(&snapshot.connection, name)
+}
+
+/// Writes all that a connection sees to a new file, and makes it durable.
+fn write_copy(connection: &Connection, to: &str) -> Result<(), StoreError> {
+    connection.execute("VACUUM INTO ?1", [to])?;
     let synced = File::open(to).and_then(|file| file.sync_all());
-    synced.map_err(|error| StoreError::Failed(format!("{}: {error}", to.display())))
+    synced.map_err(|error| StoreError::Failed(format!("{to}: {error}")))
+}
+
+/// Where a database is saved when the file that it was opened from has lost its name.
+fn rescued(path: &Path) -> PathBuf {
+    beside(path, ".rescued")
+}
+
+/// Refuses a database beside which a rescued one lies: the rescued one may hold acknowledged orders that this one does not.
+///
+/// # Errors
+/// [`StoreError::Unusable`], which says what to do.
+pub(super) fn refuse_if_rescued(path: &Path) -> Result<(), StoreError> {
+    let rescued = rescued(path);
+    if !rescued.exists() {
+        return Ok(());
+    }
+    let rescued = rescued.display();
+    let why = format!(
+        "{rescued} was saved from it when its file was removed or replaced; put that file in its place, or move it away"
+    );
+    Err(unusable(path, &why))
+}
+
+/// Saves what an open connection sees to the file that [`rescued`] names. Says which.
+///
+/// # Errors
+/// [`StoreError::Failed`] if that file is there already, or cannot be written.
+pub(super) fn rescue(connection: &Connection, path: &Path) -> Result<PathBuf, StoreError> {
+    let to = rescued(path);
+    let name = to.to_str().ok_or_else(|| StoreError::Failed(format!("{} is not a name in UTF-8", to.display())))?;
+    write_copy(connection, name)?;
+    Ok(to)
 }

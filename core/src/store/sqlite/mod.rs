@@ -1,6 +1,8 @@
 //! The embedded store: one SQLite file in WAL mode, format version 2.
 //!
-//! One process writes, which a lock file beside the database ensures; other processes may read at the same time. A commit is
+//! One process writes, which a lock on the database file itself ensures; other processes may read at the same time. Each flush
+//! checks that the file and its WAL are still where they were opened: if somebody removed or replaced them, nothing is
+//! acknowledged any more, and the ledger is saved from the open files. A commit is
 //! appended to the WAL without waiting for the disk. It is durable, and only then visible and acknowledged, when the WAL has been
 //! flushed: the same promise as `synchronous=FULL`, but the flush can run while the next batch is written.
 //!
@@ -13,7 +15,8 @@
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `order_copy.rs` | an order server's copy of the sales and returns |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
-//! | `schema.rs`, `rows.rs`, `lock.rs` | tables and upgrades; rows as domain types; the lock of the one writer |
+//! | `database_file.rs` | the lock of the one writer; whether the file is still there |
+//! | `schema.rs`, `rows.rs` | tables and upgrades; rows as domain types |
 //!
 //! ```
 //! use bookstore_core::{Catalog, CatalogOptions, SystemClock, store::sqlite::{self, SqliteOptions}};
@@ -31,8 +34,8 @@
 //! # }
 //! ```
 
+mod database_file;
 mod ledger_store;
-mod lock;
 mod maintenance;
 mod order_copy;
 mod pool;
@@ -58,7 +61,7 @@ use std::{
 
 use super::StoreError;
 use crate::{clock::Clock, execution::Execution};
-use lock::Lock;
+use database_file::DatabaseFile;
 
 /// How a SQLite store runs, and its limits.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +89,8 @@ impl Default for SqliteOptions {
 ///
 /// # Errors
 /// - [`StoreError::InUse`] if another process writes to it.
-/// - [`StoreError::Unusable`] if it is not a ledger of ours, or damaged, or its file system has no WAL mode.
+/// - [`StoreError::Unusable`] if it is not a ledger of ours, or damaged, or its file system has no WAL mode, or if it was removed
+///   or replaced earlier while it was in use and what was in it is still beside it, as `PATH.rescued`.
 /// - [`StoreError::TooNew`] if a newer program wrote it.
 /// - [`StoreError::Failed`] if it cannot be read or written.
 pub fn open(
@@ -94,12 +98,14 @@ pub fn open(
     clock: &dyn Clock,
     options: SqliteOptions,
 ) -> Result<(SqliteStore, Arc<SqliteReader>), StoreError> {
-    let lock = Arc::new(Lock::take(path)?);
+    let file = Arc::new(DatabaseFile::lock(path)?);
+    let path = file.path();
+    maintenance::refuse_if_rescued(path)?;
     let connection = schema::open(path, schema::Role::Ledger, clock.new_id())?;
     let id = schema::ledger_id(&connection)?.ok_or_else(|| unusable(path, "it has no ledger id"))?;
     drop(connection);
-    let reader = SqliteReader::open(path, id, options)?;
-    Ok((SqliteStore::new(path, options.execution, lock), Arc::new(reader)))
+    let reader = SqliteReader::open(&file, id, options)?;
+    Ok((SqliteStore::new(file, options.execution), Arc::new(reader)))
 }
 
 /// The name of the file with this suffix beside the database.

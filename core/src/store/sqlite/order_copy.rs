@@ -11,7 +11,8 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Lock, SqliteOptions, StoreError,
+    SqliteOptions, StoreError,
+    database_file::{DatabaseFile, FileConnection},
     pool::Pool,
     rows::{self, to_i64},
     schema,
@@ -29,10 +30,9 @@ use crate::{
 /// An order server's copy in a SQLite file. It holds the lock on the file until it is dropped.
 #[derive(Debug)]
 pub struct SqliteCopy {
-    writer: Arc<Mutex<Connection>>,
+    writer: Arc<Mutex<FileConnection>>,
     readers: Pool,
     execution: Execution,
-    _lock: Lock,
 }
 
 impl SqliteCopy {
@@ -45,11 +45,12 @@ impl SqliteCopy {
     /// - [`StoreError::TooNew`] if a newer program wrote it.
     /// - [`StoreError::Failed`] if it cannot be read or written.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
-        let lock = Lock::take(path)?;
-        let connection = schema::open(path, schema::Role::Copy, Uuid::nil())?;
+        let file = Arc::new(DatabaseFile::lock(path)?);
+        let connection = schema::open(file.path(), schema::Role::Copy, Uuid::nil())?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        let readers = Pool::open(path, options)?;
-        Ok(Self { writer: Arc::new(Mutex::new(connection)), readers, execution: options.execution, _lock: lock })
+        let readers = Pool::open(&file, options)?;
+        let writer = Arc::new(Mutex::new(FileConnection::new(connection, &file)));
+        Ok(Self { writer, readers, execution: options.execution })
     }
 
     /// Appends as durably as an order service needs that acknowledges by `ack`.

@@ -1,16 +1,17 @@
 //! Reading a SQLite file from many tasks at once, over a few connections.
 
 use rusqlite::Connection;
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::Semaphore;
 
-use super::{SqliteOptions, StoreError, schema};
+use super::{
+    SqliteOptions, StoreError,
+    database_file::{DatabaseFile, FileConnection},
+    schema,
+};
 use crate::{
     error::{Error, Result},
     execution::Execution,
@@ -19,7 +20,7 @@ use crate::{
 /// Connections that only read. A read takes a free one, and runs on one of the runtime's threads for blocking work.
 #[derive(Debug)]
 pub(super) struct Pool {
-    connections: Arc<Mutex<Vec<Connection>>>,
+    connections: Arc<Mutex<Vec<FileConnection>>>,
     /// As many permits as connections.
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -28,13 +29,14 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Opens as many connections as `options` say to the store in the file `path`.
+    /// Opens as many connections as `options` say to the store in a locked file.
     ///
     /// # Errors
     /// - The file is none of ours, or cannot be read.
-    pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(file: &Arc<DatabaseFile>, options: SqliteOptions) -> Result<Self, StoreError> {
         let readers = options.readers.max(1);
-        let connections = (0..readers).map(|_| schema::open_read_only(path)).collect::<Result<_, _>>()?;
+        let connect = |_| schema::open_read_only(file.path()).map(|connection| FileConnection::new(connection, file));
+        let connections = (0..readers).map(connect).collect::<Result<_, _>>()?;
         Ok(Self {
             connections: Arc::new(Mutex::new(connections)),
             free: Arc::new(Semaphore::new(readers)),
@@ -76,12 +78,12 @@ impl Pool {
 
 /// A connection that goes back to its pool when it is dropped.
 struct Lent {
-    connection: Option<Connection>,
-    pool: Arc<Mutex<Vec<Connection>>>,
+    connection: Option<FileConnection>,
+    pool: Arc<Mutex<Vec<FileConnection>>>,
 }
 
 impl Lent {
-    fn take(pool: Arc<Mutex<Vec<Connection>>>) -> Self {
+    fn take(pool: Arc<Mutex<Vec<FileConnection>>>) -> Self {
         let connection = pool.lock().expect("nobody panics with it").pop();
         Self { connection, pool }
     }

@@ -2,13 +2,11 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use std::{
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use super::{
     SqliteOptions, StoreError,
+    database_file::DatabaseFile,
     pool::Pool,
     rows::{self, to_i64},
     text_cache::TextCache,
@@ -42,10 +40,10 @@ pub(super) struct Topics {
 }
 
 impl SqliteReader {
-    pub(super) fn open(path: &Path, id: LedgerId, options: SqliteOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(file: &Arc<DatabaseFile>, id: LedgerId, options: SqliteOptions) -> Result<Self, StoreError> {
         Ok(Self {
             id,
-            pool: Pool::open(path, options)?,
+            pool: Pool::open(file, options)?,
             texts: TextCache::new(options.cached_texts),
             topics: Arc::default(),
         })
