@@ -100,8 +100,7 @@ fn a_return_without_a_sale_is_not_conserved() {
 
 #[test]
 fn a_return_of_something_else_is_not_conserved() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.cancel((12, 13), 1);
     shop.batch.entries[3].changes[0].delta = 2;
     shop.batch.entries[3].changes[0].stock = 9;

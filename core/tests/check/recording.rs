@@ -55,8 +55,7 @@ fn what_was_written_is_read_back() {
 
 #[test]
 fn a_line_is_a_call_that_people_can_read() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (shop, _) = Shop::sold();
     let file = String::from_utf8(written(&shop.history())).expect("JSON is text");
     let line = concat!(
         r#"{"process":0,"server":"a","invoked":10,"completed":11,"operation":{"purchase":{"#,

@@ -1,7 +1,7 @@
 //! The actors: buyers, a restocker, a canceller, readers and an auditor, all at random.
 
 use bookstore_core::{
-    Amend, BookId, Clock as _, Error, Line, Lines, OrderId, Result, Seq,
+    Amend, BookId, Clock as _, Error, Executed, Line, Lines, OrderId, Result, Seq,
     audit::Audit,
     fixtures::{self, cents},
 };
@@ -16,11 +16,21 @@ use super::{
     world::{Shared, SimClock},
 };
 
-/// A call whose outcome is unknown. Its actor makes it again when the faults are over.
-enum UnresolvedCall {
+/// A call with a key: an actor may make it again.
+enum KeyedCall {
     Purchase(OrderId, Lines),
     Cancel(OrderId),
     Amend(BookId, Amend, OrderId),
+}
+
+impl Caller {
+    async fn call(&self, call: &KeyedCall) -> Result<()> {
+        match call {
+            KeyedCall::Purchase(id, lines) => self.purchase(*id, lines).await.map(drop),
+            KeyedCall::Cancel(id) => self.cancel(*id).await.map(drop),
+            KeyedCall::Amend(book, change, key) => self.amend(*book, *change, *key).await.map(drop),
+        }
+    }
 }
 
 /// What every actor has.
@@ -29,7 +39,8 @@ struct Actor {
     caller: Caller,
     clock: SimClock,
     rng: StdRng,
-    unresolved: Vec<UnresolvedCall>,
+    /// Calls of unknown outcome, to be made again when the faults are over.
+    unresolved: Vec<KeyedCall>,
 }
 
 impl Actor {
@@ -61,22 +72,20 @@ impl Actor {
         error.may_retry(true) && *attempts < 4 && self.rng.random_bool(0.7)
     }
 
-    async fn purchase(&mut self, mut id: OrderId, lines: &Lines) -> bool {
-        let (mut attempts, mut open) = (0, false);
+    /// Makes a call until it is answered or the actor gives up; true if it was answered.
+    async fn call(&mut self, mut call: KeyedCall) -> bool {
+        let (mut attempts, mut is_unknown) = (0, false);
         loop {
-            let error = match self.caller.purchase(id, lines).await {
-                Ok(_) => return true,
-                Err(error) => error,
-            };
-            open |= error.executed() == bookstore_core::Executed::Unknown;
+            let Err(error) = self.caller.call(&call).await else { return true };
+            is_unknown |= error.executed() == Executed::Unknown;
             if !self.again(&error, &mut attempts) {
-                if open {
-                    self.unresolved.push(UnresolvedCall::Purchase(id, lines.clone()));
-                }
+                self.unresolved.extend(Some(call).filter(|_| is_unknown));
                 return false;
             }
-            if self.world.has(Bug::RetryWithNewId) {
-                id = self.intend(id);
+            if let KeyedCall::Purchase(id, _) = &mut call
+                && self.world.has(Bug::RetryWithNewId)
+            {
+                *id = self.intend(*id);
             }
         }
     }
@@ -88,35 +97,6 @@ impl Actor {
         let intent = facts.intents.get(&old).copied().unwrap_or_default();
         facts.intents.insert(id, intent);
         id
-    }
-
-    async fn cancel(&mut self, id: OrderId) {
-        let (mut attempts, mut open) = (0, false);
-        loop {
-            let Err(error) = self.caller.cancel(id).await else { return };
-            open |= error.executed() == bookstore_core::Executed::Unknown;
-            if !self.again(&error, &mut attempts) {
-                if open {
-                    self.unresolved.push(UnresolvedCall::Cancel(id));
-                }
-                return;
-            }
-        }
-    }
-
-    async fn amend(&mut self, book: BookId, change: Amend) {
-        let key = self.clock.new_order_id();
-        let (mut attempts, mut open) = (0, false);
-        loop {
-            let Err(error) = self.caller.amend(book, change, key).await else { return };
-            open |= error.executed() == bookstore_core::Executed::Unknown;
-            if !self.again(&error, &mut attempts) {
-                if open {
-                    self.unresolved.push(UnresolvedCall::Amend(book, change, key));
-                }
-                return;
-            }
-        }
     }
 
     /// After the faults every open call must get an answer.
@@ -131,18 +111,13 @@ impl Actor {
         }
     }
 
-    async fn resolve_one(&mut self, open: &UnresolvedCall) -> Result<()> {
+    async fn resolve_one(&mut self, open: &KeyedCall) -> Result<()> {
         const ATTEMPTS: u32 = 20;
         let mut attempts = 0;
         loop {
             self.caller.choose_route(&mut self.rng);
-            let answer = match open {
-                UnresolvedCall::Purchase(id, lines) => self.caller.purchase(*id, lines).await.map(drop),
-                UnresolvedCall::Cancel(id) => self.caller.cancel(*id).await.map(drop),
-                UnresolvedCall::Amend(book, change, key) => self.caller.amend(*book, *change, *key).await.map(drop),
-            };
             attempts += 1;
-            match answer {
+            match self.caller.call(open).await {
                 Err(error) if error.may_retry(true) && attempts < ATTEMPTS => {
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -163,16 +138,17 @@ pub(crate) async fn buyer(routes: Arc<Routes>, number: u64) {
         let id = actor.clock.new_order_id();
         actor.world.facts().intents.insert(id, number * 1000 + nth);
         let lines = lines(&mut actor);
-        let bought = actor.purchase(id, &lines).await;
+        let purchase = || KeyedCall::Purchase(id, lines.clone());
+        let bought = actor.call(purchase()).await;
         let roll = actor.rng.random_range(0..10);
         match roll {
-            0 => drop(actor.purchase(id, &lines).await),
+            0 => drop(actor.call(purchase()).await),
             1 => drop(actor.caller.order(id).await),
             2 if bought => {
                 let other = fixtures::lines(&[(1, 7)]);
                 drop(actor.caller.purchase(id, &other).await);
             }
-            3..6 => actor.cancel(id).await,
+            3..6 => drop(actor.call(KeyedCall::Cancel(id)).await),
             _ => {}
         }
     }
@@ -210,7 +186,8 @@ pub(crate) async fn restocker(routes: Arc<Routes>, number: u64) {
             }
             _ => Amend::StockDelta { delta },
         };
-        actor.amend(book, change).await;
+        let key = actor.clock.new_order_id();
+        actor.call(KeyedCall::Amend(book, change, key)).await;
     }
     actor.resolve().await;
 }
@@ -235,7 +212,7 @@ pub(crate) async fn canceller(routes: Arc<Routes>, number: u64) {
         let orders = actor.world.facts().orders.clone();
         if !orders.is_empty() {
             let id = orders[actor.rng.random_range(0..orders.len())];
-            actor.cancel(id).await;
+            actor.call(KeyedCall::Cancel(id)).await;
         }
     }
     actor.resolve().await;
