@@ -26,7 +26,7 @@
 mod buyer;
 mod check;
 mod client;
-pub(crate) mod connection;
+pub mod connection;
 mod drive;
 mod error;
 mod mix;
