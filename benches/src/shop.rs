@@ -1,4 +1,5 @@
-//! The shop in one process, wired as the executable wires it: the services, the limits of direct calls, and a store.
+//! The shop in one process, wired as the executable wires it: the services, the limits of direct calls, and a store that
+//! counts its flushes.
 
 use async_trait::async_trait;
 use bookstore_core::{
@@ -12,6 +13,7 @@ use bookstore_core::{
 };
 use bookstore_transport_inproc::InProcess;
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -34,8 +36,14 @@ pub struct Shop {
     pub catalog: Arc<Catalog>,
     /// The orders.
     pub orders: Arc<Arc<dyn OrderService>>,
-    /// What the store was asked to do.
+    /// What the store has done.
     pub counts: Arc<Counts>,
+}
+
+impl fmt::Debug for Shop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shop").field("counts", &self.counts).finish_non_exhaustive()
+    }
 }
 
 impl Shop {
@@ -66,7 +74,7 @@ impl Shop {
         Self { catalog, orders: Arc::new(orders), counts }
     }
 
-    /// Lists books.
+    /// Adds books.
     ///
     /// # Panics
     /// If the store fails.
@@ -74,7 +82,7 @@ impl Shop {
         let mut books = books.peekable();
         while books.peek().is_some() {
             let some = books.by_ref().take(ADD_BOOKS_MAX).collect();
-            self.catalog.add_books(some).await.expect("books can be listed");
+            self.catalog.add_books(some).await.expect("books can be added");
         }
     }
 
@@ -96,7 +104,7 @@ pub async fn prepare(path: &Path, books: impl Iterator<Item = NewBook>) {
     shop.close().await;
 }
 
-/// What a store was asked to do.
+/// What a store has done.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Entries appended.
@@ -112,7 +120,7 @@ impl Counts {
     }
 }
 
-/// A store that counts batches; nothing else is changed.
+/// A store that counts entries and flushes, and is the wrapped one otherwise.
 struct Counted<S> {
     store: S,
     counts: Arc<Counts>,

@@ -27,7 +27,7 @@ mod buyer;
 mod catalogue;
 mod check;
 mod client;
-pub(crate) mod connection;
+pub mod connection;
 mod drive;
 mod error;
 mod mix;

@@ -1,16 +1,12 @@
-//! What a crowd was answered, and how fast.
+//! What a load generator was answered, and how fast.
 
+use bookstore_cli::load::connection::Answer;
 use hdrhistogram::Histogram;
+use hyper::{StatusCode, header};
 use serde::{Deserialize, Serialize};
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
-use super::connection::Answer;
-
-/// The longest time that is told apart, in microseconds.
+/// A longer latency counts as this, in microseconds.
 const LONGEST_US: u64 = 60_000_000;
 
 /// Percentiles in microseconds.
@@ -22,12 +18,12 @@ pub struct Latency {
     pub p99_us: u64,
 }
 
-/// What a crowd came to.
+/// What a run came to.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Answers with a 2xx status.
     pub served: u64,
-    /// Answers 503 with `Retry-After`.
+    /// Answers with status 503 and `Retry-After`.
     pub refused: u64,
     /// Any other answers.
     pub others: u64,
@@ -50,7 +46,7 @@ impl Tally {
         self.served as f64 / self.seconds
     }
 
-    /// Requests answered a second, in whatever way.
+    /// Requests answered a second, with any status, or failed.
     #[must_use]
     pub fn answered_rate(&self) -> f64 {
         (self.served + self.refused + self.others + self.failed) as f64 / self.seconds
@@ -59,7 +55,7 @@ impl Tally {
     /// The same tally, if every request was served.
     ///
     /// # Errors
-    /// What else there was.
+    /// A request was refused, answered otherwise or failed, or there was none.
     pub fn all_served(self) -> Result<Self, String> {
         let Self { served, refused, others, failed, .. } = self;
         match served > 0 && refused + others + failed == 0 {
@@ -71,7 +67,8 @@ impl Tally {
     }
 }
 
-pub(super) struct Sums {
+#[derive(Debug)]
+pub(super) struct Recorder {
     served: Histogram<u64>,
     refused: Histogram<u64>,
     others: u64,
@@ -79,19 +76,19 @@ pub(super) struct Sums {
     pub(super) not_sent: u64,
 }
 
-impl Default for Sums {
+impl Default for Recorder {
     fn default() -> Self {
         let empty = || Histogram::new_with_bounds(1, LONGEST_US, 3).expect("good bounds");
         Self { served: empty(), refused: empty(), others: 0, failed: 0, not_sent: 0 }
     }
 }
 
-impl Sums {
+impl Recorder {
     pub(super) fn add(&mut self, answer: &io::Result<Answer>, took: Duration) {
         let took = u64::try_from(took.as_micros()).unwrap_or(LONGEST_US);
         match answer {
-            Ok(Answer { status: 200..300, .. }) => self.served.saturating_record(took),
-            Ok(Answer { status: 503, retry_after: true, .. }) => self.refused.saturating_record(took),
+            Ok(answer) if answer.head.status.is_success() => self.served.saturating_record(took),
+            Ok(answer) if is_refusal(answer) => self.refused.saturating_record(took),
             Ok(_) => self.others += 1,
             Err(_) => self.failed += 1,
         }
@@ -120,11 +117,10 @@ impl Sums {
     }
 }
 
-fn latency(histogram: &Histogram<u64>) -> Latency {
-    Latency { p50_us: histogram.value_at_quantile(0.5), p99_us: histogram.value_at_quantile(0.99) }
+fn is_refusal(Answer { head, .. }: &Answer) -> bool {
+    head.status == StatusCode::SERVICE_UNAVAILABLE && head.headers.contains_key(header::RETRY_AFTER)
 }
 
-/// The sums when every task that had a share in them is done.
-pub(super) fn taken(sums: Arc<Mutex<Sums>>) -> Sums {
-    std::mem::take(&mut *sums.lock().expect("nobody panics with it"))
+fn latency(histogram: &Histogram<u64>) -> Latency {
+    Latency { p50_us: histogram.value_at_quantile(0.5), p99_us: histogram.value_at_quantile(0.99) }
 }
