@@ -4,7 +4,7 @@
 use bookstore_core::{
     Amend, BookId, BookText, Cents, Clock as _, Error, Lines, ManualClock, NewBook, OrderId, Receipt, Result,
     Timestamp,
-    check::{self, Call, FinalState, History, Operation, Options, Outcome, ListedBook, BookState},
+    check::{self, BookState, Call, FinalState, History, ListedBook, Operation, Options, Outcome},
     decide::{Batch, Command, Known, Outcome as Decided, State},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Entry, Error,
-    Lines, ManualClock, NewBook, Order, OrderId, OrderService, Orders, Query, Receipt,
-    Result, Seq, SystemClock, Topic, store::memory, writer::Execution,
+    Lines, ManualClock, NewBook, Order, OrderId, OrderService, Orders, Query, Receipt, Result, Seq, SystemClock, Topic,
+    store::memory, writer::Execution,
 };
 use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
 use std::{

@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error,
-    Lines, NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, fixtures::cents,
-    store::memory,
+    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error, Lines,
+    NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
     api::{self, Shop, Site},

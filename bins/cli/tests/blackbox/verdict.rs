@@ -2,7 +2,7 @@
 
 use bookstore::core::{
     Entry, Kind as EntryKind,
-    check::{self, Cached, Cancellations, CopyContents, ServerCopy, Delivery, FinalState, History, Options, Report},
+    check::{self, Cached, Cancellations, CopyContents, Delivery, FinalState, History, Options, Report, ServerCopy},
     decide,
     store::{StoreError, sqlite::Snapshot},
 };
@@ -23,7 +23,11 @@ pub(crate) async fn judge(shop: &Shop<'_>, history: &History) -> Report {
     let mut finals = read_ledger(&shop.ledger()).expect("the ledger can be read");
     for host in [Host::Order1, Host::Order2] {
         let (copied, followed) = read(&shop.copy(host)).map(|(entries, _, head)| (entries, head)).expect("a copy");
-        finals.copies.push(ServerCopy { server: host.name().into(), followed, contents: CopyContents::Entries(copied) });
+        finals.copies.push(ServerCopy {
+            server: host.name().into(),
+            followed,
+            contents: CopyContents::Entries(copied),
+        });
     }
     let options = Options {
         // Frontends may send what was not answered in time to the other order server.
