@@ -41,10 +41,11 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The JSON API as a router, for a server or for another program's routes; `pages::router` is the same with pages for browsers.
+/// The JSON API as a router, for [`serve`](crate::server::serve) or for another program's routes; `pages::router` is the same
+/// with pages for browsers.
 ///
 /// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
 /// `Router::new()` for none.
-pub fn router(shop: impl Into<Arc<Shop>>, operations: Router) -> Router {
-    routes::public(routes::routes(), &shop.into(), operations)
+pub fn router(shop: Shop, operations: Router) -> Router {
+    routes::public(routes::routes(), &Arc::new(shop), operations)
 }

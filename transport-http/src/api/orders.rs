@@ -16,7 +16,7 @@ use super::{
     messages::REPLAYED,
     query,
     rejection::Answer,
-    shop::{Shared, Shop},
+    shop::Shared,
 };
 
 /// How many copies to buy.
@@ -87,12 +87,12 @@ impl From<Line> for LineRequest {
 }
 
 /// `POST /purchase/{id}`
-pub(super) async fn purchase(State(shop): Shared, InPath(book): InPath<BookId>, key: Key, payload: Payload) -> Answer {
-    buy(&shop, book, key, &payload).await
-}
-
-/// What [`purchase`] does, once its parts are taken out of the request.
-pub(super) async fn buy(shop: &Shop, book: BookId, Key(key): Key, payload: &Payload) -> Answer {
+pub(super) async fn purchase(
+    State(shop): Shared,
+    InPath(book): InPath<BookId>,
+    Key(key): Key,
+    payload: Payload,
+) -> Answer {
     let Purchase { quantity, price_cents } = payload.optional_json()?.unwrap_or_default();
     let lines = Lines::new([Line { book, quantity, price_cents }])?;
     let id = key.unwrap_or_else(|| shop.clock.new_order_id());

@@ -33,7 +33,8 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
 }
 
 /// Gives routes what all of the public interface have: the shop, refusals where there is no such path or method, a label for the
-/// metrics, the check against forged requests, and security headers. `operations` are further routes under the same protection.
+/// metrics (a server sees only the outer router, and the routes may be behind pages), the check against cross-site requests, and
+/// security headers. `operations` are further routes under the same protection.
 pub(crate) fn public(routes: Router<Arc<Shop>>, shop: &Arc<Shop>, operations: Router) -> Router {
     let routes = security_headers::with_fallbacks(routes.with_state(Arc::clone(shop)));
     routes.merge(operations).layer((layer_fn(security_headers::around), MapRequestLayer::new(record_route)))

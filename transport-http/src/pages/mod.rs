@@ -39,8 +39,8 @@ use negotiate::Negotiated;
 ///
 /// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
 /// `Router::new()` for none.
-pub fn router(shop: impl Into<Arc<Shop>>, operations: Router) -> Router {
-    let shop = shop.into();
+pub fn router(shop: Shop, operations: Router) -> Router {
+    let shop = Arc::new(shop);
     let everyone = public(routes::routes().merge(pages_only()), &shop, operations);
     let pages = public(pages_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
     let forms = public(forms_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());

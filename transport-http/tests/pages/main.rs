@@ -3,5 +3,6 @@
 mod admin;
 mod browser;
 mod buying;
+mod metrics;
 mod reading;
 mod shop;

@@ -8,7 +8,8 @@ use bookstore_core::{
     Status, SystemClock, Topic, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
-    api::{self, Shop},
+    api::Shop,
+    pages,
     server::{self, ServerLimits},
     token::AccessToken,
 };
@@ -169,7 +170,7 @@ impl Visit {
         // The test's runtime ends the server.
         tokio::spawn(server::serve(
             server::tcp(listener),
-            api::router(shop, Router::new()),
+            pages::router(shop, Router::new()),
             ServerLimits::default(),
             std::future::pending(),
         ));
