@@ -10,6 +10,7 @@ use bookstore_core::{Book, BookId, Seq};
 
 use super::{
     extract::{InPath, TextInPath},
+    json::json,
     messages::Topics,
     query,
     rejection::{Answer, Rejection},
@@ -48,7 +49,9 @@ pub(super) async fn purchase_page(_: InPath<BookId>) -> Rejection {
 
 /// A book with its version as `ETag`.
 pub(super) fn with_etag(book: Book) -> Response {
-    ([(header::ETAG, etag(book.version))], Json(book)).into_response()
+    let mut response = json(&book);
+    response.headers_mut().insert(header::ETAG, etag(book.version));
+    response
 }
 
 fn etag(version: Seq) -> HeaderValue {

@@ -6,6 +6,7 @@ mod admin;
 mod books;
 mod events;
 pub(crate) mod extract;
+mod json;
 mod messages;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -39,7 +40,7 @@ pub fn limits() -> ServerLimits {
     ServerLimits { uri_bytes_max: 8 << 10, ..ServerLimits::default() }
 }
 
-/// The JSON API as a router, for [`serve`](crate::server::serve) or for another program's routes; `pages::router` is the same
+/// The JSON API as a router, for [`serve`](crate::server::serve) or for another program's routes; `pages::service` is the same
 /// with pages for browsers.
 ///
 /// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);

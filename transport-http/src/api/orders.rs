@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     admin::Admin,
     extract::{InPath, Key, Object, Payload},
+    json::json,
     messages::REPLAYED,
     query,
     rejection::Answer,
@@ -134,7 +135,9 @@ fn bought(done: Receipt) -> Response {
 
 fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
     let location = HeaderValue::try_from(format!("/orders/{}", order.id)).expect("a UUID is visible ASCII");
-    let mut response = (status, [(header::LOCATION, location)], Json(order)).into_response();
+    let mut response = json(&order);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::LOCATION, location);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }

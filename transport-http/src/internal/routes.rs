@@ -8,9 +8,10 @@ use axum::{
     routing::MethodRouter,
 };
 
+use tower::util::MapRequestLayer;
+
 use crate::{
-    server::error_response::ErrorResponse,
-    server::{Health, health_routes},
+    server::{Health, error_response::ErrorResponse, health_routes, route_label::record_route},
     token::AccessToken,
 };
 
@@ -37,7 +38,7 @@ pub(super) fn finish(service: Router, options: InternalOptions) -> Router {
         Some(token) => service.route_layer(from_fn_with_state(token, check_token)),
         None => service,
     };
-    service.merge(health_routes(options.health))
+    service.merge(health_routes(options.health)).layer(MapRequestLayer::new(record_route))
 }
 
 /// Refuses requests that do not carry the token.

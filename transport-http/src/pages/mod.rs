@@ -1,6 +1,6 @@
 //! The web pages: rendered on the server, complete without JavaScript.
 //!
-//! Pages lie over the API: [`router`] answers browsers with pages and all others as the API does. So `pages` uses `api` (the
+//! Pages lie over the API: [`service`] answers browsers with pages and all others as the API does. So `pages` uses `api` (the
 //! shop, routes, extractors, refusals), and `api` does not know of `pages`. A request is a browser's if it prefers
 //! `text/html` to JSON; a `POST` must bring a form, too.
 //!
@@ -32,19 +32,19 @@ use crate::api::{
     Shop,
     routes::{self, public},
 };
-use negotiate::Negotiated;
+pub use negotiate::PublicInterface;
 
-/// The whole public interface as a router: the API, as [`api::router`](crate::api::router) has it, and pages for browsers, who
-/// also get the API's refusals as pages.
+/// The whole public interface: the API, as [`api::router`](crate::api::router) has it, and pages for browsers, who also get the
+/// API's refusals as pages.
 ///
 /// `operations` are further routes under the same protection, such as [`health_routes`](crate::server::health_routes);
 /// `Router::new()` for none.
-pub fn router(shop: Shop, operations: Router) -> Router {
+pub fn service(shop: Shop, operations: Router) -> PublicInterface {
     let shop = Arc::new(shop);
     let everyone = public(routes::routes().merge(pages_only()), &shop, operations);
     let pages = public(pages_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
     let forms = public(forms_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
-    Router::new().fallback_service(Negotiated { pages, forms, everyone })
+    PublicInterface { pages, forms, everyone }
 }
 
 /// Paths that have nothing but a page, whatever a request accepts.

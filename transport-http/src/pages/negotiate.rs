@@ -1,4 +1,4 @@
-//! Who is answered with a page, and who with what programs get.
+//! Which requests are answered with a page, and which with what programs get.
 
 use axum::{
     Router,
@@ -19,9 +19,12 @@ use tower::Service;
 
 use super::{refusal::as_page, response_format::ResponseFormat};
 
-/// Sends each request to one of three routers, by what it accepts and what it brings.
+/// The whole public interface, a service for [`serve`](crate::server::serve): sends each request to one of three routers, by
+/// what it accepts and what it brings.
+///
+/// Another program has it among its own routes with `Router::fallback_service`.
 #[derive(Clone, Debug)]
-pub(super) struct Negotiated {
+pub struct PublicInterface {
     /// For browsers that look at something.
     pub(super) pages: Router,
     /// For browsers that send a form.
@@ -30,7 +33,7 @@ pub(super) struct Negotiated {
     pub(super) everyone: Router,
 }
 
-impl Service<Request> for Negotiated {
+impl Service<Request> for PublicInterface {
     type Response = Response;
     type Error = Infallible;
     type Future = Either<RouteFuture<Infallible>, BoxFuture<'static, Result<Response, Infallible>>>;

@@ -1,30 +1,37 @@
-//! One connection, and the way of each of its requests: admission, deadline, router.
+//! One connection, and the way of each of its requests: admission, deadline, service.
 
 use axum::{
-    Router,
+    body::Body,
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use bookstore_core::Executed;
 use futures_util::FutureExt as _;
-use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
 };
-use tower::{Service as _, util::MapRequestLayer};
+use tower::Service;
 
 use super::{
     admission::{Admission, ConnectionPermit},
-    body_limit::body_limit,
-    deadline::RequestDeadline,
+    body_limit::BodyLimit,
+    deadline::{deadline_expired, enforce_deadline},
     draining::Draining,
     error_response::{ErrorResponse, normalise, transport_problem},
     limits::ServerLimits,
     request_body::RequestBody,
+    request_context::RequestContext,
     request_metrics::RequestMetrics,
-    route_label::{RouteLabel, record_route},
     stall::StallGuard,
 };
 
@@ -35,7 +42,7 @@ const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) admission: Admission,
     metrics: RequestMetrics,
-    router: Router,
+    body_limit: BodyLimit,
     limits: ServerLimits,
     http: http1::Builder,
     spare_http: http1::Builder,
@@ -43,7 +50,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(router: Router, limits: ServerLimits, draining: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(limits: ServerLimits, draining: watch::Receiver<bool>) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
@@ -55,7 +62,7 @@ impl Shared {
         Self {
             admission: Admission::new(&limits),
             metrics: RequestMetrics::default(),
-            router: router.layer((MapRequestLayer::new(record_route), body_limit(&limits))),
+            body_limit: BodyLimit::new(&limits),
             limits,
             http,
             spare_http,
@@ -65,21 +72,27 @@ impl Shared {
 }
 
 /// Serves one connection until the client closes it, it is idle for too long, or the server has drained it.
-pub(crate) async fn serve_connection<Io>(shared: Arc<Shared>, io: Io, permit: ConnectionPermit)
+pub(crate) async fn serve_connection<Io, S>(shared: Arc<Shared>, service: S, io: Io, permit: ConnectionPermit)
 where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Send + 'static,
 {
     let http = if permit.is_spare { &shared.spare_http } else { &shared.http };
     let io = TokioIo::new(StallGuard::new(io, shared.limits.stall_timeout));
-    let draining = Draining::new(shared.draining.clone());
-    let is_spare = permit.is_spare;
-    let connection = Arc::new(Connection { shared: Arc::clone(&shared), draining: draining.clone(), is_spare });
-    let service = service_fn(move |request| Arc::clone(&connection).answer(request));
-    let mut served = pin!(http.serve_connection(io, service));
+    let draining = Arc::new(shared.draining.clone());
+    let drain = Draining::new(Arc::clone(&draining));
+    let connection = Arc::new(Connection {
+        shared: Arc::clone(&shared),
+        service: Mutex::new(service),
+        draining,
+        is_spare: permit.is_spare,
+    });
+    let answer = service_fn(move |request| Arc::clone(&connection).answer(request));
+    let mut served = pin!(http.serve_connection(io, answer));
     let ended = tokio::select! {
         biased;
         ended = served.as_mut() => ended,
-        () = draining.started() => {
+        () = drain.started() => {
             served.as_mut().graceful_shutdown();
             served.await
         }
@@ -91,22 +104,27 @@ where
 }
 
 /// What the requests of one connection share.
-struct Connection {
+struct Connection<S> {
     shared: Arc<Shared>,
-    draining: Draining,
+    /// The connection's own clone: what all connections count or lock travels between the processors.
+    service: Mutex<S>,
+    draining: Arc<watch::Receiver<bool>>,
     is_spare: bool,
 }
 
-impl Connection {
+impl<S> Connection<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>,
+{
     /// Answers a request. If the client hangs up, this future is dropped, and with it what the handler does.
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let route = RouteLabel::default();
-        let timer = self.shared.metrics.start(request.method(), route.clone());
-        let admitted = self.shared.admission.admit_request(&request, self.is_spare);
-        let deadline = Arc::new(RequestDeadline::after(self.shared.limits.request_deadline));
-        let request = RequestBody::wrap(request, &deadline);
+    async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+        let shared = &self.shared;
+        let context = Arc::new(RequestContext::new(shared.limits.request_deadline, Arc::clone(&self.draining)));
+        let timer = shared.metrics.start(request.method(), &context);
+        let admitted = shared.admission.admit_request(&request, self.is_spare);
+        let request = RequestBody::wrap(request, &context);
         let response = match admitted {
-            Ok(_permit) => self.route(request, route, &deadline).await,
+            Ok(_permit) => self.call(request.map(Body::new), &context).await,
             Err(refusal) => {
                 drop(request);
                 refusal.respond().await
@@ -117,24 +135,19 @@ impl Connection {
         Ok(response)
     }
 
-    /// The router's answer, or an error if the handler panics or misses the deadline.
-    async fn route(
-        &self,
-        mut request: Request<RequestBody>,
-        route: RouteLabel,
-        deadline: &Arc<RequestDeadline>,
-    ) -> Response {
+    /// The service's answer, or an error if the handler panics or misses the deadline.
+    async fn call(&self, mut request: Request, context: &Arc<RequestContext>) -> Response {
         let is_safe = request.method().is_safe();
-        let extensions = request.extensions_mut();
-        extensions.insert(route);
-        extensions.insert(Arc::clone(deadline));
-        extensions.insert(self.draining.clone());
-        let mut router = self.shared.router.clone();
-        let work = AssertUnwindSafe(async move { router.call(request).await }).catch_unwind();
-        match deadline.enforce(work).await {
+        self.shared.body_limit.apply(&mut request);
+        request.extensions_mut().insert(Arc::clone(context));
+        let work = async {
+            let answer = self.service.lock().unwrap_or_else(PoisonError::into_inner).call(request);
+            answer.await
+        };
+        match enforce_deadline(context, AssertUnwindSafe(work).catch_unwind()).await {
             Some(Ok(Ok(response))) => response,
             Some(Err(_)) => panicked(is_safe),
-            None => ErrorResponse(deadline.expired(is_safe)).into_response(),
+            None => ErrorResponse(deadline_expired(context, is_safe)).into_response(),
         }
     }
 }

@@ -2,17 +2,10 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use bookstore_core::Error;
-use std::{
-    convert::Infallible,
-    future::Future,
-    pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-use tokio::time::{Instant, timeout_at};
+use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
+use tokio::time::timeout_at;
+
+use super::request_context::RequestContext;
 
 /// The deadline of a request, for handlers that wait by design and need more time.
 ///
@@ -20,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 /// Handlers MUST have read the whole body before they have an effect: a request whose body is still on its way
 /// when its time is up counts as not executed.
 #[derive(Debug)]
-pub struct Deadline(Option<Arc<RequestDeadline>>);
+pub struct Deadline(Option<Arc<RequestContext>>);
 
 impl Deadline {
     /// Gives the request this much more time.
     pub fn extend(&self, by: Duration) {
-        if let Some(deadline) = &self.0 {
-            *deadline.at.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        if let Some(context) = &self.0 {
+            context.extend_deadline(by);
         }
     }
 }
@@ -40,82 +33,64 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
     }
 }
 
-/// What the server keeps of a request's deadline; a [`Deadline`] refers to it.
-#[derive(Debug)]
-pub(crate) struct RequestDeadline {
-    at: Mutex<Instant>,
-    body_is_complete: AtomicBool,
+/// What `work` ends in, or `None` if it has not ended by the request's deadline, which `work` may extend.
+pub(crate) async fn enforce_deadline<T>(context: &RequestContext, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        let deadline = context.deadline();
+        match timeout_at(deadline, work.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) if context.deadline() > deadline => {}
+            Err(_) => return None,
+        }
+    }
 }
 
-impl RequestDeadline {
-    pub(crate) fn after(time: Duration) -> Self {
-        Self { at: Mutex::new(Instant::now() + time), body_is_complete: AtomicBool::new(false) }
-    }
-
-    fn at(&self) -> Instant {
-        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that the whole body has arrived: from now on the request may have an effect.
-    pub(crate) fn complete_body(&self) {
-        self.body_is_complete.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn body_is_complete(&self) -> bool {
-        self.body_is_complete.load(Ordering::Acquire)
-    }
-
-    /// What `work` ends in, or `None` if it has not ended by the deadline, which `work` may extend.
-    pub(crate) async fn enforce<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        loop {
-            let at = self.at();
-            match timeout_at(at, work.as_mut()).await {
-                Ok(done) => return Some(done),
-                Err(_) if self.at() > at => {}
-                Err(_) => return None,
-            }
-        }
-    }
-
-    /// The error of a request that was not answered by its deadline; a safe one only reads.
-    pub(crate) fn expired(&self, is_safe: bool) -> Error {
-        if is_safe || !self.body_is_complete() {
-            Error::DeadlineExpired { message: "the server's time limit".into() }
-        } else {
-            Error::unknown("the server's time limit passed while it worked")
-        }
+/// The error of a request that was not answered by its deadline; a safe one only reads.
+pub(crate) fn deadline_expired(context: &RequestContext, is_safe: bool) -> Error {
+    if is_safe || !context.body_is_complete() {
+        Error::DeadlineExpired { message: "the server's time limit".into() }
+    } else {
+        Error::unknown("the server's time limit passed while it worked")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::sleep;
+    use tokio::{
+        sync::watch,
+        time::{Instant, sleep},
+    };
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn context(time_max: Duration) -> Arc<RequestContext> {
+        let (_, draining) = watch::channel(false);
+        Arc::new(RequestContext::new(time_max, Arc::new(draining)))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn work_is_ended_at_its_deadline_and_not_before() {
-        let deadline = RequestDeadline::after(3 * SECOND);
-        assert_eq!(deadline.enforce(async { sleep(2 * SECOND).await }).await, Some(()));
+        let context = context(3 * SECOND);
+        assert_eq!(enforce_deadline(&context, sleep(2 * SECOND)).await, Some(()));
         let started = Instant::now();
-        assert_eq!(deadline.enforce(sleep(2 * SECOND)).await, None);
+        assert_eq!(enforce_deadline(&context, sleep(2 * SECOND)).await, None);
         assert_eq!(started.elapsed(), SECOND);
     }
 
     #[tokio::test(start_paused = true)]
     async fn work_may_extend_its_own_deadline() {
-        let deadline = Arc::new(RequestDeadline::after(SECOND));
-        let extend = Deadline(Some(Arc::clone(&deadline)));
+        let context = context(SECOND);
+        let deadline = Deadline(Some(Arc::clone(&context)));
         let work = async {
-            extend.extend(2 * SECOND);
+            deadline.extend(2 * SECOND);
             sleep(2 * SECOND).await;
-            extend.extend(2 * SECOND);
+            deadline.extend(2 * SECOND);
             sleep(4 * SECOND).await;
         };
         let started = Instant::now();
-        assert_eq!(deadline.enforce(work).await, None);
+        assert_eq!(enforce_deadline(&context, work).await, None);
         assert_eq!(started.elapsed(), 5 * SECOND);
     }
 }

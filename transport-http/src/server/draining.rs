@@ -4,14 +4,16 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use std::{convert::Infallible, sync::Arc};
 use tokio::sync::watch;
 
+use super::request_context::RequestContext;
+
 /// Whether the server has begun to shut down, for handlers that would delay its end: long polls and streams.
 #[derive(Clone, Debug)]
 pub struct Draining(Option<Arc<watch::Receiver<bool>>>);
 
 impl Draining {
     /// Draining begins when the value becomes `true`.
-    pub(crate) fn new(draining: watch::Receiver<bool>) -> Self {
-        Self(Some(Arc::new(draining)))
+    pub(crate) fn new(draining: Arc<watch::Receiver<bool>>) -> Self {
+        Self(Some(draining))
     }
 
     /// Whether the shutdown has begun.
@@ -38,6 +40,7 @@ impl<S: Sync> FromRequestParts<S> for Draining {
 
     /// Outside [`serve`](crate::server::serve) the shutdown never begins.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().cloned().unwrap_or(Self(None)))
+        let context = parts.extensions.get::<Arc<RequestContext>>();
+        Ok(Self(context.map(|context| Arc::clone(&context.draining))))
     }
 }

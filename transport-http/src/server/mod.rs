@@ -1,4 +1,4 @@
-//! Serving a router: connections, their limits, and an orderly end.
+//! Serving routes: connections, their limits, and an orderly end.
 //!
 //! Every request takes the same way: `connection` receives it, `admission` admits or refuses it, the router passes it to its
 //! handler within the `deadline`, and `request_metrics` counts it. An answer that is an error is a problem document (RFC 9457),
@@ -17,15 +17,17 @@ mod health;
 mod limits;
 mod linger;
 mod request_body;
+mod request_context;
 mod request_metrics;
 pub(crate) mod route_label;
 mod stall;
 mod tcp;
 mod workers;
 
-use axum::{Router, serve::Listener};
-use std::{future::Future, pin::pin, sync::Arc};
+use axum::{extract::Request, response::Response, serve::Listener};
+use std::{convert::Infallible, future::Future, pin::pin, sync::Arc};
 use tokio::sync::watch;
+use tower::Service;
 
 use connection::{Shared, serve_connection};
 pub use deadline::Deadline;
@@ -35,7 +37,8 @@ pub use limits::ServerLimits;
 pub use tcp::{Tcp, tcp};
 use workers::Workers;
 
-/// Serves a router until `shutdown` resolves, then lets the requests in flight end and returns.
+/// Serves a router, or another service of which each connection gets a clone, until `shutdown` resolves; then lets the requests
+/// in flight end and returns. The service MUST always be ready, as a router is.
 ///
 /// After the shutdown has begun, no connection is accepted, idle ones are closed, and requests in flight have
 /// [`ServerLimits::drain_timeout`] to end. Dropping this future closes every connection at once.
@@ -55,16 +58,15 @@ use workers::Workers;
 /// # Ok(())
 /// # }
 /// ```
-pub async fn serve<L: Listener>(
-    mut listener: L,
-    router: Router,
-    limits: ServerLimits,
-    shutdown: impl Future<Output = ()>,
-) {
+pub async fn serve<L, S>(mut listener: L, service: S, limits: ServerLimits, shutdown: impl Future<Output = ()>)
+where
+    L: Listener,
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let drain_timeout = limits.drain_timeout;
     let mut workers = Workers::start(limits.worker_threads);
     let (drain, draining) = watch::channel(false);
-    let shared = Arc::new(Shared::new(router, limits, draining));
+    let shared = Arc::new(Shared::new(limits, draining));
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
@@ -72,7 +74,7 @@ pub async fn serve<L: Listener>(
             () = &mut shutdown => break,
             () = workers.reap() => {}
             (io, _) = listener.accept() => match shared.admission.admit_connection() {
-                Some(permit) => workers.spawn(serve_connection(Arc::clone(&shared), io, permit)),
+                Some(permit) => workers.spawn(serve_connection(Arc::clone(&shared), service.clone(), io, permit)),
                 None => metrics::counter!("bookstore_http_connections_refused_total").increment(1),
             },
         }

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{deadline::RequestDeadline, linger};
+use super::{linger, request_context::RequestContext};
 
 /// The body of a received request. It notes when all of it has arrived; if it is dropped before, the rest is
 /// [discarded](linger::discard).
@@ -22,18 +22,18 @@ pub(crate) struct RequestBody {
     body: Option<Incoming>,
     /// The client sends nothing before it is asked to, and was not asked yet.
     awaits_continue: bool,
-    deadline: Arc<RequestDeadline>,
+    context: Arc<RequestContext>,
 }
 
 impl RequestBody {
-    /// Puts a request's body behind this type; `deadline` learns when it is complete.
-    pub(crate) fn wrap(request: Request<Incoming>, deadline: &Arc<RequestDeadline>) -> Request<Self> {
+    /// Puts a request's body behind this type; `context` learns when it is complete.
+    pub(crate) fn wrap(request: Request<Incoming>, context: &Arc<RequestContext>) -> Request<Self> {
         let is_complete = request.body().is_end_stream();
         if is_complete {
-            deadline.complete_body();
+            context.complete_body();
         }
         let awaits_continue = !is_complete && awaits_continue(request.headers());
-        request.map(|body| Self { body: Some(body), awaits_continue, deadline: Arc::clone(deadline) })
+        request.map(|body| Self { body: Some(body), awaits_continue, context: Arc::clone(context) })
     }
 }
 
@@ -44,7 +44,7 @@ fn awaits_continue(headers: &HeaderMap) -> bool {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let is_sent = !self.awaits_continue && !self.deadline.body_is_complete();
+        let is_sent = !self.awaits_continue && !self.context.body_is_complete();
         if let Some(rest) = self.body.take().filter(|_| is_sent) {
             linger::discard(rest);
         }
@@ -60,7 +60,7 @@ impl HttpBody for RequestBody {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
-            self.deadline.complete_body();
+            self.context.complete_body();
         }
         frame
     }

@@ -9,9 +9,8 @@ use axum::response::Response;
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Histogram};
 use std::{sync::OnceLock, time::Duration};
-use tokio::time::Instant;
 
-use super::route_label::RouteLabel;
+use super::request_context::RequestContext;
 
 /// Kinds of requests whose metrics are kept at hand; those of further kinds are looked up each time.
 const KINDS_MAX: usize = 128;
@@ -29,9 +28,9 @@ impl Default for RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// Begins to measure a request.
-    pub(crate) fn start(&self, method: &Method, route: RouteLabel) -> RequestTimer<'_> {
-        RequestTimer { metrics: self, started: Instant::now(), method: method_label(method), route, status: None }
+    /// Measures a request from its beginning.
+    pub(crate) fn start<'a>(&'a self, method: &Method, context: &'a RequestContext) -> RequestTimer<'a> {
+        RequestTimer { metrics: self, context, method: method_label(method), status: None }
     }
 
     fn record(&self, method: &'static str, route: &str, status: Option<StatusCode>, took: Duration) {
@@ -49,9 +48,8 @@ impl RequestMetrics {
 /// Measures one request, and records it when dropped: the request has ended, in whatever way.
 pub(crate) struct RequestTimer<'a> {
     metrics: &'a RequestMetrics,
-    started: Instant,
+    context: &'a RequestContext,
     method: &'static str,
-    route: RouteLabel,
     /// `None` until there is an answer.
     status: Option<StatusCode>,
 }
@@ -64,7 +62,7 @@ impl RequestTimer<'_> {
 
 impl Drop for RequestTimer<'_> {
     fn drop(&mut self) {
-        self.metrics.record(self.method, self.route.as_str(), self.status, self.started.elapsed());
+        self.metrics.record(self.method, self.context.route(), self.status, self.context.started().elapsed());
     }
 }
 

@@ -1,26 +1,18 @@
-//! The route that a request took, as metrics name it.
+//! The label of a request's route in the metrics.
 
 use axum::extract::{MatchedPath, Request};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-/// The path template of a request's route, such as `/info/{id}`. Paths themselves are too many to be labels.
+use super::request_context::RequestContext;
+
+/// Notes which route a request took.
 ///
-/// It is one of a request's extensions; [`record_route`] fills it in once the router has chosen the route.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RouteLabel(Arc<OnceLock<MatchedPath>>);
-
-impl RouteLabel {
-    /// `none` for a request that no route took.
-    pub(crate) fn as_str(&self) -> &str {
-        self.0.get().map_or("none", MatchedPath::as_str)
-    }
-}
-
-/// Records which route a request took; a middleware around each route.
+/// It goes around the routes of every interface, as a [`MapRequestLayer`](tower::util::MapRequestLayer): only inside of a router
+/// it is known which route that is.
 pub(crate) fn record_route(request: Request) -> Request {
     let extensions = request.extensions();
-    if let (Some(path), Some(label)) = (extensions.get::<MatchedPath>(), extensions.get::<RouteLabel>()) {
-        let _ = label.0.set(path.clone());
+    if let (Some(route), Some(context)) = (extensions.get::<MatchedPath>(), extensions.get::<Arc<RequestContext>>()) {
+        context.set_route(route.clone());
     }
     request
 }

@@ -132,13 +132,13 @@ async fn run(catalog: Arc<Catalog>, token: Option<&str>, host: Host) -> Running 
     let shutdown = async { drop(stopped.await) };
     let served = match host {
         Host::Server => {
-            let router = pages::router(shop, server::health_routes(Health::default()));
+            let service = pages::service(shop, server::health_routes(Health::default()));
             // As deployments are served: on threads of their own.
             let limits = server::ServerLimits { worker_threads: 2, ..api::limits() };
-            tokio::spawn(server::serve(server::tcp(listener), router, limits, shutdown))
+            tokio::spawn(server::serve(server::tcp(listener), service, limits, shutdown))
         }
         Host::Program => {
-            let router = Router::new().merge(pages::router(shop, Router::new()));
+            let router = Router::new().fallback_service(pages::service(shop, Router::new()));
             let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown);
             tokio::spawn(async { serving.await.expect("it serves") })
         }

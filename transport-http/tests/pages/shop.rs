@@ -172,7 +172,7 @@ impl Visit {
         // The test's runtime ends the server.
         tokio::spawn(server::serve(
             server::tcp(listener),
-            pages::router(shop, Router::new()),
+            pages::service(shop, Router::new()),
             ServerLimits::default(),
             std::future::pending(),
         ));

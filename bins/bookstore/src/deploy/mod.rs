@@ -48,7 +48,7 @@ use bookstore_transport_http::{
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
-    pages,
+    pages::{self, PublicInterface},
     server::{self, Health, ReadyCheck, ServerLimits},
     token::AccessToken,
 };
@@ -67,7 +67,7 @@ use ready::{always_ready, ready_once_caught_up, ready_while_reachable};
 
 /// A server whose store is open, ready to [run](Server::run).
 pub struct Server {
-    router: Router,
+    interface: Interface,
     limits: ServerLimits,
     tasks: Vec<Task>,
     closed: Option<Closed>,
@@ -79,9 +79,15 @@ impl fmt::Debug for Server {
     }
 }
 
+/// What is served.
+enum Interface {
+    Public(PublicInterface),
+    Internal(Router),
+}
+
 impl Server {
-    fn new(router: Router, serving: &Serving) -> Self {
-        Self { router, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
+    fn new(interface: Interface, serving: &Serving) -> Self {
+        Self { interface, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
     }
 
     fn with_task(mut self, task: Task) -> Self {
@@ -97,7 +103,11 @@ impl Server {
     /// Serves connections of `listener` until `shutdown` completes. Then it accepts no more, lets running requests end for at
     /// most [`ServerLimits::drain_timeout`], closes the store, and returns.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        server::serve(server::tcp(listener), self.router, self.limits, shutdown).await;
+        let listener = server::tcp(listener);
+        match self.interface {
+            Interface::Public(service) => server::serve(listener, service, self.limits, shutdown).await,
+            Interface::Internal(router) => server::serve(listener, router, self.limits, shutdown).await,
+        }
         drop(self.tasks);
         if let Some(closed) = self.closed {
             wait_until_closed(closed).await;
@@ -136,7 +146,7 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let options = internal(config.server_token, &config.serving, always_ready());
-    Ok(Server::new(catalog::router(catalog, options), &config.serving).closing(closed))
+    Ok(Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving).closing(closed))
 }
 
 /// Opens the copy of an order server, and starts to follow the catalog's ledger with it. The server is ready when the copy has
@@ -156,7 +166,7 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let options = internal(config.server_token, &config.serving, ready);
     let router = orders::router(Arc::new(orders), options);
-    Ok(Server::new(router, &config.serving).with_task(task))
+    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
 }
 
 /// Makes a frontend: the public interface (pages, JSON, administration) over the servers behind it. It is ready while the
@@ -219,7 +229,8 @@ async fn add_samples(catalog: &Catalog, sample: bool) -> Result<(), StoreError> 
 }
 
 fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
-    Server::new(pages::router(shop, server::health_routes(health(serving, ready))), serving)
+    let service = pages::service(shop, server::health_routes(health(serving, ready)));
+    Server::new(Interface::Public(service), serving)
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {

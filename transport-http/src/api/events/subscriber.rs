@@ -99,7 +99,7 @@ mod tests {
     async fn a_silent_line_has_a_heartbeat() {
         let feed = feed();
         let (_server, draining) = watch::channel(false);
-        let mut subscriber = feed.subscribe(None, Draining::new(draining)).await.unwrap();
+        let mut subscriber = feed.subscribe(None, Draining::new(Arc::new(draining))).await.unwrap();
         assert_eq!(subscriber.next().await, Some(GREETING));
         let opened = Instant::now();
         assert_eq!(subscriber.next().await, Some(BEAT));
@@ -111,7 +111,7 @@ mod tests {
     fn subscriber(feed: &Feed, after: u64) -> (watch::Sender<bool>, broadcast::Sender<EventBatch>, Subscriber) {
         let (send, live) = broadcast::channel(2);
         let (server, draining) = watch::channel(false);
-        let draining = Draining::new(draining);
+        let draining = Draining::new(Arc::new(draining));
         let place = Arc::clone(&feed.places).try_acquire_owned().expect("there is room");
         let (catalog, after) = (Arc::clone(&feed.catalog), Seq(after));
         (server, send, Subscriber { catalog, live, after, behind: false, greeted: true, draining, _place: place })
