@@ -23,7 +23,7 @@ enum To<R> {
     /// The caller of [`Queue::call`](super::Queue::call).
     One(oneshot::Sender<Result<R>>),
     /// The caller of [`Queue::call_many`](super::Queue::call_many), and the place of this answer among its answers.
-    // Measured alone: not yet.
+    // Why: docs/decisions/0012.
     Many(Arc<Answers<R>>, usize),
 }
 

@@ -25,9 +25,6 @@ pub enum StoreError {
         /// The newest schema version that this program knows.
         known: i64,
     },
-    /// The store's URL cannot be understood.
-    #[error("{0}")]
-    BadUrl(String),
 }
 
 impl From<StoreError> for Error {

@@ -25,13 +25,13 @@ use crate::{
 /// How long the appender spins, after it has answered a few callers itself, for these to come back: longer than a caller in the
 /// same process takes from an answer to its next call, and sooner than a sleeping thread is woken. Together with the calls that wait
 /// already they make one batch. `Duration::ZERO` turns it off.
-// Measured alone: not yet.
+// Why: docs/decisions/0009.
 const SPIN_WAIT: Duration = Duration::from_micros(40);
 /// The most callers that it spins for.
 const SPIN_CALLERS_MAX: usize = 4;
 
 /// Whether the levels that a batch needs are read ahead, see [`State::look_ahead`].
-// Measured alone: not yet.
+// Why: docs/decisions/0011.
 const LOOK_AHEAD: bool = true;
 
 type CommandCall = Call<Command, Outcome>;
@@ -214,7 +214,7 @@ impl<S: LedgerStore> Appender<S> {
         }
     }
 
-    /// CommandCall, without giving up the thread, until the answered callers are back, if they are few.
+    /// Waits without sleeping until the answered callers are back, if they are few.
     fn spin(&self, waiting: &Waiting<Command, Outcome>, answered: usize) {
         if answered > SPIN_CALLERS_MAX {
             return;

@@ -1,8 +1,8 @@
 //! When the next batch begins, who makes a batch durable, and who answers it: one pure function of three numbers.
 
-/// Answers of one batch from which on a task among the callers sends them: waking a caller is cheaper there, and the next batch is
-/// flushed meanwhile. With fewer answers the task costs more than it saves. `usize::MAX` turns it off.
-// Measured alone: not yet.
+/// From this many answers on, a batch is answered by a task on the callers' runtime: waking callers is cheaper there, and the next
+/// batch is flushed meanwhile. With fewer answers the task costs more than it saves. `usize::MAX` turns it off.
+// Why: docs/decisions/0010.
 const SPAWN_MIN: usize = 128;
 
 /// What the writer sees when it plans.

@@ -11,7 +11,7 @@
 //! - Before anything was appended: every call of the batch is answered as *not executed*.
 //! - With an unknown outcome: what the batch decided is *unknown*, and so is every batch that was decided on top of it.
 //! - Then every call is answered as *not executed*, until the store has been opened again and has said what is in it. That is tried
-//!   with the first call after [`WriterLimits::recover_after`]. Reads go on meanwhile.
+//!   with the first call that comes [`WriterLimits::recover_after`] or more after the first refused one. Reads go on meanwhile.
 
 mod appender;
 mod committer;
@@ -47,11 +47,11 @@ pub struct WriterLimits {
     pub waiting_max: usize,
     /// Commands of one batch.
     pub batch_max: usize,
-    /// Commands that must wait for a batch to begin while another one is in flight. Fewer wait for that one: together with the
-    /// commands that come meanwhile they make one batch, which costs less than two.
+    /// While a batch is in flight, the next one begins as soon as this many commands wait. If fewer wait, it begins when that batch
+    /// is done: one larger batch costs less than two small ones.
     ///
-    /// With fewer than this in a batch and behind it, the batch does not change threads. With 0 every batch changes threads and
-    /// begins with its first command; with `usize::MAX` batches never overlap.
+    /// A batch with fewer commands than this, with fewer than this waiting behind it and nothing in flight, is flushed on the thread
+    /// that appended it. With 0 every batch is handed over at once; with `usize::MAX` batches never overlap.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,

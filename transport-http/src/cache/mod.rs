@@ -1,6 +1,6 @@
 //! A cache of books for a frontend on a machine of its own, kept current by the ledger.
 //!
-//! [`CachedCatalog`] answers `info` from memory. A task follows the catalogue's ledger and applies every entry to the cached books
+//! [`CachedCatalog`] answers `info` and `topics` from memory; all else goes to the catalogue. A task follows the catalogue's ledger and applies every entry to the cached books
 //! that it touches. A book's [`version`](bookstore_core::Book::version) is the ledger's entry that changed it last, so of two
 //! answers it is always known which is newer, and a cached book only ever moves forward. Nothing needs to be invalidated *before*
 //! a write: an answer that was on its way while entries arrived is brought forward by those entries.

@@ -1,4 +1,4 @@
-//! One of a thing for each runtime that uses it.
+//! A value for each tokio runtime that uses it.
 //!
 //! A connection is driven by the runtime that opened it, and a task by the one that it was spawned on. Where threads have
 //! runtimes of their own, what they shared would wake one thread for what another one waits for.

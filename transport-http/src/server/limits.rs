@@ -24,7 +24,9 @@ pub struct ServerLimits {
     pub header_bytes_max: usize,
     /// The longest path and query, in bytes: 414 above; 2 KiB.
     pub uri_bytes_max: usize,
-    /// The longest body, in bytes, for routes without a `DefaultBodyLimit` of their own: 413 above; 64 KiB.
+    /// The longest body that axum's extractors read, in bytes: 413 above; 64 KiB. Two kinds of route have limits of their own: the
+    /// public interface (`BODY_MAX` and `BOOKS_MAX` in `api/extract.rs`), and batches between servers (`BIG_BODY_MAX` in
+    /// `internal/routes.rs`).
     pub body_bytes_max: usize,
     /// How long a connection may take to send a request's headers, and how long it may be idle; 10 s.
     pub header_timeout: Duration,

@@ -1,4 +1,4 @@
-//! What each server is told.
+//! The configuration of each server.
 
 use bookstore_core::orders::Ack;
 use bookstore_transport_http::{
@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::open::StoreUrl;
 
-/// What every server can be told.
+/// What the configurations of all servers have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Serving {
     /// The token that admin requests must show; without one, administration is off.

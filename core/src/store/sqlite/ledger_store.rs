@@ -169,11 +169,22 @@ impl LedgerStore for SqliteStore {
     /// Writes the stock snapshot, so that the next start has nothing to replay, and empties the WAL, so that all is in one file.
     async fn close(&mut self, state: &State) -> Result<(), StoreError> {
         let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        self.check_names(Some(&connection))?;
         wal_checkpoint::stop(&mut connection)?;
         let transaction = connection.transaction()?;
         self.dirty.write(&transaction, &state.levels, state.head)?;
         transaction.commit()?;
         Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+}
+
+impl Drop for SqliteStore {
+    /// A store that failed and was not recovered since may have lost its file.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if let Err(error) = self.check_names(Some(&connection)) {
+            tracing::error!(%error, "the store was closed");
+        }
     }
 }
 
