@@ -7,9 +7,9 @@ use bookstore_benches::{
     atomic::Atomic,
     catalogue::{PLENTY, plain},
     ceiling::{self, Ceiling},
-    crowd::{Ask, Crowd},
     deployed::{Deployed, Shape},
-    race::{self, Ids, Seller, Until, Wanted},
+    load_generator::{LoadGenerator, Workload},
+    race::{self, BookChoice, Ids, Seller, Until},
     shop::{Shop, Store},
     textbook::Textbook,
 };
@@ -27,8 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Tasks, or connections, that buy at the same time.
 const BUYERS: [u64; 5] = [1, 16, 256, 1024, 4096];
 const BOOKS: u64 = race::ZIPF_BOOKS;
-const SHAPES: [Wanted; 3] = [Wanted::Hot, Wanted::Zipf, Wanted::Uniform(BOOKS)];
-/// An iteration is one purchase of every buyer, and at least so many purchases.
+const SHAPES: [BookChoice; 3] = [BookChoice::Hot, BookChoice::Zipf, BookChoice::Uniform(BOOKS)];
+/// The fewest purchases of an iteration, in which every buyer buys once.
 const PURCHASES_MIN: u64 = 64;
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
@@ -56,12 +56,19 @@ fn per_iteration(buyers: u64) -> u64 {
     buyers.max(PURCHASES_MIN)
 }
 
-fn race<S: Seller>(group: &mut Group<'_>, runtime: &Runtime, name: &str, seller: &Arc<S>, wanted: Wanted, buyers: u64) {
+fn race<S: Seller>(
+    group: &mut Group<'_>,
+    runtime: &Runtime,
+    name: &str,
+    seller: &Arc<S>,
+    choice: BookChoice,
+    buyers: u64,
+) {
     group.throughput(Throughput::Elements(per_iteration(buyers)));
-    group.bench_function(BenchmarkId::new(format!("{name}/{wanted}"), buyers), |bencher| {
+    group.bench_function(BenchmarkId::new(format!("{name}/{choice}"), buyers), |bencher| {
         bencher.iter_custom(|rounds| {
             let until = Until::Purchases(rounds * per_iteration(buyers));
-            runtime.block_on(race::run(seller, wanted, Ids::V7, buyers, until)).elapsed
+            runtime.block_on(race::run(seller, choice, Ids::V7, buyers, until)).elapsed
         });
     });
 }
@@ -74,9 +81,9 @@ fn in_process(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool) {
         shop.add_books((1..=BOOKS).map(|n| plain(n, PLENTY))).await;
         shop
     });
-    for wanted in SHAPES {
+    for choice in SHAPES {
         for buyers in BUYERS {
-            race(group, runtime, &format!("{}/in-process", name(sqlite)), &shop.orders, wanted, buyers);
+            race(group, runtime, &format!("{}/in-process", name(sqlite)), &shop.orders, choice, buyers);
         }
     }
     runtime.block_on(shop.close());
@@ -87,12 +94,12 @@ fn over_http(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool, shape: Shap
     let books = (1..=BOOKS).map(|n| plain(n, PLENTY)).collect();
     let deployed = runtime.block_on(Deployed::start(shape, sqlite.then(|| folder.path()), books));
     let shape = if shape == Shape::OneServer { "http" } else { "three-servers" };
-    for wanted in SHAPES {
+    for choice in SHAPES {
         for buyers in BUYERS {
             let connections = usize::try_from(buyers).expect("small");
-            let crowd = Crowd::connect(deployed.address, connections, 2, Ask::purchase(wanted));
-            let mut crowd = match crowd {
-                Ok(crowd) => crowd,
+            let connected = LoadGenerator::connect(deployed.address, connections, 2, Workload::Purchase(choice));
+            let mut generator = match connected {
+                Ok(generator) => generator,
                 Err(error) => {
                     println!(
                         "skipped {buyers} buyers over HTTP: {error} (both ends of every connection are here; see ulimit -n)"
@@ -101,10 +108,10 @@ fn over_http(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool, shape: Shap
                 }
             };
             group.throughput(Throughput::Elements(per_iteration(buyers)));
-            let id = BenchmarkId::new(format!("{}/{shape}/{wanted}", name(sqlite)), buyers);
+            let id = BenchmarkId::new(format!("{}/{shape}/{choice}", name(sqlite)), buyers);
             group.bench_function(id, |bencher| {
                 bencher.iter_custom(|rounds| {
-                    let tally = crowd.run_requests(rounds * per_iteration(buyers));
+                    let tally = generator.run_requests(rounds * per_iteration(buyers));
                     Duration::from_secs_f64(tally.all_served().expect("every purchase is served").seconds)
                 });
             });
@@ -116,22 +123,22 @@ fn over_http(group: &mut Group<'_>, runtime: &Runtime, sqlite: bool, shape: Shap
 fn others(group: &mut Group<'_>, runtime: &Runtime) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
-    for wanted in SHAPES {
-        let mut ceiling = Ceiling::open(&path(&format!("ceiling-{wanted}.db")));
+    for choice in SHAPES {
+        let mut ceiling = Ceiling::open(&path(&format!("ceiling-{choice}.db")));
         group.throughput(Throughput::Elements(ceiling::BATCH as u64));
-        group.bench_function(BenchmarkId::new("ceiling", wanted), |bencher| {
+        group.bench_function(BenchmarkId::new("ceiling", choice), |bencher| {
             bencher.iter_custom(|rounds| {
                 let batches = usize::try_from(rounds).expect("few");
-                ceiling.write(&ceiling::rows(batches * ceiling::BATCH, wanted))
+                ceiling.write(&ceiling::rows(batches * ceiling::BATCH, choice))
             });
         });
     }
     let atomic = Arc::new(Atomic::open(&path("atomic.db"), BOOKS, PLENTY));
     let textbook = Arc::new(Textbook::open(&path("textbook.db"), BOOKS, PLENTY));
-    for wanted in [Wanted::Hot, Wanted::Uniform(BOOKS)] {
+    for choice in [BookChoice::Hot, BookChoice::Uniform(BOOKS)] {
         for buyers in [1, 16, 256] {
-            race(group, runtime, "one-transaction-each", &atomic, wanted, buyers);
-            race(group, runtime, "textbook", &textbook, wanted, buyers);
+            race(group, runtime, "one-transaction-each", &atomic, choice, buyers);
+            race(group, runtime, "textbook", &textbook, choice, buyers);
         }
     }
 }
@@ -141,13 +148,13 @@ async fn oversells() {
     const COPIES: u32 = 100;
     let folder = tempfile::tempdir().expect("a folder");
     let textbook = Arc::new(Textbook::open(&folder.path().join("textbook.db"), 1, COPIES));
-    race::run(&textbook, Wanted::Hot, Ids::V7, 256, Until::Purchases(300)).await;
+    race::run(&textbook, BookChoice::Hot, Ids::V7, 256, Until::Purchases(300)).await;
     let orders = textbook.orders().await;
     println!("textbook: {COPIES} copies, {orders} orders: {} oversold", orders.saturating_sub(u64::from(COPIES)));
     for store in [Store::Memory, Store::Sqlite(folder.path().join("shop.db"))] {
         let shop = Shop::open(&store);
         shop.add_books(std::iter::once(plain(1, COPIES))).await;
-        let tally = race::run(&shop.orders, Wanted::Hot, Ids::V7, 256, Until::Purchases(300)).await;
+        let tally = race::run(&shop.orders, BookChoice::Hot, Ids::V7, 256, Until::Purchases(300)).await;
         assert_eq!(tally.sold, u64::from(COPIES), "a copy too many or too few was sold");
         println!("{}: {COPIES} copies, {} orders: 0 oversold", name(store != Store::Memory), tally.sold);
     }

@@ -10,6 +10,7 @@ use std::{
 use crate::race::Seller;
 
 /// A shop on SQLite (WAL, `synchronous=FULL`) that takes stock and records the order in one transaction.
+#[derive(Debug)]
 pub struct Atomic {
     connection: Arc<Mutex<Connection>>,
     free: tokio::sync::Semaphore,
@@ -42,7 +43,7 @@ impl Atomic {
     /// If SQLite fails.
     #[must_use]
     pub fn orders(&self) -> u64 {
-        let connection = self.connection.lock().expect("nobody panics with it");
+        let connection = self.connection.lock().expect("not poisoned");
         let orders = connection.query_row("SELECT count(*) FROM orders", [], |row| row.get::<_, i64>(0));
         orders.expect("count").cast_unsigned()
     }
@@ -64,7 +65,7 @@ impl Seller for Atomic {
     async fn sell(&self, id: OrderId, book: BookId) -> Result<()> {
         let _permit = self.free.acquire().await.expect("never closed");
         let connection = Arc::clone(&self.connection);
-        let work = move || purchase(&mut connection.lock().expect("nobody panics with it"), id, book);
+        let work = move || purchase(&mut connection.lock().expect("not poisoned"), id, book);
         let done = tokio::task::spawn_blocking(work).await.expect("the database does not panic");
         match done {
             Ok(true) => Ok(()),

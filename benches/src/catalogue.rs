@@ -1,13 +1,21 @@
 //! Generated books: the same in every run, with titles, authors and subjects as uneven as real ones.
 
 use bookstore_core::{BookText, Cents, NewBook};
+use form_urlencoded::byte_serialize;
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::Path,
+};
+
+use crate::Result;
 
 /// Books of the real-sized catalogue.
 pub const REAL_SIZE: u64 = 60_638;
-/// Copies of a book that is never to sell out.
+/// Copies of a book that does not sell out.
 pub const PLENTY: u32 = NewBook::STOCK_MAX;
 
-/// The classes that the books fall into.
+/// The topics of the books: the classes of the Library of Congress.
 const TOPICS: [&str; 21] = [
     "General works",
     "Philosophy, psychology, religion",
@@ -36,26 +44,20 @@ const SYLLABLES: [&str; 24] = [
     "ba", "cor", "den", "el", "fi", "gar", "hu", "in", "jo", "kel", "lo", "mar", "ne", "or", "pe", "qua", "ri", "sto",
     "tu", "un", "ver", "wil", "yar", "zo",
 ];
-/// Different words.
+/// As many words as there are triples of syllables.
 const WORDS: u64 = 24 * 24 * 24;
 
-/// Draws by mixing: the same number gives the same draw.
+/// Random numbers that are the same in every run (SplitMix64), from this seed.
 #[derive(Clone, Copy, Debug)]
-pub struct Dice(pub u64);
+struct Random(u64);
 
-impl Dice {
-    /// The next 64 bits.
-    pub fn roll(&mut self) -> u64 {
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
+        mix(self.0) % bound
     }
 
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.roll() % bound
-    }
-
-    /// One of the words: a few of them are frequent, most are rare.
+    /// A word: a few words are frequent, most are rare.
     fn word(&mut self) -> String {
         let [a, b] = [self.below(WORDS), self.below(WORDS)];
         let rank = a * b / WORDS;
@@ -67,7 +69,7 @@ impl Dice {
     }
 }
 
-/// Spreads the bits of a number.
+/// Spreads the bits of a number: the finalizer of SplitMix64.
 #[must_use]
 pub fn mix(n: u64) -> u64 {
     let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -81,18 +83,18 @@ pub fn mix(n: u64) -> u64 {
 /// Never: all its fields are within the limits.
 #[must_use]
 pub fn real(n: u64) -> NewBook {
-    let mut dice = Dice(mix(n));
-    let title_words = 3 + dice.below(7);
-    let topic = TOPICS[usize::try_from(dice.below(21) * dice.below(21) / 21).expect("small")];
+    let mut random = Random(mix(n));
+    let title_words = 3 + random.below(7);
+    let topic = TOPICS[usize::try_from(random.below(21) * random.below(21) / 21).expect("small")];
     let text = BookText {
-        title: dice.words(title_words),
-        author: format!("{}, {}", dice.word(), dice.word()),
+        title: random.words(title_words),
+        author: format!("{}, {}", random.word(), random.word()),
         topic: topic.into(),
         isbn: Some(format!("978{n:010}")),
-        year: Some(i32::try_from(1900 + dice.below(126)).expect("small")),
-        subjects: (0..1 + dice.below(3)).map(|_| dice.words(3)).collect(),
+        year: Some(i32::try_from(1900 + random.below(126)).expect("small")),
+        subjects: (0..1 + random.below(3)).map(|_| random.words(3)).collect(),
     };
-    let price_cents = Cents::new(499 + 100 * dice.below(60)).expect("small");
+    let price_cents = Cents::new(499 + 100 * random.below(60)).expect("small");
     NewBook { text, price_cents, stock: PLENTY }
 }
 
@@ -109,22 +111,22 @@ pub fn plain(n: u64, stock: u32) -> NewBook {
     }
 }
 
-/// Requests for the first page of each topic of these books.
+/// The paths of the first page of each topic of these books.
 #[must_use]
 pub fn topic_searches(books: &[NewBook]) -> Vec<String> {
     let mut topics: Vec<&str> = books.iter().map(|book| book.text.topic.as_str()).collect();
     topics.sort_unstable();
     topics.dedup();
-    topics.into_iter().map(|topic| format!("/search/{}", escaped(topic))).collect()
+    topics.into_iter().map(|topic| format!("/search?topic={}", escaped(topic))).collect()
 }
 
-/// Requests for books by words: two of some book's title each, so that at least that one is found.
+/// The paths of searches for two words of some book's title, so that at least that book is found.
 #[must_use]
 pub fn word_searches(books: &[NewBook], count: usize) -> Vec<String> {
-    let mut dice = Dice(3);
+    let mut random = Random(3);
     let mut paths = Vec::with_capacity(count);
     while paths.len() < count {
-        let at = dice.below(books.len() as u64);
+        let at = random.below(books.len() as u64);
         let title = &books[usize::try_from(at).expect("an index")].text.title;
         let words: Vec<&str> =
             title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 3).collect();
@@ -136,6 +138,28 @@ pub fn word_searches(books: &[NewBook], count: usize) -> Vec<String> {
 }
 
 fn escaped(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
-    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    byte_serialize(text.as_bytes()).collect()
+}
+
+/// Writes books as JSON lines, for `bookstore import`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json_lines(path: &Path, books: impl Iterator<Item = NewBook>) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for book in books {
+        serde_json::to_writer(&mut file, &book)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
+}
+
+/// The books of a file (`.csv`, `.jsonl`, `.jsonl.gz`), with copies that do not sell out.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is broken.
+pub fn read(file: &Path) -> Result<Vec<NewBook>> {
+    let books = bookstore::import::open(file, |_| {})?;
+    let plenty = |book: NewBook| NewBook { stock: PLENTY, ..book };
+    Ok(books.map(|book| book.map(plenty)).collect::<Result<_, _>>()?)
 }

@@ -16,17 +16,17 @@ use std::{
 
 use crate::{
     catalogue::PLENTY,
-    race::{Wanted, fresh_id},
+    race::{BookChoice, fresh_id},
 };
 
 /// Rows of one transaction.
 pub const BATCH: usize = 4096;
 /// Rows of one statement.
 const ROWS: usize = 64;
-/// WAL pages after which SQLite moves them into the database file: as many as the store allows.
+/// WAL pages after which SQLite moves them into the database file, as in the store.
 const WAL_PAGES: u32 = 8_192;
 
-/// One sale's row, all but its place.
+/// One sale's row without its sequence number.
 #[derive(Debug)]
 pub struct Row {
     at_ms: i64,
@@ -36,17 +36,18 @@ pub struct Row {
 
 /// The rows of `count` purchases.
 #[must_use]
-pub fn rows(count: usize, wanted: Wanted) -> Vec<Row> {
+pub fn rows(count: usize, choice: BookChoice) -> Vec<Row> {
     let mut stock = PLENTY;
     let row = |n: u64| {
         stock -= 1;
-        let changes = format!("[[{},-1,1999,{stock}]]", wanted.book(n));
+        let changes = format!("[[{},-1,1999,{stock}]]", choice.book(n));
         Row { at_ms: 1_700_000_000_000 + n.cast_signed() / 500, key: fresh_id(), changes }
     };
     (0..count as u64).map(row).collect()
 }
 
 /// A file with a ledger's tables.
+#[derive(Debug)]
 pub struct Ceiling {
     connection: Connection,
 }
@@ -70,7 +71,7 @@ impl Ceiling {
         Self { connection }
     }
 
-    /// Writes the rows, [`BATCH`] a transaction, and says how long it took.
+    /// Writes the rows, [`BATCH`] a transaction, and returns how long it took.
     ///
     /// # Panics
     /// If SQLite fails.
@@ -93,7 +94,7 @@ impl Ceiling {
         started.elapsed()
     }
 
-    /// Writes every row in a transaction of its own, and says how long each took.
+    /// Writes every row in a transaction of its own, and returns how long each took.
     ///
     /// # Panics
     /// If SQLite fails.

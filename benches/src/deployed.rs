@@ -9,7 +9,7 @@ use bookstore_transport_http::{api, server::ServerLimits};
 use std::{net::SocketAddr, path::Path, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// How the shop is cut into servers.
+/// How many servers the shop consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// All in one server.
@@ -19,19 +19,20 @@ pub enum Shape {
 }
 
 /// Servers that run until dropped.
+#[derive(Debug)]
 pub struct Deployed {
     /// Where purchases go.
     pub address: SocketAddr,
     servers: Vec<JoinHandle<()>>,
 }
 
-/// Room for more buyers than a real server lets in at once: here the queue itself is measured.
-const CROWD_MAX: usize = 8192;
-/// Books that a frontend keeps in memory: as many as the executable's.
+/// More buyers than a real server admits at once: here the queue itself is measured.
+const CONNECTIONS_MAX: usize = 8192;
+/// Books that a frontend keeps in memory, as the executable's.
 const CACHED_BOOKS: usize = 10_000;
 
 impl Deployed {
-    /// Starts servers with a ledger in memory, or in a SQLite file in `folder`, and lists these books.
+    /// Starts servers with a ledger in memory, or in a SQLite file in `folder`, and adds these books.
     ///
     /// # Panics
     /// If a server does not start.
@@ -39,7 +40,7 @@ impl Deployed {
         let token = AccessToken::new(&"t".repeat(64)).expect("a good token");
         let serving = Serving {
             admin_token: Some(token.clone()),
-            limits: ServerLimits { connections_max: CROWD_MAX, in_flight_max: CROWD_MAX, ..api::limits() },
+            limits: ServerLimits { connections_max: CONNECTIONS_MAX, in_flight_max: CONNECTIONS_MAX, ..api::limits() },
             metrics: None,
         };
         let store = |name| folder.map_or(StoreUrl::Memory, |folder| StoreUrl::Sqlite(folder.join(name)));
@@ -56,7 +57,7 @@ impl Deployed {
         let options = ConnectOptions { admin_token: Some(token), timeout };
         let shop = Bookstore::connect_with(&format!("http://{}", deployed.address), options).expect("an address");
         for some in books.chunks(ADD_BOOKS_MAX) {
-            shop.add_books(some.to_vec()).await.expect("books can be listed");
+            shop.add_books(some.to_vec()).await.expect("books can be added");
         }
         deployed
     }

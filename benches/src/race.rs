@@ -1,6 +1,7 @@
-//! Buyers in the shop's own process who all buy at once.
+//! A purchase race: many buyers in the shop's own process buy at once.
 
 use bookstore_core::{BookId, Clock as _, Error, Lines, OrderId, OrderService, Result, SystemClock};
+use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     sync::{
@@ -13,48 +14,34 @@ use uuid::Uuid;
 
 use crate::catalogue::mix;
 
-/// Which books the buyers want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// All want book 1.
+/// Which book a purchase is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BookChoice {
+    /// Always book 1.
     Hot,
-    /// Each purchase wants one of this many books, all alike.
+    /// One of this many books, each equally often.
     Uniform(u64),
-    /// One of [`ZIPF_BOOKS`] books: the second is wanted half as often as the first, the third a third as often, …
+    /// One of [`ZIPF_BOOKS`] books: the second half as often as the first, the third a third as often, …
     Zipf,
 }
 
-/// Books that [`Wanted::Zipf`] is about.
+/// The books of [`BookChoice::Zipf`].
 pub const ZIPF_BOOKS: u64 = 10_000;
 
-/// Draws from Zipf's distribution with exponent 1, as many as a power of two.
+/// 262,144 draws from Zipf's distribution with exponent 1.
 static ZIPF_DRAWS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     const DRAWS: u32 = 1 << 18;
-    let weights = (1..=ZIPF_BOOKS).map(|rank| 1.0 / rank as f64);
-    let sums: Vec<f64> = weights
-        .scan(0.0, |sum, weight| {
-            Some(*{
-                *sum += weight;
-                sum
-            })
-        })
-        .collect();
-    let total = sums.last().copied().unwrap_or_default();
+    let mut total = 0.0;
+    let mut add = |rank: u64| {
+        total += 1.0 / rank as f64;
+        total
+    };
+    let sums: Vec<f64> = (1..=ZIPF_BOOKS).map(&mut add).collect();
     let draw = |n: u32| sums.partition_point(|sum| *sum < (f64::from(n) + 0.5) / f64::from(DRAWS) * total);
     (0..DRAWS).map(|n| u32::try_from(draw(n) + 1).expect("few books")).collect()
 });
 
-impl Wanted {
-    /// How many books there must be.
-    #[must_use]
-    pub fn books(self) -> u64 {
-        match self {
-            Self::Hot => 1,
-            Self::Uniform(books) => books,
-            Self::Zipf => ZIPF_BOOKS,
-        }
-    }
-
+impl BookChoice {
     /// The book of the `n`th purchase, the same in every run.
     #[must_use]
     pub fn book(self, n: u64) -> BookId {
@@ -69,7 +56,7 @@ impl Wanted {
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for BookChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hot => f.write_str("hot"),
@@ -87,7 +74,7 @@ pub enum Ids {
     /// Random, drawn by the buyer.
     V4,
     /// The `n`th purchase has the `n`th of these.
-    Added(Arc<Vec<OrderId>>),
+    Given(Arc<Vec<OrderId>>),
 }
 
 impl Ids {
@@ -95,7 +82,7 @@ impl Ids {
         match self {
             Self::V7 => SystemClock.new_order_id(),
             Self::V4 => random_id(),
-            Self::Added(ids) => ids[usize::try_from(n).expect("an index")],
+            Self::Given(ids) => ids[usize::try_from(n).expect("an index")],
         }
     }
 }
@@ -127,13 +114,13 @@ impl Seller for Arc<dyn OrderService> {
 /// When a race ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Until {
-    /// After so many purchases.
+    /// After this number of purchases.
     Purchases(u64),
     /// After this time, when what is under way has been answered.
     Elapsed(Duration),
 }
 
-/// What a race came to.
+/// The result of a race.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     /// Purchases acknowledged.
@@ -156,14 +143,14 @@ impl Tally {
 ///
 /// # Panics
 /// On any answer but "sold" and "out of stock".
-pub async fn run<S: Seller>(seller: &Arc<S>, wanted: Wanted, ids: Ids, buyers: u64, until: Until) -> Tally {
+pub async fn run<S: Seller>(seller: &Arc<S>, choice: BookChoice, ids: Ids, buyers: u64, until: Until) -> Tally {
     let most = match until {
         Until::Purchases(purchases) => purchases,
         Until::Elapsed(_) => u64::MAX / 2,
     };
     let next = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
-    let buy = || buyer(Arc::clone(seller), wanted, ids.clone(), Arc::clone(&next), most);
+    let buy = || buyer(Arc::clone(seller), choice, ids.clone(), Arc::clone(&next), most);
     let tasks: Vec<_> = (0..buyers.min(most)).map(|_| tokio::spawn(buy())).collect();
     if let Until::Elapsed(time) = until {
         tokio::time::sleep(time).await;
@@ -179,14 +166,14 @@ pub async fn run<S: Seller>(seller: &Arc<S>, wanted: Wanted, ids: Ids, buyers: u
     tally
 }
 
-async fn buyer<S: Seller>(seller: Arc<S>, wanted: Wanted, ids: Ids, next: Arc<AtomicU64>, most: u64) -> (u64, u64) {
+async fn buyer<S: Seller>(seller: Arc<S>, choice: BookChoice, ids: Ids, next: Arc<AtomicU64>, most: u64) -> (u64, u64) {
     let (mut sold, mut sold_out) = (0, 0);
     loop {
         let n = next.fetch_add(1, Ordering::Relaxed);
         if n >= most {
             return (sold, sold_out);
         }
-        match seller.sell(ids.draw(n), wanted.book(n)).await {
+        match seller.sell(ids.draw(n), choice.book(n)).await {
             Ok(()) => sold += 1,
             Err(Error::OutOfStock { .. }) => sold_out += 1,
             Err(error) => panic!("a purchase failed: {error}"),

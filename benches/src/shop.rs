@@ -1,16 +1,19 @@
-//! The shop in one process, wired as the executable wires it: the services, the limits of direct calls, and a store.
+//! The shop in one process, wired as the executable wires it: the services, the limits of direct calls, and a store that
+//! counts its flushes.
 
+use async_trait::async_trait;
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService, NewBook, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, NewBook, OrderId, OrderService, Orders, SystemClock,
     catalog::ADD_BOOKS_MAX,
-    decide::{Batch, Command, State},
+    decide::{Batch, State},
     store::{
-        Flush, LedgerStore, StoreError, memory,
+        AppendError, Flush, LedgerStore, Recovered, StoreError, memory,
         sqlite::{self, SqliteOptions},
     },
 };
 use bookstore_transport_inproc::InProcess;
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -33,8 +36,14 @@ pub struct Shop {
     pub catalog: Arc<Catalog>,
     /// The orders.
     pub orders: Arc<Arc<dyn OrderService>>,
-    /// What the store was asked to do.
+    /// What the store has done.
     pub counts: Arc<Counts>,
+}
+
+impl fmt::Debug for Shop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shop").field("counts", &self.counts).finish_non_exhaustive()
+    }
 }
 
 impl Shop {
@@ -49,12 +58,14 @@ impl Shop {
         let catalog = match store {
             Store::Memory => {
                 let (store, reader) = memory::open(clock.as_ref());
-                Catalog::start(Counted { store, counts: Arc::clone(&counts) }, reader, clock, options)
+                let store = Counted { store, counts: Arc::clone(&counts) };
+                Catalog::start(store, reader.clone(), reader, clock, options)
             }
             Store::Sqlite(path) => {
                 let opened = sqlite::open(path, clock.as_ref(), SqliteOptions::default());
                 let (store, reader) = opened.expect("the store opens");
-                Catalog::start(Counted { store, counts: Arc::clone(&counts) }, reader, clock, options)
+                let store = Counted { store, counts: Arc::clone(&counts) };
+                Catalog::start(store, reader.clone(), reader, clock, options)
             }
         };
         let catalog = Arc::new(catalog.expect("the store starts"));
@@ -63,7 +74,7 @@ impl Shop {
         Self { catalog, orders: Arc::new(orders), counts }
     }
 
-    /// Lists books.
+    /// Adds books.
     ///
     /// # Panics
     /// If the store fails.
@@ -71,7 +82,7 @@ impl Shop {
         let mut books = books.peekable();
         while books.peek().is_some() {
             let some = books.by_ref().take(ADD_BOOKS_MAX).collect();
-            self.catalog.add_books(some).await.expect("books can be listed");
+            self.catalog.add_books(some).await.expect("books can be added");
         }
     }
 
@@ -93,7 +104,7 @@ pub async fn prepare(path: &Path, books: impl Iterator<Item = NewBook>) {
     shop.close().await;
 }
 
-/// What a store was asked to do.
+/// What a store has done.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Entries appended.
@@ -109,32 +120,34 @@ impl Counts {
     }
 }
 
-/// A store that counts batches; nothing else is changed.
+/// A store that counts entries and flushes, and is the wrapped one otherwise.
 struct Counted<S> {
     store: S,
     counts: Arc<Counts>,
 }
 
 impl<S: LedgerStore> LedgerStore for Counted<S> {
-    fn recover(&mut self) -> Result<State, StoreError> {
-        self.store.recover()
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        let mut recovered = self.store.recover().await?;
+        recovered.flush = Box::new(CountedFlush { flush: recovered.flush, counts: Arc::clone(&self.counts) });
+        Ok(recovered)
     }
 
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
-        self.store.load(commands, state)
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.store.load(keys, identities, state).await
     }
 
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         self.counts.entries.fetch_add(batch.entries.len() as u64, Ordering::Relaxed);
-        self.store.append(batch, state)
+        self.store.append(batch, state).await
     }
 
-    fn close(&mut self, state: &State) -> Result<(), StoreError> {
-        self.store.close(state)
+    async fn confirm(&mut self) -> Result<(), StoreError> {
+        self.store.confirm().await
     }
 
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        Ok(Box::new(CountedFlush { flush: self.store.flusher()?, counts: Arc::clone(&self.counts) }))
+    async fn close(&mut self, state: &State) -> Result<(), StoreError> {
+        self.store.close(state).await
     }
 }
 
@@ -143,9 +156,10 @@ struct CountedFlush {
     counts: Arc<Counts>,
 }
 
+#[async_trait]
 impl Flush for CountedFlush {
-    fn flush(&mut self) -> Result<(), StoreError> {
+    async fn flush(&mut self) -> Result<(), StoreError> {
         self.counts.flushes.fetch_add(1, Ordering::Relaxed);
-        self.flush.flush()
+        self.flush.flush().await
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use crate::race::Seller;
 
 /// A shop on SQLite (WAL, `synchronous=FULL`) that sells in three steps, each a transaction of its own.
+#[derive(Debug)]
 pub struct Textbook {
     connections: Arc<Mutex<Vec<Connection>>>,
     free: tokio::sync::Semaphore,

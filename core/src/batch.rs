@@ -1,7 +1,36 @@
 //! Natural batching: while one batch is being worked on, the next one gathers.
 //!
-//! An idle queue hands over a call at once, a busy one hands over whatever has gathered. The store's group commit
-//! and the HTTP clients that send waiting calls as one request both use this.
+//! An idle worker takes a call at once, a busy one takes all that have gathered since. So a batch is never waited for, and grows
+//! with the load. The writer's group commit uses this queue, and so do HTTP clients that send the waiting calls as one request.
+//!
+//! ```
+//! use bookstore_core::batch;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let (queue, mut waiting) = batch::queue::<u32, u32>(100);
+//! tokio::spawn(async move {
+//!     loop {
+//!         let calls = waiting.gather(10).await;
+//!         if calls.is_empty() {
+//!             return;
+//!         }
+//!         for call in calls {
+//!             call.reply.send(Ok(call.command * 2));
+//!         }
+//!     }
+//! });
+//! assert_eq!(queue.call(21).await, Ok(42));
+//! assert_eq!(queue.call_many([1, 2, 3]).await, [Ok(2), Ok(4), Ok(6)]);
+//! # }
+//! ```
+//!
+//! # Limits
+//! The queue holds as many calls as [`queue`] says, and refuses more at once: load shedding instead of latency. The size of a batch
+//! is the worker's choice, see [`Waiting::gather`].
+
+mod reply;
+
+pub use reply::{Call, Reply};
 
 use futures_util::{
     FutureExt as _,
@@ -11,7 +40,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -19,68 +48,9 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::error::{Error, Result};
+use reply::Answers;
 
-/// One waiting call.
-#[derive(Debug)]
-pub struct Call<C, R> {
-    /// What is asked.
-    pub command: C,
-    /// Who waits for the answer.
-    pub reply: Reply<R>,
-}
-
-/// The way back to who waits for an answer.
-#[derive(Debug)]
-pub struct Reply<R>(To<R>);
-
-#[derive(Debug)]
-enum To<R> {
-    One(oneshot::Sender<Result<R>>),
-    /// Who has asked for many, and which of them this is.
-    Many(Arc<Answers<R>>, usize),
-}
-
-/// The answers to many calls, none for one that was dropped. Whoever asked gets them, and is woken, with the last of them.
-#[derive(Debug)]
-struct Answers<R> {
-    so_far: Mutex<Vec<Option<Result<R>>>>,
-    asker: Option<oneshot::Sender<Vec<Option<Result<R>>>>>,
-}
-
-impl<R> Answers<R> {
-    fn put(&self, nth: usize, answer: Result<R>) {
-        self.so_far.lock().expect("nobody panics with it")[nth] = Some(answer);
-    }
-}
-
-impl<R> Drop for Answers<R> {
-    fn drop(&mut self) {
-        if let (Some(asker), Ok(all)) = (self.asker.take(), self.so_far.get_mut()) {
-            drop(asker.send(std::mem::take(all)));
-        }
-    }
-}
-
-impl<R> Reply<R> {
-    /// Answers. It is lost on whoever has stopped waiting.
-    pub fn send(self, answer: Result<R>) {
-        match self.0 {
-            To::One(reply) => drop(reply.send(answer)),
-            To::Many(answers, nth) => answers.put(nth, answer),
-        }
-    }
-
-    /// Whether nobody waits any more.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        match &self.0 {
-            To::One(reply) => reply.is_closed(),
-            To::Many(answers, _) => answers.asker.as_ref().is_none_or(oneshot::Sender::is_closed),
-        }
-    }
-}
-
-/// The callers' end of a bounded queue.
+/// The callers' end of a bounded queue; clones are the same queue.
 #[derive(Debug)]
 pub struct Queue<C, R> {
     calls: mpsc::Sender<Call<C, R>>,
@@ -93,22 +63,25 @@ impl<C, R> Clone for Queue<C, R> {
     }
 }
 
-/// The worker's end.
+/// The worker's end of a bounded queue.
 #[derive(Debug)]
 pub struct Waiting<C, R> {
     calls: mpsc::Receiver<Call<C, R>>,
     many: Arc<Many>,
 }
 
-/// How a worker learns that many calls wait, without being woken by each of them.
+/// Wakes a worker when many calls wait, instead of once for each of them.
 #[derive(Debug)]
 struct Many {
-    /// So many; `usize::MAX` if it does not want to know.
+    /// The number that it waits for; `usize::MAX` if it does not.
     wanted: AtomicUsize,
     reached: Notify,
 }
 
 /// A queue that holds at most `limit` waiting calls.
+///
+/// # Panics
+/// If `limit` is 0.
 #[must_use]
 pub fn queue<C, R>(limit: usize) -> (Queue<C, R>, Waiting<C, R>) {
     let (sender, receiver) = mpsc::channel(limit);
@@ -117,31 +90,32 @@ pub fn queue<C, R>(limit: usize) -> (Queue<C, R>, Waiting<C, R>) {
 }
 
 impl<C, R> Queue<C, R> {
-    /// Asks, and waits for the answer. Dropping the future does not undo a call that a batch has taken.
+    /// Puts a call into the queue and waits for the answer. Dropping the future does not undo a call that the worker has taken.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] at once if the queue is full; [`Error::Unavailable`] if the worker has stopped;
-    /// [`Error::OutcomeUnknown`] if it stopped with this call in its hands; otherwise the worker's own answer.
+    /// - [`Error::Overloaded`], at once, if the queue is full.
+    /// - [`Error::Unavailable`], at once, if the worker has stopped.
+    /// - [`Error::OutcomeUnknown`] if the worker stops without an answer to this call.
+    /// - The worker's own answer.
     pub async fn call(&self, command: C) -> Result<R> {
         let (reply, answer) = oneshot::channel();
-        self.put(Call { command, reply: Reply(To::One(reply)) })?;
+        self.put(Call { command, reply: Reply::to_one(reply) })?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Asks many at once and waits for all answers, which are in the order of the commands. Each is a call by itself, as of
-    /// [`Queue::call`], but whoever asks is woken once, with the last of the answers.
+    /// Puts many calls into the queue and waits for all answers, which are in the order of the commands. Each is a call by itself,
+    /// with the errors of [`Queue::call`], but the caller is woken only once, by the last of the answers.
     pub async fn call_many(&self, commands: impl IntoIterator<Item = C>) -> Vec<Result<R>> {
         let commands: Vec<C> = commands.into_iter().collect();
-        let (asker, all) = oneshot::channel();
-        let so_far = Mutex::new(commands.iter().map(|_| None).collect());
-        let answers = Arc::new(Answers { so_far, asker: Some(asker) });
+        let (caller, all) = oneshot::channel();
+        let answers = Arc::new(Answers::new(commands.len(), caller));
         for (nth, command) in commands.into_iter().enumerate() {
-            if let Err(refused) = self.put(Call { command, reply: Reply(To::Many(Arc::clone(&answers), nth)) }) {
+            if let Err(refused) = self.put(Call { command, reply: Reply::to_many(&answers, nth) }) {
                 answers.put(nth, Err(refused));
             }
         }
         drop(answers);
-        let all = all.await.expect("they are sent by whoever drops them last");
+        let all = all.await.expect("the last call that is dropped sends them");
         all.into_iter().map(|answer| answer.unwrap_or_else(|| Err(stopped()))).collect()
     }
 
@@ -163,10 +137,17 @@ fn stopped() -> Error {
     Error::unknown("the worker stopped before it answered")
 }
 
-/// Answers every question by itself, all at once; the answers are in the order of the questions.
-pub async fn each<'a, Q, T>(questions: Vec<Q>, answer: impl Fn(Q) -> BoxFuture<'a, T>) -> Vec<T> {
-    let mut running: Vec<_> = questions.into_iter().map(|question| maybe_done(answer(question))).collect();
-    // All begin before the first is waited for, …
+/// Makes one call for each command, all at the same time. The answers are in the order of the commands.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let doubled = bookstore_core::batch::each(vec![1, 2, 3], |n| Box::pin(async move { n * 2 })).await;
+/// assert_eq!(doubled, [2, 4, 6]);
+/// # }
+/// ```
+pub async fn each<'a, C, T>(commands: Vec<C>, call: impl Fn(C) -> BoxFuture<'a, T>) -> Vec<T> {
+    let mut running: Vec<_> = commands.into_iter().map(|command| maybe_done(call(command))).collect();
+    // All calls begin before the first one is waited for.
     poll_fn(|cx| {
         for call in &mut running {
             let _ = call.poll_unpin(cx);
@@ -174,7 +155,7 @@ pub async fn each<'a, Q, T>(questions: Vec<Q>, answer: impl Fn(Q) -> BoxFuture<'
         Poll::Ready(())
     })
     .await;
-    // … and then it is one after the other's turn: they are done nearly together, and none is looked at in vain.
+    // Then they are waited for one after another: they end nearly together, so hardly any is polled in vain.
     let mut answers = Vec::with_capacity(running.len());
     for mut call in running {
         (&mut call).await;
@@ -184,30 +165,32 @@ pub async fn each<'a, Q, T>(questions: Vec<Q>, answer: impl Fn(Q) -> BoxFuture<'
 }
 
 impl<C, R> Waiting<C, R> {
-    /// Waits for at least one call and takes up to `limit` of those that wait. Empty when every [`Queue`] is gone.
+    /// Waits for one call at least, and takes up to `limit` of those that wait, in the order in which they came. It is empty when no
+    /// call waits and every [`Queue`] is gone.
     pub async fn gather(&mut self, limit: usize) -> Vec<Call<C, R>> {
         let mut batch = Vec::new();
         self.calls.recv_many(&mut batch, limit).await;
         batch
     }
 
-    /// How many calls wait.
+    /// The number of calls that wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.calls.len()
     }
 
-    /// Whether none waits.
+    /// Whether no call waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// Waits until `count` calls wait.
+    /// Returns when `count` calls wait.
     ///
-    /// A hint: two callers that come at one moment may be noticed only with the next, so something else should end the wait too.
+    /// It is a hint: of two calls that come at the same moment, the second may be noticed only with the next one. So something else
+    /// should end the wait, too.
     pub async fn at_least(&self, count: usize) {
-        // Made known before it is looked, so that whoever comes after the look sees it.
+        // Stored before the queue is looked at, so that a call that comes after the look wakes this.
         self.many.wanted.store(count, Ordering::SeqCst);
         while self.calls.len() < count {
             self.many.reached.notified().await;

@@ -1,53 +1,38 @@
-//! Books: what the catalogue says of them, and how many copies there are.
+//! Books: their texts, prices and stock, and how a shop adds and changes them.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 
-use crate::{error::Error, ledger::Seq, money::Cents};
+use crate::{error::Error, id::Seq, money::Cents};
 
 mod text;
 
+pub use crate::id::BookId;
 pub use text::Text;
 
-/// The number of a book, given by the catalogue when the book is listed: 1, 2, 3, …
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 1))]
-#[serde(transparent)]
-pub struct BookId(pub u64);
-
-impl fmt::Display for BookId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for BookId {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        text.parse().map(Self).map_err(|_| Error::malformed(format!("a book id is a whole number, not {text:?}")))
-    }
-}
-
-/// A book as clients see it; `version` is the ledger entry that last changed its price or stock.
+/// A book as clients see it: its text, which never changes, and its price and stock, which the ledger changes.
+///
+/// In JSON the fields of the text stand beside the others, without a level of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Book {
-    /// Its number in this catalogue.
+    /// Its number in this catalog.
     pub id: BookId,
-    /// What it says of itself; shared, because it never changes.
+    /// Title, author, topic and so on; clones share it, because it never changes.
     #[serde(flatten)]
     #[cfg_attr(feature = "openapi", schema(value_type = BookText))]
     pub text: Text,
-    /// What one copy costs.
+    /// The price of one copy, in cents.
     pub price_cents: Cents,
     /// Copies that can be bought now.
     pub stock: u32,
-    /// The ledger's sequence number of the last change to price or stock: the book's `ETag`.
+    /// The number of the ledger entry that last changed price or stock: the book's `ETag`, and the `version` of
+    /// [`Amend::Set`].
     pub version: Seq,
 }
 
-/// The part of a book that never changes once it is listed.
+/// The part of a book that never changes once it is added, field by field. [`Text`] is the same in one piece of memory.
+///
+/// No field may contain control characters. [`NewBook::check`] checks the limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookText {
@@ -58,13 +43,13 @@ pub struct BookText {
     pub author: String,
     /// 1 to [`BookText::FIELD_MAX`] characters.
     pub topic: String,
-    /// Ten or thirteen digits (`X` may end the short form), if it has one.
+    /// The ISBN without hyphens, if it has one: 13 digits, or 10 of which the last may be `X`. Check digits are not checked.
     #[serde(default)]
     pub isbn: Option<String>,
-    /// Year of publication.
+    /// Year of publication, −3000 to 9999.
     #[serde(default)]
     pub year: Option<i32>,
-    /// At most [`BookText::SUBJECTS_MAX`], searched with title and author.
+    /// At most [`BookText::SUBJECTS_MAX`] keywords of 1 to [`BookText::FIELD_MAX`] characters, searched with title and author.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<String>,
 }
@@ -77,7 +62,10 @@ impl BookText {
     /// The most subjects.
     pub const SUBJECTS_MAX: usize = 32;
 
-    /// What makes two listings the same book: the ISBN, or else title, author and year.
+    /// What makes two books the same book: the ISBN, or without one title, author and year.
+    ///
+    /// Adding a book whose identity is known leaves the catalog as it is, so an import can be repeated. Two editions without
+    /// ISBN, of one title and year, are one book.
     #[must_use]
     pub fn identity(&self) -> String {
         match &self.isbn {
@@ -123,14 +111,25 @@ fn check_isbn(isbn: &str) -> Result<(), Error> {
     if shaped { Ok(()) } else { Err(Error::invalid("isbn", "must be 10 or 13 digits without hyphens")) }
 }
 
-/// A book to be listed.
+/// A book to be added to the catalog.
+///
+/// ```
+/// use bookstore_core::{BookText, Cents, NewBook};
+///
+/// # fn main() -> bookstore_core::Result<()> {
+/// let text = BookText { title: "Readings in Databases".into(), topic: "databases".into(), ..BookText::default() };
+/// let book = NewBook { text, price_cents: Cents::new(4900)?, stock: 10 };
+/// book.check()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewBook {
-    /// What it says of itself.
+    /// Title, author, topic and so on.
     #[serde(flatten)]
     pub text: BookText,
-    /// What one copy costs.
+    /// The price of one copy, in cents.
     pub price_cents: Cents,
     /// Copies to begin with, at most [`NewBook::STOCK_MAX`].
     pub stock: u32,
@@ -140,10 +139,10 @@ impl NewBook {
     /// The most copies of one book that a shop can hold.
     pub const STOCK_MAX: u32 = 1_000_000_000;
 
-    /// Checks every field.
+    /// Checks every field against its limits.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the first bad field.
+    /// - [`Error::Invalid`] naming the first field that is outside its limits.
     pub fn check(&self) -> Result<(), Error> {
         self.text.check()?;
         if self.stock > Self::STOCK_MAX {
@@ -153,13 +152,13 @@ impl NewBook {
     }
 }
 
-/// The answer to listing one book.
+/// The answer to adding one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Listed))]
 pub struct Added {
     /// The book's number.
     pub id: BookId,
-    /// False if the same book was listed before: then nothing was changed.
+    /// False if the catalog had the same book already: then nothing was changed.
     pub created: bool,
 }
 
@@ -167,28 +166,30 @@ pub struct Added {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Topic {
-    /// Its name.
+    /// Its name, spelled as in the first book that has it.
     pub topic: String,
-    /// Books listed under it.
+    /// Books that have it, sold-out ones included.
     pub books: u64,
 }
 
-/// A change to one book's price or stock.
+/// A change to one book's price or stock, as [`CatalogService::amend`](crate::CatalogService::amend) takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "amend")]
 pub enum Amend {
-    /// Adds copies, or takes them away (never below zero). Safe beside sales, needs no version.
+    /// Adds copies, or takes copies away, but never more than there are. It needs no version: it is right whatever was
+    /// sold meanwhile.
     StockDelta {
         /// Copies to add; negative to take away.
         delta: i64,
     },
-    /// Sets price, stock or both, provided that the book is still as the caller saw it.
+    /// Sets price, stock or both, on condition that the book is still as the caller saw it.
     Set {
         /// The new price, if it is to change.
         price_cents: Option<Cents>,
         /// The new stock, if it is to change.
         stock: Option<u32>,
-        /// The version the caller saw. `None` accepts any version and is allowed for a price alone.
+        /// The [`Book::version`] that the caller saw. `None` accepts any version; it is allowed for a price alone, since a
+        /// stock set without it would undo the sales in between.
         version: Option<Seq>,
     },
 }

@@ -1,147 +1,71 @@
-//! The catalogue: what there is to buy, and the ledger of everything that changed its stock.
+//! The catalog service over a store: sells through the writer, reads what is published.
 
 use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    batch::each,
-    book::{Added, Amend, Book, BookId, NewBook, Topic},
+    book::{Added, Amend, Book, NewBook, Topic},
     clock::Clock,
     decide::{Command, Outcome},
     error::{Error, Result},
-    ledger::{Entries, Seq},
-    order::{Lines, Order, OrderId, Receipt},
-    orders::OrderReader,
+    execution::Execution,
+    id::{BookId, OrderId, Seq},
+    ledger::Entries,
+    order::{Lines, Order, Receipt},
     page::{BookPage, Query},
-    store::{Found, LedgerReader, LedgerStore, StoreError},
-    writer::{Closed, Execution, Writer, WriterLimits},
+    search::{BookSearch, Found},
+    service::OrderReader,
+    store::{LedgerReader, LedgerStore, StoreError},
+    writer::{Closed, Writer, WriterLimits},
 };
 
-/// The catalogue and its ledger.
-///
-/// Every call ends in one of three ways, see [`Error`]. An implementation that cannot tell whether a call had an
-/// effect MUST answer [`Error::OutcomeUnknown`], and MUST NOT answer so for a call that certainly had none.
-#[async_trait]
-pub trait CatalogService: Send + Sync {
-    /// Finds books by topic, by words, or both; a page at a time.
-    ///
-    /// Pages MUST NOT repeat a book or leave one out while the catalogue stands still.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a query outside the limits of [`Query`].
-    async fn search(&self, query: Query) -> Result<BookPage>;
+pub use crate::service::{ADD_BOOKS_MAX, CatalogService, ENTRIES_MAX, WAIT_MAX};
 
-    /// Every topic with its number of books, sorted by name.
-    ///
-    /// # Errors
-    /// Not executed only.
-    async fn topics(&self) -> Result<Vec<Topic>>;
-
-    /// One book as it stands.
-    ///
-    /// # Errors
-    /// [`Error::BookNotFound`].
-    async fn info(&self, book: BookId) -> Result<Book>;
-
-    /// Sells all lines or none, once per order id, and makes it durable before it answers: the commit point of a purchase.
-    ///
-    /// The same id with the same lines MUST answer with the same order, `replayed`. A refusal MUST leave no trace:
-    /// the same id may buy later.
-    ///
-    /// # Errors
-    /// [`Error::OutOfStock`], [`Error::BookNotFound`], [`Error::PriceChanged`], [`Error::OrderIdReused`],
-    /// [`Error::Invalid`] if the total is more than [`Cents::MAX`](crate::money::Cents::MAX).
-    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt>;
-
-    /// Sells many times, each sale by itself as [`Self::reserve`] does, with the answers in the order of the questions.
-    ///
-    /// What comes as a batch should go on as one: a transport overrides this where that saves messages.
-    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(sales, |(order, lines)| self.sell(order, lines)).await
-    }
-
-    /// Takes a sale back and puts its copies into stock again, once, durably.
-    ///
-    /// # Errors
-    /// [`Error::OrderNotFound`] if there is no such sale; [`Error::Invalid`] while a book could not hold the copies, see
-    /// [`NewBook::STOCK_MAX`].
-    async fn release(&self, order: OrderId) -> Result<Receipt>;
-
-    /// Changes a book's price or stock, durably, and answers with the book as it stands then.
-    ///
-    /// With a `key` it happens once, however often it is sent; without one an unknown outcome MUST NOT be retried.
-    ///
-    /// # Errors
-    /// [`Error::BookNotFound`]; [`Error::VersionMismatch`], [`Error::VersionRequired`] for absolute values;
-    /// [`Error::OutOfStock`] if a delta would take more than there is; [`Error::OrderIdReused`] for a key of something else,
-    /// another change of the same book included; [`Error::Invalid`] for a change of nothing, and above
-    /// [`NewBook::STOCK_MAX`] copies.
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book>;
-
-    /// Lists new books, at most [`ADD_BOOKS_MAX`], each durable when this answers, and says their numbers in the same order.
-    ///
-    /// A book that is listed already (see [`BookText::identity`](crate::book::BookText::identity)) is left as it is, so sending
-    /// the same list again is harmless.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if any book is bad: then none is listed. After another error some may be listed.
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>>;
-
-    /// The entries after `after`, oldest first, at most `limit` (capped at [`ENTRIES_MAX`]); waits up to `wait`
-    /// (capped at [`WAIT_MAX`]) for one if there is none yet.
-    ///
-    /// It MUST show durable entries only, and no gaps.
-    ///
-    /// # Errors
-    /// Not executed only.
-    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries>;
-
-    /// The order with this id as the ledger knows it now.
-    ///
-    /// # Errors
-    /// [`Error::OrderNotFound`].
-    async fn find_order(&self, order: OrderId) -> Result<Order>;
-}
-
-/// The most books of one [`CatalogService::list`].
-pub const ADD_BOOKS_MAX: usize = 1000;
-/// The most entries of one [`CatalogService::entries`].
-pub const ENTRIES_MAX: usize = 1000;
-/// The longest wait of one [`CatalogService::entries`].
-pub const WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// How a catalogue runs.
+/// How a catalog runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CatalogOptions {
-    /// Limits of its writer.
+    /// The limits of its writer.
     pub limits: WriterLimits,
-    /// How its writer is executed.
+    /// Whether its writer has threads of its own.
     pub execution: Execution,
 }
 
-/// The catalogue over a store.
+/// The catalog service over a store. It owns the ledger's one writer.
+///
+/// It is also the [`OrderReader`] of an order service in the same process, which then needs no copy.
 pub struct Catalog {
     writer: Writer,
     reader: Arc<dyn LedgerReader>,
+    search: Arc<dyn BookSearch>,
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").field("writer", &self.writer).finish_non_exhaustive()
+    }
 }
 
 impl Catalog {
-    /// Recovers the store and starts to serve. Its writer stops when this is dropped.
+    /// Recovers the store and starts to serve. The writer stops when the catalog is dropped.
     ///
-    /// If it is called within a multi-threaded runtime, a task of that runtime gives the answers of large batches. So a
-    /// worker of it MUST NOT be blocked by waiting for a purchase, as of any runtime.
+    /// `reader` and `search` read the same ledger as `store` writes; the stores of this crate give one object for both. It blocks
+    /// the calling thread until the store is recovered, see [`Writer::start`].
+    ///
+    /// If it is called within a multi-threaded runtime, a task of that runtime sends the answers of large batches. So a thread of
+    /// that runtime MUST NOT be blocked to wait for a purchase.
     ///
     /// # Errors
-    /// The store cannot be used.
+    /// - Those of [`Writer::start`]: the store cannot be used.
     pub fn start(
         store: impl LedgerStore,
         reader: Arc<dyn LedgerReader>,
+        search: Arc<dyn BookSearch>,
         clock: Arc<dyn Clock>,
         options: CatalogOptions,
     ) -> Result<Self, StoreError> {
         let writer = Writer::start(store, clock, options.limits, options.execution)?;
-        Ok(Self { writer, reader })
+        Ok(Self { writer, reader, search })
     }
 
     /// The last durable entry.
@@ -150,29 +74,30 @@ impl Catalog {
         self.writer.published().head()
     }
 
-    /// Tells when the store is closed, after this is dropped; a program that is about to end may wait for it. What was
-    /// acknowledged is durable without.
+    /// Tells when the store is closed, after the catalog is dropped. A program that is about to end may wait for it, which makes the
+    /// next start faster; what was acknowledged is durable without it.
     #[must_use]
     pub fn closed(&self) -> Closed {
         self.writer.closed()
     }
 
-    /// A found book with its level; `None` if its listing is not durable yet.
+    /// A found book with its level; `None` if its addition is not durable yet.
     fn book(&self, found: Found) -> Option<Book> {
         let level = self.writer.published().level(found.position.id)?;
         Some(level.of(found.position.id, found.text))
     }
 
-    // Not an `async fn`, which would keep another copy of the command while it waits; as in `Writer::execute`.
-    fn receipt(&self, command: Command) -> impl Future<Output = Result<Receipt>> {
-        self.writer.execute(command).map_ok(receipt)
+    /// Executes a command about an order.
+    // Not an `async fn`, which would keep another copy of the command while it waits.
+    fn receipt(&self, order: OrderId, command: Command) -> impl Future<Output = Result<Receipt>> {
+        self.writer.execute(command).map_ok_or_else(move |error| Err(error.for_order(order)), |done| Ok(receipt(done)))
     }
 }
 
 fn receipt(outcome: Outcome) -> Receipt {
     match outcome {
         Outcome::Receipt(receipt) => receipt,
-        other => unreachable!("a reserve or release answered with {other:?}"),
+        other => unreachable!("a sale or a return answered with {other:?}"),
     }
 }
 
@@ -180,7 +105,7 @@ fn receipt(outcome: Outcome) -> Receipt {
 impl CatalogService for Catalog {
     async fn search(&self, query: Query) -> Result<BookPage> {
         let query = query.check()?;
-        let mut found = self.reader.find_books(query.clone()).await?;
+        let mut found = self.search.find(query.clone()).await?;
         let more = found.len() > query.size;
         found.truncate(query.size);
         let next_page_token = found.last().filter(|_| more).map(|last| query.token(&last.position));
@@ -189,7 +114,7 @@ impl CatalogService for Catalog {
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
-        self.reader.topics().await
+        self.search.topics().await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {
@@ -200,7 +125,7 @@ impl CatalogService for Catalog {
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.receipt(Command::Sell { order, lines }).await
+        self.receipt(order, Command::Sell { order, lines }).await
     }
 
     async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
@@ -209,7 +134,7 @@ impl CatalogService for Catalog {
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        self.receipt(Command::Release { order }).await
+        self.receipt(order, Command::Release { order }).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
@@ -217,7 +142,7 @@ impl CatalogService for Catalog {
             unreachable!("an amend answers with the amended book");
         };
         let text = self.reader.text(id).await.ok().flatten();
-        // The change is durable: whatever the reader says now must not look like a refusal.
+        // The change is durable, so a failure of the reader must not look like a refusal.
         let text = text.ok_or_else(|| Error::unknown("the book was changed but could not be read"))?;
         Ok(level.of(id, text))
     }
@@ -242,12 +167,12 @@ impl CatalogService for Catalog {
         let published = self.writer.published();
         let mut head = published.watch();
         let grown = head.wait_for(|head| *head > after);
-        // Out of time is an answer: there is nothing yet.
+        // Out of time: there is nothing yet, which is an answer.
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();
         let limit = limit.clamp(1, ENTRIES_MAX);
-        // Whoever asks for the head alone asks for what comes after the last of all numbers.
         let entries = if head <= after {
+            // There are none yet, or the caller wants the head alone and asks for what follows the highest number.
             Vec::new()
         } else if let Some(entries) = published.recent(after, head, limit) {
             entries
@@ -262,7 +187,7 @@ impl CatalogService for Catalog {
     }
 }
 
-/// In one process the order side reads the very same ledger: no copy, no second commit.
+/// In one process the order service reads the ledger itself: no copy, no second commit.
 #[async_trait]
 impl OrderReader for Catalog {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {

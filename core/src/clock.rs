@@ -1,4 +1,7 @@
 //! The one source of time and of fresh ids.
+//!
+//! Everything that needs the time or a new id takes a [`Clock`], so that tests and the simulation can decide both. Nothing is
+//! ordered by time: the ledger's sequence numbers are the order of events, and clocks may jump in either direction.
 
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -10,9 +13,15 @@ use std::{
 };
 use uuid::Uuid;
 
-use crate::order::OrderId;
+use crate::id::OrderId;
 
-/// A moment: milliseconds since 1970 in UTC; RFC 3339 on the wire.
+/// A moment: milliseconds since 1970 in UTC. In JSON it is a string as RFC 3339 has it.
+///
+/// ```
+/// use bookstore_core::Timestamp;
+///
+/// assert_eq!(Timestamp(1_700_000_000_123).to_string(), "2023-11-14T22:13:20.123Z");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -25,11 +34,11 @@ impl fmt::Display for Timestamp {
 }
 
 impl Timestamp {
-    /// As it is shown and sent: RFC 3339 to the millisecond; outside of the years that has, the bare number.
+    /// The moment as RFC 3339 has it, to the millisecond. Outside of the years that RFC 3339 knows, the bare number and `ms`.
     #[must_use]
     pub fn rfc3339(self) -> String {
         const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
-        // Nearly all that is shown is of this very second.
+        // Each thread keeps the text of the last second: nearly all moments that are shown are of the current one.
         thread_local!(static SHOWN: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) });
         let (second, millisecond) = (self.0.div_euclid(1000), self.0.rem_euclid(1000).unsigned_abs());
         SHOWN.with_borrow_mut(|(shown, text)| {
@@ -64,14 +73,15 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Time and fresh ids, injected so that a simulation can own them.
+/// Where time and fresh ids come from: [`SystemClock`] in production, [`ManualClock`] in tests.
 pub trait Clock: Send + Sync {
-    /// The time now. It MAY jump, in either direction; nothing is ordered by it.
+    /// The time now. It MAY jump, in either direction.
     fn now(&self) -> Timestamp;
-    /// A UUID that was never drawn before, version 7 where the clock is real.
+
+    /// A UUID that was never drawn before, by any process. It SHOULD be of version 7.
     fn new_id(&self) -> Uuid;
 
-    /// A fresh order id, to be made once per purchase intent.
+    /// A fresh order id. Make one per purchase intent, and keep it until the outcome is known.
     fn new_order_id(&self) -> OrderId {
         OrderId(self.new_id())
     }
@@ -92,7 +102,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until told, and counts its ids: the same run gives the same trace.
+/// A clock that stands still until it is set, and counts its ids, so that the same run gives the same trace.
+///
+/// Its ids are of version 7 and repeat in every new clock that shows the same time: for tests only.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     now_ms: AtomicI64,
@@ -100,7 +112,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock showing `now`.
+    /// A clock that shows `now` and has drawn no id yet.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self { now_ms: AtomicI64::new(now.0), ids: AtomicU64::new(0) }

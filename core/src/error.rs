@@ -2,46 +2,67 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{book::BookId, ledger::Seq, money::Cents, order::OrderId};
+use crate::{
+    id::{BookId, OrderId, Seq},
+    money::Cents,
+};
 
 /// Why a call did not do what it was asked.
 ///
-/// Every call ends in one of three ways: the domain's own answer (success, or one of the first variants here);
-/// not executed (refused before any effect); or [`Error::OutcomeUnknown`], it may have happened.
-/// [`Error::executed`] says which.
+/// Every call ends in one of three outcomes, and [`Error::executed`] tells the last two apart:
+///
+/// 1. The domain's own answer: success, or a refusal such as [`Error::OutOfStock`]. A refusal has no effect.
+/// 2. *Not executed*: refused before any effect, because a queue is full, a server cannot be reached, or a deadline has
+///    passed ([`Error::Overloaded`], [`Error::Unavailable`], [`Error::DeadlineExpired`]). The call may be sent again.
+/// 3. *Unknown*: it may have happened ([`Error::OutcomeUnknown`]). A call with an order id may be sent again under the same
+///    id, which finds out or does it once. A call without one MUST NOT be sent again.
+///
+/// [`Error::may_retry`] is the one place that decides what may be sent again:
+///
+/// ```
+/// use bookstore_core::{Error, Executed};
+///
+/// let full = Error::overloaded("the queue is full");
+/// assert_eq!((full.executed(), full.may_retry(false)), (Executed::No, true));
+/// let lost = Error::unknown("the connection broke");
+/// assert_eq!((lost.executed(), lost.may_retry(true), lost.may_retry(false)), (Executed::Unknown, true, false));
+/// ```
+///
+/// In JSON an error is an object with its `code` and its fields. Codes are stable; a reader MUST treat an error with an unknown
+/// code as of unknown outcome.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "code")]
 #[non_exhaustive]
 pub enum Error {
-    /// Too few copies; nothing was bought.
+    /// There are too few copies of a book; nothing was sold, or taken away.
     #[error("book {book} has {available} in stock, fewer than asked for")]
     OutOfStock {
         /// The first book (by id) that falls short.
         book: BookId,
-        /// Copies there are.
+        /// Copies in stock.
         available: u32,
     },
-    /// No such book.
+    /// There is no such book.
     #[error("there is no book {book}")]
     #[serde(rename = "unknown-book")]
     BookNotFound {
         /// The id asked for.
         book: BookId,
     },
-    /// No such order.
+    /// There is no such order.
     #[error("there is no order {order}")]
     #[serde(rename = "unknown-order")]
     OrderNotFound {
         /// The id asked for.
         order: OrderId,
     },
-    /// The id already names an order with other lines, or a restock of another kind.
+    /// The id was used before, for an order with other lines or for another change; nothing was done.
     #[error("the id {order} was already used for something else")]
     OrderIdReused {
         /// The id in question.
         order: OrderId,
     },
-    /// The price is not the one the buyer saw; nothing was bought.
+    /// The book's price is not the one that the buyer saw; nothing was bought.
     #[error("book {book} costs {price_cents} now, not what was expected")]
     PriceChanged {
         /// The book in question.
@@ -49,7 +70,7 @@ pub enum Error {
         /// Its price now, in cents.
         price_cents: Cents,
     },
-    /// The book changed since the caller read it; nothing was changed.
+    /// The book has changed since the caller read it; nothing was changed.
     #[error("book {book} is at version {version} now")]
     VersionMismatch {
         /// The book in question.
@@ -57,90 +78,113 @@ pub enum Error {
         /// Its version now.
         version: Seq,
     },
-    /// An absolute value needs the version that the caller saw.
+    /// A stock can be set only with the version of the book that the caller saw; nothing was changed.
     #[error("setting an absolute value needs the version of the book that you saw (If-Match)")]
     VersionRequired,
     /// A field's value is outside its limits.
     #[error("{field}: {message}")]
     Invalid {
-        /// The field's name on the wire.
+        /// The field's name in JSON.
         field: String,
-        /// What it must be.
+        /// The limit that it must keep.
         message: String,
     },
-    /// The request cannot be read at all.
+    /// The request cannot be read.
     #[error("{message}")]
     Malformed {
         /// What is wrong with it.
         message: String,
     },
-    /// The caller may not do this.
+    /// The caller is not allowed to do this.
     #[error("{message}")]
     Unauthorized {
-        /// What is missing.
+        /// The credentials that are missing.
         message: String,
     },
     /// Refused before any effect: a queue is full.
     #[error("not executed, too much is waiting: {message}")]
     Overloaded {
-        /// Which queue.
+        /// The queue, and its limit.
         message: String,
     },
     /// Refused before any effect: a server or a store cannot be reached or is not ready.
     #[error("not executed, not available: {message}")]
     Unavailable {
-        /// What stands in the way.
+        /// The cause, for the caller.
         message: String,
     },
     /// Refused before any effect: the caller's deadline had passed.
     #[error("not executed, the deadline had passed: {message}")]
     DeadlineExpired {
-        /// Where it was noticed.
+        /// The place where it was noticed.
         message: String,
     },
-    /// It may have happened. A call with an order id may be sent again with the same id.
+    /// The call may have had its effect, or may have it later. With an order id it may be sent again under the same id.
     #[error("the outcome is unknown: {message}")]
     #[serde(rename = "unknown-outcome")]
     OutcomeUnknown {
         /// What is known.
         message: String,
+        /// The order that may exist, where the service knows its id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderId>,
     },
 }
 
-/// Whether a failed call had an effect.
+/// Whether a failed call had an effect, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Executed {
-    /// Certainly not.
+    /// It certainly had none.
     No,
-    /// It may have.
+    /// It may have had one.
     Unknown,
 }
 
 impl Error {
-    /// A bad value in a field.
+    /// [`Error::Invalid`]: a value outside its limits in the field `field`.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), message: message.into() }
     }
 
-    /// A request that cannot be read.
+    /// [`Error::Malformed`]: a request that cannot be read.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::Malformed { message: message.into() }
     }
 
-    /// A full queue.
+    /// [`Error::Overloaded`]: a queue is full.
     pub fn overloaded(message: impl Into<String>) -> Self {
         Self::Overloaded { message: message.into() }
     }
 
-    /// A server or store that cannot serve now.
+    /// [`Error::Unavailable`]: a server or a store cannot serve now.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::Unavailable { message: message.into() }
     }
 
-    /// An outcome that nobody knows yet.
+    /// [`Error::OutcomeUnknown`], of no order in particular. [`Error::for_order`] names the order.
     pub fn unknown(message: impl Into<String>) -> Self {
-        Self::OutcomeUnknown { message: message.into() }
+        Self::OutcomeUnknown { message: message.into(), order: None }
+    }
+
+    /// Names the order of an unknown outcome, unless it is named already. Any other error stays as it is.
+    ///
+    /// ```
+    /// use bookstore_core::{Error, OrderId};
+    ///
+    /// # fn main() -> bookstore_core::Result<()> {
+    /// let id = OrderId::from_key("basket 17")?;
+    /// let error = Error::unknown("the connection broke").for_order(id);
+    /// assert!(matches!(error, Error::OutcomeUnknown { order: Some(order), .. } if order == id));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn for_order(mut self, id: OrderId) -> Self {
+        if let Self::OutcomeUnknown { order, .. } = &mut self {
+            order.get_or_insert(id);
+        }
+        self
     }
 
     /// Whether the call had an effect.
@@ -152,7 +196,8 @@ impl Error {
         }
     }
 
-    /// Whether sending the same call again can help: always for a refusal, and for an unknown outcome if the call has an order id.
+    /// Whether the same call may be sent again, and sending it can help: after [`Error::Overloaded`] and [`Error::Unavailable`]
+    /// always; after an unknown outcome if the call has an order id (or another key that makes it happen once).
     #[must_use]
     pub fn may_retry(&self, has_order_id: bool) -> bool {
         match self {
@@ -162,7 +207,7 @@ impl Error {
         }
     }
 
-    /// The stable name of this error on the wire, in kebab-case.
+    /// The stable name of this error in JSON, in kebab-case.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -184,5 +229,5 @@ impl Error {
     }
 }
 
-/// The result of every service call.
+/// The result of a service call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

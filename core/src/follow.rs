@@ -1,19 +1,24 @@
-//! Following the ledger: how an order server's copy stays true, and how it rebuilds itself.
+//! Following the ledger: how an order server's copy is kept up to date, and how it is rebuilt.
+//!
+//! A copy holds nothing that the ledger does not: an empty one, or one that a power cut has shortened, takes the missing entries
+//! from the catalog again, at up to [`ENTRIES_MAX`] a call.
 
 use async_trait::async_trait;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use crate::{
-    catalog::{CatalogService, ENTRIES_MAX},
     error::{Error, Result},
-    ledger::Seq,
-    order::{Order, OrderId},
-    orders::OrderReader,
+    id::{OrderId, Seq},
+    order::Order,
+    service::{CatalogService, ENTRIES_MAX, OrderReader},
     store::OrderCopy,
 };
 
-/// A copy that follows a catalogue's ledger on a task of its own, until it is dropped.
+/// Keeps a copy up to date with a catalog's ledger, on a task of its own, until it is dropped.
+///
+/// It long-polls the catalog, appends what it gets, and tries again after a failure. It never follows another ledger than the
+/// copy did before, nor a ledger that is shorter than the copy.
 pub struct Follower {
     copy: Arc<dyn OrderCopy>,
     followed: watch::Receiver<Seq>,
@@ -21,19 +26,25 @@ pub struct Follower {
     task: tokio::task::JoinHandle<()>,
 }
 
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower").field("followed", &*self.followed.borrow()).finish_non_exhaustive()
+    }
+}
+
 /// How long one long poll waits for the next entry.
 const POLL: Duration = Duration::from_secs(20);
-/// The first and the longest pause after a failure.
+/// The first and the longest pause after a failure; it doubles with each failure in a row.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// Rest after a stretch that reached the ledger's head: the entries of a busy shop gather meanwhile, so that following it
-/// costs the catalogue at most a hundred polls a second, not one for every batch.
+/// The pause after a call that reached the ledger's head. The entries of a busy shop gather meanwhile, so that following it costs the
+/// catalog at most a hundred calls a second instead of one for every batch.
 const GATHER: Duration = Duration::from_millis(10);
 
 impl Follower {
-    /// Starts to follow from where the copy stands.
+    /// Starts to follow after the last entry that the copy has. It must be called in a runtime, which drives the task.
     ///
     /// # Errors
-    /// The copy cannot be read.
+    /// - [`Error::Unavailable`] if the copy cannot be read.
     pub async fn start(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>) -> Result<Self> {
         let (_, seq) = copy.followed().await?;
         let (send_followed, followed) = watch::channel(seq);
@@ -43,13 +54,13 @@ impl Follower {
         Ok(Self { copy, followed, caught_up, task })
     }
 
-    /// How far the copy is.
+    /// The last entry that the copy has, and every change of it.
     #[must_use]
     pub fn followed(&self) -> watch::Receiver<Seq> {
         self.followed.clone()
     }
 
-    /// Whether the last poll reached the ledger's head: false from the start, and after any failure.
+    /// Whether the last call reached the ledger's head. It is false at the start, and after any failure.
     #[must_use]
     pub fn caught_up(&self) -> watch::Receiver<bool> {
         self.caught_up.clone()
@@ -62,6 +73,7 @@ impl Drop for Follower {
     }
 }
 
+/// Follows for ever.
 async fn follow(
     catalog: Arc<dyn CatalogService>,
     copy: Arc<dyn OrderCopy>,
@@ -87,7 +99,7 @@ async fn follow(
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
-                // A failed append may have happened all the same: the copy itself says where to go on.
+                // A failed append may have happened all the same, so the copy itself says where to go on.
                 if let Ok((_, seq)) = copy.followed().await {
                     followed.send_replace(seq);
                 }
@@ -96,7 +108,7 @@ async fn follow(
     }
 }
 
-/// Takes the next stretch over. Answers how far the copy is then, and how far the ledger.
+/// Takes the next entries over. Returns the last entry of the copy after that, and the last one of the ledger.
 async fn step(catalog: &dyn CatalogService, copy: &dyn OrderCopy, after: Seq, wait: bool) -> Result<(Seq, Seq)> {
     let wait = if wait { POLL } else { Duration::ZERO };
     let page = catalog.entries(after, ENTRIES_MAX, wait).await?;

@@ -1,59 +1,38 @@
 //! The ledger: every change of stock, in one ordered, append-only, durable log.
+//!
+//! The append of a sale is the commit point of a purchase. Everything else follows from the ledger: orders, stock, copies,
+//! caches. An entry carries the stock after it, so each proves itself against the entry before.
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
-use std::fmt;
-use uuid::Uuid;
 
 use crate::{
-    book::BookId,
     clock::Timestamp,
+    id::{BookId, OrderId},
+    inline_list::InlineList,
     money::Cents,
-    order::{Order, OrderId, OrderLine, Status},
+    order::{Order, OrderLine, Status},
 };
 
-/// A place in the ledger: 1, 2, 3, … without gaps, in commit order. 0 is before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0))]
-#[serde(transparent)]
-pub struct Seq(pub u64);
-
-impl Seq {
-    /// The place after this one.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
-
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Which ledger this is: drawn once when its store is made, so that a copy never follows a stranger.
-pub type LedgerId = Uuid;
+pub use crate::id::{LedgerId, Seq};
 
 /// What an entry records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A purchase: deltas are negative.
+    /// A purchase. Every delta is negative.
     Sale,
-    /// Its cancellation: the mirror image.
+    /// The cancellation of a sale, under the same key: the same books and prices, every delta positive.
     Return,
-    /// Copies added or taken away by the shop.
+    /// Copies of one book that the shop added or took away.
     Restock,
-    /// A new price, and possibly a new stock with it.
+    /// A new price of one book, and possibly a new stock with it.
     Reprice,
-    /// A new book with its first stock.
+    /// A new book with its first price and stock.
     Listing,
 }
 
-/// What an entry does to one book, and how it stands afterwards.
+/// What an entry does to one book, and the book's price and stock after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Change {
@@ -61,36 +40,36 @@ pub struct Change {
     pub book: BookId,
     /// Copies added; negative if taken away.
     pub delta: i64,
-    /// The price in force: for a sale and its return, the price at which it was sold.
+    /// The price of one copy in cents: the one in force, but for a return the one at which the copies had been sold.
     pub price_cents: Cents,
     /// Copies in stock after this entry.
     pub stock: u32,
 }
 
-/// One entry of the ledger.
+/// One entry of the ledger. It is never changed and never removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
-    /// Its place.
+    /// Its number.
     pub seq: Seq,
-    /// When it was decided. Informative: `seq` is the order of events, clocks may jump.
+    /// When it was decided. Informative only: `seq` is the order of events, and clocks may jump.
     pub at: Timestamp,
     /// What it records.
     pub kind: Kind,
-    /// The order of a sale or a return; for a restock, the caller's key if it gave one.
+    /// The order of a sale or a return; for a restock or a new price, the caller's key if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<OrderId>,
-    /// The books it touches, sorted, each once.
+    /// The books that it touches, sorted by id, each once. One, except for sales and returns of several lines.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Change>))]
-    pub changes: SmallVec<[Change; 1]>,
+    pub changes: InlineList<Change>,
 }
 
 impl Entry {
-    /// The order that a sale makes, standing. `None` for other kinds.
+    /// The order that a sale makes, as placed. `None` for other kinds of entry.
     #[must_use]
     pub fn order(&self) -> Option<Order> {
         let (Kind::Sale, Some(id)) = (self.kind, self.key) else { return None };
-        let lines: SmallVec<[OrderLine; 1]> = self
+        let lines: InlineList<OrderLine> = self
             .changes
             .iter()
             .map(|change| OrderLine {
@@ -115,25 +94,15 @@ impl Entry {
     }
 }
 
-impl Order {
-    /// This order after its return at `at`.
-    #[must_use]
-    pub fn cancelled(mut self, at: Timestamp) -> Self {
-        self.status = Status::Cancelled;
-        self.cancelled_at = Some(at);
-        self
-    }
-}
-
-/// A stretch of the ledger, as followers read it.
+/// Consecutive entries of a ledger, as [`CatalogService::entries`](crate::CatalogService::entries) gives them to followers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entries {
-    /// Which ledger.
+    /// Which ledger they are from. A follower MUST NOT mix entries of two ledgers.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub ledger: LedgerId,
     /// Its last durable entry when this was read.
     pub head: Seq,
-    /// Consecutive entries after the asked `seq`, oldest first.
+    /// The entries after the `seq` that was asked for, oldest first, without gaps.
     pub entries: Vec<Entry>,
 }

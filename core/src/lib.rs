@@ -1,8 +1,22 @@
 //! The bookstore's domain types, services and stores.
 //!
-//! Stock is a ledger: every change of it is an [`Entry`] in one ordered, append-only, durable log, and the
-//! append is the commit point of a purchase. [`CatalogService`] owns the ledger, [`OrderService`] sells from it;
-//! transports expose both without changing a line of what is here.
+//! Stock is a ledger: every change of it is an [`Entry`] in one ordered, append-only, durable log, and the append is the
+//! commit point of a purchase. [`CatalogService`] owns the ledger, [`OrderService`] sells from it; transports carry calls to
+//! both. What is sold is decided in [`decide`] and nowhere else.
+//!
+//! A shop in one process is a store, a [`Catalog`] over it and [`Orders`] over the catalog; [`Orders`] has an example. The
+//! crate `bookstore` wires these for you.
+//!
+//! # Features
+//! - `sqlite` (default): [`store::sqlite`], the embedded store.
+//! - `conformance`: the suite of cases that every store and every transport must pass.
+//! - `check`: records calls, and decides afterwards whether every promise was kept.
+//! - `openapi`: schemas on the domain types.
+//!
+//! # Limits
+//! - An order: 100 lines, 1,000 copies each ([`Lines`]). A book: 1,000,000,000 copies ([`NewBook::STOCK_MAX`]).
+//! - A page: 100 books or orders ([`Query::PAGE_MAX`]), 1,000 entries ([`catalog::ENTRIES_MAX`]).
+//! - The writer's queue and batches: [`writer::WriterLimits`].
 
 pub mod audit;
 pub mod batch;
@@ -15,24 +29,34 @@ pub mod clock;
 pub mod conformance;
 pub mod decide;
 pub mod error;
+pub mod execution;
 #[cfg(feature = "conformance")]
 pub mod fixtures;
 pub mod follow;
+pub mod id;
+pub mod inline_list;
 pub mod ledger;
 pub mod money;
 pub mod order;
 pub mod orders;
 pub mod page;
+mod parse;
+pub mod recent_keys;
 pub mod retry;
+pub mod search;
+pub mod service;
 pub mod store;
 pub mod writer;
 
-pub use book::{Added, Amend, Book, BookId, BookText, NewBook, Text, Topic};
-pub use catalog::{Catalog, CatalogOptions, CatalogService};
+pub use book::{Added, Amend, Book, BookText, NewBook, Text, Topic};
+pub use catalog::{Catalog, CatalogOptions};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, Executed, Result};
-pub use ledger::{Change, Entries, Entry, Kind, LedgerId, Seq};
+pub use id::{BookId, LedgerId, OrderId, Seq};
+pub use inline_list::InlineList;
+pub use ledger::{Change, Entries, Entry, Kind};
 pub use money::Cents;
-pub use order::{Line, Lines, Order, OrderId, OrderLine, Receipt, Status};
-pub use orders::{OrderReader, OrderService, Orders};
+pub use order::{Line, Lines, Order, OrderLine, Receipt, Status};
+pub use orders::Orders;
 pub use page::{BookPage, OrderPage, OrderQuery, Query, Sort};
+pub use service::{CatalogService, OrderReader, OrderService};

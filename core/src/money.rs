@@ -3,9 +3,22 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use crate::error::Error;
-
 /// An amount of money in cents, from 0 to [`Cents::MAX`].
+///
+/// The currency is the shop's; amounts carry none. A value outside the range cannot be made, so nothing that takes
+/// `Cents` checks it again.
+///
+/// ```
+/// use bookstore_core::Cents;
+///
+/// # fn main() -> bookstore_core::Result<()> {
+/// let price = Cents::new(1999)?;
+/// assert_eq!(price.times(3).and_then(|sum| sum.plus(price)), Some(Cents::new(7996)?));
+/// assert_eq!(price.to_string(), "19.99");
+/// assert!(Cents::new(u64::MAX).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64))]
@@ -18,15 +31,9 @@ impl Cents {
     /// No money at all.
     pub const ZERO: Cents = Cents(0);
 
-    /// Makes an amount, or says that it is too large.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] above [`Cents::MAX`].
-    pub fn new(cents: u64) -> Result<Self, Error> {
-        if cents > Self::MAX.0 {
-            return Err(Error::invalid("price_cents", format!("must be at most {}", Self::MAX.0)));
-        }
-        Ok(Self(cents))
+    /// The amount, or `None` above [`Cents::MAX`].
+    pub(crate) fn checked(cents: u64) -> Option<Self> {
+        (cents <= Self::MAX.0).then_some(Self(cents))
     }
 
     /// The amount as a number of cents.
@@ -38,20 +45,13 @@ impl Cents {
     /// This amount `quantity` times, or `None` above [`Cents::MAX`].
     #[must_use]
     pub fn times(self, quantity: u32) -> Option<Self> {
-        self.0.checked_mul(u64::from(quantity)).and_then(|c| Self::new(c).ok())
+        self.0.checked_mul(u64::from(quantity)).and_then(Self::checked)
     }
 
     /// The sum, or `None` above [`Cents::MAX`].
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
-        self.0.checked_add(other.0).and_then(|c| Self::new(c).ok())
-    }
-}
-
-impl TryFrom<u64> for Cents {
-    type Error = Error;
-    fn try_from(cents: u64) -> Result<Self, Error> {
-        Self::new(cents)
+        self.0.checked_add(other.0).and_then(Self::checked)
     }
 }
 

@@ -1,56 +1,17 @@
-//! Orders: what a buyer asks for, and what was sold.
+//! Orders: the lines that a buyer asks for, and what was sold.
 
 use serde::{Deserialize, Serialize, Serializer};
-use smallvec::SmallVec;
-use std::{fmt, str::FromStr};
-use uuid::Uuid;
+use std::fmt;
 
-use crate::{book::BookId, clock::Timestamp, error::Error, ledger::Seq, money::Cents};
+use crate::{
+    clock::Timestamp,
+    error::Error,
+    id::{BookId, Seq},
+    inline_list::InlineList,
+    money::Cents,
+};
 
-/// The buyer's name for one purchase intent, and the key that makes it happen once: a UUID.
-///
-/// Version 7 is preferred: time-ordered keys keep the ledger's index append-only.
-/// Whoever holds the id may read and cancel the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-#[serde(transparent)]
-pub struct OrderId(pub Uuid);
-
-impl OrderId {
-    /// The longest `Idempotency-Key`, in characters.
-    pub const KEY_MAX: usize = 255;
-
-    /// The order id that an `Idempotency-Key` stands for: the key itself if it is a UUID, otherwise a hash (UUID v5) of it.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] if the key is empty, longer than [`OrderId::KEY_MAX`] or has control characters.
-    pub fn from_key(key: &str) -> Result<Self, Error> {
-        if let Ok(id) = key.parse() {
-            return Ok(id);
-        }
-        if key.is_empty() || key.chars().count() > Self::KEY_MAX || key.contains(|c: char| c.is_control()) {
-            return Err(Error::malformed(format!(
-                "an idempotency key has 1 to {} printable characters",
-                Self::KEY_MAX
-            )));
-        }
-        Ok(Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())))
-    }
-}
-
-impl fmt::Display for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl FromStr for OrderId {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Uuid::parse_str(text).map(Self).map_err(|_| Error::malformed(format!("an order id is a UUID, not {text:?}")))
-    }
-}
+pub use crate::id::OrderId;
 
 /// One line of a purchase request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +21,14 @@ pub struct Line {
     pub book: BookId,
     /// How many copies, 1 to [`Lines::QUANTITY_MAX`].
     pub quantity: u32,
-    /// The price that the buyer saw; if it has changed since, nothing is bought.
+    /// The price of one copy that the buyer saw. If the book costs another one now, nothing is bought
+    /// ([`Error::PriceChanged`]). `None` accepts any price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_cents: Option<Cents>,
 }
 
 impl Line {
-    /// `quantity` copies of `book` at whatever it costs.
+    /// `quantity` copies of `book`, at any price.
     #[must_use]
     pub fn new(book: BookId, quantity: u32) -> Self {
         Self { book, quantity, price_cents: None }
@@ -74,9 +36,23 @@ impl Line {
 }
 
 /// The checked lines of a purchase: 1 to [`Lines::MAX`], sorted by book, each book once.
+///
+/// There is no other way to make `Lines` than its constructors, so nothing that takes them checks them again.
+///
+/// ```
+/// use bookstore_core::{BookId, Line, Lines};
+///
+/// # fn main() -> bookstore_core::Result<()> {
+/// let lines = Lines::new([Line::new(BookId(7), 1), Line::new(BookId(3), 2), Line::new(BookId(7), 1)])?;
+/// let sorted: Vec<_> = lines.iter().map(|line| (line.book.0, line.quantity)).collect();
+/// assert_eq!(sorted, [(3, 2), (7, 2)], "sorted by book, and those of one book are summed");
+/// assert!(Lines::new([]).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<Line>")]
-pub struct Lines(SmallVec<[Line; 1]>);
+pub struct Lines(InlineList<Line>);
 
 impl Lines {
     /// The most lines of one order.
@@ -87,10 +63,11 @@ impl Lines {
     /// Checks the lines, sorts them and sums those of the same book.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no lines, more than [`Lines::MAX`], a quantity outside 1..=[`Lines::QUANTITY_MAX`] (also
-    /// of one book in sum), or two prices for the same book.
+    /// - [`Error::Invalid`] in `lines` for no lines, or more than [`Lines::MAX`] before they are summed.
+    /// - [`Error::Invalid`] in `quantity` outside 1..=[`Lines::QUANTITY_MAX`], also of the sum over one book.
+    /// - [`Error::Invalid`] in `price_cents` if two lines of one book expect different prices.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
-        let mut checked: SmallVec<[Line; 1]> = SmallVec::new();
+        let mut checked: InlineList<Line> = InlineList::new();
         for line in lines {
             if checked.len() == Self::MAX {
                 return Err(Error::invalid("lines", format!("an order has at most {} lines", Self::MAX)));
@@ -107,10 +84,10 @@ impl Lines {
         Ok(Self(checked))
     }
 
-    /// One line.
+    /// `quantity` copies of one book, at any price.
     ///
     /// # Errors
-    /// As [`Lines::new`].
+    /// - [`Error::Invalid`] in `quantity` outside 1..=[`Lines::QUANTITY_MAX`].
     pub fn one(book: BookId, quantity: u32) -> Result<Self, Error> {
         Self::new([Line::new(book, quantity)])
     }
@@ -122,9 +99,9 @@ impl Lines {
 }
 
 /// The lines sorted by book, with one for each book.
-fn summed(mut lines: SmallVec<[Line; 1]>) -> Result<SmallVec<[Line; 1]>, Error> {
+fn summed(mut lines: InlineList<Line>) -> Result<InlineList<Line>, Error> {
     lines.sort_by_key(|line| line.book);
-    let mut summed: SmallVec<[Line; 1]> = SmallVec::new();
+    let mut summed: InlineList<Line> = InlineList::new();
     for line in lines {
         match summed.last_mut() {
             Some(last) if last.book == line.book => {
@@ -167,7 +144,7 @@ impl TryFrom<Vec<Line>> for Lines {
     }
 }
 
-/// One line of an order: what was sold, at which price.
+/// One line of an order: copies of one book, and the price at which they were sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderLine {
@@ -175,11 +152,11 @@ pub struct OrderLine {
     pub book: BookId,
     /// Copies sold.
     pub quantity: u32,
-    /// What one copy cost then.
+    /// The price of one copy at the time of the sale, in cents.
     pub unit_price_cents: Cents,
 }
 
-/// Whether an order stands.
+/// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -191,7 +168,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// As it is written, here and on the wire.
+    /// The name that JSON and the pages use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -207,34 +184,42 @@ impl fmt::Display for Status {
     }
 }
 
-/// An order: it exists if and only if its sale is in the ledger.
+/// An order. It exists if and only if its sale is in the ledger; there is no other record of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Order {
     /// The buyer's key.
     pub id: OrderId,
-    /// Whether it stands.
+    /// Whether it is placed or cancelled.
     pub status: Status,
     /// What was sold, sorted by book.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<OrderLine>))]
-    pub lines: SmallVec<[OrderLine; 1]>,
+    pub lines: InlineList<OrderLine>,
     /// The sum over the lines.
     pub total_cents: Cents,
     /// When the sale was committed.
     pub placed_at: Timestamp,
-    /// The sale's place in the ledger.
+    /// The number of the sale's ledger entry. A cancellation does not change it.
     pub seq: Seq,
-    /// When it was cancelled, if it was.
+    /// When the return was committed, if the order was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<Timestamp>,
 }
 
 impl Order {
-    /// Whether this order sold just what `lines` ask for (prices aside: a retry may have seen another).
+    /// Whether this order sold the same copies as `lines` ask for. Prices do not count: a retry may have seen another one.
     #[must_use]
     pub fn sold(&self, lines: &Lines) -> bool {
         let sold = self.lines.iter().map(|line| (line.book, line.quantity));
         sold.eq(lines.iter().map(|line| (line.book, line.quantity)))
+    }
+
+    /// This order after its return at `at`.
+    #[must_use]
+    pub fn cancelled(mut self, at: Timestamp) -> Self {
+        self.status = Status::Cancelled;
+        self.cancelled_at = Some(at);
+        self
     }
 }
 
@@ -243,6 +228,7 @@ impl Order {
 pub struct Receipt {
     /// The order as it is now.
     pub order: Order,
-    /// True if an earlier call with this id had done it already: this one changed nothing.
+    /// True if an earlier call with this id did it already. Then this call changed nothing, and the receipt shows the
+    /// order as it is now: a purchase that is sent again after the cancellation is answered with a cancelled order.
     pub replayed: bool,
 }

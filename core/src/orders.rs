@@ -1,104 +1,79 @@
-//! Orders: buying, cancelling and reading.
+//! The order service: purchases and cancels through a catalog, and reads orders from a copy or from the ledger.
 
 use async_trait::async_trait;
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::sync::watch;
 
 use crate::{
-    batch::each,
-    catalog::CatalogService,
     error::{Error, Result},
-    ledger::Seq,
-    order::{Lines, Order, OrderId, Receipt, Status},
+    id::{OrderId, Seq},
+    order::{Lines, Order, Receipt, Status},
     page::{OrderPage, OrderQuery},
+    service::CatalogService,
 };
 
-/// Buying, cancelling and reading orders.
+pub use crate::service::{Ack, OrderReader, OrderService};
+
+/// The order service over a catalog.
 ///
-/// Every call ends in one of three ways, see [`Error`]. A purchase or a cancellation whose outcome is unknown may be
-/// sent again with the same id, to the same server or another one.
-#[async_trait]
-pub trait OrderService: Send + Sync {
-    /// Buys all lines or none, once per id; durable before it answers.
-    ///
-    /// The buyer makes the id once per purchase intent and keeps it until there is an answer. The same id with the same
-    /// lines MUST answer with the same order, `replayed`.
-    ///
-    /// # Errors
-    /// As [`CatalogService::reserve`].
-    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt>;
-
-    /// Buys many times, each purchase by itself as [`Self::purchase`] does, with the answers in the order of the questions.
-    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
-        each(purchases, |(id, lines)| self.purchase(id, lines)).await
-    }
-
-    /// Cancels an order and puts its copies back into stock, once; durable before it answers.
-    ///
-    /// # Errors
-    /// As [`CatalogService::release`].
-    async fn cancel(&self, id: OrderId) -> Result<Receipt>;
-
-    /// Reads an order. It MUST find every order that was acknowledged before the call, by any server.
-    /// A cancellation through another order server shows as soon as this one's copy has followed.
-    ///
-    /// # Errors
-    /// [`Error::OrderNotFound`].
-    async fn order(&self, id: OrderId) -> Result<Order>;
-
-    /// The orders, newest first, a page at a time, as far as this server has followed the ledger.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a query outside its limits.
-    async fn orders(&self, query: OrderQuery) -> Result<OrderPage>;
-}
-
-/// Where an order service reads: the ledger itself, or a copy that follows it.
-#[async_trait]
-pub trait OrderReader: Send + Sync {
-    /// An order, if it is known here.
-    async fn order(&self, id: OrderId) -> Result<Option<Order>>;
-    /// Up to `limit` orders sold before `before`, newest first.
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
-}
-
-/// When a purchase through an order server with a copy is acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ack {
-    /// Durable in the catalog's ledger.
-    #[default]
-    Ledger,
-    /// Durable in the ledger and in this order server's copy: on two machines.
-    Copied {
-        /// How long to wait for the copy; then the outcome is unknown (the ledger has the order, the copy will).
-        wait: Duration,
-    },
-}
-
-/// The order service over a catalogue.
+/// It keeps no orders: the ledger does. It remembers the last cancellations that passed through it, because a copy may still
+/// show these orders as placed.
+///
+/// ```
+/// use bookstore_core::{BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock as _, Lines, NewBook, OrderService as _};
+/// use bookstore_core::{BookText, Orders, SystemClock, store::memory};
+/// use std::sync::Arc;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (store, reader) = memory::open(&SystemClock);
+/// let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default())?;
+/// let catalog = Arc::new(catalog);
+/// let text = BookText { title: "Paxos Made Simple".into(), topic: "consensus".into(), ..BookText::default() };
+/// catalog.add_books(vec![NewBook { text, price_cents: Cents::new(1500)?, stock: 3 }]).await?;
+///
+/// let orders = Orders::new(catalog.clone(), catalog.clone());
+/// let id = SystemClock.new_order_id();
+/// let receipt = orders.purchase(id, Lines::one(BookId(1), 2)?).await?;
+/// assert_eq!(receipt.order.total_cents, Cents::new(3000)?);
+/// let again = orders.purchase(id, Lines::one(BookId(1), 2)?).await?;
+/// assert!(again.replayed && again.order == receipt.order, "the same id never buys twice");
+/// assert_eq!(catalog.info(BookId(1)).await?.stock, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Orders {
     catalog: Arc<dyn CatalogService>,
     reader: Arc<dyn OrderReader>,
+    /// How far the copy is, and how long a purchase waits for it; `None` if purchases do not wait for a copy.
     copied: Option<(watch::Receiver<Seq>, Duration)>,
-    /// Orders that were found cancelled here, newest last: the copy may still show them as placed.
+    /// Orders whose cancellation passed through this server, newest last.
     cancelled: Mutex<VecDeque<Order>>,
 }
 
-/// Cancelled orders that one server remembers: more than pass through it while its copy follows.
+/// Cancelled orders that one server remembers: more than pass through it while its copy catches up.
 const CANCELLED_MAX: usize = 1024;
 
+impl fmt::Debug for Orders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Orders").field("copied", &self.copied).finish_non_exhaustive()
+    }
+}
+
 impl Orders {
-    /// Orders read from `reader`: the catalogue itself in one process, a followed copy on a machine of its own.
+    /// Sells through `catalog` and reads orders from `reader`: the [`Catalog`](crate::Catalog) itself in one process, a
+    /// [`Follower`](crate::follow::Follower) with a copy on a machine of its own.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
         Self { catalog, reader, copied: None, cancelled: Mutex::default() }
     }
 
-    /// Acknowledges as `ack` says; `followed` is how far the copy is.
+    /// Acknowledges purchases as `ack` says. `followed` is how far the copy is, see
+    /// [`Follower::followed`](crate::follow::Follower::followed).
     #[must_use]
     pub fn acknowledge(mut self, ack: Ack, followed: watch::Receiver<Seq>) -> Self {
         self.copied = match ack {
@@ -118,7 +93,7 @@ impl Orders {
         }
     }
 
-    /// An order as the reader shows it, or newer.
+    /// The order as the reader shows it, or as cancelled if its cancellation passed through here.
     fn newest(&self, order: Order) -> Order {
         if order.status == Status::Cancelled {
             return order;
@@ -127,9 +102,10 @@ impl Orders {
         cancelled.iter().rev().find(|cancelled| cancelled.id == order.id).cloned().unwrap_or(order)
     }
 
-    async fn wait_until_copied(&self, order: Seq) -> Result<()> {
+    /// Waits until the copy has entry `seq`, if purchases wait for a copy.
+    async fn wait_until_copied(&self, seq: Seq) -> Result<()> {
         let Some((mut followed, wait)) = self.copied.clone() else { return Ok(()) };
-        let copied = followed.wait_for(|seq| *seq >= order);
+        let copied = followed.wait_for(|followed| *followed >= seq);
         match tokio::time::timeout(wait, copied).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Error::unknown("the order is in the ledger, but not yet in this server's copy")),
@@ -140,11 +116,12 @@ impl Orders {
 #[async_trait]
 impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        let receipt = self.catalog.sell(id, lines).await?;
+        let receipt = self.catalog.sell(id, lines).await.map_err(|error| error.for_order(id))?;
         self.remember(&receipt);
         if self.copied.is_some() {
-            // Boxed: a purchase that waits for nothing should not carry the room to wait in.
-            Box::pin(self.wait_until_copied(receipt.order.seq)).await?;
+            // Boxed, so that the future of a purchase that does not wait for a copy stays small.
+            let copied = Box::pin(self.wait_until_copied(receipt.order.seq)).await;
+            copied.map_err(|error| error.for_order(id))?;
         }
         Ok(receipt)
     }
@@ -152,15 +129,17 @@ impl OrderService for Orders {
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
         let mut answers = self.catalog.sell_many(purchases).await;
         answers.iter().flatten().for_each(|receipt| self.remember(receipt));
-        // The copy follows the ledger in its order: with the last of them it has all.
+        // The copy follows the ledger in order: when it has the last of them it has all of them.
         let last = answers.iter().flatten().map(|receipt| receipt.order.seq).max();
         if let (Some((followed, _)), Some(last)) = (&self.copied, last)
             && let Err(late) = self.wait_until_copied(last).await
         {
             let copied = *followed.borrow();
             for answer in &mut answers {
-                if answer.as_ref().is_ok_and(|receipt| receipt.order.seq > copied) {
-                    *answer = Err(late.clone());
+                if let Ok(Receipt { order, .. }) = answer
+                    && order.seq > copied
+                {
+                    *answer = Err(late.clone().for_order(order.id));
                 }
             }
         }
@@ -168,7 +147,7 @@ impl OrderService for Orders {
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
-        let receipt = self.catalog.release(id).await?;
+        let receipt = self.catalog.release(id).await.map_err(|error| error.for_order(id))?;
         self.remember(&receipt);
         Ok(receipt)
     }

@@ -1,12 +1,16 @@
-//! Reading long lists a page at a time.
+//! Reading long lists a page at a time: queries, their limits, and page tokens.
+//!
+//! A page says where it ends by an opaque token, which leads to the next page. The token holds the position of the last item
+//! and a fingerprint of the query, so nothing is remembered between pages, and items that are added meanwhile do not shift
+//! the next page.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    book::{Book, BookId},
+    book::Book,
     error::{Error, Result},
-    ledger::Seq,
+    id::{BookId, Seq},
     order::Order,
 };
 
@@ -15,7 +19,8 @@ use crate::{
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Sort {
-    /// Best match first if there are words (a title counts more than an author, an author more than a subject), else as listed.
+    /// The best match first if there are words (a title counts more than an author, an author more than a subject). Without
+    /// words, in the order in which the books were added.
     #[default]
     Relevance,
     /// By title.
@@ -26,28 +31,40 @@ pub enum Sort {
     Newest,
 }
 
-/// What to search for. Without words and topic: every book.
+/// A search for books. Without words and topic it finds every book.
+///
+/// A string is a query for its words, so `search("ada roe")` works wherever `impl Into<Query>` is taken:
+///
+/// ```
+/// use bookstore_core::{Query, Sort};
+///
+/// assert_eq!(Query::from("ada roe"), Query::words("ada roe"));
+/// let cheap = Query { sort: Sort::Price, page_size: Some(50), ..Query::topic("databases") };
+/// assert!(cheap.check().is_ok());
+/// assert!(Query { page_size: Some(1000), ..cheap }.check().is_err());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
-    /// Words that must all begin some word of the title, author or subjects; case and diacritics do not matter.
+    /// Words, each of which must begin some word of the title, the author or a subject. Case does not matter; diacritics may be
+    /// set aside. At most [`Query::TEXT_MAX`] characters.
     #[serde(default, rename = "q", skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
-    /// The topic, case aside.
+    /// The topic; upper and lower case are the same in ASCII. At most [`Query::TEXT_MAX`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// The order of the books.
     #[serde(default)]
     pub sort: Sort,
-    /// Books a page, 1 to [`Query::PAGE_MAX`].
+    /// Books a page, 1 to [`Query::PAGE_MAX`]; [`Query::PAGE_DEFAULT`] if it is `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
-    /// Where the page before ended, as it said itself. Opaque, and only good for the same query.
+    /// The [`BookPage::next_page_token`] of the page before. It is opaque, and good for the same query only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<String>,
 }
 
 impl Query {
-    /// Books or orders a page, unless asked otherwise.
+    /// Books or orders a page, if the query does not say.
     pub const PAGE_DEFAULT: u32 = 20;
     /// The most books or orders a page.
     pub const PAGE_MAX: u32 = 100;
@@ -64,10 +81,11 @@ impl Query {
         Self { topic: Some(topic.into()), ..Self::default() }
     }
 
-    /// Checks every field and takes the page token apart.
+    /// Checks every field against its limits, splits the words and reads the page token.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the first bad field.
+    /// - [`Error::Invalid`] naming the first field that is outside its limits, or `page_token` if the token is not one that this
+    ///   query gave.
     pub fn check(&self) -> Result<CheckedQuery> {
         for (field, text) in [("q", &self.words), ("topic", &self.topic)] {
             if text.as_ref().is_some_and(|text| text.chars().count() > Self::TEXT_MAX) {
@@ -83,31 +101,50 @@ impl Query {
     }
 }
 
+impl From<&str> for Query {
+    /// A search for words, as [`Query::words`].
+    fn from(words: &str) -> Self {
+        Self::words(words)
+    }
+}
+
+impl From<String> for Query {
+    /// A search for words, as [`Query::words`].
+    fn from(words: String) -> Self {
+        Self::words(words)
+    }
+}
+
 /// The words of a text as the search sees them: runs of letters and digits, in lower case.
+///
+/// ```
+/// assert_eq!(bookstore_core::page::terms("The C++ book, x86-64"), ["the", "c", "book", "x86", "64"]);
+/// ```
 #[must_use]
 pub fn terms(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
 }
 
-/// A [`Query`] within its limits, as stores get it.
+/// A [`Query`] within its limits, as a [`BookSearch`](crate::search::BookSearch) gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedQuery {
-    /// The words, see [`terms`]; `Some` and empty matches nothing.
+    /// The words, see [`terms`]. `None` matches every book; `Some` without words matches none.
     pub words: Option<Vec<String>>,
-    /// The topic.
+    /// The topic, without spaces around it.
     pub topic: Option<String>,
     /// The order of the books.
     pub sort: Sort,
     /// Books a page.
     pub size: usize,
-    /// The last book of the page before. Sorted by title, only its id counts: titles may be long, and never change.
+    /// The last book of the page before. When sorted by title, only its id counts: the token does not hold the title, which may
+    /// be long and never changes, so the search looks it up.
     pub after: Option<Position>,
     about: String,
 }
 
 impl CheckedQuery {
-    /// The token that leads to the books after `last`: short enough for a URI, so a title is left to be looked up by the id.
+    /// The token that leads to the books after `last`. It is short enough for a URI, so it holds no title.
     #[must_use]
     pub fn token(&self, last: &Position) -> String {
         match last.key {
@@ -117,12 +154,12 @@ impl CheckedQuery {
     }
 }
 
-/// A book's place in a sorted list: its sort key, then its id.
+/// A book's position in a sorted list: its sort key, then its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The value that the list is sorted by.
     pub key: SortKey,
-    /// Breaks ties, so that no book is shown twice or left out.
+    /// The id, which orders books with the same key: so no page repeats a book or leaves one out.
     pub id: BookId,
 }
 
@@ -132,7 +169,7 @@ pub struct Position {
 pub enum SortKey {
     /// Price, year (negated) or 0 where the id alone decides.
     Integer(i64),
-    /// The search's rank, lower is better.
+    /// The rank of a match, lower is better.
     Real(f64),
     /// The title.
     Text(String),
@@ -142,19 +179,19 @@ pub enum SortKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookPage {
-    /// The books, in the asked order.
+    /// The books, in the order that the query asks for. A page can have fewer than its size although another one follows.
     pub books: Vec<Book>,
-    /// Leads to the next page, if there is one.
+    /// Leads to the next page; `None` on the last page.
     pub next_page_token: Option<String>,
 }
 
-/// Which page of the orders, newest first.
+/// A page of the orders, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderQuery {
-    /// Orders a page, 1 to [`Query::PAGE_MAX`].
+    /// Orders a page, 1 to [`Query::PAGE_MAX`]; [`Query::PAGE_DEFAULT`] if it is `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
-    /// Where the page before ended, as it said itself.
+    /// The [`OrderPage::next_page_token`] of the page before. It is opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<String>,
 }
@@ -162,10 +199,10 @@ pub struct OrderQuery {
 const ORDERS: &str = "orders";
 
 impl OrderQuery {
-    /// Checks the fields: how many orders, older than which (exclusive).
+    /// Checks the fields. Gives the number of orders, and the sale before which they were placed, if any.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the first bad field.
+    /// - [`Error::Invalid`] naming the first field that is outside its limits.
     pub fn check(&self) -> Result<(usize, Option<Seq>)> {
         let before = self.page_token.as_deref().map(|token| read_token(token, ORDERS)).transpose()?;
         Ok((page_size(self.page_size)?, before))
@@ -178,12 +215,12 @@ impl OrderQuery {
 pub struct OrderPage {
     /// The orders, newest first.
     pub orders: Vec<Order>,
-    /// Leads to the next page, if there is one.
+    /// Leads to the next page; `None` on the last page.
     pub next_page_token: Option<String>,
 }
 
 impl OrderPage {
-    /// A page of at most `size` out of `size + 1` orders that were read to see whether there are more.
+    /// A page of at most `size` orders. `orders` has one more if another page follows: read `size + 1` of them.
     #[must_use]
     pub fn cut(mut orders: Vec<Order>, size: usize) -> Self {
         let more = orders.len() > size;
@@ -202,7 +239,7 @@ fn page_size(asked: Option<u32>) -> Result<usize> {
     Ok(size as usize)
 }
 
-/// FNV-1a: ties a token to its query; not a secret, only a guard against mix-ups.
+/// Ties a token to its query (FNV-1a, 32 bits). It guards against mistakes, not against forgery.
 fn fingerprint(about: &str) -> u32 {
     about.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

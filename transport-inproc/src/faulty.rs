@@ -39,7 +39,7 @@ use crate::faults::{Effect, Fault, FaultSource, Faults, Rates};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> bookstore_core::Result<()> {
 /// # let (store, reader) = memory::open(&SystemClock);
-/// # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+/// # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 /// let book = catalog.add_books(vec![any_book(5)]).await?[0].id;
 /// let network = Faulty::new(Arc::new(catalog), Rates { reply_lost: 1.0, ..Rates::default() }, 7);
 ///

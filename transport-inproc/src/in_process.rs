@@ -42,7 +42,7 @@ enum Deadline {
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// # let (store, reader) = memory::open(&SystemClock);
-/// # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+/// # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 /// let closed = InProcess::new(Arc::new(catalog)).at_most(0);
 /// assert!(matches!(closed.topics().await, Err(Error::Overloaded { .. })));
 /// # }

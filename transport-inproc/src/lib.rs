@@ -10,7 +10,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let (store, reader) = memory::open(&SystemClock);
-//! let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+//! let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 //! let catalog = InProcess::new(Arc::new(catalog)).at_most(100).within(Duration::from_secs(2));
 //! assert!(catalog.topics().await.unwrap().is_empty());
 //! # }

@@ -1,5 +1,6 @@
-//! The bare server: hyper alone, which parses the same requests and answers the same bytes, and stores nothing.
+//! The bare server: hyper alone, which parses the same requests, gives the same answers, and stores nothing.
 
+use bookstore_benches::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{
@@ -10,7 +11,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::{convert::Infallible, fs, path::Path, sync::Arc};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -18,17 +19,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::context::Outcome;
+use super::recorded::{Answers, Recorded};
 
-/// What the real server had answered, byte by byte.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Answers {
-    pub(crate) purchase: String,
-    /// Of every book, from the first one on.
-    pub(crate) info: Vec<String>,
-}
-
-struct Parsed {
+/// The answers, ready to be given.
+struct Prepared {
     purchase: Response<Full<Bytes>>,
     /// What is the same for every book.
     info: Response<Full<Bytes>>,
@@ -41,11 +35,11 @@ struct Book {
     body: Bytes,
 }
 
-impl Parsed {
-    fn new(answers: &Answers) -> Outcome<Self> {
-        let books: Vec<_> = answers.info.iter().map(|info| parsed(info)).collect::<Outcome<_>>()?;
+impl Prepared {
+    fn new(answers: &Answers) -> Result<Self> {
+        let books: Vec<_> = answers.info.iter().map(response).collect::<Result<_>>()?;
         Ok(Self {
-            purchase: parsed(&answers.purchase)?.map(Full::new),
+            purchase: response(&answers.purchase)?.map(Full::new),
             info: books.first().ok_or("there is no book")?.clone().map(Full::new),
             books: books.into_iter().map(Book::of).collect::<Option<_>>().ok_or("a book without an ETag")?,
         })
@@ -73,11 +67,11 @@ struct Purchase {
     quantity: u32,
 }
 
-/// Serves until killed; says on the first line where. On one runtime over all processors, as tokio starts it by itself, or with a
-/// thread and a runtime for each of them, as the shop does.
-pub(crate) fn serve(answers: &Path, threads: bool) -> Outcome<()> {
+/// Serves until killed; the first line of output ends with the URL. It serves in one runtime over all processors, as tokio starts
+/// it by itself, or with a thread and a runtime for each of them, as the shop does.
+pub(crate) fn serve(answers: &Path, threads: bool) -> Result<()> {
     let answers: Answers = serde_json::from_slice(&fs::read(answers)?)?;
-    let answers = Arc::new(Parsed::new(&answers)?);
+    let answers = Arc::new(Prepared::new(&answers)?);
     let runtimes = if threads { on_threads()? } else { Vec::new() };
     let main = tokio::runtime::Runtime::new()?;
     main.block_on(async {
@@ -100,7 +94,7 @@ pub(crate) fn serve(answers: &Path, threads: bool) -> Outcome<()> {
 }
 
 /// A runtime on a thread of its own for each processor.
-fn on_threads() -> Outcome<Vec<Handle>> {
+fn on_threads() -> Result<Vec<Handle>> {
     let start = |_| {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -110,7 +104,7 @@ fn on_threads() -> Outcome<Vec<Handle>> {
     (0..std::thread::available_parallelism()?.get()).map(start).collect()
 }
 
-async fn answer(request: Request<Incoming>, answers: Arc<Parsed>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, answers: Arc<Prepared>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path();
     if request.method() == Method::GET {
         let book = if path == "/readyz" { Some("1") } else { path.strip_prefix("/info/") };
@@ -133,21 +127,16 @@ fn refused() -> Response<Full<Bytes>> {
     refused
 }
 
-/// The same status, headers and body; what hyper writes itself is left to it.
-fn parsed(answer: &str) -> Outcome<Response<Bytes>> {
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("an answer without an end")?;
-    let mut lines = head.split("\r\n");
-    let status: u16 = lines.next().and_then(|line| line.get(9..12)).ok_or("an answer without a status")?.parse()?;
-    let mut response = Response::builder().status(status);
-    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-        if !["connection", "date", "content-length"].contains(&name.to_ascii_lowercase().as_str()) {
-            response = response.header(name, HeaderValue::from_maybe_shared(kept(value))?);
-        }
+/// The same status, headers and body.
+fn response(recorded: &Recorded) -> Result<Response<Bytes>> {
+    let mut response = Response::builder().status(recorded.status);
+    for (name, value) in &recorded.headers {
+        response = response.header(name, HeaderValue::from_maybe_shared(kept(value))?);
     }
-    Ok(response.body(kept(body))?)
+    Ok(response.body(kept(&recorded.body))?)
 }
 
-/// Bytes that stay until the end: they have no count of references, which would be a cache line between the processors.
+/// Bytes that are never freed: they need no count of references, which would be a cache line that the processors share.
 fn kept(text: &str) -> Bytes {
     Bytes::from_static(Box::leak(text.as_bytes().into()))
 }

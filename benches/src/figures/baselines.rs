@@ -1,18 +1,20 @@
 //! Other designs under the same race: the textbook's, and one safe transaction for each purchase.
 
 use bookstore_benches::{
+    Result,
     atomic::Atomic,
     catalogue::{PLENTY, plain},
-    race::{self, Ids, Seller, Until, Wanted},
+    race::{self, BookChoice, Ids, Seller, Until},
+    samples::{Bound, Samples, format_number},
     shop::{Shop, Store},
     textbook::Textbook,
 };
 use std::{path::Path, sync::Arc};
 
 use super::{
-    context::{Context, Outcome},
+    context::Context,
     in_process,
-    report::{Bound, Samples, Section, Table, shown},
+    report::{Section, Table},
 };
 
 const BUYERS: [u64; 3] = [1, 16, 256];
@@ -20,7 +22,7 @@ const BUYERS: [u64; 3] = [1, 16, 256];
 const COPIES: u32 = 100;
 const SALES: usize = 5;
 
-pub(crate) fn measure(context: &Context) -> Outcome<Section> {
+pub(crate) fn measure(context: &Context) -> Result<Section> {
     let mut section = Section::new("baselines");
     let folder = context.scratch()?;
     let path = |name: &str| folder.path().join(name);
@@ -50,8 +52,8 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
     ];
     for (((design, flushes), rates), sold) in designs.into_iter().zip(&rates).zip(&sold) {
         let oversold = (sold.most() - f64::from(COPIES)).max(0.0);
-        let cells = rates.iter().map(Samples::shown);
-        let ends = [shown(flushes), sold.shown(), format!("up to {oversold}")];
+        let cells = rates.iter().map(ToString::to_string);
+        let ends = [format_number(flushes), sold.to_string(), format!("up to {oversold}")];
         table.row([design.to_owned()].into_iter().chain(cells).chain(ends));
         for (buyers, rates) in BUYERS.into_iter().zip(rates) {
             section.keep(format!("{design}, {buyers} buyers: purchases/s"), rates);
@@ -65,7 +67,7 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
 
 fn race<S: Seller>(context: &Context, seller: &Arc<S>, buyers: u64) -> f64 {
     let until = Until::Elapsed(context.time(0.7));
-    context.runtime.block_on(race::run(seller, Wanted::Hot, Ids::V7, buyers, until)).rate()
+    context.runtime.block_on(race::run(seller, BookChoice::Hot, Ids::V7, buyers, until)).rate()
 }
 
 /// Orders that each design wrote for 100 copies, when 300 were asked for at once, several times.
@@ -77,13 +79,13 @@ fn sold(context: &Context, folder: &Path) -> [Samples; 3] {
         let textbook = Arc::new(Textbook::open(&path("textbook"), 1, COPIES));
         let atomic = Arc::new(Atomic::open(&path("atomic"), 1, COPIES));
         context.runtime.block_on(async {
-            race::run(&textbook, Wanted::Hot, Ids::V7, 256, until).await;
+            race::run(&textbook, BookChoice::Hot, Ids::V7, 256, until).await;
             sold[0].push(textbook.orders().await as f64);
-            race::run(&atomic, Wanted::Hot, Ids::V7, 256, until).await;
+            race::run(&atomic, BookChoice::Hot, Ids::V7, 256, until).await;
             sold[1].push(atomic.orders() as f64);
             let shop = Shop::open(&Store::Sqlite(path("shop")));
             shop.add_books(std::iter::once(plain(1, COPIES))).await;
-            sold[2].push(race::run(&shop.orders, Wanted::Hot, Ids::V7, 256, until).await.sold as f64);
+            sold[2].push(race::run(&shop.orders, BookChoice::Hot, Ids::V7, 256, until).await.sold as f64);
             shop.close().await;
         });
     }

@@ -1,24 +1,20 @@
-//! What every section needs: where to put files, how long to measure, the executables, a real-sized catalogue.
+//! What every section needs: where to put files, how long to measure, the executable, a real-sized catalogue.
 
 use bookstore_benches::{
-    catalogue::{PLENTY, REAL_SIZE, real},
+    Result, cargo,
+    catalogue::{self, REAL_SIZE, real},
     shop,
 };
 use bookstore_core::NewBook;
 use std::{
     cell::OnceCell,
-    error::Error,
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
     thread,
     time::Duration,
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-
-/// What measuring ends in.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 pub(crate) struct Context {
     pub(crate) quick: bool,
@@ -35,21 +31,21 @@ pub(crate) struct Context {
 /// Books of the real-sized catalogue in a short try.
 const QUICK_SIZE: u64 = 5_000;
 
-/// A worker for each processor but one, which is left to the ledger's writer, as README advises.
+/// A worker thread for each processor but one, which is left to the ledger's writer, as README advises.
 fn runtime() -> io::Result<Runtime> {
     let workers = thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
     Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 
 impl Context {
-    /// Builds the executable, and makes a folder beside it: there, and not in `/tmp`, files are on a disk for sure.
-    pub(crate) fn new(quick: bool, books: Option<&Path>) -> Outcome<Self> {
+    /// Builds the executable, and makes a folder beside it: there, unlike in `/tmp`, files are on a disk for sure.
+    pub(crate) fn new(quick: bool, books: Option<&Path>) -> Result<Self> {
         let own = std::env::current_exe()?;
         let target = own.parent().ok_or("the executable is nowhere")?.to_owned();
         build(&target)?;
         let folder = tempfile::Builder::new().prefix("figures-").tempdir_in(&target)?;
         let books = match books {
-            Some(file) => imported(file)?,
+            Some(file) => catalogue::read(file)?,
             None => (1..=if quick { QUICK_SIZE } else { REAL_SIZE }).map(real).collect(),
         };
         let bookstore = target.join(format!("bookstore{}", std::env::consts::EXE_SUFFIX));
@@ -57,14 +53,14 @@ impl Context {
     }
 
     /// Where a short try writes its page.
-    pub(crate) fn quick_output(&self) -> Outcome<PathBuf> {
+    pub(crate) fn quick_output(&self) -> Result<PathBuf> {
         let output = self.target.join("figures-quick");
         fs::create_dir_all(&output)?;
         Ok(output)
     }
 
     /// A new folder for one measurement, removed with what is in it.
-    pub(crate) fn scratch(&self) -> Outcome<TempDir> {
+    pub(crate) fn scratch(&self) -> Result<TempDir> {
         Ok(tempfile::tempdir_in(self.folder.path())?)
     }
 
@@ -78,12 +74,12 @@ impl Context {
         self.rounds().div_ceil(3)
     }
 
-    /// So long, or a short time in a short try.
+    /// These seconds, or at most 0.3 in a short try.
     pub(crate) fn time(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64(if self.quick { seconds.min(0.3) } else { seconds })
     }
 
-    /// So many, or a hundredth of it in a short try.
+    /// This count, or a hundredth of it in a short try.
     pub(crate) fn count(&self, count: u64) -> u64 {
         if self.quick { count.div_ceil(100) } else { count }
     }
@@ -93,8 +89,8 @@ impl Context {
         &self.books
     }
 
-    /// A store file of its own with the real-sized catalogue.
-    pub(crate) fn catalogue(&self, path: &Path) -> Outcome<()> {
+    /// Writes the real-sized catalogue into a new store file.
+    pub(crate) fn catalogue(&self, path: &Path) -> Result<()> {
         let made = match self.catalogue.get() {
             Some(made) => made,
             None => {
@@ -108,34 +104,13 @@ impl Context {
     }
 }
 
-/// Builds the `bookstore` executable beside this one.
-fn build(target: &Path) -> Outcome<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    // Both packages, so that the dependencies are built once, with the features that this program has them with.
-    command.args([
-        "build",
-        "--locked",
-        "--package",
-        "bookstore",
-        "--package",
-        "bookstore-benches",
-        "--bin",
-        "bookstore",
-    ]);
+/// Builds the `bookstore` executable beside this one. Both packages are named, so that their dependencies are built once.
+fn build(target: &Path) -> Result<()> {
+    let mut args = vec!["--package", "bookstore-cli", "--package", "bookstore-benches", "--bin", "bookstore"];
     if target.ends_with("release") {
-        command.arg("--release");
+        args.push("--release");
     } else {
         eprintln!("figures: this is not a release build; its figures mean nothing");
     }
-    match command.current_dir(env!("CARGO_MANIFEST_DIR")).status()?.success() {
-        true => Ok(()),
-        false => Err("the bookstore executable could not be built".into()),
-    }
-}
-
-fn imported(file: &Path) -> Outcome<Vec<NewBook>> {
-    let books = bookstore::import::open(file, |_| {})?;
-    let plenty = |book: NewBook| NewBook { stock: PLENTY, ..book };
-    Ok(books.map(|book| book.map(plenty)).collect::<Result<_, _>>()?)
+    cargo::build(Path::new(env!("CARGO_MANIFEST_DIR")), &args)
 }

@@ -1,17 +1,19 @@
-//! One server over HTTP, against a bare hyper server that answers the same bytes and stores nothing.
+//! One server over HTTP, against a bare hyper server that gives the same answers and stores nothing.
 
 use bookstore_benches::{
+    Result,
     catalogue::{topic_searches, word_searches},
-    crowd::{Ask, Crowd},
-    race::fresh_id,
+    load_generator::{LoadGenerator, Workload},
+    race::BookChoice,
+    samples::{Bound, Samples, format_count, format_number, format_us},
+    server_process::Server,
 };
-use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
+use std::{net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
 
 use super::{
-    bare::Answers,
-    context::{Context, Outcome},
-    process::{Server, raw},
-    report::{Bound, Samples, Section, Table, grouped, shown, shown_us},
+    context::Context,
+    recorded,
+    report::{Section, Table},
 };
 
 /// Keep-alive connections.
@@ -21,21 +23,37 @@ pub(crate) const THREADS: usize = 2;
 /// What a shop with the real-sized catalogue may take, in MB.
 const RESIDENT_MAX_MB: f64 = 120.0;
 
-pub(crate) fn measure(context: &Context) -> Outcome<Section> {
+pub(crate) fn measure(context: &Context) -> Result<Section> {
     let mut section = Section::new("http");
     let folder = context.scratch()?;
     let store = folder.path().join("shop.db");
     context.catalogue(&store)?;
-    let shop = Server::monolith(context, &store)?;
+    let shop = Server::monolith(&context.bookstore, &store)?;
     let answers = folder.path().join("answers.json");
-    let books = context.books().len() as u64;
-    record(&shop, books, &answers)?;
+    recorded::record(&shop, context.books().len() as u64, &answers)?;
     let bares = [bare(&answers, false)?, bare(&answers, true)?];
+    requests(context, &mut section, &shop, &bares)?;
+    let (batches, purchases) = shop.batches()?;
+    eprintln!("  searches");
+    section.tables.push(searches(context, shop.address)?);
+    resources(context, &mut section, &shop, purchases / batches)?;
+    Ok(section)
+}
+
+fn bare(answers: &Path, threads: bool) -> Result<Server> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--bare").arg(answers).args(threads.then_some("--threads"));
+    Server::start(command)
+}
+
+/// Purchases and lookups at the shop and at both bare servers.
+fn requests(context: &Context, section: &mut Section, shop: &Server, bares: &[Server; 2]) -> Result<()> {
+    let books = context.books().len() as u64;
     let cells = [
-        ("durable purchases, one hot book", Ask::PurchaseHot, 0.7),
-        ("durable purchases, 10,000 books", Ask::PurchaseUniform(books.min(10_000)), 0.7),
-        ("GET /info/{id}, one book", Ask::InfoHot, 0.85),
-        ("GET /info/{id}, all books", Ask::InfoUniform(books), 0.85),
+        ("durable purchases, one hot book", Workload::Purchase(BookChoice::Hot), 0.62),
+        ("durable purchases, 10,000 books", Workload::Purchase(BookChoice::Uniform(books.min(10_000))), 0.62),
+        ("GET /info/{id}, one book", Workload::Info(BookChoice::Hot), 0.85),
+        ("GET /info/{id}, all books", Workload::Info(BookChoice::Uniform(books)), 0.85),
     ];
     let head = [
         "256 connections",
@@ -49,13 +67,13 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
         "bare hyper's",
     ];
     let mut table = Table::new("One server over HTTP", &head);
-    for (what, ask, bound) in cells {
+    for (what, workload, bound) in cells {
         eprintln!("  {what}");
-        let cell = compare(context, &shop, &bares, &ask)?;
-        let share = cell.shop.per(&cell.bare);
-        let [p50, p99] = [&cell.p50_us, &cell.p99_us].map(|latency| shown_us(latency.median()));
+        let cell = compare(context, shop, bares, &workload)?;
+        let share = cell.shop.ratio_to(&cell.bare);
+        let [p50, p99] = [&cell.p50_us, &cell.p99_us].map(|latency| format_us(latency.median()));
         let [own, bares] = [&cell.shop_cpu_us, &cell.bare_cpu_us].map(|time| format!("{:.1} µs", time.median()));
-        let rates = [cell.shop.shown(), cell.bare.shown(), share.shown(), cell.bare_on_threads.shown()];
+        let rates = [&cell.shop, &cell.bare, &share, &cell.bare_on_threads].map(ToString::to_string);
         table.row([what.into()].into_iter().chain(rates).chain([p50, p99, own, bares]));
         section.keep(format!("{what}: shop/s"), &cell.shop);
         section.keep(format!("{what}: bare hyper/s"), &cell.bare);
@@ -63,63 +81,7 @@ pub(crate) fn measure(context: &Context) -> Outcome<Section> {
         section.target(format!("{what}: share of bare hyper"), Bound::AtLeast(bound), &share);
     }
     section.tables.push(table);
-    let (batches, purchases) = shop.batches()?;
-    eprintln!("  searches");
-    section.tables.push(searches(context, shop.address)?);
-    let (resident, most) = shop.resident_mb()?;
-    let mut table = Table::new("The server's process after all that", &["what", "value"]);
-    table.row(["books".into(), grouped(books)]);
-    table.row(["purchases per batch, that is, per flush".into(), shown(purchases / batches)]);
-    table.row(["resident memory, now and at most".into(), format!("{resident:.0} MB, {most:.0} MB")]);
-    section.tables.push(table);
-    section.target(
-        format!("resident memory at most, with {} books under this load, MB", grouped(books)),
-        Bound::AtMost(RESIDENT_MAX_MB),
-        &Samples::one(most),
-    );
-    Ok(section)
-}
-
-/// Keeps the shop's own answers, for the bare server to give.
-fn record(shop: &Server, books: u64, file: &Path) -> Outcome<()> {
-    let head = "HTTP/1.1\r\nhost: shop\r\naccept: application/json\r\n";
-    let purchase = format!(
-        "POST /purchase/1 {head}connection: close\r\ncontent-type: application/json\r\nidempotency-key: {}\r\n\
-         content-length: 14\r\n\r\n{{\"quantity\":1}}",
-        fresh_id()
-    );
-    let mut info = Vec::new();
-    for ids in (1..=books).collect::<Vec<_>>().chunks(PIPELINED) {
-        let ask = |id: &u64| {
-            let last = if Some(id) == ids.last() { "connection: close\r\n" } else { "" };
-            format!("GET /info/{id} {head}{last}\r\n")
-        };
-        info.extend(each(&raw(shop.address, &ids.iter().map(ask).collect::<String>())?)?);
-    }
-    let answers = Answers { purchase: raw(shop.address, &purchase)?, info };
-    Ok(fs::write(file, serde_json::to_string(&answers)?)?)
-}
-
-/// Requests of one connection that are sent at once.
-const PIPELINED: usize = 500;
-
-/// The answers to pipelined requests, one by one.
-fn each(mut answers: &str) -> Outcome<Vec<String>> {
-    let mut each = Vec::new();
-    while !answers.is_empty() {
-        let head = answers.find("\r\n\r\n").ok_or("an answer without an end")? + 4;
-        let length = answers[..head].split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
-        let end = head + length.ok_or("an answer without a length")?.parse::<usize>()?;
-        each.push(answers.get(..end).ok_or("an answer that is cut off")?.to_owned());
-        answers = &answers[end..];
-    }
-    Ok(each)
-}
-
-fn bare(answers: &Path, threads: bool) -> Outcome<Server> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--bare").arg(answers).args(threads.then_some("--threads"));
-    Server::start(command)
+    Ok(())
 }
 
 /// One kind of request over all rounds.
@@ -134,15 +96,15 @@ struct Cell {
     bare_cpu_us: Samples,
 }
 
-fn compare(context: &Context, shop: &Server, [bare, on_threads]: &[Server; 2], ask: &Ask) -> Outcome<Cell> {
-    let connect = |server: &Server| Crowd::connect(server.address, CONNECTIONS, THREADS, ask.clone());
+fn compare(context: &Context, shop: &Server, [bare, on_threads]: &[Server; 2], workload: &Workload) -> Result<Cell> {
+    let connect = |server: &Server| LoadGenerator::connect(server.address, CONNECTIONS, THREADS, workload.clone());
     let (mut at_bare, mut at_shop, mut at_threads) = (connect(bare)?, connect(shop)?, connect(on_threads)?);
     let mut cell = Cell::default();
-    let run = |crowd: &mut Crowd, server: &Server| -> Outcome<_> {
+    let run = |generator: &mut LoadGenerator, server: &Server| -> Result<_> {
         // Warmed up apart, so that processor time and requests are of the same stretch.
-        crowd.run_for(context.time(0.1), context.time(0.05)).all_served()?;
+        generator.run_for(context.time(0.1), context.time(0.05)).all_served()?;
         let before = server.processor_seconds()?;
-        let tally = crowd.run_for(std::time::Duration::ZERO, context.time(0.4)).all_served()?;
+        let tally = generator.run_for(Duration::ZERO, context.time(0.4)).all_served()?;
         let used = server.processor_seconds()? - before;
         Ok((tally, used * 1e6 / tally.served as f64))
     };
@@ -162,22 +124,35 @@ fn compare(context: &Context, shop: &Server, [bare, on_threads]: &[Server; 2], a
     Ok(cell)
 }
 
-fn searches(context: &Context, shop: SocketAddr) -> Outcome<Table> {
+fn searches(context: &Context, shop: SocketAddr) -> Result<Table> {
     let books = context.books();
     let kinds = [
         ("one topic's first page", topic_searches(books)),
         ("two words in title, author or subjects", word_searches(books, 1_000)),
     ];
-    let caption = format!("Searches in {} books", grouped(books.len() as u64));
+    let caption = format!("Searches in {} books", format_count(books.len() as u64));
     let mut table = Table::new(caption, &["search", "connections", "answers/s", "p50", "p99"]);
     for (what, paths) in kinds {
-        let ask = Ask::Paths(Arc::new(paths));
+        let workload = Workload::Paths(Arc::new(paths));
         for connections in [1, 16] {
-            let mut crowd = Crowd::connect(shop, connections, THREADS, ask.clone())?;
-            let tally = crowd.run_for(context.time(0.3), context.time(2.0)).all_served()?;
-            let [p50, p99] = [tally.served_latency.p50_us, tally.served_latency.p99_us].map(|us| shown_us(us as f64));
-            table.row([what.into(), connections.to_string(), shown(tally.rate()), p50, p99]);
+            let mut generator = LoadGenerator::connect(shop, connections, THREADS, workload.clone())?;
+            let tally = generator.run_for(context.time(0.3), context.time(2.0)).all_served()?;
+            let [p50, p99] = [tally.served_latency.p50_us, tally.served_latency.p99_us].map(|us| format_us(us as f64));
+            table.row([what.into(), connections.to_string(), format_number(tally.rate()), p50, p99]);
         }
     }
     Ok(table)
+}
+
+fn resources(context: &Context, section: &mut Section, shop: &Server, per_batch: f64) -> Result<()> {
+    let books = format_count(context.books().len() as u64);
+    let (resident, most) = shop.resident_mb()?;
+    let mut table = Table::new("The server's process after all that", &["what", "value"]);
+    table.row(["books".into(), books.clone()]);
+    table.row(["purchases per batch, that is, per flush".into(), format_number(per_batch)]);
+    table.row(["resident memory, now and at most".into(), format!("{resident:.0} MB, {most:.0} MB")]);
+    section.tables.push(table);
+    let what = format!("resident memory at most, with {books} books under this load, MB");
+    section.target(what, Bound::AtMost(RESIDENT_MAX_MB), &Samples::one(most));
+    Ok(())
 }

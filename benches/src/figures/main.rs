@@ -9,14 +9,14 @@
 mod bare;
 mod baselines;
 mod context;
-mod drive;
+mod generator_process;
 mod growth;
 mod http;
 mod in_process;
 mod overload;
 mod plots;
-mod process;
 mod readme;
+mod recorded;
 mod report;
 mod start;
 mod three;
@@ -24,7 +24,8 @@ mod three;
 use clap::{Parser, ValueEnum};
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use context::{Context, Outcome};
+use bookstore_benches::Result;
+use context::Context;
 use report::{Results, Section};
 
 // As the executable: an allocator must not be what makes the difference to the bare server.
@@ -34,7 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Measures the bookstore and writes benches/README.md with its plots
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything unless told otherwise
+    /// What to measure [default: everything]
     #[arg(value_enum)]
     sections: Vec<Part>,
     /// Short measurements, written below target/ only: to see that everything works
@@ -54,7 +55,7 @@ struct Args {
     threads: bool,
     /// Be the load generator of this JSON (started by the benchmarks themselves)
     #[arg(long, value_name = "JSON", hide = true)]
-    drive: Option<String>,
+    load: Option<String>,
 }
 
 /// A section of the page.
@@ -77,7 +78,7 @@ enum Part {
 }
 
 impl Part {
-    fn measure(self, context: &Context) -> Outcome<Section> {
+    fn measure(self, context: &Context) -> Result<Section> {
         match self {
             Self::InProcess => in_process::measure(context),
             Self::Http => http::measure(context),
@@ -100,12 +101,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Outcome<()> {
+fn run(args: &Args) -> Result<()> {
     if let Some(answers) = &args.bare {
         return bare::serve(answers, args.threads);
     }
-    if let Some(drive) = &args.drive {
-        return drive::run(drive);
+    if let Some(load) = &args.load {
+        return generator_process::run(load);
     }
     let benches = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     if args.render {
@@ -120,7 +121,7 @@ fn run(args: &Args) -> Outcome<()> {
         eprintln!("{part:?} …");
         let mut section = part.measure(&context)?;
         section.seconds = started.elapsed().as_secs();
-        eprintln!("{}", readme::shown(&section));
+        eprintln!("{}", readme::text(&section));
         results.put(section);
         // After each one: a later failure loses nothing.
         results.save(&output)?;

@@ -1,5 +1,6 @@
 //! The plots, as SVG.
 
+use bookstore_benches::{Result, samples::Bound};
 use plotters::{
     coord::{
         Shift,
@@ -11,10 +12,7 @@ use plotters::{
 };
 use std::{fs, ops::Range, path::Path};
 
-use super::{
-    context::Outcome,
-    report::{Bound, Chart, Results, Target},
-};
+use super::report::{Chart, Results, Target};
 
 const SIZE: (u32, u32) = (760, 400);
 const FONT: &str = "sans-serif";
@@ -22,7 +20,7 @@ const COLOURS: [RGBColor; 4] =
     [RGBColor(31, 119, 180), RGBColor(214, 84, 20), RGBColor(44, 140, 60), RGBColor(120, 80, 160)];
 
 /// Draws every chart, and how far each target is reached.
-pub(crate) fn write(results: &Results, folder: &Path) -> Outcome<()> {
+pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
     if results.sections.is_empty() {
         return Ok(());
     }
@@ -35,7 +33,7 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Outcome<()> {
     Ok(())
 }
 
-fn lines(chart: &Chart) -> Outcome<String> {
+fn lines(chart: &Chart) -> Result<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -53,7 +51,7 @@ fn lines(chart: &Chart) -> Outcome<String> {
     Ok(svg)
 }
 
-fn draw<X>(chart: &Chart, area: &DrawingArea<SVGBackend<'_>, Shift>, y_most: f64, x: X) -> Outcome<()>
+fn draw<X>(chart: &Chart, area: &DrawingArea<SVGBackend<'_>, Shift>, y_most: f64, x: X) -> Result<()>
 where
     X: AsRangedCoord<Value = f64>,
     X::CoordDescType: ValueFormatter<f64> + Ranged<ValueType = f64>,
@@ -98,7 +96,7 @@ const BAR_HEIGHT: u32 = 22;
 const LABELS_WIDTH: i32 = 470;
 
 /// One bar for each target: what was measured, in what was asked for. Beyond the line it is reached.
-fn bars(targets: &[&Target]) -> Outcome<String> {
+fn bars(targets: &[&Target]) -> Result<String> {
     let mut svg = String::new();
     let height = 70 + BAR_HEIGHT * u32::try_from(targets.len())?;
     {
@@ -137,7 +135,7 @@ fn label(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     context: &ChartContext<'_, SVGBackend<'_>, Plane>,
     targets: &[&Target],
-) -> Outcome<()> {
+) -> Result<()> {
     for (nth, target) in targets.iter().enumerate() {
         let (_, y) = context.backend_coord(&(0.0, targets.len() as f64 - nth as f64 - 0.35));
         let mut what: String = target.what.chars().take(70).collect();
@@ -150,10 +148,10 @@ fn label(
 }
 
 fn length(target: &Target) -> f64 {
-    let quotient = match target.bound {
+    let ratio = match target.bound {
         Bound::AtLeast(bound) => target.measured / bound,
         Bound::AtMost(bound) if target.measured > 0.0 => bound / target.measured,
         Bound::AtMost(_) => FARTHEST,
     };
-    quotient.clamp(0.0, FARTHEST)
+    ratio.clamp(0.0, FARTHEST)
 }

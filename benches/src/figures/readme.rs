@@ -1,14 +1,14 @@
 //! The page: its text is here, its figures are in `results.json`.
 
+use bookstore_benches::{Result, environment::Environment, samples::format_number};
 use std::{fmt::Write as _, fs, path::Path};
 
 use super::{
-    context::Outcome,
     plots,
-    report::{Bound, Chart, Environment, Results, Section, Table, Target, shown as number},
+    report::{Chart, Results, Section, Table, Target},
 };
 
-/// In the page's order: a section's name, its title, and what is measured how.
+/// In the page's order: a section's name, its title, and how it is measured.
 const SECTIONS: [(&str, &str, &str); 7] = [
     (
         "in-process",
@@ -23,10 +23,10 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "Over HTTP, one server",
         "The executable, a bare hyper server and the load generator are three processes on the same cores; the generator is the same \
          for both servers: 256 keep-alive connections, each with one request at a time and a fresh version 7 `Idempotency-Key` for \
-         every purchase. The bare server parses the same request (method, path, key, JSON body) and answers the same bytes, but \
-         stores nothing; it has the same allocator. Asked for a book, it answers with what the shop had answered for that book, recorded \
-         before and kept in memory. It runs as tokio starts it by itself, in one runtime over all processors; the shares, and the \
-         targets, are of that. Its second column is the same server with a thread and a runtime for each processor, as the shop has them. The \
+         every purchase. The bare server parses the same request (method, path, key, JSON body) and gives the same answer, but \
+         stores nothing; it has the same allocator. Its answer for a book is the shop's answer for that book, recorded before and \
+         kept in memory. It runs as tokio starts it by itself, in one runtime over all processors; shares and targets refer to \
+         that. Its second column is the same server with a thread and a runtime for each processor, as the shop has them. The \
          load generator's share of the processors is the same for all, so the last two columns say what a request costs the server alone.",
     ),
     (
@@ -39,14 +39,14 @@ const SECTIONS: [(&str, &str, &str); 7] = [
     (
         "growth",
         "Growth",
-        "Small and large shops alternate, 400,000 purchases each time (1,200,000 with the many books, 50,000 under random ids), so that several of the store's \
-         checkpoints fall into each. A small ledger grows by what is measured; it is a new one in every round.",
+        "Small and large shops alternate, 400,000 purchases each time (1,200,000 with the many books, 50,000 under random ids), so that the store \
+         writes several stock snapshots in each. A small ledger grows by what is measured; it is a new one in every round.",
     ),
     (
         "overload",
         "Overload",
-        "Requests come at a fixed rate, whether or not the server keeps up, and each of them is another buyer: nobody waits for \
-         anybody. The server has one core and the load generator the other one, else more load would mean less server. The \
+        "Requests come at a fixed rate, whether or not the server keeps up, and no buyer waits for \
+         another. The server has one core and the load generator the other one; else more load would leave less processor to the server. The \
          generator opens at most 3,500 connections, and what finds all of them busy is not sent: *sent* says what really arrived. \
          Latencies count from the moment when a request was due.",
     ),
@@ -72,11 +72,29 @@ cargo run --release -p bookstore-benches --bin figures -- http      # one of the
 cargo run --release -p bookstore-benches --bin figures -- --quick   # a short try, written below target/ only
 ```
 
-Every figure is the median of alternating rounds, with the least and the most in brackets, and what counts is the **quotient** of two
-figures of the same run: machines, and their noise, differ. The files are on the disk that the `target` folder is on, and every purchase is
-durable, unless it says otherwise.
+Every figure is the median of alternating rounds, with the least and the most in brackets. What counts is the **ratio** of two figures of
+the same run, since machines and their noise differ. The files are on the disk of the `target` folder, and every purchase is durable,
+unless it says otherwise.
 
-The same races run under criterion, with more kinds of them but servers and buyers in one process:
+A change is measured against the tree before it, by a second command. It builds the other commit below `target/`, lets the two sides
+alternate in 24 rounds under the same load generator, prints the median ratio with its 95 % interval, and fails if a budget is missed:
+
+| against the pinned commit | budget |
+|---|---:|
+| durable purchases in process (256, 1,024, 4,096 tasks) | ratio ≥ 0.92 |
+| durable purchases over HTTP, `GET /info/{id}`, three servers | ratio ≥ 0.88 |
+| a plain purchase in the file | ≤ 90 bytes |
+| resident memory with 60,638 books under load | ≤ 120 MB |
+| from exec to ready, after a clean stop and after `kill -9` | ≤ 60 ms |
+| the executable | ≤ 22 MB |
+
+```sh
+cargo run --release -p bookstore-benches --bin compare                      # this tree against the pinned commit
+cargo run --release -p bookstore-benches --bin compare -- in-process http   # only these sections
+cargo run --release -p bookstore-benches --bin compare -- --old A --new B   # two builds: folders with `bookstore` and `purchase_worker`
+```
+
+The same races run under criterion, with more variants, but with servers and buyers in one process:
 
 ```sh
 cargo bench -p bookstore-benches --bench purchase_race   # 1 to 4,096 buyers x hot, zipf, uniform x memory, SQLite x direct, HTTP, three servers
@@ -85,7 +103,7 @@ cargo bench -p bookstore-benches --bench check           # the history checker
 ";
 
 /// Writes the page and its plots.
-pub(crate) fn write(results: &Results, folder: &Path) -> Outcome<()> {
+pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
     plots::write(results, &folder.join("plots"))?;
     Ok(fs::write(folder.join("README.md"), page(results))?)
 }
@@ -144,20 +162,16 @@ fn figures(section: &Section) -> String {
     text
 }
 
-/// A section as text for the terminal.
-pub(crate) fn shown(section: &Section) -> String {
+/// A section for the terminal.
+pub(crate) fn text(section: &Section) -> String {
     format!("\n# {} ({} s)\n{}", section.name, section.seconds, figures(section))
 }
 
 fn judged(target: &Target) -> [String; 4] {
-    let asked = match target.bound {
-        Bound::AtLeast(bound) => format!("≥ {}", number(bound)),
-        Bound::AtMost(bound) => format!("≤ {}", number(bound)),
-    };
-    let [least, most] = target.spread.map(number);
-    let median = number(target.measured);
+    let [least, most] = target.spread.map(format_number);
+    let median = format_number(target.measured);
     let measured = if least == most { median } else { format!("{median} ({least}–{most})") };
-    [target.what.clone(), asked, measured, if target.is_reached() { "yes" } else { "**no**" }.into()]
+    [target.what.clone(), target.bound.to_string(), measured, if target.is_reached() { "yes" } else { "**no**" }.into()]
 }
 
 fn markdown(table: &Table) -> String {

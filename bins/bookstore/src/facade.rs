@@ -1,51 +1,27 @@
-//! The facade: one type over both services, with retries.
+//! [`Bookstore`]: one type over both services, which repeats what is safe to repeat.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Clock, Error, Line, Lines, NewBook, Order, OrderId,
-    OrderPage, OrderQuery, OrderService, Query, Receipt, Result, SystemClock, Topic, store::StoreError, writer::Closed,
+    Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderId, OrderService, Query, Receipt,
+    Result, SystemClock, Topic, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
-#[cfg(feature = "http")]
-use crate::{AccessToken, connect};
-use crate::{
-    open::{self, StoreUrl},
-    retry::{Effect, retry},
-};
+use crate::retry::{Effect, retry};
 
-/// Why a shop cannot be opened or reached at all.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The URL is not one.
-    #[error("{0}")]
-    Url(String),
-    /// The store cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// How [`Bookstore::connect_with`] uses a shop.
-#[cfg(feature = "http")]
-#[derive(Clone, Debug)]
-pub struct ConnectOptions {
-    /// The token that the shop's admin requests must carry.
-    pub admin_token: Option<AccessToken>,
-    /// How long a call is tried.
-    pub timeout: Duration,
-}
-
-#[cfg(feature = "http")]
-impl Default for ConnectOptions {
-    fn default() -> Self {
-        Self { admin_token: None, timeout: Bookstore::TIMEOUT }
-    }
-}
-
-/// A shop, wherever it is. Clones are the same shop.
+/// A shop: embedded in this process, or running elsewhere. Clones are handles to the same shop.
 ///
-/// Every call ends in one of three ways, see [`Error`]: an answer, *not executed*, or *unknown*. A call that has an
-/// order id or a key, and every one of these that changes something has, is sent again under the same id
-/// until there is an answer or the [timeout](Bookstore::with_timeout) has run out.
+/// # Outcomes and retries
+/// A call ends in one of three ways: an answer, *not executed*, or *unknown* (it may have happened);
+/// [`Error::executed`] tells the last two apart. Every call of this type is safe to repeat: reads have no effect, and
+/// what changes something has an order id or a key, under which it happens once. So a call that is not answered is sent again
+/// under the same id, with growing pauses, until there is an answer or the [timeout](Bookstore::with_timeout) has passed.
+///
+/// # Errors of every call
+/// Beside the errors that a method lists, every call can end with
+/// - [`Error::Unavailable`], [`Error::Overloaded`] or [`Error::DeadlineExpired`]: not executed. The shop could not be
+///   reached, was not ready or was too busy until the timeout; the call may be made again later.
+/// - [`Error::OutcomeUnknown`], if the call changes something: it may have happened. Make the same call again with the
+///   same id or key: it never happens twice.
 #[derive(Clone)]
 pub struct Bookstore {
     catalog: Arc<dyn CatalogService>,
@@ -62,177 +38,195 @@ impl fmt::Debug for Bookstore {
 }
 
 impl Bookstore {
-    /// How long a call is tried, unless asked otherwise.
+    /// How long a call is tried unless [`with_timeout`](Self::with_timeout) says otherwise: 10 seconds.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// A shop made of any two services.
+    /// A shop made of any two services: a transport of your own, a decorator around another shop's, or a test double.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, orders: Arc<dyn OrderService>) -> Self {
         Self { catalog, orders, clock: Arc::new(SystemClock), timeout: Self::TIMEOUT, closed: None }
     }
 
-    /// Opens a shop in this process, over the store at `sqlite:PATH`, which is made if there is none, or `memory:`.
-    ///
-    /// # Errors
-    /// The URL is not one, or the store cannot be used: another process has it open, it is damaged, …
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let store: StoreUrl = url.parse()?;
-        let ((catalog, orders), closed) = open::embedded(store).await?;
-        Ok(Self { closed: Some(closed), ..Self::new(catalog, orders) })
+    /// The same shop, whose store is closed when `closed` says so.
+    pub(crate) fn with_closed(self, closed: Closed) -> Self {
+        Self { closed: Some(closed), ..self }
     }
 
-    /// A shop that runs elsewhere: `http://host:port` of its frontend, or of several, separated by commas.
-    ///
-    /// Nothing is sent before the first call.
-    ///
-    /// # Errors
-    /// A URL is not one.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[cfg(feature = "http")]
-    pub fn connect(urls: &str) -> Result<Self, OpenError> {
-        Self::connect_with(urls, ConnectOptions::default())
-    }
-
-    /// As [`Bookstore::connect`], with the token that the shop's admin requests must carry.
-    ///
-    /// # Errors
-    /// A URL is not one.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[cfg(feature = "http")]
-    pub fn connect_admin(urls: &str, token: AccessToken) -> Result<Self, OpenError> {
-        Self::connect_with(urls, ConnectOptions { admin_token: Some(token), ..ConnectOptions::default() })
-    }
-
-    /// As [`Bookstore::connect`], for an admin, or with another timeout.
-    ///
-    /// # Errors
-    /// A URL is not one.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[cfg(feature = "http")]
-    pub fn connect_with(urls: &str, options: ConnectOptions) -> Result<Self, OpenError> {
-        let timeout = options.timeout;
-        let (catalog, orders) = connect::remote_shop(urls, options)?;
-        Ok(Self::new(catalog, orders).with_timeout(timeout))
-    }
-
-    /// The servers behind a shop, without a frontend in between: the catalog's and the order servers' URLs, each separated
-    /// by commas, and the token that they show each other, if they do.
-    ///
-    /// # Errors
-    /// A URL is not one.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[cfg(feature = "http")]
-    pub fn connect_servers(catalog: &str, orders: &str, token: Option<AccessToken>) -> Result<Self, OpenError> {
-        let (catalog, orders) = connect::remote_servers(catalog, orders, token)?;
-        Ok(Self::new(catalog, orders))
-    }
-
-    /// Tries calls for this long.
+    /// Tries every call for this long, retries included. A call that is on its way when the time is up may take up to as
+    /// long again before it is given up.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Takes its ids from this clock.
+    /// Takes order ids and the randomness of pauses from this clock, for example a
+    /// [`ManualClock`](bookstore_core::ManualClock) in tests.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The catalogue itself, with everything it can do.
+    /// The catalog service behind this shop, without retries: for what this type has no method for, such as
+    /// [`entries`](CatalogService::entries).
     #[must_use]
     pub fn catalog(&self) -> &Arc<dyn CatalogService> {
         &self.catalog
     }
 
-    /// The order service itself.
+    /// The order service behind this shop, without retries.
     #[must_use]
     pub fn order_service(&self) -> &Arc<dyn OrderService> {
         &self.orders
     }
 
-    /// Finds books: a page of those that match. Words alone, `search("ada roe")`, find books that have them in title,
-    /// author or subjects; a [`Query`] can also name a topic, the order, the page's size and the page to go on from.
+    /// Finds books, a page at a time. Text alone, `search("ada roe")`, finds books that have all of its words in title,
+    /// author or subjects; a [`Query`] can also name a topic, the sorting, the page size and the page to continue from.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use bookstore::{Bookstore, sample};
+    /// use bookstore::core::{Query, Sort};
+    ///
+    /// # let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_books(sample::books()).await?;
+    /// assert_eq!(shop.search("noobs").await?.books[0].text.title(), "RPCs for Noobs");
+    ///
+    /// let mut query = Query { sort: Sort::Price, page_size: Some(50), ..Query::topic("Music") };
+    /// loop {
+    ///     let page = shop.search(query.clone()).await?;
+    ///     // … show page.books …
+    ///     let Some(token) = page.next_page_token else { break };
+    ///     query.page_token = Some(token);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a query outside its limits.
+    /// - [`Error::Invalid`]: the text, topic or page size is outside the limits of [`Query`], or the page token belongs to
+    ///   another query.
+    /// - [Those of every call](Self#errors-of-every-call).
     pub async fn search(&self, query: impl Into<Query>) -> Result<BookPage> {
         let query = query.into();
         self.read(|| self.catalog.search(query.clone())).await
     }
 
-    /// The first page of the books of a topic.
+    /// The first page of a topic's books: short for [`search`](Self::search) with [`Query::topic`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for too long a topic.
+    /// As [`search`](Self::search).
     pub async fn search_topic(&self, topic: &str) -> Result<BookPage> {
         self.search(Query::topic(topic)).await
     }
 
-    /// Every topic with its number of books.
+    /// Every topic with its number of books, sorted by name.
     ///
     /// # Errors
-    /// Not executed only.
+    /// [Those of every call](Self#errors-of-every-call).
     pub async fn topics(&self) -> Result<Vec<Topic>> {
         self.read(|| self.catalog.topics()).await
     }
 
-    /// One book as it stands.
+    /// One book with its price and stock of now.
     ///
     /// # Errors
-    /// [`Error::BookNotFound`].
+    /// - [`Error::BookNotFound`].
+    /// - [Those of every call](Self#errors-of-every-call).
     pub async fn info(&self, book: BookId) -> Result<Book> {
         self.read(|| self.catalog.info(book)).await
     }
 
-    /// A fresh order id: one per purchase intent.
+    /// A new order id. Make one for each purchase intent, not for each try.
     #[must_use]
     pub fn new_order_id(&self) -> OrderId {
         self.clock.new_order_id()
     }
 
-    /// Buys `quantity` copies of a book, under a fresh order id.
+    /// Buys `quantity` copies of one book under a new order id: short for [`purchase`](Self::purchase) with
+    /// [`new_order_id`](Self::new_order_id).
     ///
-    /// To survive a crash of your own program between buying and knowing it, make the id first, keep it, and use
-    /// [`Bookstore::purchase`].
+    /// If your program can crash between the purchase and storing its order id, make the id yourself, store it first, and use
+    /// [`purchase`](Self::purchase).
     ///
     /// # Errors
-    /// As [`Bookstore::purchase`]; if the outcome is unknown, the message names the order id.
+    /// As [`purchase`](Self::purchase). The message of [`Error::OutcomeUnknown`] names the order id.
     pub async fn purchase_new(&self, book: BookId, quantity: u32) -> Result<Order> {
         let id = self.new_order_id();
         match self.purchase(id, [Line::new(book, quantity)]).await {
             Ok(receipt) => Ok(receipt.order),
-            Err(Error::OutcomeUnknown { message }) => {
-                Err(Error::unknown(format!("it may exist as order {id}; {message}")))
+            Err(Error::OutcomeUnknown { message, .. }) => {
+                Err(Error::unknown(format!("it may exist as order {id}; {message}")).for_order(id))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Buys all lines or none, once per order id: the same id with the same lines gives the same order.
+    /// Buys all lines or none, once per order id. The same id with the same lines answers with the same order, and
+    /// [`Receipt::replayed`] is true.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use bookstore::{Bookstore, sample};
+    /// use bookstore::core::{BookId, Error, Line};
+    ///
+    /// # let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_books(sample::books()).await?;
+    /// let id = shop.new_order_id(); // store it with the buyer's cart before anything is sent
+    /// let lines = [Line::new(BookId(1), 2), Line::new(BookId(3), 1)];
+    /// let order = match shop.purchase(id, lines).await {
+    ///     Ok(receipt) => receipt.order,
+    ///     Err(Error::OutOfStock { book, available }) => panic!("only {available} copies of book {book} are left"),
+    ///     Err(error) => return Err(error.into()), // if it is `OutcomeUnknown`: later the same call again
+    /// };
+    ///
+    /// // After a crash, or a timeout: the same id never buys twice.
+    /// let again = shop.purchase(id, lines).await?;
+    /// assert!(again.replayed);
+    /// assert_eq!(again.order, order);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::OutOfStock`], [`Error::BookNotFound`], [`Error::PriceChanged`], [`Error::OrderIdReused`] and
-    /// [`Error::Invalid`]: nothing was bought. [`Error::OutcomeUnknown`]: call it again with the same id.
+    /// With all but the last, nothing was bought:
+    /// - [`Error::OutOfStock`]: a book has fewer copies than the line asks for.
+    /// - [`Error::BookNotFound`].
+    /// - [`Error::PriceChanged`]: a line names the price that the buyer saw, and it is not the price of now.
+    /// - [`Error::OrderIdReused`]: the id belongs to an order with other lines, or was the key of a change.
+    /// - [`Error::Invalid`]: the lines are outside the limits of [`Lines`], or their total is above [`Cents::MAX`](bookstore_core::Cents::MAX).
+    /// - [Those of every call](Self#errors-of-every-call), [`Error::OutcomeUnknown`] among them.
     pub async fn purchase(&self, id: OrderId, lines: impl IntoIterator<Item = Line>) -> Result<Receipt> {
         let lines = Lines::new(lines)?;
         self.once(|| self.orders.purchase(id, lines.clone())).await
     }
 
-    /// Cancels an order, once; its copies go back into stock.
+    /// Cancels an order, once; its copies go back into stock. A cancelled order can be cancelled again:
+    /// [`Receipt::replayed`] is true then.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use bookstore::{Bookstore, core::BookId, sample};
+    /// use bookstore::core::Status;
+    ///
+    /// # let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_books(sample::books()).await?;
+    /// let order = shop.purchase_new(BookId(1), 1).await?;
+    /// assert_eq!(shop.cancel(order.id).await?.order.status, Status::Cancelled);
+    /// assert!(shop.cancel(order.id).await?.replayed);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::OrderNotFound`].
+    /// - [`Error::OrderNotFound`].
+    /// - [`Error::Invalid`]: a book has so many copies by now that the returned ones would exceed
+    ///   [`NewBook::STOCK_MAX`](bookstore_core::NewBook::STOCK_MAX).
+    /// - [Those of every call](Self#errors-of-every-call).
     pub async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.once(|| self.orders.cancel(id)).await
     }
@@ -240,76 +234,40 @@ impl Bookstore {
     /// Reads an order.
     ///
     /// # Errors
-    /// [`Error::OrderNotFound`].
+    /// - [`Error::OrderNotFound`]: no order with this id was acknowledged.
+    /// - [Those of every call](Self#errors-of-every-call).
     pub async fn order(&self, id: OrderId) -> Result<Order> {
         self.read(|| self.orders.order(id)).await
     }
 
-    /// A page of the orders, newest first. Needs the admin token if the shop runs elsewhere.
+    /// Drops this handle. If it was the last one of a shop in this process, waits until the store is closed, at most 5 seconds.
     ///
-    /// # Errors
-    /// [`Error::Invalid`] for a query outside its limits; [`Error::Unauthorized`].
-    pub async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
-        self.read(|| self.orders.orders(query.clone())).await
-    }
-
-    /// Adds copies of a book, or takes some away. Needs the admin token if the shop runs elsewhere, as all that follow do.
-    ///
-    /// # Errors
-    /// As [`CatalogService::amend`]; [`Error::Unauthorized`].
-    pub async fn restock(&self, book: BookId, delta: i64) -> Result<Book> {
-        self.amend(book, Amend::StockDelta { delta }, self.new_order_id()).await
-    }
-
-    /// Sets a book's price.
-    ///
-    /// # Errors
-    /// As [`CatalogService::amend`]; [`Error::Unauthorized`].
-    pub async fn set_price(&self, book: BookId, price_cents: Cents) -> Result<Book> {
-        let change = Amend::Set { price_cents: Some(price_cents), stock: None, version: None };
-        self.amend(book, change, self.new_order_id()).await
-    }
-
-    /// Changes a book's price or stock, once per key.
-    ///
-    /// # Errors
-    /// As [`CatalogService::amend`]; [`Error::Unauthorized`].
-    pub async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
-        self.once(|| self.catalog.amend(book, change, Some(key))).await
-    }
-
-    /// Lists a book; one that is listed already is left as it is.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming the bad field; [`Error::Unauthorized`].
-    pub async fn add_book(&self, book: NewBook) -> Result<Added> {
-        let added = self.add_books(vec![book]).await?;
-        added.into_iter().next().ok_or_else(|| Error::unknown("the catalogue did not say the book's number"))
-    }
-
-    /// Lists up to [`ADD_BOOKS_MAX`](bookstore_core::catalog::ADD_BOOKS_MAX) books, and says their numbers in the same order.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if any of them is bad: then none is listed; [`Error::Unauthorized`].
-    pub async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.once(|| self.catalog.add_books(books.clone())).await
-    }
-
-    /// Gives up this handle, and waits until the store is closed if the shop is in this process and this was its last
-    /// handle (for at most a few seconds). What was acknowledged is durable without it.
+    /// What was acknowledged is durable without it; a store that was closed opens faster.
     pub async fn close(self) {
         let closed = self.closed.clone();
         drop(self);
         if let Some(closed) = closed {
-            open::wait_until_closed(closed).await;
+            wait_until_closed(closed).await;
         }
     }
 
-    async fn read<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
+    /// Repeats a call that has no effect.
+    pub(crate) async fn read<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
         retry(Effect::ReadOnly, self.clock.as_ref(), self.timeout, call).await
     }
 
-    async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
+    /// Repeats a call that happens once, however often it is sent.
+    pub(crate) async fn once<T, F: Future<Output = Result<T>>>(&self, call: impl FnMut() -> F) -> Result<T> {
         retry(Effect::Keyed, self.clock.as_ref(), self.timeout, call).await
+    }
+}
+
+/// How long a store may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Waits for a store whose handles are dropped.
+pub(crate) async fn wait_until_closed(closed: Closed) {
+    if tokio::time::timeout(CLOSE_TIMEOUT, closed.wait()).await.is_err() {
+        tracing::warn!("the store is still being closed; nothing is lost, but the next start takes longer");
     }
 }

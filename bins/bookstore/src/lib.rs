@@ -1,7 +1,7 @@
-//! A bookstore that never oversells, never loses an order and never doubles one: embedded, or over the network.
+//! A bookstore that never oversells, never loses an order and never doubles one: embedded in your program, or over the network.
 //!
-//! [`Bookstore::open`] runs the shop inside your program, over a file; with feature `http`, `Bookstore::connect` uses one that
-//! runs somewhere else. What you hold is the same type, and so is every answer.
+//! [`Bookstore::open`] runs the shop inside your program, over a file. `Bookstore::connect` (feature `http`) uses a shop that
+//! runs elsewhere. Both return the same type, and every call answers the same way.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -21,16 +21,18 @@
 //! # }
 //! ```
 //!
-//! With feature `server`, `deploy` runs whole servers inside your program; with feature `import`, [`import`] also reads CSV and
-//! compressed files.
+//! Payment, shipping and accounts are built around a purchase: make the order id first, store it with the cart, and see
+//! [`Bookstore::purchase`] for what each outcome means. The domain types ([`core::Book`], [`core::Order`], [`core::Error`], …) and
+//! the service traits are those of `bookstore-core`, re-exported as [`core`].
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `sqlite` (default) | stores at `sqlite:PATH`; without it only `memory:` |
-//! | `http` | `Bookstore::connect` and its kin: a shop that runs elsewhere |
-//! | `server` | `deploy`: one process, or a catalog, order servers and frontends (includes `http`) |
-//! | `import` | [`import`]: books from `.csv` and `.jsonl.gz` files |
+//! | `http` | `Bookstore::connect` and its variants: a shop that runs elsewhere |
+//! | `server` | `deploy`: whole servers inside your program; includes `http` |
+//! | `import` | `import::open`: books from `.csv`, `.jsonl` and `.jsonl.gz` files |
 
+mod administration;
 #[cfg(feature = "http")]
 mod connect;
 #[cfg(feature = "server")]
@@ -41,10 +43,10 @@ mod open;
 mod retry;
 pub mod sample;
 
-#[cfg(feature = "http")]
-pub use crate::facade::ConnectOptions;
-pub use crate::facade::{Bookstore, OpenError};
 pub use bookstore_core as core;
 #[cfg(feature = "http")]
 pub use bookstore_transport_http::token::AccessToken;
-pub use open::StoreUrl;
+#[cfg(feature = "http")]
+pub use connect::ConnectOptions;
+pub use facade::Bookstore;
+pub use open::{OpenError, StoreUrl};

@@ -1,23 +1,42 @@
-//! Opening a shop in this process: store URLs, and the services over a ledger.
+//! A shop in this process: store URLs, and both services over one ledger.
 
 #[cfg(feature = "sqlite")]
 use bookstore_core::store::sqlite::{self, SqliteOptions};
 use bookstore_core::{
     Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
     store::{StoreError, memory},
-    writer::Closed,
 };
 use bookstore_transport_inproc::InProcess;
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use crate::OpenError;
+use crate::facade::Bookstore;
+
+/// Why a shop cannot be opened or connected to.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL of a store or a server is malformed; the message says how it should look.
+    #[error("{0}")]
+    Url(String),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Where a store is.
+///
+/// ```
+/// use bookstore::StoreUrl;
+///
+/// let url: StoreUrl = "sqlite:shop.db".parse()?;
+/// assert_eq!(url, StoreUrl::Sqlite("shop.db".into()));
+/// assert_eq!("sqlite:///var/lib/shop.db".parse::<StoreUrl>()?.to_string(), "sqlite:/var/lib/shop.db");
+/// # Ok::<(), bookstore::OpenError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// `sqlite:PATH`: a file, made if there is none.
+    /// `sqlite:PATH`: a file, which is created if there is none. One process at a time can open it. Needs feature `sqlite`.
     Sqlite(PathBuf),
-    /// `memory:`: gone when the process ends.
+    /// `memory:`: a new, empty store, which is gone when the process ends.
     Memory,
 }
 
@@ -49,42 +68,76 @@ impl fmt::Display for StoreUrl {
     }
 }
 
+impl Bookstore {
+    /// Opens a shop in this process, over the store at `url`: `sqlite:PATH`, a file that is created if there is none, or
+    /// `memory:`. See [`StoreUrl`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("shop.db");
+    /// # let url = format!("sqlite:{}", path.display());
+    /// use bookstore::{Bookstore, sample};
+    ///
+    /// let shop = Bookstore::open(&url).await?; // "sqlite:shop.db"
+    /// shop.add_books(sample::books()).await?;
+    /// shop.close().await;
+    ///
+    /// let reopened = Bookstore::open(&url).await?;
+    /// assert_eq!(reopened.search("noobs").await?.books.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - [`OpenError::Url`]: `url` is not a store's URL.
+    /// - [`OpenError::Store`] with [`StoreError::InUse`]: another process has the file open.
+    /// - [`OpenError::Store`] with another error: the file is damaged, is not a bookstore's, was written by a newer version, or
+    ///   cannot be read and written.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let ledger = open_ledger(url.parse()?).await?;
+        let closed = ledger.closed();
+        let (catalog, orders) = in_process(ledger);
+        Ok(Self::new(catalog, orders).with_closed(closed))
+    }
+}
+
 /// Both services of a shop.
 pub(crate) type Services = (Arc<dyn CatalogService>, Arc<dyn OrderService>);
 
-/// The services of a shop in this process.
-pub(crate) async fn embedded(store: StoreUrl) -> Result<(Services, Closed), StoreError> {
-    let ledger = ledger(store).await?;
-    let closed = ledger.closed();
-    Ok((in_process(ledger), closed))
-}
-
-/// Both services over a ledger of this process: the order side reads the ledger itself.
+/// Both services over a ledger in this process; orders are read from the ledger itself.
 pub(crate) fn in_process(ledger: Arc<Catalog>) -> Services {
     let catalog: Arc<dyn CatalogService> = Arc::new(InProcess::new(Arc::clone(&ledger)));
     let orders = Orders::new(Arc::clone(&catalog), ledger);
     (catalog, Arc::new(orders))
 }
 
-/// Opens a ledger away from the tasks: it may wait for the disk, or for another process to end.
-pub(crate) async fn ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> {
+/// Opens a ledger on a thread that may block: it may wait for the disk, or for another process to end.
+pub(crate) async fn open_ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> {
     let open = move || {
         let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
         match store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
                 let (store, reader) = sqlite::open(&path, clock.as_ref(), SqliteOptions::default())?;
-                Catalog::start(store, reader, clock, options)
+                Catalog::start(store, reader.clone(), reader, clock, options)
             }
             #[cfg(not(feature = "sqlite"))]
-            StoreUrl::Sqlite(_) => Err(StoreError::Unusable("SQLite is not in this build (feature `sqlite`)".into())),
+            StoreUrl::Sqlite(_) => Err(without_sqlite()),
             StoreUrl::Memory => {
                 let (store, reader) = memory::open(clock.as_ref());
-                Catalog::start(store, reader, clock, options)
+                Catalog::start(store, reader.clone(), reader, clock, options)
             }
         }
     };
     Ok(Arc::new(blocking(open).await?))
+}
+
+/// Why there is no SQLite store.
+#[cfg(not(feature = "sqlite"))]
+pub(crate) fn without_sqlite() -> StoreError {
+    StoreError::Unusable("SQLite is not in this build (feature `sqlite`)".into())
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -92,14 +145,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(StoreError::Failed("opening the store panicked".into())))
-}
-
-/// How long a store may take to close.
-const CLOSING_MAX: Duration = Duration::from_secs(5);
-
-/// Waits for a store whose handles are gone.
-pub(crate) async fn wait_until_closed(closed: Closed) {
-    if tokio::time::timeout(CLOSING_MAX, closed.wait()).await.is_err() {
-        tracing::warn!("the store is still being closed; nothing is lost, but the next start takes longer");
-    }
 }

@@ -1,5 +1,7 @@
-//! What drives and compares shops, for the executable `bookstore` and the benchmarks: [`load`] sends a deployment traffic and
-//! checks the promises afterwards, [`lab`] starts deployments itself and answers the textbook exercise's questions.
+//! What drives and compares shops, for the executable `bookstore` and the benchmarks: [`load`] sends a running shop traffic and
+//! checks the promises afterwards; [`lab`] starts deployments itself and answers the textbook exercise's questions.
 
 pub mod lab;
 pub mod load;
+mod report;
+mod text;

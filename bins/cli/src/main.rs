@@ -1,4 +1,4 @@
-//! The bookstore: one executable for every deployment.
+//! The executable `bookstore`: servers, the command line, a load generator and a lab.
 
 mod cli;
 mod commands;
@@ -6,7 +6,7 @@ mod config;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
-/// Requests live on short-lived allocations: with the C library's allocator the servers are about a tenth slower.
+/// Requests make many short-lived allocations: with the C library's allocator the servers are about a tenth slower.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -13,7 +13,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> bookstore_core::Result<()> {
 //! # let (store, reader) = memory::open(&SystemClock);
-//! # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default());
+//! # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
 //! # let catalog = catalog.expect("a store in memory can be used");
 //! catalog.add_books(vec![any_book(3)]).await?;
 //! let (summary, findings) = audit::audit(&catalog).await?;

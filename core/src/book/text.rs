@@ -1,34 +1,43 @@
-//! A book's text in one piece of memory.
+//! A book's text in one piece of memory: compact to keep, cheap to copy, and quick to write as JSON.
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 use std::{fmt, sync::Arc};
 
 use super::BookText;
 
-/// What a book says of itself, as it is kept and shown: a [`BookText`] that never changes, in one allocation that
-/// clones share.
+/// A [`BookText`] that does not change, in one allocation that clones share.
 ///
-/// A shop keeps the texts of all its books in memory. As the ten strings that it is otherwise, a text takes several
-/// times the memory of its letters, and is copied and dropped string by string. Each accessor passes over the fields
-/// before its own.
+/// A shop keeps the texts of all its books in memory. As a [`BookText`], which is up to ten strings, a text takes several times the
+/// memory of its letters, and is copied and dropped string by string. The price: each accessor passes over the fields before its
+/// own.
+///
+/// In JSON it is the same as a [`BookText`].
+///
+/// ```
+/// use bookstore_core::{BookText, Text};
+///
+/// let text = Text::from(BookText { title: "SICP".into(), topic: "Lisp".into(), year: Some(1985), ..BookText::default() });
+/// assert_eq!((text.title(), text.topic(), text.year(), text.isbn()), ("SICP", "Lisp", Some(1985), None));
+/// assert_eq!(BookText::from(&text).title, "SICP");
+/// ```
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "BookText")]
 pub struct Text(
-    /// [`PLAIN`] or [`ESCAPED`], and then each field behind its length: title, author, topic, the ISBN behind [`ISBN`] or
-    /// nothing, the year's digits or nothing, and all others are subjects. There is one way to write each, so equal texts
+    /// [`PLAIN`] or [`ESCAPED`], and then the fields, each behind its length: title, author, topic, the ISBN behind [`ISBN`] or
+    /// nothing, the digits of the year or nothing, and then the subjects. There is only one way to write each text, so equal texts
     /// are equal strings.
     Arc<str>,
 );
 
-/// As JSON, all its strings are what they are.
+/// Marks a text without letters that JSON escapes.
 const PLAIN: &str = "p";
-/// As JSON, something in them is escaped.
+/// Marks a text with letters that JSON escapes.
 const ESCAPED: &str = "e";
-/// Before an ISBN, because an empty one is not the same as none.
+/// Stands before an ISBN, so that an empty one is not the same as none.
 const ISBN: char = '=';
 
 impl Text {
-    /// Any strings, of any length; what a shop accepts is checked before it is listed.
+    /// A text of any strings, of any length. [`NewBook::check`](super::NewBook::check) has checked those of a shop's books.
     pub(crate) fn new<'a>(
         (title, author, topic): (&str, &str, &str),
         isbn: Option<&str>,
@@ -49,42 +58,42 @@ impl Text {
         Self(fields.into())
     }
 
-    /// As in [`BookText::title`].
+    /// See [`BookText::title`].
     #[must_use]
     pub fn title(&self) -> &str {
         self.field(0)
     }
 
-    /// As in [`BookText::author`].
+    /// See [`BookText::author`].
     #[must_use]
     pub fn author(&self) -> &str {
         self.field(1)
     }
 
-    /// As in [`BookText::topic`].
+    /// See [`BookText::topic`].
     #[must_use]
     pub fn topic(&self) -> &str {
         self.field(2)
     }
 
-    /// As in [`BookText::isbn`].
+    /// See [`BookText::isbn`].
     #[must_use]
     pub fn isbn(&self) -> Option<&str> {
         self.field(3).strip_prefix(ISBN)
     }
 
-    /// As in [`BookText::year`].
+    /// See [`BookText::year`].
     #[must_use]
     pub fn year(&self) -> Option<i32> {
         self.field(4).parse().ok()
     }
 
-    /// As in [`BookText::subjects`], one after the other.
+    /// See [`BookText::subjects`].
     pub fn subjects(&self) -> impl Iterator<Item = &str> {
         self.fields().skip(5)
     }
 
-    /// Bytes that it takes in memory: its letters, one or two more for each field, and one for the whole.
+    /// The bytes that it takes in memory: those of its letters, one or two for each field, and one for the whole.
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.len()
@@ -98,8 +107,8 @@ impl Text {
         Fields(&self.0[PLAIN.len()..])
     }
 
-    /// Appends its fields as they stand in a book's JSON, without braces: the bytes that serde makes of them. A text in which
-    /// nothing is to be escaped, as in nearly all, is copied without looking at its letters.
+    /// Appends its fields as JSON, without braces: the same bytes that serde writes. Nearly all texts have nothing to escape; these
+    /// are copied without a look at their letters.
     pub fn write_json(&self, json: &mut Vec<u8>) {
         let mut fields = self.fields();
         for name in [r#""title":"#, r#","author":"#, r#","topic":"#] {
@@ -134,15 +143,15 @@ impl Text {
     }
 }
 
-/// Whether a string is the same in JSON.
+/// Whether JSON writes a string without escapes.
 fn is_plain(string: &str) -> bool {
     string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
-/// Set in each digit of a length that another one follows. Digits have six bits, and the lowest comes first.
+/// The bit of a digit that says that another digit follows. A digit has six bits, and the lowest digit comes first.
 const MORE: u8 = 1 << 6;
 
-/// Appends a field behind its length in bytes, of which each digit is one ASCII character.
+/// Appends the length of a field in bytes, each digit as one ASCII character, and then the field.
 fn put(fields: &mut String, field: &str) {
     let mut length = field.len();
     let digit = |length: usize| length.to_le_bytes()[0] % MORE;
@@ -154,7 +163,7 @@ fn put(fields: &mut String, field: &str) {
     fields.push_str(field);
 }
 
-/// The fields that [`put`] has appended.
+/// Reads the fields that [`put`] has appended.
 struct Fields<'a>(&'a str);
 
 impl<'a> Iterator for Fields<'a> {
@@ -201,7 +210,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// As a [`BookText`].
+/// The JSON of a [`BookText`].
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let subjects: Vec<&str> = self.subjects().collect();

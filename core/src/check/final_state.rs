@@ -49,7 +49,7 @@ pub enum CopyContents {
 pub struct FinalState {
     /// The whole ledger, from its first entry on.
     pub entries: Vec<Entry>,
-    /// Every book as the store shows it; `None` if nobody has read the books.
+    /// Every book as the store shows it; `None` if the books were not read.
     pub levels: Option<Vec<(BookId, Level)>>,
     /// What the order servers know.
     pub copies: Vec<ServerCopy>,

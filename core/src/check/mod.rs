@@ -24,7 +24,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> bookstore_core::Result<()> {
 //! # let (store, reader) = memory::open(&SystemClock);
-//! # let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default());
+//! # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
 //! # let catalog = Arc::new(catalog.expect("a store in memory can be used"));
 //! # let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
 //! let book = catalog.add_books(vec![any_book(1)]).await?[0].id;

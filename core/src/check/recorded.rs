@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
     operation::{BookState, ListedBook, Operation, Outcome},
-    recorder::Recorder,
+    recorder::{Recorder, Ticket},
 };
 use crate::{
     batch::each,
@@ -51,27 +51,21 @@ impl<S: ?Sized> Recorded<S> {
         Self { service, recorder, server: Arc::clone(&self.server), process }
     }
 
-    /// Makes a call between its beginning and its end; `outcome` says how it ended.
-    async fn record_as<R, T>(
-        &self,
-        operation: impl Fn(Outcome<T>) -> Operation + Send,
-        call: impl Future<Output = Result<R>> + Send,
-        outcome: impl FnOnce(&Result<R>) -> Outcome<T> + Send,
-    ) -> Result<R> {
-        let ticket = self.recorder.begin(self.process, &self.server, operation(Outcome::Unknown));
-        let answer = call.await;
-        self.recorder.end(ticket, operation(outcome(&answer)));
-        answer
+    fn begin(&self, operation: Operation) -> Ticket {
+        self.recorder.begin(self.process, &self.server, operation)
     }
 
-    /// The same for a call whose errors mean what they say; `shown` takes from an answer what the history keeps.
+    /// Makes a call between its beginning and its end; `shown` takes from an answer what the history keeps.
     async fn record<R, T>(
         &self,
         operation: impl Fn(Outcome<T>) -> Operation + Send,
         call: impl Future<Output = Result<R>> + Send,
         shown: impl FnOnce(&R) -> T + Send,
     ) -> Result<R> {
-        self.record_as(operation, call, |answer| Outcome::of(answer, shown)).await
+        let ticket = self.begin(operation(Outcome::Unknown));
+        let answer = call.await;
+        self.recorder.end(ticket, operation(Outcome::of(&answer, shown)));
+        answer
     }
 }
 
@@ -122,7 +116,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         let listed = |book: &NewBook| ListedBook { price_cents: book.price_cents, stock: book.stock };
         let listed: Vec<ListedBook> = books.iter().map(listed).collect();
         let operation = |outcome| Operation::AddBooks { books: listed.clone(), outcome };
-        self.record_as(operation, self.service.add_books(books), added).await
+        let ticket = self.begin(operation(Outcome::Unknown));
+        let answer = self.service.add_books(books).await;
+        self.recorder.end(ticket, operation(added(&answer)));
+        answer
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

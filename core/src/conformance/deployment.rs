@@ -18,7 +18,7 @@ use crate::{catalog::CatalogService, orders::OrderService};
 /// let dir = tempfile::tempdir()?;
 /// let path = dir.path().join("shop.db");
 /// let (store, reader) = sqlite::open(&path, &SystemClock, sqlite::SqliteOptions::default())?;
-/// let catalog = Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default())?);
+/// let catalog = Arc::new(Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default())?);
 /// let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
 /// let deployment = Deployment::new(catalog, orders).keep(dir).repeated();
 /// assert!(deployment.repeats);

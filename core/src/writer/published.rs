@@ -1,25 +1,27 @@
-//! The readers' side of a writer.
+//! The readers' side of a writer: the head, the levels and the newest entries that are durable.
 
-use smallvec::SmallVec;
 use std::{collections::VecDeque, sync::RwLock};
 use tokio::sync::watch;
 
 use crate::{
-    book::BookId,
     decide::{self, Level, Levels, State},
-    ledger::{Entry, Seq},
+    id::{BookId, Seq},
+    inline_list::InlineList,
+    ledger::Entry,
 };
 
-/// What is durable, for readers: they see the ledger up to `head` and nothing beyond.
+/// What is durable, for readers: they see the ledger up to [`Published::head`] and nothing beyond it.
+///
+/// The writer brings it up to date after each flush, before it answers.
 #[derive(Debug)]
 pub struct Published {
     head: watch::Sender<Seq>,
     levels: RwLock<Levels>,
-    /// The newest entries, for those who follow closely.
+    /// The newest entries, for followers that are close behind.
     recent: RwLock<VecDeque<Entry>>,
 }
 
-/// Entries that are kept for followers; whoever is further behind reads the store.
+/// Entries that are kept in memory for followers. A follower that is further behind reads the store.
 const RECENT_MAX: usize = 4_096;
 
 impl Published {
@@ -34,37 +36,41 @@ impl Published {
         *self.head.borrow()
     }
 
-    /// Follows the head.
+    /// A receiver that sees every change of the head.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Seq> {
         self.head.subscribe()
     }
 
-    /// Looks at the levels as of a head that is at least [`Published::head`].
+    /// Calls `look` with the levels as of a head that is at least [`Published::head`]. The writer waits while it runs.
     ///
     /// # Panics
-    /// If a writer panicked.
+    /// If the writer has panicked.
     pub fn levels<T>(&self, look: impl FnOnce(&Levels) -> T) -> T {
         look(&self.levels.read().expect("the writer does not panic"))
     }
 
-    /// One book's level.
+    /// One book's level, or `None` if there is no such book.
+    ///
+    /// # Panics
+    /// If the writer has panicked.
     #[must_use]
     pub fn level(&self, book: BookId) -> Option<Level> {
         self.levels(|levels| levels.get(book))
     }
 
-    /// Up to `limit` entries after `after` and up to `head`, if all of them are at hand.
+    /// Up to `limit` entries after `after` and up to `head`, if all of them are in memory.
     pub(crate) fn recent(&self, after: Seq, head: Seq, limit: usize) -> Option<Vec<Entry>> {
         let recent = self.recent.read().expect("the writer does not panic");
         let first = recent.front().filter(|first| first.seq <= after.next())?;
         let skip = usize::try_from(after.next().0 - first.seq.0).ok()?;
         let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        // `clone` would take the changes over one by one.
-        let copy = |entry: &Entry| Entry { changes: SmallVec::from_slice(&entry.changes), ..*entry };
+        // Faster than `clone`, which copies the changes one by one.
+        let copy = |entry: &Entry| Entry { changes: InlineList::from_slice(&entry.changes), ..*entry };
         Some(recent.iter().skip(skip).take(durable.min(limit)).map(copy).collect())
     }
 
+    /// Shows these entries, which are durable now.
     pub(super) fn advance(&self, entries: Vec<Entry>) {
         let Some(last) = entries.last().map(|entry| entry.seq) else { return };
         {
@@ -80,6 +86,7 @@ impl Published {
         self.head.send_replace(last);
     }
 
+    /// Starts again from a recovered state.
     pub(super) fn replace(&self, state: &State) {
         self.recent.write().expect("readers do not panic").clear();
         *self.levels.write().expect("readers do not panic") = state.levels.clone();

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use bookstore_core::{
     BookId, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Text, Topic,
-    decide::{Batch, Command, State},
+    decide::{Batch, State},
     page::CheckedQuery,
+    search::{BookSearch, Found},
     store::{
-        Flush, Found, LedgerReader, LedgerStore, StoreError,
+        AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},
     },
 };
@@ -22,12 +23,15 @@ pub(crate) enum Operation {
     Recover,
     Load,
     Append,
+    Confirm,
     Flush,
 }
 
 /// Whether a failing operation has been done all the same, or takes its thread down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
+    /// Not done, and the store says so where it can.
+    Refused,
     Before,
     After,
     Panic,
@@ -67,6 +71,12 @@ impl Plan {
         self.lock().struck
     }
 
+    /// Whether the next operation of this kind fails like this.
+    fn will(&self, operation: Operation, moment: Moment) -> bool {
+        let next = self.tried(operation) + 1;
+        self.lock().faults.contains(&(operation, next, moment))
+    }
+
     /// How often an operation was tried.
     pub(crate) fn tried(&self, operation: Operation) -> u64 {
         self.lock().done.get(&operation).copied().unwrap_or_default()
@@ -76,21 +86,28 @@ impl Plan {
         self.state.lock().expect("nobody panics with it")
     }
 
-    fn run<T>(&self, operation: Operation, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let fault = {
-            let mut state = self.lock();
-            let count = state.done.entry(operation).or_default();
-            *count += 1;
-            let count = *count;
-            let fault = state.faults.iter().find(|(at, n, _)| (*at, *n) == (operation, count)).map(|fault| fault.2);
-            state.struck += u64::from(fault.is_some());
-            fault
-        };
+    /// Counts an operation, and says whether it fails.
+    fn fault(&self, operation: Operation) -> Option<Moment> {
+        let mut state = self.lock();
+        let count = state.done.entry(operation).or_default();
+        *count += 1;
+        let count = *count;
+        let fault = state.faults.iter().find(|(at, n, _)| (*at, *n) == (operation, count)).map(|fault| fault.2);
+        state.struck += u64::from(fault.is_some());
+        fault
+    }
+
+    async fn run<T, E>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<T, E>>,
+        failed: impl FnOnce(StoreError) -> E,
+    ) -> Result<T, E> {
         let injected = || StoreError::Failed(format!("injected at {operation:?}"));
-        match fault {
-            None => work(),
-            Some(Moment::Before) => Err(injected()),
-            Some(Moment::After) => work().and_then(|_| Err(injected())),
+        match self.fault(operation) {
+            None => work.await,
+            Some(Moment::Refused | Moment::Before) => Err(failed(injected())),
+            Some(Moment::After) => work.await.and_then(|_| Err(failed(injected()))),
             Some(Moment::Panic) => panic!("injected at {operation:?}"),
         }
     }
@@ -103,27 +120,32 @@ pub(crate) struct Failing<S> {
 }
 
 impl<S: LedgerStore> LedgerStore for Failing<S> {
-    fn recover(&mut self) -> Result<State, StoreError> {
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
         let Self { store, plan } = self;
-        plan.run(Operation::Recover, || store.recover())
+        let mut recovered = plan.run(Operation::Recover, store.recover(), |error| error).await?;
+        recovered.flush = Box::new(FailingFlush { flush: recovered.flush, plan: Arc::clone(plan) });
+        Ok(recovered)
     }
 
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
         let Self { store, plan } = self;
-        plan.run(Operation::Load, || store.load(commands, state))
+        plan.run(Operation::Load, store.load(keys, identities, state), |error| error).await
     }
 
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         let Self { store, plan } = self;
-        plan.run(Operation::Append, || store.append(batch, state))
+        let refused = plan.will(Operation::Append, Moment::Refused);
+        let failed = if refused { AppendError::NotAppended } else { AppendError::Unknown };
+        plan.run(Operation::Append, store.append(batch, state), failed).await
     }
 
-    fn close(&mut self, state: &State) -> Result<(), StoreError> {
-        self.store.close(state)
+    async fn confirm(&mut self) -> Result<(), StoreError> {
+        let Self { store, plan } = self;
+        plan.run(Operation::Confirm, store.confirm(), |error| error).await
     }
 
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        Ok(Box::new(FailingFlush { flush: self.store.flusher()?, plan: Arc::clone(&self.plan) }))
+    async fn close(&mut self, state: &State) -> Result<(), StoreError> {
+        self.store.close(state).await
     }
 }
 
@@ -132,14 +154,15 @@ struct FailingFlush {
     plan: Arc<Plan>,
 }
 
+#[async_trait]
 impl Flush for FailingFlush {
-    fn flush(&mut self) -> Result<(), StoreError> {
+    async fn flush(&mut self) -> Result<(), StoreError> {
         let Self { flush, plan } = self;
-        plan.run(Operation::Flush, || flush.flush())
-    }
-
-    fn simulated_wait(&mut self) -> [Duration; 2] {
-        [self.plan.lock().flush_takes, Duration::ZERO]
+        let takes = plan.lock().flush_takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        plan.run(Operation::Flush, flush.flush(), |error| error).await
     }
 }
 
@@ -183,14 +206,14 @@ struct Disk {
 }
 
 impl Forgetful {
-    pub(crate) fn open() -> (Self, Arc<dyn LedgerReader>) {
+    pub(crate) fn open() -> (Self, Arc<Current>) {
         let (store, reader) = new_memory();
         let reader = Arc::new(Current(RwLock::new(reader)));
         (Self { disk: Arc::default(), store, reader: Arc::clone(&reader) }, reader)
     }
 
     /// The n-th flush fails while the batch after it has been appended already, and loses its own.
-    pub(crate) fn tearing_at(n: u64) -> (Self, Arc<dyn LedgerReader>, Hold) {
+    pub(crate) fn tearing_at(n: u64) -> (Self, Arc<Current>, Hold) {
         let (store, reader) = Self::open();
         store.disk.lock().tears_at = Some(n);
         let hold = Hold(Arc::clone(&store.disk));
@@ -202,6 +225,23 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().expect("nobody panics with it")
     }
+
+    /// What is left, and how often it was opened by now.
+    fn reopen(&self) -> (Vec<Batch>, u64) {
+        let mut disk = self.lock();
+        let kept = disk.durable;
+        disk.appended.truncate(kept);
+        disk.torn = false;
+        disk.opened += 1;
+        (disk.appended.clone(), disk.opened)
+    }
+
+    fn append(&self, batch: &Batch) {
+        let mut disk = self.changed.wait_while(self.lock(), |disk| disk.held).expect("nobody panics with it");
+        disk.appended.push(batch.clone());
+        drop(disk);
+        self.changed.notify_all();
+    }
 }
 
 /// An empty ledger that always has the same id.
@@ -210,36 +250,25 @@ fn new_memory() -> (MemoryStore, Arc<MemoryReader>) {
 }
 
 impl LedgerStore for Forgetful {
-    fn recover(&mut self) -> Result<State, StoreError> {
-        let mut disk = self.disk.lock();
-        let kept = disk.durable;
-        disk.appended.truncate(kept);
-        disk.torn = false;
-        disk.opened += 1;
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        let (kept, opened) = self.disk.reopen();
         let (mut store, reader) = new_memory();
-        for batch in &disk.appended {
-            store.append(batch, &State::default())?;
+        for batch in &kept {
+            store.append(batch, &State::default()).await.map_err(|error| StoreError::Failed(error.to_string()))?;
         }
         self.store = store;
         *self.reader.0.write().expect("nobody panics with it") = reader;
-        self.store.recover()
+        let flush = Box::new(Remember { shared: Arc::clone(&self.disk), opened });
+        Ok(Recovered { flush, ..self.store.recover().await? })
     }
 
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
-        self.store.load(commands, state)
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.store.load(keys, identities, state).await
     }
 
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
-        let mut disk = self.disk.changed.wait_while(self.disk.lock(), |disk| disk.held).expect("nobody panics with it");
-        disk.appended.push(batch.clone());
-        drop(disk);
-        self.disk.changed.notify_all();
-        self.store.append(batch, state)
-    }
-
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        let opened = self.disk.lock().opened;
-        Ok(Box::new(Remember { shared: Arc::clone(&self.disk), opened }))
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
+        self.disk.append(batch);
+        self.store.append(batch, state).await
     }
 }
 
@@ -248,8 +277,9 @@ struct Remember {
     opened: u64,
 }
 
+#[async_trait]
 impl Flush for Remember {
-    fn flush(&mut self) -> Result<(), StoreError> {
+    async fn flush(&mut self) -> Result<(), StoreError> {
         let mut disk = self.shared.lock();
         disk.flushes += 1;
         if disk.tears_at == Some(disk.flushes) {
@@ -268,7 +298,7 @@ impl Flush for Remember {
 }
 
 /// Reads whichever ledger is the current one.
-struct Current(RwLock<Arc<MemoryReader>>);
+pub(crate) struct Current(RwLock<Arc<MemoryReader>>);
 
 impl Current {
     fn reader(&self) -> Arc<MemoryReader> {
@@ -282,16 +312,8 @@ impl LedgerReader for Current {
         ManualClock::default().new_id()
     }
 
-    async fn find_books(&self, query: CheckedQuery) -> Result<Vec<Found>> {
-        self.reader().find_books(query).await
-    }
-
     async fn text(&self, book: BookId) -> Result<Option<Text>> {
         self.reader().text(book).await
-    }
-
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.reader().topics().await
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
@@ -304,5 +326,16 @@ impl LedgerReader for Current {
 
     async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
         self.reader().orders(before, head, limit).await
+    }
+}
+
+#[async_trait]
+impl BookSearch for Current {
+    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
+        self.reader().find(query).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        self.reader().topics().await
     }
 }

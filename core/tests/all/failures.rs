@@ -2,10 +2,12 @@
 //! ledger once the store is open again.
 
 use bookstore_core::{
-    BookId, CatalogOptions, Error, Executed, Lines, OrderId, Receipt, Result, SystemClock, Timestamp,
+    BookId, Catalog, CatalogOptions, Error, Executed, Lines, OrderId, Receipt, Result, SystemClock, Timestamp,
     clock::Clock as _,
     conformance::{Deployment, audit},
-    store::{LedgerReader, LedgerStore, memory},
+    decide::{Batch, State},
+    search::BookSearch,
+    store::{AppendError, LedgerReader, LedgerStore, Recovered, StoreError, memory},
     writer::{Execution, WriterLimits},
 };
 use futures_util::FutureExt as _;
@@ -14,8 +16,8 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     failing::{
         Failing, Forgetful,
-        Moment::{After, Before, Panic},
-        Operation::{self, Append, Flush, Load, Recover},
+        Moment::{self, After, Before, Panic, Refused},
+        Operation::{self, Append, Confirm, Flush, Load, Recover},
         Plan,
     },
     fixture::{book, deployment},
@@ -31,8 +33,8 @@ fn options((execution, overlap_min): Setting, recover_after: Duration) -> Catalo
     CatalogOptions { execution, limits: WriterLimits { overlap_min, recover_after, ..WriterLimits::default() } }
 }
 
-fn failing<S: LedgerStore>(
-    (store, reader): (S, Arc<dyn LedgerReader>),
+fn failing(
+    (store, reader): (impl LedgerStore, Arc<impl LedgerReader + BookSearch + 'static>),
     plan: &Arc<Plan>,
     setting: Setting,
     recover_after: Duration,
@@ -41,9 +43,8 @@ fn failing<S: LedgerStore>(
     deployment(store, reader, options(setting, recover_after))
 }
 
-fn in_memory() -> (memory::MemoryStore, Arc<dyn LedgerReader>) {
-    let (store, reader) = memory::open(&SystemClock);
-    (store, reader)
+fn in_memory() -> (memory::MemoryStore, Arc<memory::MemoryReader>) {
+    memory::open(&SystemClock)
 }
 
 /// Buys one copy of book 1.
@@ -77,14 +78,14 @@ async fn settle(d: &Deployment, copies: u32, told: &[(OrderId, Result<Receipt>)]
 }
 
 /// Whether a failure of `operation` leaves the caller in doubt.
-fn leaves_doubt(operation: Operation) -> bool {
-    matches!(operation, Append | Flush)
+fn leaves_doubt(operation: Operation, moment: Moment) -> bool {
+    matches!(operation, Append | Flush) && moment != Refused
 }
 
 /// A listing and ten purchases, one after another, with one failure; gives whether it struck.
-async fn one_failure<S: LedgerStore>(
-    opened: (S, Arc<dyn LedgerReader>),
-    fault: (Operation, u64, crate::failing::Moment),
+async fn one_failure(
+    opened: (impl LedgerStore, Arc<impl LedgerReader + BookSearch + 'static>),
+    fault: (Operation, u64, Moment),
     setting: Setting,
 ) -> bool {
     let plan = Plan::new([fault]);
@@ -102,7 +103,7 @@ async fn one_failure<S: LedgerStore>(
             Ok(_) => assert!(!now_struck, "{fault:?}: a failure must not be acknowledged"),
             Err(error) => {
                 assert!(now_struck, "{fault:?}: {error:?} without a failure");
-                let expected = if leaves_doubt(fault.0) { Executed::Unknown } else { Executed::No };
+                let expected = if leaves_doubt(fault.0, fault.2) { Executed::Unknown } else { Executed::No };
                 assert_eq!(error.executed(), expected, "{fault:?}: {error:?}");
             }
         }
@@ -120,9 +121,15 @@ async fn one_failure<S: LedgerStore>(
 #[tokio::test(flavor = "multi_thread")]
 async fn the_nth_operation_fails_for_every_n() {
     for setting in SETTINGS {
-        for (operation, moment) in
-            [(Load, Before), (Load, After), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
-        {
+        for (operation, moment) in [
+            (Load, Before),
+            (Load, After),
+            (Append, Refused),
+            (Append, Before),
+            (Append, After),
+            (Flush, Before),
+            (Flush, After),
+        ] {
             for n in 1..=11 {
                 assert!(one_failure(in_memory(), (operation, n, moment), setting).await, "the {n}. {operation:?}");
             }
@@ -133,7 +140,9 @@ async fn the_nth_operation_fails_for_every_n() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_flushed_is_forgotten_and_nobody_was_told_otherwise() {
     for setting in SETTINGS {
-        for (operation, moment) in [(Append, Before), (Append, After), (Flush, Before), (Flush, After)] {
+        for (operation, moment) in
+            [(Append, Refused), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
+        {
             for n in 1..=11 {
                 assert!(one_failure(Forgetful::open(), (operation, n, moment), setting).await);
             }
@@ -210,8 +219,48 @@ async fn a_refusal_that_rests_on_a_lost_batch_is_not_told() {
         let (first, second) = (SystemClock.new_order_id(), SystemClock.new_order_id());
         let (bought, refused) = tokio::join!(buy(&d, first), buy(&d, second));
         assert_eq!(plan.struck(), 1, "{operation:?}");
-        assert!(matches!(bought, Err(Error::OutcomeUnknown { .. })), "{operation:?} {moment:?}: {bought:?}");
+        assert!(
+            matches!(bought, Err(Error::OutcomeUnknown { order: Some(id), .. }) if id == first),
+            "{operation:?} {moment:?}: {bought:?}"
+        );
         assert!(matches!(refused, Err(Error::Unavailable { .. })), "{operation:?} {moment:?}: {refused:?}");
+    }
+}
+
+/// A batch that certainly was not appended: every caller in it is told that nothing was executed, whatever was decided.
+#[tokio::test]
+async fn a_batch_that_was_not_appended_is_not_executed() {
+    let plan = Plan::new([(Append, 2, Refused)]);
+    let d = failing(Forgetful::open(), &plan, (Execution::Task, 64), Duration::ZERO);
+    d.catalog.add_books(vec![book("The last copy", 1)]).await.expect("the store works");
+    let (first, second) = (SystemClock.new_order_id(), SystemClock.new_order_id());
+    let (bought, refused) = tokio::join!(buy(&d, first), buy(&d, second));
+    assert!(matches!(bought, Err(Error::Unavailable { .. })), "{bought:?}");
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    assert_eq!(d.orders.order(first).await, Err(Error::OrderNotFound { order: first }));
+    assert_eq!(buy(&d, second).await.map(|receipt| receipt.replayed), Ok(false), "its copy is still there");
+    assert_eq!((plan.tried(Append), plan.tried(Recover)), (3, 2));
+}
+
+/// A batch of replays and refusals writes nothing. If the store cannot confirm what it read for them, nobody is told of it.
+#[tokio::test]
+async fn what_the_store_does_not_confirm_is_not_told() {
+    for setting in SETTINGS {
+        let plan = Plan::new([(Confirm, 2, Before), (Confirm, 3, After)]);
+        let d = failing(in_memory(), &plan, setting, Duration::ZERO);
+        d.catalog.add_books(vec![book("The last copy", 1)]).await.expect("listed");
+        let (sold, late) = (SystemClock.new_order_id(), SystemClock.new_order_id());
+        let receipt = buy(&d, sold).await.expect("there is one");
+        assert_eq!(plan.tried(Confirm), 0, "a batch with entries confirms itself");
+        assert_eq!(buy(&d, late).await, Err(Error::OutOfStock { book: BookId(1), available: 0 }));
+        // The second time a refusal is not confirmed, the third time a replay.
+        let unconfirmed = buy(&d, late).await.expect_err("it was not confirmed");
+        assert!(matches!(unconfirmed, Error::Unavailable { .. }), "{unconfirmed:?}");
+        let unconfirmed = buy(&d, sold).await.expect_err("it was not confirmed");
+        assert!(matches!(unconfirmed, Error::Unavailable { .. }), "{unconfirmed:?}");
+        let replay = buy(&d, sold).await.expect("the store works again");
+        assert_eq!((replay.replayed, replay.order), (true, receipt.order));
+        assert_eq!((plan.tried(Confirm), plan.tried(Recover)), (4, 3), "it is opened again after each failure");
     }
 }
 
@@ -276,7 +325,7 @@ async fn nothing_is_executed_until_the_store_is_open_again() {
             let first = buy(&d, SystemClock.new_order_id()).await;
             assert!(first.is_ok(), "{first:?}");
             let mut told = Vec::new();
-            for expected in [leaves_doubt(operation), false, false] {
+            for expected in [leaves_doubt(operation, Before), false, false] {
                 let id = SystemClock.new_order_id();
                 let error = buy(&d, id).await.expect_err("the store does not work");
                 assert_eq!(error.executed() == Executed::Unknown, expected, "{operation:?}: {error:?}");
@@ -329,8 +378,36 @@ async fn a_store_that_cannot_be_recovered_does_not_start() {
         let (store, reader) = in_memory();
         let store = Failing { store, plan };
         let clock = Arc::new(bookstore_core::ManualClock::new(Timestamp(0)));
-        let started = bookstore_core::Catalog::start(store, reader, clock, options(setting, Duration::ZERO));
+        let started = Catalog::start(store, reader.clone(), reader, clock, options(setting, Duration::ZERO));
         assert!(started.is_err());
+    }
+}
+
+/// A store that waits when it is opened, as one over a network.
+struct Waits<S>(S);
+
+impl<S: LedgerStore> LedgerStore for Waits<S> {
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        tokio::task::yield_now().await;
+        self.0.recover().await
+    }
+
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.0.load(keys, identities, state).await
+    }
+
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
+        self.0.append(batch, state).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_waits_when_it_is_opened_needs_threads() {
+    for (setting, opens) in [((Execution::Threads, 64), true), ((Execution::Task, 64), false)] {
+        let (store, reader) = in_memory();
+        let options = options(setting, Duration::ZERO);
+        let opened = Catalog::start(Waits(store), reader.clone(), reader, Arc::new(SystemClock), options);
+        assert_eq!(opened.is_ok(), opens, "{opened:?}");
     }
 }
 
@@ -350,13 +427,22 @@ async fn what_a_panic_left_behind_is_not_acknowledged() {
 }
 
 /// Two small batches cost more than one, and the disk would have to be waited for anyway. Many wait, too, if the batch before them was
-/// small and nobody waited behind it.
+/// too small to be handed over.
 #[tokio::test(start_paused = true)]
 async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
     const FLUSH: Duration = Duration::from_secs(1);
-    for (overlap_min, firsts, batches_meanwhile) in
-        [(0, 1, 3), (1, 4, 2), (1, 5, 3), (2, 8, 2), (2, 9, 3), (3, 13, 2), (64, 4, 2)]
-    {
+    for (overlap_min, firsts, batches_meanwhile) in [
+        (0, 1, 3),
+        (1, 1, 3),
+        (2, 1, 2),
+        (2, 2, 3),
+        (3, 2, 2),
+        (3, 3, 2),
+        (3, 13, 2),
+        (64, 4, 2),
+        (64, 63, 2),
+        (64, 64, 2),
+    ] {
         let plan = Plan::slow(FLUSH, []);
         let (store, reader) = in_memory();
         let limits = WriterLimits { overlap_min, ..WriterLimits::default() };

@@ -5,20 +5,27 @@ use bookstore_core::{
     conformance::Deployment,
     follow::Follower,
     orders::Ack,
+    search::BookSearch,
     store::{LedgerReader, LedgerStore, OrderCopy},
 };
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 
 pub(crate) use bookstore_core::fixtures::book;
 
+/// What a future gives that does not wait, as those of the stores here.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("this store does not wait")
+}
+
 /// A monolith over a store.
 pub(crate) fn monolith(
     store: impl LedgerStore,
-    reader: Arc<dyn LedgerReader>,
+    reader: Arc<impl LedgerReader + BookSearch + 'static>,
     options: CatalogOptions,
 ) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
-    let catalog = Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used");
-    let catalog = Arc::new(catalog);
+    let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options);
+    let catalog = Arc::new(catalog.expect("the store can be used"));
     let orders = Orders::new(catalog.clone(), catalog.clone());
     (catalog, Arc::new(orders))
 }
@@ -26,7 +33,7 @@ pub(crate) fn monolith(
 /// A monolith over a store, as the conformance suite takes it.
 pub(crate) fn deployment(
     store: impl LedgerStore,
-    reader: Arc<dyn LedgerReader>,
+    reader: Arc<impl LedgerReader + BookSearch + 'static>,
     options: CatalogOptions,
 ) -> Deployment {
     let (catalog, orders) = monolith(store, reader, options);

@@ -153,7 +153,7 @@ async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
     let orders = with_copy(Arc::clone(&catalog), Arc::new(Stuck), ack).await;
     let id = SystemClock.new_order_id();
     let outcome = orders.purchase(id, one()).await;
-    assert!(matches!(outcome, Err(Error::OutcomeUnknown { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::OutcomeUnknown { order: Some(order), .. }) if order == id), "{outcome:?}");
     // This server knows nothing of it, but the ledger does.
     let order = orders.order(id).await.expect("looked up in the ledger");
     assert_eq!((order.id, order.status), (id, Status::Placed));
@@ -177,8 +177,9 @@ async fn of_a_batch_only_what_is_not_copied_in_time_is_unknown() {
     let ack = Ack::Copied { wait: Duration::from_millis(50) };
     let orders = Orders::new(Arc::clone(&catalog), reader).acknowledge(ack, followed);
     let many = vec![(late, one()), (early, one()), (short, Lines::one(BookId(1), 100).expect("a good line"))];
+    let late_id = late;
     let [late, early, short] = orders.purchase_many(many).await.try_into().expect("three answers");
-    assert!(matches!(late, Err(Error::OutcomeUnknown { .. })), "{late:?}");
+    assert!(matches!(late, Err(Error::OutcomeUnknown { order: Some(order), .. }) if order == late_id), "{late:?}");
     assert_eq!(early.map(|receipt| receipt.replayed), Ok(true));
     assert_eq!(short, Err(Error::OutOfStock { book: BookId(1), available: 8 }));
 }

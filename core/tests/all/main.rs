@@ -5,6 +5,8 @@ mod conformance;
 mod decide;
 mod failing;
 mod failures;
+#[cfg(all(unix, feature = "sqlite"))]
+mod files;
 mod fixture;
 mod follow;
 mod properties;

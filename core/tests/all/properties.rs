@@ -5,7 +5,8 @@ use bookstore_core::{
     Timestamp,
     audit::Audit,
     decide::{self, Batch, Command, Levels, Outcome, State},
-    store::{LedgerReader, LedgerStore, memory},
+    recent_keys::RecentKeys,
+    store::{LedgerReader, LedgerStore, Recovered, memory},
 };
 use proptest::{
     collection::vec,
@@ -17,6 +18,8 @@ use proptest::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
+
+use crate::fixture::at_once;
 
 /// Few keys, so that they meet: some of version 7, as stores may treat those apart, and some not.
 fn keys() -> impl Strategy<Value = OrderId> {
@@ -162,8 +165,8 @@ impl Reopen for InFile {
 /// The same commands through a store, batch by batch, with crashes and restarts in between.
 fn through(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]) -> (Run, Arc<dyn LedgerReader>) {
     let (mut store, mut reader) = reopen.open();
-    let mut state = store.recover().expect("the store can be used");
-    let mut flush = store.flusher().expect("the store can be used");
+    let Recovered { mut state, highest_keys, mut flush } = at_once(store.recover()).expect("the store can be used");
+    let mut recent = RecentKeys::of(&highest_keys);
     let mut run = Run::default();
     let mut rest: Vec<(usize, &Command)> = commands.iter().enumerate().collect();
     for (size, then) in batches.iter().cycle() {
@@ -172,28 +175,32 @@ fn through(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]
             break;
         }
         let mut batch = Batch::default();
-        state.known.clear();
-        state.identities.clear();
-        store.load(&mut chunk.iter().map(|(_, command)| *command), &mut state).expect("loaded");
+        state.forget_batch();
+        let keys: Vec<_> = chunk.iter().filter_map(|(_, command)| command.key()).collect();
+        let keys: Vec<_> = keys.into_iter().filter(|key| !recent.is_new(*key)).collect();
+        let identities: Vec<_> = chunk.iter().filter_map(|(_, command)| command.identity()).collect();
+        at_once(store.load(&keys, &identities, &mut state)).expect("loaded");
         run.outcomes.extend(chunk.iter().map(|(n, command)| state.decide(command, at(*n), &mut batch)));
         if !batch.entries.is_empty() {
-            store.append(&batch, &state).expect("appended");
-            flush.flush().expect("flushed");
+            at_once(store.append(&batch, &state)).expect("appended");
+            at_once(flush.flush()).expect("flushed");
         }
+        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| recent.insert(key));
         run.entries.extend(batch.entries);
         if *then == Then::GoOn {
             continue;
         }
         if *then == Then::Restart {
-            store.close(&state).expect("closed");
+            at_once(store.close(&state)).expect("closed");
         }
         drop((store, reader));
         (store, reader) = reopen.open();
-        let recovered = store.recover().expect("the store can be used again");
+        let again = at_once(store.recover()).expect("the store can be used again");
+        let recovered = again.state;
         assert_eq!((recovered.head, recovered.last_book), (state.head, state.last_book));
         assert_eq!(all(&recovered.levels), all(&state.levels));
         assert!(recovered.known.is_empty() && recovered.identities.is_empty());
-        (state, flush) = (recovered, store.flusher().expect("the store can be used again"));
+        (state, flush, recent) = (recovered, again.flush, RecentKeys::of(&again.highest_keys));
     }
     run.levels = all(&state.levels);
     (run, reader)

@@ -1,4 +1,4 @@
-//! SQLite across restarts and crashes: the same answers, also with more entries than its caches and checkpoints hold.
+//! SQLite across restarts and crashes: the same answers, also with more entries than its caches and its stock snapshot hold.
 
 use bookstore_core::{
     Amend, BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Error, Line, Lines, ManualClock,
@@ -6,8 +6,9 @@ use bookstore_core::{
     audit::Audit,
     conformance::{Deployment, audit},
     decide::{Batch, Command, Level, Outcome, State},
+    recent_keys::RecentKeys,
     store::{
-        LedgerReader as _, LedgerStore as _, StoreError,
+        AppendError, Flush, LedgerReader as _, LedgerStore as _, Recovered, StoreError,
         sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
     },
     writer::{Execution, WriterLimits},
@@ -18,7 +19,7 @@ use std::{
 };
 use uuid::Uuid;
 
-use crate::fixture::{book, deployment};
+use crate::fixture::{at_once, book, deployment};
 
 fn open(path: &Path) -> (SqliteStore, Arc<SqliteReader>) {
     sqlite::open(path, &SystemClock, SqliteOptions::default()).expect("the file can be opened")
@@ -36,26 +37,31 @@ fn sale(order: OrderId, book: u64) -> Command {
 struct Ledger {
     store: SqliteStore,
     state: State,
+    recent: RecentKeys,
+    flush: Box<dyn Flush>,
 }
 
 impl Ledger {
     fn open(path: &Path) -> Self {
         let (mut store, _) = open(path);
-        let state = store.recover().expect("the file can be used");
-        Self { store, state }
+        let Recovered { state, highest_keys, flush } = at_once(store.recover()).expect("the file can be used");
+        Self { store, state, recent: RecentKeys::of(&highest_keys), flush }
     }
 
     /// Decides and appends one batch, durably.
     fn batch(&mut self, commands: &[Command]) -> Vec<Result<Outcome, Error>> {
         let mut batch = Batch::default();
-        self.state.known.clear();
-        self.state.identities.clear();
-        self.store.load(&mut commands.iter(), &mut self.state).expect("loaded");
+        self.state.forget_batch();
+        let keys = commands.iter().filter_map(Command::key).filter(|key| !self.recent.is_new(*key));
+        let (keys, identities): (Vec<_>, Vec<_>) =
+            (keys.collect(), commands.iter().filter_map(Command::identity).collect());
+        at_once(self.store.load(&keys, &identities, &mut self.state)).expect("loaded");
         let decided = commands.iter().map(|command| self.state.decide(command, Timestamp(5), &mut batch)).collect();
         if !batch.entries.is_empty() {
-            self.store.append(&batch, &self.state).expect("appended");
-            self.store.flusher().and_then(|mut flusher| flusher.flush()).expect("flushed");
+            at_once(self.store.append(&batch, &self.state)).expect("appended");
+            at_once(self.flush.flush()).expect("flushed");
         }
+        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| self.recent.insert(key));
         decided
     }
 
@@ -68,7 +74,7 @@ impl Ledger {
     }
 }
 
-/// More keys than are remembered, and more entries than go without a checkpoint.
+/// More keys than are remembered, and more entries than go without a stock snapshot.
 #[test]
 fn a_long_ledger_is_the_same_after_a_crash() {
     const SALES: u64 = 70_000;
@@ -100,7 +106,7 @@ fn a_long_ledger_is_the_same_after_a_crash() {
     ledger.assert_replayed(some());
     assert_eq!(ledger.state.head, head, "replays append nothing");
     // A clean end, and what a reader beside it says.
-    ledger.store.close(&ledger.state).expect("closed");
+    at_once(ledger.store.close(&ledger.state)).expect("closed");
     drop(ledger);
     let mut checked = Audit::new();
     let mut snapshot = sqlite::Snapshot::open(&path).expect("the file can be read");
@@ -208,7 +214,7 @@ fn many_books(dir: &Path) -> (PathBuf, Vec<(BookId, Level)>) {
     let reprice = Command::Amend { book: BookId(200), change: price, key: None };
     let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice]);
     assert!(done.iter().all(Result::is_ok), "{done:?}");
-    ledger.store.close(&ledger.state).expect("closed");
+    at_once(ledger.store.close(&ledger.state)).expect("closed");
     let levels: Vec<_> = ledger.state.levels.iter().collect();
     assert_eq!(levels.len(), 450);
     (path, levels)
@@ -235,7 +241,7 @@ fn a_file_of_the_first_version_is_brought_up_to_date() {
         INSERT INTO stock VALUES (1, 1, 1999, 1);
         PRAGMA user_version = 1;";
     rusqlite::Connection::open(&path).and_then(|file| file.execute_batch(first)).expect("changed");
-    let refused = sqlite::Snapshot::open(&path).err().expect("its stock cannot be read yet").to_string();
+    let refused = sqlite::Snapshot::open(&path).expect_err("its stock cannot be read yet").to_string();
     assert!(refused.contains("earlier version"), "{refused}");
     let ledger = Ledger::open(&path);
     assert_eq!(ledger.state.levels.iter().collect::<Vec<_>>(), levels);
@@ -250,7 +256,7 @@ fn damaged_stock_is_noticed() {
     let changed = rusqlite::Connection::open(&path).and_then(|file| file.execute(cut, [])).expect("changed");
     assert_eq!(changed, 1);
     let (mut store, _) = open(&path);
-    let refused = store.recover().expect_err("a row is too short").to_string();
+    let refused = at_once(store.recover()).expect_err("a row is too short").to_string();
     assert!(refused.contains("from book 200 on is damaged"), "{refused}");
 }
 
@@ -266,7 +272,9 @@ fn an_entry_from_elsewhere_is_noticed_before_anything_is_written_on_top_of_it() 
 
     let mut batch = Batch::default();
     ledger.state.decide(&sale(v7(1), 1), Timestamp(5), &mut batch).expect("there is enough");
-    let refused = ledger.store.append(&batch, &ledger.state).expect_err("it would be entry 3").to_string();
+    let refused = at_once(ledger.store.append(&batch, &ledger.state)).expect_err("it would be entry 3");
+    assert!(matches!(refused, AppendError::NotAppended(_)), "{refused:?}");
+    let refused = refused.to_string();
     assert!(refused.contains("at entry 3 instead of 2"), "{refused}");
     drop(ledger);
     let mut ledger = Ledger::open(&path);
@@ -283,7 +291,8 @@ async fn a_clean_end_leaves_nothing_to_replay() {
         let path = dir.path().join("a.db");
         let (store, reader) = open(&path);
         let options = CatalogOptions { execution, ..CatalogOptions::default() };
-        let catalog = Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used");
+        let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options);
+        let catalog = catalog.expect("the store can be used");
         catalog.add_books(vec![book("A book", 5)]).await.expect("listed");
         let one = Lines::one(BookId(1), 1).expect("a good line");
         catalog.sell(SystemClock.new_order_id(), one).await.expect("bought");

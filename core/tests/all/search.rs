@@ -4,13 +4,16 @@ use bookstore_core::{
     BookText, Cents, ManualClock, NewBook, Query, Sort, Timestamp,
     decide::{Batch, Command, State},
     page::CheckedQuery,
+    search::{BookSearch, Found},
     store::{
-        Found, LedgerReader, LedgerStore, memory,
+        LedgerStore, memory,
         sqlite::{self, SqliteOptions},
     },
     writer::Execution,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use crate::fixture::at_once;
 
 const WORDS: [&str; 16] = [
     "log",
@@ -62,12 +65,12 @@ fn queries() -> impl Strategy<Value = Query> {
 }
 
 /// All books found, read page by page as the catalogue does.
-async fn all(reader: &dyn LedgerReader, query: &Query) -> Vec<u64> {
+async fn all(search: &dyn BookSearch, query: &Query) -> Vec<u64> {
     let mut ids = Vec::new();
     let mut query = query.clone();
     loop {
         let checked: CheckedQuery = query.check().expect("a good query");
-        let mut found: Vec<Found> = reader.find_books(checked.clone()).await.expect("an answer");
+        let mut found: Vec<Found> = search.find(checked.clone()).await.expect("an answer");
         assert!(found.len() <= checked.size + 1);
         let more = found.len() > checked.size;
         found.truncate(checked.size);
@@ -78,12 +81,12 @@ async fn all(reader: &dyn LedgerReader, query: &Query) -> Vec<u64> {
 }
 
 fn fill(mut store: impl LedgerStore, books: &[NewBook]) {
-    let mut state: State = store.recover().expect("a new store");
+    let mut state: State = at_once(store.recover()).expect("a new store").state;
     let mut batch = Batch::default();
     for book in books {
         let _ = state.decide(&Command::AddBook { book: Box::new(book.clone()) }, Timestamp(0), &mut batch);
     }
-    store.append(&batch, &state).expect("appended");
+    at_once(store.append(&batch, &state)).expect("appended");
 }
 
 proptest! {

@@ -1,9 +1,8 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Kind, Line, Lines, NewBook,
-    Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
-    decide::Command,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Kind, Line,
+    Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
     page::{Position, SortKey, terms},
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -102,23 +101,7 @@ fn errors() -> impl Strategy<Value = Error> {
         message().prop_map(|message| Error::Overloaded { message }),
         message().prop_map(|message| Error::Unavailable { message }),
         message().prop_map(|message| Error::DeadlineExpired { message }),
-        message().prop_map(|message| Error::OutcomeUnknown { message }),
-    ]
-}
-
-fn commands() -> impl Strategy<Value = Command> {
-    let new = (texts(), cents(), any::<u32>());
-    prop_oneof![
-        (ids(), lines()).prop_map(|(order, lines)| Command::Sell { order, lines }),
-        ids().prop_map(|order| Command::Release { order }),
-        (any::<u64>(), amends(), option::of(ids())).prop_map(|(book, change, key)| Command::Amend {
-            book: BookId(book),
-            change,
-            key
-        }),
-        new.prop_map(|(text, price_cents, stock)| Command::AddBook {
-            book: Box::new(NewBook { text, price_cents, stock })
-        }),
+        (message(), option::of(ids())).prop_map(|(message, order)| Error::OutcomeUnknown { message, order }),
     ]
 }
 
@@ -196,12 +179,15 @@ fn refused_field<T>(outcome: Result<T, Error>) -> Option<String> {
 proptest! {
     #[test]
     fn what_travels_arrives(
-        (entry, order, error, command) in (entries(), orders(), errors(), commands()),
+        (entry, order, error) in (entries(), orders(), errors()),
+        (lines, change) in (lines(), amends()),
         (text, price_cents, stock, number) in (texts(), cents(), any::<u32>(), any::<u64>()),
         (replayed, token, query) in (any::<bool>(), option::of(any::<String>()), queries()),
     ) {
         assert_travels(&error);
-        assert_travels(&command);
+        assert_travels(&lines);
+        assert_travels(&change);
+        assert_travels(&NewBook { text: text.clone(), price_cents, stock });
         assert_travels(&query);
         assert_travels(&OrderQuery { page_size: query.page_size, page_token: token.clone() });
         assert_travels(&Receipt { order: order.clone(), replayed });
@@ -415,4 +401,30 @@ fn an_errors_tag_is_its_code() {
         let json = serde_json::to_value(&error).expect("an error is JSON");
         assert_eq!(json["code"], error.code());
     }
+}
+
+#[test]
+fn an_inline_list_is_a_sequence() {
+    for list in [vec![], vec![7], vec![7, 8, 9]] {
+        let json = serde_json::to_string(&list).expect("JSON");
+        let inline = InlineList::from(list.clone());
+        assert_eq!(serde_json::to_string(&inline).expect("JSON"), json);
+        assert_eq!(serde_json::from_str::<InlineList<u32>>(&json).expect("a sequence"), inline);
+        assert_eq!((inline.len(), format!("{inline:?}")), (list.len(), format!("{list:?}")));
+        assert_eq!(InlineList::from_slice(&list), inline);
+        assert_eq!(inline.into_iter().collect::<Vec<_>>(), list);
+    }
+}
+
+#[test]
+fn an_unknown_outcome_names_its_order_where_it_is_known() {
+    let (id, other) = (OrderId(Uuid::from_u128(7)), OrderId(Uuid::from_u128(8)));
+    let plain = Error::unknown("lost");
+    assert_eq!(serde_json::to_string(&plain).expect("JSON"), r#"{"code":"unknown-outcome","message":"lost"}"#);
+    let named = plain.for_order(id);
+    let json = r#"{"code":"unknown-outcome","message":"lost","order":"00000000-0000-0000-0000-000000000007"}"#;
+    assert_eq!(serde_json::to_string(&named).expect("JSON"), json);
+    assert_eq!(named.clone().for_order(other), named, "the first name stays");
+    let refused = Error::unavailable("closed");
+    assert_eq!(refused.clone().for_order(id), refused);
 }

@@ -6,7 +6,7 @@ use bookstore_core::{
     fixtures::cents,
 };
 
-use crate::fixture::{Shop, delta, key};
+use crate::fixture::{Shop, key};
 
 #[test]
 fn a_stock_that_never_was_is_not_linearizable() {
@@ -17,8 +17,7 @@ fn a_stock_that_never_was_is_not_linearizable() {
         |shown| shown.version = Seq(99),
     ];
     for spoil in spoils {
-        let mut shop = Shop::open();
-        shop.buy((10, 11), 1, &[(1, 3)]);
+        let (mut shop, _) = Shop::sold();
         let info = shop.info((12, 13), 1);
         spoil(shop.book_of(info));
         assert_eq!(shop.assert_broken(Rule::Linearizable).violations[0].calls, [info]);
@@ -66,7 +65,7 @@ fn a_read_cannot_show_what_was_not_yet_asked_for() {
 fn reads_do_not_go_back_in_time() {
     let mut shop = Shop::open();
     let before = shop.shown(1);
-    // Nobody was told of the sale yet, but it was shown.
+    // No answer has acknowledged the sale yet, but a read has shown it.
     shop.buy((10, 30), 1, &[(1, 3)]);
     shop.info((12, 13), 1);
     let info = shop.info((14, 15), 1);
@@ -98,7 +97,7 @@ fn a_refusal_shows_a_state_as_well() {
     shop.buy((12, 13), 2, &[(2, 1)]);
     let info = shop.info((14, 15), 2);
     shop.assert_right();
-    // It was told "none left", then shown five, and nobody had brought any back.
+    // It was refused with none left, and then shown five, although no call had brought any back.
     *shop.book_of(info) = before;
     shop.assert_broken(Rule::Linearizable);
 }
@@ -117,8 +116,7 @@ fn a_listed_book_is_found() {
 
 #[test]
 fn an_acknowledged_order_is_found_through_any_server() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.server = "b";
     let read = shop.read((12, 13), 1);
     shop.assert_right();
@@ -130,8 +128,7 @@ fn an_acknowledged_order_is_found_through_any_server() {
 
 #[test]
 fn an_order_that_was_shown_stays() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.read((12, 13), 1);
     let read = shop.read((14, 15), 1);
     shop.forget(bought);
@@ -150,8 +147,7 @@ fn an_order_is_not_shown_before_it_was_asked_for() {
 
 #[test]
 fn an_order_is_shown_as_it_was_sold() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     let read = shop.read((12, 13), 1);
     shop.order_of(read).lines[0].quantity = 2;
     shop.assert_broken(Rule::SameAnswer);
@@ -162,8 +158,7 @@ fn an_order_is_shown_as_it_was_sold() {
 
 #[test]
 fn a_cancellation_is_not_shown_before_it_was_asked_for() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.cancel((20, 21), 1);
     let read = shop.read((12, 13), 1);
     shop.assert_broken(Rule::Linearizable);
@@ -174,8 +169,7 @@ fn a_cancellation_is_not_shown_before_it_was_asked_for() {
 
 #[test]
 fn a_cancellation_that_was_shown_is_in_the_ledger() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     let cancelled = shop.cancel((12, 13), 1);
     shop.read((14, 15), 1);
     shop.forget(cancelled);
@@ -186,8 +180,7 @@ fn a_cancellation_that_was_shown_is_in_the_ledger() {
 
 #[test]
 fn a_replayed_purchase_shows_the_cancellation() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     let standing = shop.order(1).expect("sold");
     shop.cancel((12, 13), 1);
     let again = shop.buy((14, 15), 1, &[(1, 3)]);
@@ -213,12 +206,10 @@ fn a_fresh_order_stands_and_a_cancelled_one_does_not() {
 
 #[test]
 fn an_amend_shows_the_book_right_after_it() {
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), None);
+    let (mut shop, restock) = Shop::restocked(None);
     shop.book_of(restock).stock = 16;
     shop.assert_broken(Rule::Linearizable);
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), Some(key(9)));
+    let (mut shop, restock) = Shop::restocked(Some(key(9)));
     shop.assert_right();
     shop.book_of(restock).version = Seq(1);
     shop.book_of(restock).stock = 10;

@@ -55,6 +55,20 @@ impl Shop {
         shop
     }
 
+    /// The same shop after a purchase of three copies of book 1 under key 1, from 10 to 11, and the index of that call.
+    pub(crate) fn sold() -> (Self, usize) {
+        let mut shop = Self::open();
+        let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+        (shop, bought)
+    }
+
+    /// The same shop after a restock of book 1 by five copies, from 10 to 11, and the index of that call.
+    pub(crate) fn restocked(key: Option<OrderId>) -> (Self, usize) {
+        let mut shop = Self::open();
+        let restock = shop.amend((10, 11), 1, delta(5), key);
+        (shop, restock)
+    }
+
     /// Decides, at a time of its own for every entry.
     pub(crate) fn decide(&mut self, command: &Command) -> Result<Decided, Error> {
         let now = Timestamp(1_700_000_000_000 + i64::try_from(self.state.head.0).expect("few entries"));
@@ -265,7 +279,7 @@ impl Shop {
         History { calls: self.calls.clone(), unrecorded: 0 }
     }
 
-    pub(crate) fn finals(&self) -> FinalState {
+    pub(crate) fn final_state(&self) -> FinalState {
         FinalState {
             entries: self.batch.entries.clone(),
             levels: Some(self.levels()),
@@ -275,7 +289,7 @@ impl Shop {
     }
 
     pub(crate) fn check_as(&self, options: &Options) -> Report {
-        check::check(&self.history(), &self.finals(), options)
+        check::check(&self.history(), &self.final_state(), options)
     }
 
     pub(crate) fn check(&self) -> Report {

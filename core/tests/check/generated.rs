@@ -116,7 +116,7 @@ impl Run {
                 self.shop.end(call, &Outcome::NotExecuted);
                 Doing::Idle
             }
-            // The request is lost or late, and nobody knows which.
+            // The request is lost or late, and its caller does not know which.
             Doing::Asked(since, asked) if *luck < 16 => {
                 self.record(since, asked.clone(), *process, luck % 2 == 0);
                 if *luck < 12 { Doing::Lost(asked) } else { Doing::Idle }

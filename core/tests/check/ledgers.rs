@@ -100,8 +100,7 @@ fn a_return_without_a_sale_is_not_conserved() {
 
 #[test]
 fn a_return_of_something_else_is_not_conserved() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.cancel((12, 13), 1);
     shop.batch.entries[3].changes[0].delta = 2;
     shop.batch.entries[3].changes[0].stock = 9;
@@ -111,14 +110,14 @@ fn a_return_of_something_else_is_not_conserved() {
 #[test]
 fn a_book_that_stands_otherwise_is_not_conserved() {
     let shop = busy();
-    let mut finals = shop.finals();
-    let check = |finals: &FinalState| check::check(&shop.history(), finals, &Options::default());
-    finals.levels.as_mut().expect("levels")[0].1.stock += 1;
-    assert!(check(&finals).rules().into_iter().eq([Rule::Conservation]));
-    finals.levels.as_mut().expect("levels").remove(0);
-    assert!(check(&finals).rules().into_iter().eq([Rule::Conservation]));
-    finals.levels = None;
-    assert!(check(&finals).holds());
+    let mut end = shop.final_state();
+    let check = |end: &FinalState| check::check(&shop.history(), end, &Options::default());
+    end.levels.as_mut().expect("levels")[0].1.stock += 1;
+    assert!(check(&end).rules().into_iter().eq([Rule::Conservation]));
+    end.levels.as_mut().expect("levels").remove(0);
+    assert!(check(&end).rules().into_iter().eq([Rule::Conservation]));
+    end.levels = None;
+    assert!(check(&end).holds());
 }
 
 #[test]

@@ -41,8 +41,7 @@ fn amends_are_never_cached() {
 
 /// An order that is shown as standing through `server`, after it was cancelled through `a`.
 fn stale(server: &'static str) -> Shop {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     let standing = shop.order(1).expect("sold");
     shop.cancel((12, 13), 1);
     shop.server = server;

@@ -10,8 +10,7 @@ use crate::fixture::{Shop, delta, key};
 
 #[test]
 fn an_acknowledged_order_that_is_not_in_the_ledger_is_lost() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.lose(3);
     let report = shop.assert_broken(Rule::NoLoss);
     assert_eq!(report.violations[0].calls, [bought]);
@@ -19,8 +18,7 @@ fn an_acknowledged_order_that_is_not_in_the_ledger_is_lost() {
 
 #[test]
 fn an_order_that_was_only_shown_is_lost_as_well() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.read((12, 13), 1);
     shop.forget(bought);
     shop.assert_right();
@@ -30,8 +28,7 @@ fn an_order_that_was_only_shown_is_lost_as_well() {
 
 #[test]
 fn an_acknowledged_cancellation_that_is_not_in_the_ledger_is_lost() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     let cancelled = shop.cancel((12, 13), 1);
     shop.lose(4);
     assert_eq!(shop.assert_broken(Rule::NoLoss).violations[0].calls, [cancelled]);
@@ -39,16 +36,14 @@ fn an_acknowledged_cancellation_that_is_not_in_the_ledger_is_lost() {
 
 #[test]
 fn an_order_in_the_ledger_twice_was_not_made_once() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.double(3);
     shop.assert_broken(Rule::ExactlyOnce);
 }
 
 #[test]
 fn an_order_of_unknown_outcome_may_have_happened_but_not_twice() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.forget(bought);
     shop.assert_right();
     assert_eq!(shop.check().counts.unacknowledged, 1);
@@ -60,8 +55,7 @@ fn an_order_of_unknown_outcome_may_have_happened_but_not_twice() {
 
 #[test]
 fn an_order_of_unknown_outcome_need_not_have_happened() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.forget(bought);
     shop.lose(3);
     shop.assert_right();
@@ -69,25 +63,22 @@ fn an_order_of_unknown_outcome_need_not_have_happened() {
 
 #[test]
 fn a_cancellation_that_returns_twice_was_not_made_once() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.cancel((12, 13), 1);
     shop.double(4);
     shop.assert_broken(Rule::ExactlyOnce);
 }
 
 #[test]
-fn an_order_that_nobody_asked_for_is_a_phantom() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+fn an_order_that_no_call_asked_for_is_a_phantom() {
+    let (mut shop, bought) = Shop::sold();
     shop.calls.remove(bought);
     shop.assert_broken(Rule::NoPhantom);
 }
 
 #[test]
-fn a_cancellation_that_nobody_asked_for_is_a_phantom() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+fn a_cancellation_that_no_call_asked_for_is_a_phantom() {
+    let (mut shop, _) = Shop::sold();
     let cancelled = shop.cancel((12, 13), 1);
     shop.calls.remove(cancelled);
     shop.assert_broken(Rule::NoPhantom);
@@ -95,8 +86,7 @@ fn a_cancellation_that_nobody_asked_for_is_a_phantom() {
 
 #[test]
 fn an_order_that_was_not_executed_is_a_phantom() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.end(bought, &Outcome::NotExecuted);
     assert_eq!(shop.assert_broken(Rule::NoPhantom).violations[0].calls, [bought]);
 }
@@ -116,9 +106,8 @@ fn an_order_that_was_refused_is_a_phantom_unless_calls_can_arrive_again_later() 
 }
 
 #[test]
-fn fewer_copies_than_were_asked_for_are_nobodys_order() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+fn fewer_copies_than_were_asked_for_are_a_phantom() {
+    let (mut shop, bought) = Shop::sold();
     if let Operation::Purchase { lines: asked, .. } = &mut shop.calls[bought].operation {
         *asked = lines(&[(1, 4)]);
     }
@@ -185,8 +174,7 @@ fn a_replay_with_another_answer_is_not_the_same() {
         |receipt| receipt.order.cancelled_at = Some(receipt.order.placed_at),
     ];
     for spoil in spoils {
-        let mut shop = Shop::open();
-        shop.buy((10, 11), 1, &[(1, 3)]);
+        let (mut shop, _) = Shop::sold();
         let again = shop.buy((12, 13), 1, &[(1, 3)]);
         spoil(shop.receipt_of(again));
         assert_eq!(shop.assert_broken(Rule::SameAnswer).violations[0].calls, [again]);
@@ -200,8 +188,7 @@ fn two_calls_that_were_first_were_not_told_the_same() {
     let again = shop.buy((10, 20), 1, &[(1, 3)]);
     shop.receipt_of(again).replayed = false;
     assert_eq!(shop.assert_broken(Rule::SameAnswer).violations[0].calls, [first, again]);
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.cancel((12, 20), 1);
     let again = shop.cancel((12, 20), 1);
     shop.receipt_of(again).replayed = false;
@@ -210,8 +197,7 @@ fn two_calls_that_were_first_were_not_told_the_same() {
 
 #[test]
 fn a_call_is_not_the_first_for_an_order_that_was_shown_before() {
-    let mut shop = Shop::open();
-    let first = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, first) = Shop::sold();
     shop.read((12, 13), 1);
     let again = shop.buy((14, 15), 1, &[(1, 3)]);
     shop.forget(first);
@@ -223,8 +209,7 @@ fn a_call_is_not_the_first_for_an_order_that_was_shown_before() {
 #[test]
 fn a_replay_needs_an_earlier_call_if_calls_arrive_once() {
     let once = Options { delivery: Delivery::Once, ..Options::default() };
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.receipt_of(bought).replayed = true;
     shop.assert_right();
     let report = shop.check_as(&once);
@@ -240,8 +225,7 @@ fn a_replay_needs_an_earlier_call_if_calls_arrive_once() {
 
 #[test]
 fn an_id_is_not_accepted_for_other_lines() {
-    let mut shop = Shop::open();
-    let first = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, first) = Shop::sold();
     let other = shop.buy((12, 13), 1, &[(1, 4)]);
     shop.assert_right();
     let answer = shop.receipt_of(first).clone();
@@ -253,8 +237,7 @@ fn an_id_is_not_accepted_for_other_lines() {
 
 #[test]
 fn an_answer_is_about_the_order_that_was_asked_for() {
-    let mut shop = Shop::open();
-    let first = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, first) = Shop::sold();
     shop.buy((12, 13), 2, &[(1, 3)]);
     let read = shop.read((14, 15), 2);
     *shop.order_of(read) = shop.receipt_of(first).order.clone();
@@ -285,32 +268,29 @@ fn a_retry_may_remember_another_price() {
 
 #[test]
 fn what_was_there_before_recording_began_needs_no_call() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.buy((12, 13), 2, &[(1, 1)]);
     shop.calls.drain(..3);
     assert!(!shop.check().holds());
-    let finals = shop.finals().since(Seq(3));
-    let report = check::check(&shop.history(), &finals, &Options::default());
+    let end = shop.final_state().since(Seq(3));
+    let report = check::check(&shop.history(), &end, &Options::default());
     assert!(report.holds(), "{report}");
     assert_eq!(report.counts.entries, 1);
 }
 
 #[test]
 fn without_all_calls_a_strange_entry_is_not_decided() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.calls.remove(bought);
     let mut history = shop.history();
     history.unrecorded = 1;
-    let report = check::check(&history, &shop.finals(), &Options::default());
+    let report = check::check(&history, &shop.final_state(), &Options::default());
     assert!(report.violations.is_empty() && !report.holds(), "{report}");
 }
 
 #[test]
 fn times_that_are_not_on_one_clock_are_not_decided() {
-    let mut shop = Shop::open();
-    let bought = shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, bought) = Shop::sold();
     shop.calls[bought].completed = Some(9);
     let report = shop.check();
     assert!(report.violations.is_empty() && report.undecided.len() == 1, "{report}");

@@ -9,6 +9,7 @@ use bookstore_core::{
     fixtures::{any_book, cents, lines},
     follow::Follower,
     orders::Ack,
+    search::BookSearch,
     store::{LedgerReader, LedgerStore, OrderCopy, memory},
 };
 use std::{
@@ -38,7 +39,7 @@ impl Shop {
     }
 
     /// Everything in one process.
-    fn monolith(store: impl LedgerStore, reader: Arc<dyn LedgerReader>) -> Self {
+    fn monolith(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Self {
         let catalog = start(store, reader);
         let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
         Self::over(catalog, vec![orders])
@@ -65,22 +66,22 @@ impl Shop {
         listed.into_iter().map(|listed| listed.id).collect()
     }
 
-    async fn finals(&self) -> FinalState {
-        let mut finals = FinalState::read(self.plain.as_ref()).await.expect("the ledger can be read");
+    async fn final_state(&self) -> FinalState {
+        let mut end = FinalState::read(self.plain.as_ref()).await.expect("the ledger can be read");
         for copy in &self.copies {
-            finals.add_copy("a copy", copy.as_ref()).await.expect("a copy can be read");
+            end.add_copy("a copy", copy.as_ref()).await.expect("a copy can be read");
         }
-        finals
+        end
     }
 
     async fn check(&self, options: &Options) -> Report {
-        check::check(&self.recorder.history(), &self.finals().await, options)
+        check::check(&self.recorder.history(), &self.final_state().await, options)
     }
 }
 
-fn start(store: impl LedgerStore, reader: Arc<dyn LedgerReader>) -> Arc<Catalog> {
-    let options = CatalogOptions::default();
-    Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).expect("the store can be used"))
+fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Arc<Catalog> {
+    let (search, options) = (reader.clone(), CatalogOptions::default());
+    Arc::new(Catalog::start(store, reader, search, Arc::new(SystemClock), options).expect("the store can be used"))
 }
 
 /// One buyer among many: buys, retries, gives up waiting, cancels, reads, restocks.
@@ -133,7 +134,7 @@ async fn work(shop: &Shop) {
     for buyer in buyers.collect::<Vec<_>>() {
         buyer.await.expect("no buyer panics");
     }
-    // What nobody waits for any more may still be under way: behind this, it is not.
+    // Calls that were given up may still be under way; behind this one in the queue they are not.
     shop.catalog.amend(BookId(1), Amend::StockDelta { delta: 1 }, None).await.expect("a restock");
 }
 
@@ -146,12 +147,12 @@ async fn assert_right(shop: &Shop, options: &Options) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-    let mut finals = shop.finals().await;
+    let mut end = shop.final_state().await;
     for server in &shop.orders {
-        finals.add_orders("an order server", server.as_ref()).await.expect("orders can be read");
+        end.add_orders("an order server", server.as_ref()).await.expect("orders can be read");
     }
     let history = shop.recorder.history();
-    let report = check::check(&history, &finals, options);
+    let report = check::check(&history, &end, options);
     assert!(report.holds(), "{report}");
     let counts = report.counts;
     assert!(counts.at_once >= 2 && counts.replayed > 20 && counts.refused > 20 && counts.unknown > 0, "{counts:?}");
@@ -196,7 +197,7 @@ impl<S: ?Sized> Wrong<S> {
     }
 }
 
-/// Buys under an id of its own each time, as if nobody ever retried.
+/// Buys under a new id each time, as if no client ever retried.
 #[async_trait]
 impl OrderService for Wrong<dyn OrderService> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
@@ -219,12 +220,12 @@ impl OrderService for Wrong<dyn OrderService> {
 #[async_trait]
 impl CatalogService for Wrong<dyn CatalogService> {
     async fn info(&self, book: BookId) -> Result<Book> {
-        let seen = self.seen.lock().expect("nobody panics with it").get(&book).cloned();
+        let seen = self.seen.lock().expect("no code panics while it is locked").get(&book).cloned();
         if let Some(seen) = seen {
             return Ok(seen);
         }
         let fresh = self.service.info(book).await?;
-        self.seen.lock().expect("nobody panics with it").insert(book, fresh.clone());
+        self.seen.lock().expect("no code panics while it is locked").insert(book, fresh.clone());
         Ok(fresh)
     }
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
@@ -293,19 +294,18 @@ async fn a_cache_that_is_never_emptied_is_stale_and_lies() {
     shop.catalog.info(book).await.expect("listed");
     buy().await.expect("there is one");
     shop.catalog.info(book).await.expect("listed");
-    let mut finals = shop.finals().await;
-    finals.levels = None;
-    let check =
-        |finals: &FinalState, cached| check::check(&shop.recorder.history(), finals, &Options { cached, ..strict() });
-    assert!(check(&finals, Cached::Never).rules().into_iter().eq([Rule::ReadYourWrites]));
-    assert!(check(&finals, Cached::Always).holds());
+    let mut end = shop.final_state().await;
+    end.levels = None;
+    let check = |end: &FinalState, cached| check::check(&shop.recorder.history(), end, &Options { cached, ..strict() });
+    assert!(check(&end, Cached::Never).rules().into_iter().eq([Rule::ReadYourWrites]));
+    assert!(check(&end, Cached::Always).holds());
     // It also sees no restock after it has once seen an empty shelf.
     let empty = shop.shelve(&[1, 0]).await[1];
     shop.catalog.info(empty).await.expect("listed");
     shop.catalog.amend(empty, Amend::StockDelta { delta: 5 }, None).await.expect("a restock");
     let refused = shop.catalog.sell(SystemClock.new_order_id(), lines(&[(empty, 1)])).await;
     assert_eq!(refused, Err(Error::OutOfStock { book: empty, available: 0 }));
-    finals = shop.finals().await;
-    finals.levels = None;
-    assert!(check(&finals, Cached::Always).rules().into_iter().eq([Rule::OutOfStock]));
+    end = shop.final_state().await;
+    end.levels = None;
+    assert!(check(&end, Cached::Always).rules().into_iter().eq([Rule::OutOfStock]));
 }

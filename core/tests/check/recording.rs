@@ -55,8 +55,7 @@ fn what_was_written_is_read_back() {
 
 #[test]
 fn a_line_is_a_call_that_people_can_read() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (shop, _) = Shop::sold();
     let file = String::from_utf8(written(&shop.history())).expect("JSON is text");
     let line = concat!(
         r#"{"process":0,"server":"a","invoked":10,"completed":11,"operation":{"purchase":{"#,
@@ -130,8 +129,8 @@ fn the_recorders_clock_counts_or_is_given() {
     assert_eq!(times(&Recorder::default()), [(0, Some(3)), (1, Some(2))]);
     let now = Arc::new(Mutex::new(100));
     let given = Recorder::with_clock(10, move || {
-        *now.lock().expect("nobody panics with it") += 10;
-        *now.lock().expect("nobody panics with it")
+        *now.lock().expect("no code panics while it is locked") += 10;
+        *now.lock().expect("no code panics while it is locked")
     });
     assert_eq!(times(&given), [(110, Some(140)), (120, Some(130))]);
 }

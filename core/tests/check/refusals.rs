@@ -103,8 +103,7 @@ fn what_was_done_is_not_refused_later() {
 
 #[test]
 fn an_id_is_refused_only_if_it_was_used_for_something_else() {
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     shop.buy((12, 13), 1, &[(1, 4)]);
     shop.amend((14, 15), 1, delta(1), Some(key(1)));
     shop.amend((16, 17), 1, delta(1), Some(key(9)));
@@ -171,8 +170,7 @@ fn a_book_that_is_refused_as_unknown_was_not_listed() {
 fn a_version_that_is_refused_was_not_the_one() {
     let set = |version: Option<u64>, stock| Amend::Set { price_cents: None, stock, version: version.map(Seq) };
     let mismatch = |version| Error::VersionMismatch { book: BookId(1), version: Seq(version) };
-    let mut shop = Shop::open();
-    shop.buy((10, 11), 1, &[(1, 3)]);
+    let (mut shop, _) = Shop::sold();
     refused_amend(&mut shop, set(Some(1), Some(7)), None, mismatch(3));
     refused_amend(&mut shop, set(None, Some(7)), None, Error::VersionRequired);
     shop.assert_right();

@@ -1,4 +1,4 @@
-//! Restocks, absolute values and listings: lost updates, doubled ones, and ones that nobody asked for.
+//! Restocks, absolute values and listings: lost updates, doubled ones, and ones that no call asked for.
 
 use bookstore_core::{
     Amend, BookId, Kind, Seq,
@@ -23,16 +23,14 @@ fn a_lost_update_is_lost() {
 
 #[test]
 fn an_acknowledged_restock_with_a_key_is_lost_if_the_ledger_has_none() {
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), Some(key(9)));
+    let (mut shop, restock) = Shop::restocked(Some(key(9)));
     shop.lose(3);
     assert_eq!(shop.assert_broken(Rule::NoLoss).violations[0].calls, [restock]);
 }
 
 #[test]
 fn a_restock_without_a_key_happens_at_most_as_often_as_it_was_asked_for() {
-    let mut shop = Shop::open();
-    let known = shop.amend((10, 11), 1, delta(5), None);
+    let (mut shop, known) = Shop::restocked(None);
     let unknown = shop.amend((12, 13), 1, delta(5), None);
     shop.forget(unknown);
     shop.assert_right();
@@ -45,8 +43,7 @@ fn a_restock_without_a_key_happens_at_most_as_often_as_it_was_asked_for() {
 
 #[test]
 fn a_restock_of_unknown_outcome_need_not_have_happened() {
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), None);
+    let (mut shop, restock) = Shop::restocked(None);
     shop.forget(restock);
     shop.lose(3);
     shop.assert_right();
@@ -54,8 +51,7 @@ fn a_restock_of_unknown_outcome_need_not_have_happened() {
 
 #[test]
 fn a_keyed_restock_happens_once() {
-    let mut shop = Shop::open();
-    shop.amend((10, 11), 1, delta(5), Some(key(9)));
+    let (mut shop, _) = Shop::restocked(Some(key(9)));
     shop.amend((12, 13), 1, delta(5), Some(key(9)));
     shop.assert_right();
     shop.double(3);
@@ -64,8 +60,7 @@ fn a_keyed_restock_happens_once() {
 
 #[test]
 fn a_key_is_not_accepted_for_another_restock() {
-    let mut shop = Shop::open();
-    shop.amend((10, 11), 1, delta(5), Some(key(9)));
+    let (mut shop, _) = Shop::restocked(Some(key(9)));
     let other = shop.amend((12, 13), 1, delta(5), Some(key(9)));
     let Operation::Amend { change, .. } = &mut shop.calls[other].operation else { panic!("an amend") };
     *change = delta(6);
@@ -73,19 +68,17 @@ fn a_key_is_not_accepted_for_another_restock() {
 }
 
 #[test]
-fn a_restock_that_nobody_asked_for_is_a_phantom() {
+fn a_restock_that_no_call_asked_for_is_a_phantom() {
     for with in [None, Some(key(9))] {
-        let mut shop = Shop::open();
-        let restock = shop.amend((10, 11), 1, delta(5), with);
+        let (mut shop, restock) = Shop::restocked(with);
         shop.calls.remove(restock);
         shop.assert_broken(Rule::NoPhantom);
     }
 }
 
 #[test]
-fn a_restock_by_another_number_is_nobodys() {
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), Some(key(9)));
+fn a_restock_by_another_number_is_a_phantom() {
+    let (mut shop, restock) = Shop::restocked(Some(key(9)));
     let Operation::Amend { change, .. } = &mut shop.calls[restock].operation else { panic!("an amend") };
     *change = delta(6);
     shop.assert_broken(Rule::NoPhantom);
@@ -93,8 +86,7 @@ fn a_restock_by_another_number_is_nobodys() {
 
 #[test]
 fn a_refused_restock_is_a_phantom() {
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), None);
+    let (mut shop, restock) = Shop::restocked(None);
     shop.end(restock, &Outcome::NotExecuted);
     shop.assert_broken(Rule::NoPhantom);
 }
@@ -114,9 +106,8 @@ fn restocks_follow_the_clock() {
 }
 
 #[test]
-fn an_answer_with_a_version_of_somebody_else_is_not_its_own() {
-    let mut shop = Shop::open();
-    let restock = shop.amend((10, 11), 1, delta(5), None);
+fn an_answer_with_the_version_of_another_entry_is_found() {
+    let (mut shop, restock) = Shop::restocked(None);
     shop.buy((12, 13), 1, &[(1, 1)]);
     shop.book_of(restock).version = Seq(4);
     let rules = shop.check().rules();

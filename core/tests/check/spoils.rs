@@ -155,9 +155,10 @@ fn wrong_stock_shown(shop: &mut Shop, at: &Index) -> Option<Rule> {
 fn stale_read(shop: &mut Shop, at: &Index) -> Option<Rule> {
     let call = pick(&infos(shop), at)?;
     let (invoked, book) = (shop.calls[call].invoked, shop.book_of(call).book);
-    let told = shop.calls.iter().filter(|call| call.completed.is_some_and(|completed| completed < invoked));
-    let told = told.filter_map(bought).filter(|receipt| receipt.order.lines.iter().any(|line| line.book == book));
-    let last = told.map(|receipt| receipt.order.seq).max()?;
+    let acknowledged = shop.calls.iter().filter(|call| call.completed.is_some_and(|completed| completed < invoked));
+    let acknowledged =
+        acknowledged.filter_map(bought).filter(|receipt| receipt.order.lines.iter().any(|line| line.book == book));
+    let last = acknowledged.map(|receipt| receipt.order.seq).max()?;
     let mut levels = Levels::default();
     let before = shop.batch.entries.iter().filter(|entry| entry.seq < last);
     before.for_each(|entry| decide::apply(&mut levels, entry));

@@ -27,14 +27,12 @@ use crate::server::ServerLimits;
 pub use events::{Feed, SUBSCRIBERS_MAX};
 #[cfg(feature = "openapi")]
 pub use openapi::document;
-#[cfg(feature = "pages")]
-pub(crate) use rejection::Answer;
 pub use rejection::Rejection;
 #[cfg(feature = "client")]
 pub use remote::RemoteShop;
-#[cfg(feature = "pages")]
-pub(crate) use shop::Shared;
 pub use shop::Shop;
+#[cfg(feature = "pages")]
+pub(crate) use {rejection::Answer, shop::Shared};
 
 /// The limits of a server for this router: room in a URI for the longest page token, which holds a title.
 #[must_use]

@@ -8,7 +8,6 @@ use axum::{
 };
 use bookstore_core::{BookId, Cents, Line, Lines, OrderId, Receipt};
 use serde::{Deserialize, Deserializer, Serialize};
-use smallvec::SmallVec;
 
 use super::{
     admin::Admin,
@@ -52,11 +51,11 @@ pub(super) struct OrderRequest {
     /// 1 to 100 lines; those of one book are summed.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<LineRequest>, min_items = 1, max_items = 100))]
     #[serde(deserialize_with = "objects")]
-    pub(super) lines: SmallVec<[LineRequest; 1]>,
+    pub(super) lines: Vec<LineRequest>,
 }
 
-fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SmallVec<[LineRequest; 1]>, D::Error> {
-    let lines = SmallVec::<[Object<LineRequest>; 1]>::deserialize(deserializer)?;
+fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LineRequest>, D::Error> {
+    let lines = Vec::<Object<LineRequest>>::deserialize(deserializer)?;
     Ok(lines.into_iter().map(|Object(line)| line).collect())
 }
 

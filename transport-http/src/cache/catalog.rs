@@ -34,7 +34,7 @@ const ATTEMPTS_MAX: usize = 2;
 /// # async fn main() -> bookstore_core::Result<()> {
 /// // Usually a client of a catalog server.
 /// let (store, reader) = memory::open(&SystemClock);
-/// let upstream = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).expect("memory can be used");
+/// let upstream = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).expect("memory can be used");
 /// let options = CacheOptions { max_staleness: Duration::from_millis(500), ..CacheOptions::default() };
 /// let cache = CachedCatalog::start(Arc::new(upstream), options);
 /// assert!(cache.topics().await?.is_empty());

@@ -1,11 +1,10 @@
 //! From bytes to the domain's types. Every value is checked as if it came in JSON.
 
 use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
-    Timestamp,
+    BookId, Cents, Entries, Entry, Error, InlineList, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq,
+    Status, Timestamp,
     ledger::{Change, LedgerId},
 };
-use smallvec::SmallVec;
 use uuid::Uuid;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32};
 
@@ -93,7 +92,7 @@ impl FromCompact for Vec<OrderCommand> {
 
 fn take_call(from: &mut &[u8]) -> Result<OrderCommand> {
     let call: &CallRecord = take(from)?;
-    let lines: SmallVec<[Line; 1]> = take_lines(from, call.lines, |CallLine { book, quantity, price_cents }| {
+    let lines: InlineList<Line> = take_lines(from, call.lines, |CallLine { book, quantity, price_cents }| {
         let price_cents = Some(price_cents.get()).filter(|&cents| cents != ANY_PRICE).map(Cents::new).transpose()?;
         Ok(Line { book: BookId(book.get()), quantity: quantity.get(), price_cents })
     })?;

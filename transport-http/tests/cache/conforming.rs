@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 fn deployment() -> Deployment {
     let (store, reader) = memory::open(&SystemClock);
-    let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
+    let catalog =
+        Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
     let catalog = Arc::new(catalog);
     let orders: Arc<dyn OrderService> = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
     let cache = Arc::new(CachedCatalog::start(catalog as Arc<dyn CatalogService>, CacheOptions::default()));

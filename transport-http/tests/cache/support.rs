@@ -34,7 +34,7 @@ pub(crate) const THREE: BookId = BookId(3);
 pub(crate) fn catalog() -> Arc<Catalog> {
     let (store, reader) = memory::open(&SystemClock);
     let options = CatalogOptions { execution: Execution::Task, ..CatalogOptions::default() };
-    Arc::new(Catalog::start(store, reader, Arc::new(SystemClock), options).unwrap())
+    Arc::new(Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options).unwrap())
 }
 
 /// A frontend over three books of ten copies at 10.00, whose cache follows the ledger.

@@ -108,7 +108,7 @@ pub(crate) async fn shop() -> Running {
 pub(crate) async fn start(token: Option<&str>) -> Running {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
-    let catalog = Arc::new(Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap());
+    let catalog = Arc::new(Catalog::start(store, reader.clone(), reader, clock, CatalogOptions::default()).unwrap());
     run(catalog, token, Host::Server).await
 }
 

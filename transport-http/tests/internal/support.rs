@@ -101,7 +101,7 @@ pub(crate) fn book(title: &str, stock: u32) -> NewBook {
 pub(crate) async fn shop(stocks: &[u32]) -> Arc<Catalog> {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
-    let catalog = Catalog::start(store, reader, clock, CatalogOptions::default()).unwrap();
+    let catalog = Catalog::start(store, reader.clone(), reader, clock, CatalogOptions::default()).unwrap();
     let books = stocks.iter().enumerate().map(|(at, stock)| book(&format!("Book {}", at + 1), *stock)).collect();
     catalog.add_books(books).await.unwrap();
     Arc::new(catalog)

@@ -154,7 +154,9 @@ impl Visit {
     pub(crate) async fn with(books: Vec<NewBook>, token: Option<AccessToken>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, reader) = memory::open(clock.as_ref());
-        let catalog = Arc::new(Catalog::start(store, reader, Arc::clone(&clock), CatalogOptions::default()).unwrap());
+        let catalog = Arc::new(
+            Catalog::start(store, reader.clone(), reader, Arc::clone(&clock), CatalogOptions::default()).unwrap(),
+        );
         let orders = Orders::new(catalog.clone(), catalog.clone());
         let services = Arc::new(Faulty {
             catalog,

@@ -3,9 +3,9 @@
 use bookstore_core::{
     BookId, CatalogService as _, Error, OrderId, OrderService as _, Seq,
     conformance::{self, Deployment},
-    decide::{Batch, Command, State},
+    decide::{Batch, State},
     fixtures::{any_book, lines},
-    store::{Flush, LedgerStore, StoreError, memory::MemoryStore},
+    store::{AppendError, LedgerStore, Recovered, StoreError, memory::MemoryStore},
     writer::Execution,
 };
 use bookstore_transport_inproc::InProcess;
@@ -46,22 +46,18 @@ struct Gated {
 }
 
 impl LedgerStore for Gated {
-    fn recover(&mut self) -> Result<State, StoreError> {
-        self.store.recover()
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.store.recover().await
     }
 
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
-        self.store.load(commands, state)
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.store.load(keys, identities, state).await
     }
 
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         // An error means that the sender was dropped.
         let _ = self.gate.recv();
-        self.store.append(batch, state)
-    }
-
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        self.store.flusher()
+        self.store.append(batch, state).await
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 fn catalog<S: LedgerStore>(wrap: impl FnOnce(memory::MemoryStore) -> S, execution: Execution) -> Arc<Catalog> {
     let (store, reader) = memory::open(&SystemClock);
     let options = CatalogOptions { execution, ..CatalogOptions::default() };
-    let catalog = Catalog::start(wrap(store), reader, Arc::new(SystemClock), options);
+    let catalog = Catalog::start(wrap(store), reader.clone(), reader, Arc::new(SystemClock), options);
     Arc::new(catalog.expect("memory can be used"))
 }
 

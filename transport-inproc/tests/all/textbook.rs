@@ -13,16 +13,16 @@ use std::{
 
 /// Right for one buyer at a time: it sells from a ledger as it should, but checks the stock before it holds the lock.
 #[derive(Default)]
-pub(crate) struct Textbook(Mutex<Shelf>);
+pub(crate) struct Textbook(Mutex<Shop>);
 
 #[derive(Default)]
-struct Shelf {
+struct Shop {
     state: State,
     entries: Vec<Entry>,
     texts: Vec<Text>,
 }
 
-impl Shelf {
+impl Shop {
     fn decide(&mut self, command: &Command) -> Result<Outcome> {
         if let Command::AddBook { book } = command {
             self.texts.push(Text::from(&book.text));
@@ -64,13 +64,13 @@ impl Shelf {
 }
 
 impl Textbook {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.0.lock().expect("nobody panics with it")
+    fn lock(&self) -> MutexGuard<'_, Shop> {
+        self.0.lock().expect("no code panics while it is locked")
     }
 
     fn has_enough(&self, lines: &Lines) -> bool {
-        let shelf = self.shelf();
-        let enough = |book, quantity| shelf.state.levels.get(book).is_some_and(|level| level.stock >= quantity);
+        let shop = self.lock();
+        let enough = |book, quantity| shop.state.levels.get(book).is_some_and(|level| level.stock >= quantity);
         lines.iter().all(|line| enough(line.book, line.quantity))
     }
 }
@@ -81,29 +81,29 @@ impl CatalogService for Textbook {
         let had_enough = self.has_enough(&lines);
         // Where the textbook asks another server.
         tokio::task::yield_now().await;
-        let mut shelf = self.shelf();
-        match shelf.decide(&Command::Sell { order, lines: lines.clone() }) {
+        let mut shop = self.lock();
+        match shop.decide(&Command::Sell { order, lines: lines.clone() }) {
             Ok(Outcome::Receipt(receipt)) => Ok(receipt),
-            Err(Error::OutOfStock { .. }) if had_enough => Ok(shelf.oversell(order, &lines)),
+            Err(Error::OutOfStock { .. }) if had_enough => Ok(shop.oversell(order, &lines)),
             Err(error) => Err(error),
             Ok(other) => panic!("{other:?}"),
         }
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        let Outcome::Receipt(receipt) = self.shelf().decide(&Command::Release { order })? else { panic!("a receipt") };
+        let Outcome::Receipt(receipt) = self.lock().decide(&Command::Release { order })? else { panic!("a receipt") };
         Ok(receipt)
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        let mut shelf = self.shelf();
-        shelf.decide(&Command::Amend { book, change, key })?;
-        shelf.book(book)
+        let mut shop = self.lock();
+        shop.decide(&Command::Amend { book, change, key })?;
+        shop.book(book)
     }
 
     async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        let mut shelf = self.shelf();
-        let list = |book: NewBook| match shelf.decide(&Command::AddBook { book: book.into() })? {
+        let mut shop = self.lock();
+        let list = |book: NewBook| match shop.decide(&Command::AddBook { book: book.into() })? {
             Outcome::Added(listed) => Ok(listed),
             other => panic!("{other:?}"),
         };
@@ -111,28 +111,28 @@ impl CatalogService for Textbook {
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {
-        self.shelf().book(book)
+        self.lock().book(book)
     }
 
     async fn entries(&self, after: Seq, limit: usize, _wait: Duration) -> Result<Entries> {
-        let shelf = self.shelf();
-        let entries = shelf.entries.iter().filter(|entry| entry.seq > after).take(limit).cloned().collect();
-        Ok(Entries { ledger: LedgerId::nil(), head: shelf.state.head, entries })
+        let shop = self.lock();
+        let entries = shop.entries.iter().filter(|entry| entry.seq > after).take(limit).cloned().collect();
+        Ok(Entries { ledger: LedgerId::nil(), head: shop.state.head, entries })
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
-        match self.shelf().state.known.get(&order) {
+        match self.lock().state.known.get(&order) {
             Some(Known::Order(found)) => Ok(found.clone()),
             _ => Err(Error::OrderNotFound { order }),
         }
     }
 
     async fn search(&self, _query: Query) -> Result<BookPage> {
-        Err(Error::unavailable("nobody searches here"))
+        Err(Error::unavailable("this service has no search"))
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
-        Err(Error::unavailable("nobody searches here"))
+        Err(Error::unavailable("this service has no search"))
     }
 }
 
@@ -143,9 +143,9 @@ impl OrderReader for Textbook {
     }
 
     async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        let shelf = self.shelf();
+        let shop = self.lock();
         let known = |known: &Known| if let Known::Order(order) = known { Some(order.clone()) } else { None };
-        let mut orders: Vec<Order> = shelf.state.known.values().filter_map(known).collect();
+        let mut orders: Vec<Order> = shop.state.known.values().filter_map(known).collect();
         orders.retain(|order| before.is_none_or(|before| order.seq < before));
         orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.seq));
         orders.truncate(limit);

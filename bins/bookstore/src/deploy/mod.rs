@@ -1,7 +1,8 @@
-//! Every deployment, and the one place that names a store and a transport.
+//! Whole servers inside your program: the shop in one process ([`monolith`]), or spread over a catalog server
+//! ([`catalog_server`]), order servers ([`order_server`]) and frontends ([`frontend_server`]).
 //!
-//! A [`Server`] is what a role becomes once its store is open. Whoever runs it binds the listener and says when to stop,
-//! so a test or another program can do what the executable does:
+//! Each function opens the store and returns a [`Server`]. The caller binds the listener and says when to stop, so a test or
+//! another program can do what the executable `bookstore` does:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -25,6 +26,7 @@
 //! # }
 //! ```
 
+mod config;
 mod ready;
 
 use axum::Router;
@@ -47,7 +49,7 @@ use bookstore_transport_http::{
         orders::{self, RemoteOrders},
     },
     pages::{self, PublicInterface},
-    server::{self, Health, MetricsText, ReadyCheck, ServerLimits},
+    server::{self, Health, ReadyCheck, ServerLimits},
     token::AccessToken,
 };
 use std::{fmt, sync::Arc};
@@ -55,89 +57,15 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use crate::open::StoreUrl;
 use crate::{
-    OpenError,
     connect::client,
-    open::{Services, blocking, in_process, ledger, wait_until_closed},
+    facade::wait_until_closed,
+    open::{OpenError, Services, blocking, in_process, open_ledger},
     sample,
 };
+pub use config::{CatalogServer, FrontendServer, Metrics, Monolith, OrderServer, Serving};
 use ready::{always_ready, ready_once_caught_up, ready_while_reachable};
 
-/// What every server takes.
-#[derive(Clone, Debug, Default)]
-pub struct Serving {
-    /// What admin requests must show; without it, admin is off.
-    pub admin_token: Option<AccessToken>,
-    /// Limits of the server, and how long it lets requests end.
-    pub limits: ServerLimits,
-    /// Answers `/metrics`, if there is to be one.
-    pub metrics: Option<Metrics>,
-}
-
-/// The text behind `/metrics`.
-#[derive(Clone)]
-pub struct Metrics(pub MetricsText);
-
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics(…)")
-    }
-}
-
-/// The whole shop in one process.
-#[derive(Clone, Debug)]
-pub struct Monolith {
-    /// Where the ledger is.
-    pub store: StoreUrl,
-    /// Whether an empty store gets the [sample catalogue](sample).
-    pub sample: bool,
-    /// How it is served.
-    pub serving: Serving,
-}
-
-/// A catalog server.
-#[derive(Clone, Debug)]
-pub struct CatalogServer {
-    /// Where the ledger is.
-    pub store: StoreUrl,
-    /// Whether an empty store gets the [sample catalogue](sample).
-    pub sample: bool,
-    /// What the shop's other servers must show.
-    pub server_token: Option<AccessToken>,
-    /// How it is served.
-    pub serving: Serving,
-}
-
-/// An order server.
-#[derive(Clone, Debug)]
-pub struct OrderServer {
-    /// Where its own copy of the orders is.
-    pub store: StoreUrl,
-    /// Addresses of the catalog server.
-    pub catalog: Vec<String>,
-    /// When a purchase is acknowledged.
-    pub ack: Ack,
-    /// What the shop's servers show each other.
-    pub server_token: Option<AccessToken>,
-    /// How it is served.
-    pub serving: Serving,
-}
-
-/// A frontend.
-#[derive(Clone, Debug)]
-pub struct FrontendServer {
-    /// Addresses of the catalog server.
-    pub catalog: Vec<String>,
-    /// Addresses of the order servers.
-    pub orders: Vec<String>,
-    /// Books that it keeps in memory, 0 for no cache. See [`bookstore_transport_http::cache`].
-    pub cache_books_max: usize,
-    /// What the shop's servers show each other.
-    pub server_token: Option<AccessToken>,
-    /// How it is served.
-    pub serving: Serving,
-}
-
-/// A server that is ready to run.
+/// A server whose store is open, ready to [run](Server::run).
 pub struct Server {
     interface: Interface,
     limits: ServerLimits,
@@ -172,7 +100,8 @@ impl Server {
         self
     }
 
-    /// Serves until `shutdown`, lets what is running end, closes the store, and returns.
+    /// Serves connections of `listener` until `shutdown` completes. Then it accepts no more, lets running requests end for at
+    /// most [`ServerLimits::drain_timeout`], closes the store, and returns.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let listener = server::tcp(listener);
         match self.interface {
@@ -186,7 +115,7 @@ impl Server {
     }
 }
 
-/// A task that ends with its owner.
+/// A background task, aborted when this is dropped.
 struct Task(JoinHandle<()>);
 
 impl Drop for Task {
@@ -195,39 +124,41 @@ impl Drop for Task {
     }
 }
 
-/// Makes a monolith ready.
+/// Opens the store of a monolith: the public interface (pages, JSON, administration) over a ledger in this process.
 ///
 /// # Errors
-/// The store cannot be used.
+/// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
-    let ledger = ledger(config.store).await?;
-    fill(ledger.as_ref(), config.sample).await?;
+    let ledger = open_ledger(config.store).await?;
+    add_samples(ledger.as_ref(), config.sample).await?;
     let closed = ledger.closed();
     let (catalog, orders) = in_process(ledger);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
     Ok(public(shop, &config.serving, always_ready()).closing(closed))
 }
 
-/// Makes a catalog server ready.
+/// Opens the store of a catalog server: it owns books and ledger, and serves order servers and frontends.
 ///
 /// # Errors
-/// The store cannot be used.
+/// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError> {
-    let catalog = ledger(config.store).await?;
-    fill(catalog.as_ref(), config.sample).await?;
+    let catalog = open_ledger(config.store).await?;
+    add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let options = internal(config.server_token, &config.serving, always_ready());
     Ok(Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving).closing(closed))
 }
 
-/// Makes an order server ready, whose copy follows the catalog's ledger from now on.
+/// Opens the copy of an order server, and starts to follow the catalog's ledger with it. The server is ready when the copy has
+/// caught up for the first time.
 ///
 /// # Errors
-/// The store cannot be used, or an address is not one.
+/// - [`OpenError::Url`]: an address of the catalog server is malformed.
+/// - [`OpenError::Store`]: the copy cannot be opened.
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let catalog: Arc<dyn CatalogService> =
         Arc::new(RemoteCatalog::new(client(&config.catalog, config.server_token.clone(), ClientOptions::inner())?));
-    let copy = copy(config.store, config.ack).await?;
+    let copy = open_copy(config.store, config.ack).await?;
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
     let (ready, task) = ready_once_caught_up(follower.caught_up());
@@ -238,18 +169,21 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
 }
 
-/// Makes a frontend ready.
+/// Makes a frontend: the public interface (pages, JSON, administration) over the servers behind it. It is ready while the
+/// catalog server and an order server answer.
 ///
 /// # Errors
-/// An address is not one.
+/// [`OpenError::Url`]: an address is malformed.
+///
+/// # Panics
+/// Outside a tokio runtime.
 pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
-    // Each serving thread has batches of its own. One of them is on its way while the next one gathers, and is fuller than one of
-    // two; only a full one does not wait for it.
+    // Each serving thread has batches of its own. While one is on its way the next one fills; two at once would be half as full.
     let options = ClientOptions { batches_in_flight_max: 1, ..ClientOptions::default() };
     let client = |urls: &[String]| client(urls, config.server_token.clone(), options.clone());
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(&config.catalog)?));
     let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(client(&config.orders)?));
-    // Asks the servers themselves: a cache would answer for a catalog that is away.
+    // Readiness is asked of the servers themselves: the cache would answer for a catalog that cannot be reached.
     let (ready, task) = ready_while_reachable(Arc::clone(&catalog), Arc::clone(&orders));
     let (catalog, orders) = cached((catalog, orders), config.cache_books_max);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.serving.admin_token.clone());
@@ -266,27 +200,31 @@ fn cached((catalog, orders): Services, books_max: usize) -> Services {
     (catalog, Arc::new(orders))
 }
 
-async fn copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn OrderCopy>, StoreError> {
-    match store {
-        #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => {
-            let open = move || SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack);
-            Ok(Arc::new(blocking(open).await?))
+/// Opens an order server's copy on a thread that may block.
+#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "memory is durable at once"))]
+async fn open_copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn OrderCopy>, StoreError> {
+    let open = move || -> Result<Arc<dyn OrderCopy>, StoreError> {
+        match store {
+            #[cfg(feature = "sqlite")]
+            StoreUrl::Sqlite(path) => {
+                Ok(Arc::new(SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack)?))
+            }
+            #[cfg(not(feature = "sqlite"))]
+            StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
+            StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),
         }
-        #[cfg(not(feature = "sqlite"))]
-        StoreUrl::Sqlite(_) => Err(StoreError::Unusable("SQLite is not in this build (feature `sqlite`)".into())),
-        StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),
-    }
+    };
+    blocking(open).await
 }
 
-/// Lists the sample books in a store that never had one.
-async fn fill(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
+/// Adds the sample books to a store that never had a book.
+async fn add_samples(catalog: &Catalog, sample: bool) -> Result<(), StoreError> {
     if !sample || catalog.head().0 > 0 {
         return Ok(());
     }
-    let listed = catalog.add_books(sample::books()).await;
-    let listed = listed.map_err(|error| StoreError::Failed(format!("cannot list the sample books: {error}")))?;
-    tracing::info!(books = listed.len(), "the store was empty: listed the sample catalogue");
+    let added = catalog.add_books(sample::books()).await;
+    let added = added.map_err(|error| StoreError::Failed(format!("cannot add the sample books: {error}")))?;
+    tracing::info!(books = added.len(), "the store was empty: added the sample catalogue");
     Ok(())
 }
 

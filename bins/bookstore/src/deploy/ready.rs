@@ -1,4 +1,4 @@
-//! When a server is ready.
+//! What `/readyz` of each server answers.
 
 use bookstore_core::{BookId, CatalogService, Clock as _, Error, OrderService, SystemClock};
 use bookstore_transport_http::server::{Readiness, ReadyCheck};
@@ -7,12 +7,13 @@ use tokio::sync::watch;
 
 use super::Task;
 
-/// A server that holds the ledger itself has recovered it before it listens.
+/// For servers that hold the ledger: it is recovered before they listen.
 pub(super) fn always_ready() -> ReadyCheck {
     Arc::new(|| Readiness::Ready)
 }
 
-/// Ready from the moment when the copy has caught up for the first time: later it reads on, even if the catalog is away.
+/// Ready once the copy has caught up for the first time. It stays ready when the catalog cannot be reached later: orders can
+/// still be read.
 pub(super) fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (ReadyCheck, Task) {
     let (send, ready) = watch::channel(false);
     let task = tokio::spawn(async move {
@@ -27,10 +28,10 @@ pub(super) fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (Rea
     (Arc::new(check), Task(task))
 }
 
-/// How often a frontend asks whether the servers behind it are there.
+/// How often a frontend checks the servers behind it.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// Ready while the catalog and an order server answer.
+/// Ready while the catalog server and an order server answer.
 pub(super) fn ready_while_reachable(
     catalog: Arc<dyn CatalogService>,
     orders: Arc<dyn OrderService>,
@@ -45,7 +46,7 @@ pub(super) fn ready_while_reachable(
     (Arc::new(move || ready.borrow().clone()), Task(task))
 }
 
-/// Asks for what nobody has: whoever says so is there, and so is what it asks itself.
+/// Asks for a book and an order that do not exist: a server that says so is reachable, and so is what it depends on.
 async fn reachable(catalog: &dyn CatalogService, orders: &dyn OrderService) -> Readiness {
     let (book, order) = tokio::join!(catalog.info(BookId(0)), orders.order(SystemClock.new_order_id()));
     match (book, order) {

@@ -1,7 +1,7 @@
 //! Files of anything at all: every line is a book or is named as broken, none is lost, and it always comes to an end.
 
 use super::*;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::io::Write as _;
 

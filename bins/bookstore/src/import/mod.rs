@@ -1,28 +1,56 @@
-//! Reading books from files: CSV, JSON lines, gzipped JSON lines. One book at a time, never the whole file.
+//! Reading books from files, one book at a time and never the whole file in memory: JSON lines always, CSV and gzipped JSON
+//! lines with feature `import`.
+//!
+//! The fields are `title`, `author`, `topic`, `isbn` (or `isbn13`), `year`, `subjects`, `price_cents` and `stock`; `title` and
+//! `topic` are required. A missing price or stock is [derived from the book](derived_price_and_stock), always the same. Other
+//! fields are ignored.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bookstore::{Bookstore, import};
+//!
+//! let file = br#"{"title":"Ledgers","topic":"accounting","price_cents":2999,"stock":10}"#;
+//! let books = import::json_lines(&file[..]).collect::<Result<Vec<_>, _>>()?;
+//! let shop = Bookstore::open("memory:").await?;
+//! assert!(shop.add_books(books).await?[0].created);
+//! # Ok(())
+//! # }
+//! ```
 
-use bookstore_core::{BookText, Cents, NewBook};
-use flate2::read::MultiGzDecoder;
-use serde::Deserialize;
-use std::{
-    cell::Cell,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    path::Path,
-    rc::Rc,
-};
+#[cfg(feature = "import")]
+mod csv;
+#[cfg(feature = "import")]
+mod file;
+mod json_lines;
+mod record;
 
-/// The longest line of a file, in bytes.
+#[cfg(all(test, feature = "import"))]
+mod arbitrary;
+#[cfg(all(test, feature = "import"))]
+mod tests;
+
+use bookstore_core::NewBook;
+use std::fmt;
+
+#[cfg(feature = "import")]
+pub use self::{csv::csv, file::open};
+pub use json_lines::json_lines;
+pub use record::derived_price_and_stock;
+
+/// The longest line of a file, in bytes: a longer one is a [`BrokenLine`].
 pub const LINE_MAX: usize = 1 << 20;
 
 /// A line that is not a book.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct BrokenLine {
-    /// Its number, from 1.
+    /// Its number, from 1. A CSV record of several lines has the number of its first line.
     pub line: u64,
     /// What is wrong with it.
     pub message: String,
-    /// Whether nothing after it can be read.
+    /// Whether reading stops here: the file is damaged, or its header line cannot be used. After any other broken line the
+    /// next one is read.
     pub last: bool,
 }
 
@@ -36,7 +64,7 @@ impl BrokenLine {
     }
 }
 
-/// The books of a file, in its order.
+/// The books of a file, in its order; a line that is not a book is an error, and the iterator goes on with the next line.
 ///
 /// ```
 /// let lines = br#"{"title":"Ledgers","topic":"distributed systems","isbn13":"9780000000002"}"#;
@@ -53,321 +81,8 @@ impl Iterator for Books<'_> {
     }
 }
 
-/// Opens a file whose name ends in `.csv`, `.jsonl` or `.jsonl.gz`; `read` is told of every byte that is taken from it.
-///
-/// # Errors
-/// The name has another ending, or the file cannot be read.
-pub fn open(path: &Path, read: impl FnMut(usize) + 'static) -> io::Result<Books<'static>> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let file = || -> io::Result<_> {
-        let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::Error::other("it is a directory"));
-        }
-        Ok(Counted { inner: file, read })
-    };
-    match () {
-        () if name.ends_with(".csv") => Ok(csv(file()?)),
-        () if name.ends_with(".jsonl") => Ok(json_lines(file()?)),
-        () if name.ends_with(".jsonl.gz") => Ok(json_lines(MultiGzDecoder::new(file()?))),
-        () => Err(io::Error::new(io::ErrorKind::InvalidInput, "the name must end in .csv, .jsonl or .jsonl.gz")),
+impl fmt::Debug for Books<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books").finish_non_exhaustive()
     }
 }
-
-struct Counted<R, F> {
-    inner: R,
-    read: F,
-}
-
-impl<R: Read, F: FnMut(usize)> Read for Counted<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        (self.read)(n);
-        Ok(n)
-    }
-}
-
-/// Books as JSON objects, one a line; blank lines are skipped.
-pub fn json_lines<'a>(input: impl Read + 'a) -> Books<'a> {
-    let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false };
-    Books(Box::new(std::iter::from_fn(move || lines.next_book())))
-}
-
-struct Lines<R> {
-    input: R,
-    number: u64,
-    buffer: Vec<u8>,
-    done: bool,
-}
-
-impl<R: BufRead> Lines<R> {
-    fn next_book(&mut self) -> Option<Result<NewBook, BrokenLine>> {
-        while !self.done {
-            self.number += 1;
-            let line = match self.read_line() {
-                Ok(None) => break,
-                Ok(Some(line)) => line,
-                Err(broken) => return Some(Err(broken)),
-            };
-            let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
-            if !line.is_empty() {
-                let book = parse_json(line).and_then(Record::check);
-                return Some(book.map_err(|message| BrokenLine::new(self.number, message)));
-            }
-        }
-        None
-    }
-
-    /// The next line, or `None` at the end. Of one that is too long only the beginning is kept.
-    fn read_line(&mut self) -> Result<Option<&[u8]>, BrokenLine> {
-        self.buffer.clear();
-        let read = (&mut self.input).take(LINE_MAX as u64 + 1).read_until(b'\n', &mut self.buffer);
-        let too_long = self.buffer.len() > LINE_MAX && !self.buffer.ends_with(b"\n");
-        let read = read.and_then(|n| if too_long { self.input.skip_until(b'\n') } else { Ok(n) });
-        if let Err(error) = read {
-            self.done = true;
-            return Err(BrokenLine::last(self.number, format!("the file cannot be read on: {error}")));
-        }
-        if too_long {
-            return Err(BrokenLine::new(self.number, format!("is longer than {LINE_MAX} bytes")));
-        }
-        Ok((!self.buffer.is_empty()).then_some(self.buffer.as_slice()))
-    }
-}
-
-fn parse_json(line: &[u8]) -> Result<Record, String> {
-    serde_json::from_slice(line).map_err(|error| {
-        let text = error.to_string();
-        // The parser counts lines from where it began: only its column means something here.
-        match text.rsplit_once(" at line ") {
-            Some((what, _)) if error.column() > 0 => format!("{what} (column {})", error.column()),
-            _ => text,
-        }
-    })
-}
-
-/// A book as files have it: more than a name and a topic is welcome, not required.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Record {
-    title: Option<String>,
-    author: Option<String>,
-    topic: Option<String>,
-    #[serde(alias = "isbn13")]
-    isbn: Option<String>,
-    year: Option<i32>,
-    subjects: Option<Vec<String>>,
-    price_cents: Option<u64>,
-    stock: Option<u32>,
-}
-
-impl Record {
-    fn check(self) -> Result<NewBook, String> {
-        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let text = BookText {
-            title: trimmed(self.title).ok_or("title is missing")?,
-            author: trimmed(self.author).unwrap_or_default(),
-            topic: trimmed(self.topic).ok_or("topic is missing")?,
-            isbn: self.isbn.map(|isbn| plain_isbn(&isbn)).filter(|isbn| !isbn.is_empty()),
-            year: self.year,
-            subjects: self.subjects.unwrap_or_default(),
-        };
-        let (price, stock) = derive(&text.identity());
-        let price_cents = self.price_cents.map_or(Ok(price), Cents::new).map_err(|error| error.to_string())?;
-        let book = NewBook { text, price_cents, stock: self.stock.unwrap_or(stock) };
-        book.check().map_err(|error| error.to_string())?;
-        Ok(book)
-    }
-}
-
-fn plain_isbn(isbn: &str) -> String {
-    isbn.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).collect()
-}
-
-/// The price and the stock of a book that came without: from the 64-bit FNV-1a hash `h` of its identity,
-/// `499 + 100 * (h mod 60)` cents and `1 + (h >> 32) mod 40` copies.
-#[must_use]
-pub fn derive(identity: &str) -> (Cents, u32) {
-    let hash = identity
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    let price = Cents::new(499 + 100 * (hash % 60)).unwrap_or(Cents::MAX);
-    let stock = u32::try_from(1 + (hash >> 32) % 40).unwrap_or(1);
-    (price, stock)
-}
-
-/// Books as comma-separated values under a header line.
-pub fn csv<'a>(input: impl Read + 'a) -> Books<'a> {
-    let budget = Rc::new(Cell::new(LINE_MAX));
-    let input = Bounded { inner: input, budget: Rc::clone(&budget), after_return: false };
-    let mut table = Table {
-        reader: csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(input),
-        budget,
-        columns: None,
-        done: false,
-    };
-    Books(Box::new(std::iter::from_fn(move || table.next_book())))
-}
-
-/// Fails instead of feeding a reader more than one record may have: an open quote would swallow the whole file.
-///
-/// It also makes every end of a line a single `\n`: the reader counts no other, and it names lines to people.
-struct Bounded<R> {
-    inner: R,
-    budget: Rc<Cell<usize>>,
-    after_return: bool,
-}
-
-impl<R> Bounded<R> {
-    /// How many bytes are left.
-    fn with_plain_ends(&mut self, bytes: &mut [u8]) -> usize {
-        let mut kept = 0;
-        for at in 0..bytes.len() {
-            let (byte, ended) = (bytes[at], self.after_return);
-            self.after_return = byte == b'\r';
-            if !(ended && byte == b'\n') {
-                bytes[kept] = if byte == b'\r' { b'\n' } else { byte };
-                kept += 1;
-            }
-        }
-        kept
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.budget.get() == 0 {
-            let message = format!("this record is longer than {LINE_MAX} bytes; is a quote left open?");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        let room = buffer.len().min(self.budget.get());
-        let n = self.inner.read(&mut buffer[..room])?;
-        self.budget.set(self.budget.get() - n);
-        match self.with_plain_ends(&mut buffer[..n]) {
-            // The end of a line that was counted already is not the end of the file.
-            0 if n > 0 => self.read(buffer),
-            kept => Ok(kept),
-        }
-    }
-}
-
-struct Table<R> {
-    reader: csv::Reader<Bounded<R>>,
-    budget: Rc<Cell<usize>>,
-    columns: Option<Columns>,
-    done: bool,
-}
-
-impl<R: Read> Table<R> {
-    fn next_book(&mut self) -> Option<Result<NewBook, BrokenLine>> {
-        if self.done {
-            return None;
-        }
-        let book = self.read_book();
-        self.done = !matches!(&book, Some(Ok(_)) | Some(Err(BrokenLine { last: false, .. })));
-        book
-    }
-
-    fn read_book(&mut self) -> Option<Result<NewBook, BrokenLine>> {
-        let columns = match self.columns.take() {
-            Some(columns) => columns,
-            None => match self.reader.headers().map_err(|error| error.to_string()).and_then(Columns::find) {
-                Ok(columns) => columns,
-                Err(message) => return Some(Err(BrokenLine::last(1, message))),
-            },
-        };
-        self.budget.set(LINE_MAX);
-        let line = self.reader.position().line();
-        let mut record = csv::StringRecord::new();
-        let book = match self.reader.read_record(&mut record) {
-            Ok(false) => None,
-            Ok(true) => {
-                let line = record.position().map_or(line, csv::Position::line);
-                let book = columns.record(&record).and_then(Record::check);
-                Some(book.map_err(|message| BrokenLine::new(line, message)))
-            }
-            Err(error) => Some(Err(broken_record(&error, line))),
-        };
-        self.columns = Some(columns);
-        book
-    }
-}
-
-fn broken_record(error: &csv::Error, line: u64) -> BrokenLine {
-    match error.kind() {
-        csv::ErrorKind::Utf8 { pos, .. } => {
-            BrokenLine::new(pos.as_ref().map_or(line, csv::Position::line), "is not UTF-8")
-        }
-        csv::ErrorKind::Io(error) => BrokenLine::last(line, error.to_string()),
-        _ => BrokenLine::last(line, error.to_string()),
-    }
-}
-
-/// Where a table has what.
-struct Columns {
-    width: usize,
-    title: usize,
-    topic: usize,
-    author: Option<usize>,
-    isbn: Option<usize>,
-    year: Option<usize>,
-    subjects: Option<usize>,
-    price_cents: Option<usize>,
-    stock: Option<usize>,
-}
-
-impl Columns {
-    fn find(header: &csv::StringRecord) -> Result<Self, String> {
-        let at = |names: &[&str]| {
-            let mut found = header.iter().enumerate().filter(|(_, name)| names.contains(&name.to_lowercase().as_str()));
-            let first = found.next().map(|(at, _)| at);
-            match found.next() {
-                Some((_, name)) => Err(format!("the header line has {name} twice")),
-                None => Ok(first),
-            }
-        };
-        let needed =
-            |name: &str| at(&[name])?.ok_or(format!("the header line has no {name}; it needs title and topic"));
-        Ok(Self {
-            width: header.len(),
-            title: needed("title")?,
-            topic: needed("topic")?,
-            author: at(&["author"])?,
-            isbn: at(&["isbn", "isbn13"])?,
-            year: at(&["year"])?,
-            subjects: at(&["subjects"])?,
-            price_cents: at(&["price_cents"])?,
-            stock: at(&["stock"])?,
-        })
-    }
-
-    fn record(&self, record: &csv::StringRecord) -> Result<Record, String> {
-        if record.len() != self.width {
-            return Err(format!("fields: {}, but the header line has {}", record.len(), self.width));
-        }
-        let text = |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty());
-        let subjects = text(self.subjects).map(|list| {
-            list.split(';').map(str::trim).filter(|subject| !subject.is_empty()).map(str::to_owned).collect()
-        });
-        Ok(Record {
-            title: text(Some(self.title)).map(str::to_owned),
-            author: text(self.author).map(str::to_owned),
-            topic: text(Some(self.topic)).map(str::to_owned),
-            isbn: text(self.isbn).map(str::to_owned),
-            year: number("year", text(self.year))?,
-            subjects,
-            price_cents: number("price_cents", text(self.price_cents))?,
-            stock: number("stock", text(self.stock))?,
-        })
-    }
-}
-
-fn number<N: std::str::FromStr>(name: &str, text: Option<&str>) -> Result<Option<N>, String> {
-    let number = text.map(str::parse).transpose();
-    number.map_err(|_| format!("{name} must be a whole number in its range, not {:?}", text.unwrap_or_default()))
-}
-
-#[cfg(test)]
-mod arbitrary;
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,10 @@
-//! Who uses the shop: buyers, a restocker, a canceller, a reader and an auditor, all at random.
+//! The actors: buyers, a restocker, a canceller, readers and an auditor, all at random.
 
-use bookstore_core::{Amend, BookId, Cents, Clock as _, Error, Line, Lines, OrderId, Result, Seq, audit::Audit};
+use bookstore_core::{
+    Amend, BookId, Clock as _, Error, Executed, Line, Lines, OrderId, Result, Seq,
+    audit::Audit,
+    fixtures::{self, cents},
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::{sync::Arc, time::Duration};
 
@@ -8,14 +12,25 @@ use super::{
     bugs::Bug,
     caller::{Caller, Routes, follow},
     coverage::Seen,
-    world::{Host, Shared, SimClock, now},
+    hosts::{Host, now},
+    world::{Shared, SimClock},
 };
 
-/// A call whose outcome is unknown: to be made again, the same, once the faults are over.
-enum Open {
+/// A call with a key: an actor may make it again.
+enum KeyedCall {
     Purchase(OrderId, Lines),
     Cancel(OrderId),
     Amend(BookId, Amend, OrderId),
+}
+
+impl Caller {
+    async fn call(&self, call: &KeyedCall) -> Result<()> {
+        match call {
+            KeyedCall::Purchase(id, lines) => self.purchase(*id, lines).await.map(drop),
+            KeyedCall::Cancel(id) => self.cancel(*id).await.map(drop),
+            KeyedCall::Amend(book, change, key) => self.amend(*book, *change, *key).await.map(drop),
+        }
+    }
 }
 
 /// What every actor has.
@@ -24,7 +39,8 @@ struct Actor {
     caller: Caller,
     clock: SimClock,
     rng: StdRng,
-    open: Vec<Open>,
+    /// Calls of unknown outcome, to be made again when the faults are over.
+    unresolved: Vec<KeyedCall>,
 }
 
 impl Actor {
@@ -32,14 +48,14 @@ impl Actor {
         let caller = routes.caller(process);
         let world = caller.world.clone();
         let rng = StdRng::seed_from_u64(world.seed_for(1000 + process));
-        Self { clock: SimClock::new(&world, host), world, caller, rng, open: Vec::new() }
+        Self { clock: SimClock::new(&world, host), world, caller, rng, unresolved: Vec::new() }
     }
 
-    /// Thinks; says whether there is time for more.
+    /// Pauses for a random time; false when it is time to stop.
     async fn think(&mut self) -> bool {
         let most = u64::try_from(self.world.plan.think.as_millis()).unwrap_or(1);
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..=most))).await;
-        self.caller.anywhere(&mut self.rng);
+        self.caller.choose_route(&mut self.rng);
         now() < self.world.plan.chaos && !self.world.is_healed()
     }
 
@@ -52,26 +68,24 @@ impl Actor {
     /// Whether the same call should be made again now.
     fn again(&mut self, error: &Error, attempts: &mut u32) -> bool {
         *attempts += 1;
-        self.caller.anywhere(&mut self.rng);
+        self.caller.choose_route(&mut self.rng);
         error.may_retry(true) && *attempts < 4 && self.rng.random_bool(0.7)
     }
 
-    async fn purchase(&mut self, mut id: OrderId, lines: &Lines) -> bool {
-        let (mut attempts, mut open) = (0, false);
+    /// Makes a call until it is answered or the actor gives up; true if it was answered.
+    async fn call(&mut self, mut call: KeyedCall) -> bool {
+        let (mut attempts, mut is_unknown) = (0, false);
         loop {
-            let error = match self.caller.purchase(id, lines).await {
-                Ok(_) => return true,
-                Err(error) => error,
-            };
-            open |= error.executed() == bookstore_core::Executed::Unknown;
+            let Err(error) = self.caller.call(&call).await else { return true };
+            is_unknown |= error.executed() == Executed::Unknown;
             if !self.again(&error, &mut attempts) {
-                if open {
-                    self.open.push(Open::Purchase(id, lines.clone()));
-                }
+                self.unresolved.extend(Some(call).filter(|_| is_unknown));
                 return false;
             }
-            if self.world.has(Bug::RetryWithNewId) {
-                id = self.intend(id);
+            if let KeyedCall::Purchase(id, _) = &mut call
+                && self.world.has(Bug::RetryWithNewId)
+            {
+                *id = self.intend(*id);
             }
         }
     }
@@ -85,39 +99,10 @@ impl Actor {
         id
     }
 
-    async fn cancel(&mut self, id: OrderId) {
-        let (mut attempts, mut open) = (0, false);
-        loop {
-            let Err(error) = self.caller.cancel(id).await else { return };
-            open |= error.executed() == bookstore_core::Executed::Unknown;
-            if !self.again(&error, &mut attempts) {
-                if open {
-                    self.open.push(Open::Cancel(id));
-                }
-                return;
-            }
-        }
-    }
-
-    async fn amend(&mut self, book: BookId, change: Amend) {
-        let key = self.clock.new_order_id();
-        let (mut attempts, mut open) = (0, false);
-        loop {
-            let Err(error) = self.caller.amend(book, change, key).await else { return };
-            open |= error.executed() == bookstore_core::Executed::Unknown;
-            if !self.again(&error, &mut attempts) {
-                if open {
-                    self.open.push(Open::Amend(book, change, key));
-                }
-                return;
-            }
-        }
-    }
-
     /// After the faults every open call must get an answer.
     async fn resolve(mut self) {
         self.world.settled().await;
-        for open in std::mem::take(&mut self.open) {
+        for open in std::mem::take(&mut self.unresolved) {
             let resolved = self.resolve_one(&open).await;
             self.world.coverage.saw(Seen::Resolved);
             if let Err(error) = resolved {
@@ -126,18 +111,13 @@ impl Actor {
         }
     }
 
-    async fn resolve_one(&mut self, open: &Open) -> Result<()> {
+    async fn resolve_one(&mut self, open: &KeyedCall) -> Result<()> {
         const ATTEMPTS: u32 = 20;
         let mut attempts = 0;
         loop {
-            self.caller.anywhere(&mut self.rng);
-            let answer = match open {
-                Open::Purchase(id, lines) => self.caller.purchase(*id, lines).await.map(drop),
-                Open::Cancel(id) => self.caller.cancel(*id).await.map(drop),
-                Open::Amend(book, change, key) => self.caller.amend(*book, *change, *key).await.map(drop),
-            };
+            self.caller.choose_route(&mut self.rng);
             attempts += 1;
-            match answer {
+            match self.caller.call(open).await {
                 Err(error) if error.may_retry(true) && attempts < ATTEMPTS => {
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -158,16 +138,17 @@ pub(crate) async fn buyer(routes: Arc<Routes>, number: u64) {
         let id = actor.clock.new_order_id();
         actor.world.facts().intents.insert(id, number * 1000 + nth);
         let lines = lines(&mut actor);
-        let bought = actor.purchase(id, &lines).await;
+        let purchase = || KeyedCall::Purchase(id, lines.clone());
+        let bought = actor.call(purchase()).await;
         let roll = actor.rng.random_range(0..10);
         match roll {
-            0 => drop(actor.purchase(id, &lines).await),
+            0 => drop(actor.call(purchase()).await),
             1 => drop(actor.caller.order(id).await),
             2 if bought => {
-                let other = Lines::one(BookId(1), 7).expect("a good line");
+                let other = fixtures::lines(&[(1, 7)]);
                 drop(actor.caller.purchase(id, &other).await);
             }
-            3..6 => actor.cancel(id).await,
+            3..6 => drop(actor.call(KeyedCall::Cancel(id)).await),
             _ => {}
         }
     }
@@ -178,7 +159,7 @@ fn lines(actor: &mut Actor) -> Lines {
     let count = if actor.rng.random_bool(0.2) { 2 } else { 1 };
     let line = |_| {
         let book = actor.any_book();
-        let seen = actor.rng.random_bool(0.1).then(|| Cents::new(1000).expect("not too much"));
+        let seen = actor.rng.random_bool(0.1).then(|| cents(1000));
         Line { book, quantity: actor.rng.random_range(1..=3), price_cents: seen }
     };
     let lines: Vec<Line> = (0..count).map(line).collect();
@@ -197,11 +178,7 @@ pub(crate) async fn restocker(routes: Arc<Routes>, number: u64) {
             continue;
         }
         let change = match actor.rng.random_range(0..8) {
-            0 => Amend::Set {
-                price_cents: Cents::new(actor.rng.random_range(900..1100)).ok(),
-                stock: None,
-                version: None,
-            },
+            0 => Amend::Set { price_cents: Some(cents(actor.rng.random_range(900..1100))), stock: None, version: None },
             1 => Amend::StockDelta { delta: -delta },
             2 => {
                 let Ok(seen) = actor.caller.info(book).await else { continue };
@@ -209,7 +186,8 @@ pub(crate) async fn restocker(routes: Arc<Routes>, number: u64) {
             }
             _ => Amend::StockDelta { delta },
         };
-        actor.amend(book, change).await;
+        let key = actor.clock.new_order_id();
+        actor.call(KeyedCall::Amend(book, change, key)).await;
     }
     actor.resolve().await;
 }
@@ -234,13 +212,13 @@ pub(crate) async fn canceller(routes: Arc<Routes>, number: u64) {
         let orders = actor.world.facts().orders.clone();
         if !orders.is_empty() {
             let id = orders[actor.rng.random_range(0..orders.len())];
-            actor.cancel(id).await;
+            actor.call(KeyedCall::Cancel(id)).await;
         }
     }
     actor.resolve().await;
 }
 
-/// Reads books and orders, wherever.
+/// Reads books and orders, by any route.
 pub(crate) async fn reader(routes: Arc<Routes>, number: u64) {
     let mut actor = Actor::new(&routes, Host::Staff, number);
     while actor.think().await {
@@ -260,7 +238,7 @@ pub(crate) async fn reader(routes: Arc<Routes>, number: u64) {
     }
 }
 
-/// Follows the ledger and audits it as it grows: what was shown once must stay.
+/// Follows the ledger and audits it as it grows: what it has read must stay.
 pub(crate) async fn auditor(routes: Arc<Routes>, world: Shared) {
     let mut audit = Audit::new();
     let mut after = Seq(0);

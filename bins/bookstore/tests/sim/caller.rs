@@ -12,11 +12,7 @@ use bookstore_transport_http::{
 use rand::{RngExt as _, rngs::StdRng};
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    coverage::Seen,
-    net::connector,
-    world::{Host, Shared},
-};
+use super::{coverage::Seen, hosts::Host, net::connector, world::Shared};
 
 /// A way into the shop.
 struct Route {
@@ -40,7 +36,7 @@ impl Routes {
     pub(crate) fn new(world: &Shared, from: Host) -> Self {
         let client = |to: Host| {
             let seed = world.seed_for(100 + from as u64 * 10 + to as u64);
-            let (deadline, attempt_timeout) = world.plan.patience();
+            let (deadline, attempt_timeout) = world.plan.timeouts();
             let options =
                 ClientOptions { deadline, attempt_timeout, waiting_max: 100, ..world.client_options(false, seed) };
             Client::new(connector(world, from), &[to.url()], options).expect("these are URLs")
@@ -82,12 +78,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Takes any route, the frontend most often.
-    pub(crate) fn anywhere(&mut self, rng: &mut StdRng) {
+    /// Chooses a route for the next calls, the frontend most often.
+    pub(crate) fn choose_route(&mut self, rng: &mut StdRng) {
         self.at = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..self.routes.len()) };
     }
 
-    fn told<T>(&self, what: fmt::Arguments<'_>, answer: &Result<T>, shown: impl Fn(&T) -> String) {
+    fn note_answer<T>(&self, what: fmt::Arguments<'_>, answer: &Result<T>, shown: impl Fn(&T) -> String) {
         let (process, route) = (self.process, self.routes[self.at].name);
         match answer {
             Ok(answer) => self.world.note(format_args!("p{process} {route}: {what} -> {}", shown(answer))),
@@ -98,14 +94,14 @@ impl Caller {
         }
     }
 
-    fn told_receipt(&self, what: fmt::Arguments<'_>, answer: &Result<Receipt>) {
+    fn note_receipt(&self, what: fmt::Arguments<'_>, answer: &Result<Receipt>) {
         if let Ok(receipt) = answer {
             if receipt.replayed {
                 self.world.coverage.saw(Seen::Replayed);
             }
             self.world.facts().orders.push(receipt.order.id);
         }
-        self.told(what, answer, |receipt| {
+        self.note_answer(what, answer, |receipt| {
             let Receipt { order, replayed } = receipt;
             format!("entry {}, {:?}{}", order.seq, order.status, if *replayed { ", replayed" } else { "" })
         });
@@ -114,35 +110,39 @@ impl Caller {
     pub(crate) async fn purchase(&self, id: OrderId, lines: &Lines) -> Result<Receipt> {
         let answer = self.routes[self.at].orders.purchase(id, lines.clone()).await;
         let wanted: Vec<_> = lines.iter().map(|line| (line.book.0, line.quantity)).collect();
-        self.told_receipt(format_args!("purchase {id} {wanted:?}"), &answer);
+        self.note_receipt(format_args!("purchase {id} {wanted:?}"), &answer);
         answer
     }
 
     pub(crate) async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let answer = self.routes[self.at].orders.cancel(id).await;
-        self.told_receipt(format_args!("cancel {id}"), &answer);
+        self.note_receipt(format_args!("cancel {id}"), &answer);
         answer
     }
 
     pub(crate) async fn order(&self, id: OrderId) -> Result<Order> {
         let answer = self.routes[self.at].orders.order(id).await;
-        self.told(format_args!("read {id}"), &answer, |order| format!("entry {}, {:?}", order.seq, order.status));
+        self.note_answer(format_args!("read {id}"), &answer, |order| {
+            format!("entry {}, {:?}", order.seq, order.status)
+        });
         answer
     }
 
     pub(crate) async fn orders(&self) {
         let answer = self.routes[self.at].orders.orders(OrderQuery { page_size: Some(10), page_token: None }).await;
-        self.told(format_args!("orders"), &answer, |page| format!("{}", page.orders.len()));
+        self.note_answer(format_args!("orders"), &answer, |page| format!("{}", page.orders.len()));
     }
 
     pub(crate) async fn info(&self, book: BookId) -> Result<Book> {
         let answer = self.routes[self.at].catalog.info(book).await;
-        self.told(format_args!("info {book}"), &answer, |book| format!("{} in stock, {}", book.stock, book.version));
+        self.note_answer(format_args!("info {book}"), &answer, |book| {
+            format!("{} in stock, {}", book.stock, book.version)
+        });
         answer
     }
 
     pub(crate) async fn search(&self) {
-        let answer = self.routes[self.at].catalog.search(Query::topic("simulation")).await;
+        let answer = self.routes[self.at].catalog.search(Query::topic("testing")).await;
         let shown = |books: &bookstore_core::BookPage| {
             books
                 .books
@@ -151,28 +151,28 @@ impl Caller {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        self.told(format_args!("search"), &answer, shown);
+        self.note_answer(format_args!("search"), &answer, shown);
     }
 
     pub(crate) async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
         let answer = self.routes[self.at].catalog.amend(book, change, Some(key)).await;
-        self.told(format_args!("amend {book} {change:?} {key}"), &answer, |book| {
+        self.note_answer(format_args!("amend {book} {change:?} {key}"), &answer, |book| {
             format!("{} in stock, {}", book.stock, book.version)
         });
         answer
     }
 }
 
-/// Counts an answer that nobody likes, wherever it passes.
+/// Counts a failure by its kind.
 pub(crate) fn count(world: &Shared, error: &Error) {
     let what = match error {
         Error::Overloaded { message } if !message.contains("injected") => Seen::Overloaded,
-        Error::OutcomeUnknown { message } => match message {
-            said if said.contains("an earlier attempt") => Seen::UnknownEarlier,
-            said if said.contains("injected") => Seen::UnknownInjected,
-            said if said.contains("the store failed") => Seen::UnknownStore,
-            said if said.contains("not yet in this server's copy") => Seen::UnknownNotCopied,
-            said if said.contains("in time") || said.contains("time limit") => Seen::UnknownTimeout,
+        Error::OutcomeUnknown { message, .. } => match message {
+            text if text.contains("an earlier attempt") => Seen::UnknownEarlier,
+            text if text.contains("injected") => Seen::UnknownInjected,
+            text if text.contains("the store failed") => Seen::UnknownStore,
+            text if text.contains("not yet in this server's copy") => Seen::UnknownNotCopied,
+            text if text.contains("in time") || text.contains("time limit") => Seen::UnknownTimeout,
             _ => Seen::UnknownOther,
         },
         _ => return,

@@ -19,8 +19,10 @@ use std::{
 use super::{
     bugs::Bug,
     coverage::Seen,
-    disk::{Disk, Stage, fault, write_times},
-    world::{Host, Shared},
+    disk::{Disk, Stage},
+    disk_faults::{fault, write_times},
+    hosts::Host,
+    world::Shared,
 };
 
 /// How many of the appends that do not wait for the disk are followed by a checkpoint.

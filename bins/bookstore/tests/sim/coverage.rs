@@ -1,4 +1,4 @@
-//! What a run has reached. A run that never came near the dangerous moments has proven nothing, and fails.
+//! Counts the dangerous moments that a run has reached. A run that has reached too few of them proves nothing, and fails.
 
 use std::{
     fmt::Write as _,
@@ -81,7 +81,7 @@ counters! {
     CacheHit, "recovery", "a book shown from the cache", 200;
     CacheStale, "recovery", "a book shown from the cache while the catalog was away", 20;
     Resolved, "recovery", "unknown calls resolved after the faults", 100;
-    HappenedUnknown, "recovery", "calls that happened although nobody was told", 10;
+    HappenedUnknown, "recovery", "calls of unknown outcome that executed", 10;
     ColdReopen, "recovery", "the ledger as it is in the file, opened again at the end", 900;
 }
 
@@ -116,7 +116,7 @@ impl Coverage {
         self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
-    /// The table after so many seeds, and what fell short.
+    /// The table after this many seeds, and the rows with too few.
     pub(crate) fn table(&self, seeds: u64) -> (String, Vec<String>) {
         let (mut table, mut short, mut group) = (String::new(), Vec::new(), "");
         for (row, count) in TABLE.iter().zip(self.counts()) {

@@ -7,31 +7,9 @@ use turmoil::Sim;
 use super::{
     coverage::Seen,
     disk::Stage,
-    nemesis::{Nemesis, Step, links_of, ms},
-    world::Host,
+    hosts::Host,
+    nemesis::{ArmedCrash, Moment, Nemesis, Step, links_of, ms},
 };
-
-/// A crash that waits for its moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Armed {
-    host: Host,
-    moment: Moment,
-    power: bool,
-    /// When it happens anyway.
-    pub(super) at_last: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
-    Any,
-    /// Between append and flush; entries fetched, not copied.
-    Before,
-    /// Between flush and answers; entries copied, not reported.
-    After,
-    /// Calls wait that are not in the batch.
-    Calls,
-    Starting,
-}
 
 impl Nemesis {
     pub(super) fn arm(&mut self, now: Duration) {
@@ -49,26 +27,26 @@ impl Nemesis {
         // Between append and flush a power cut shows the most.
         let share = if moment == Moment::Before { 0.8 } else { 0.4 };
         let power = self.world.plan.power && self.rng.random_bool(share);
-        self.armed = Some(Armed { host, moment, power, at_last: now + ms(800) });
+        self.armed = Some(ArmedCrash { host, moment, power, at_last: now + ms(800) });
     }
 
-    pub(super) fn is_the_moment(&self, Armed { host, moment, .. }: Armed, now: Duration) -> bool {
+    pub(super) fn is_the_moment(&self, ArmedCrash { host, moment, .. }: ArmedCrash, now: Duration) -> bool {
         if self.down.contains(&host) {
             return false;
         }
-        let doing = &self.world.doing[host as usize];
+        let activity = &self.world.activity[host as usize];
         match moment {
             Moment::Any => true,
-            Moment::Starting => doing.starting.load(Ordering::SeqCst),
-            Moment::Calls => doing.calls.load(Ordering::SeqCst) > 1,
-            Moment::Before | Moment::After if host == Host::Frontend => doing.calls.load(Ordering::SeqCst) > 0,
+            Moment::Starting => activity.starting.load(Ordering::SeqCst),
+            Moment::Calls => activity.calls.load(Ordering::SeqCst) > 1,
+            Moment::Before | Moment::After if host == Host::Frontend => activity.calls.load(Ordering::SeqCst) > 0,
             Moment::Before => self.world.disk(host).stage(now) == Stage::Before,
             Moment::After => self.world.disk(host).stage(now) == Stage::After,
         }
     }
 
-    pub(super) fn crash(&mut self, sim: &mut Sim<'_>, armed: Armed) {
-        let Armed { host, power, moment, .. } = armed;
+    pub(super) fn crash(&mut self, sim: &mut Sim<'_>, armed: ArmedCrash) {
+        let ArmedCrash { host, power, moment, .. } = armed;
         if self.down.contains(&host) {
             return;
         }
@@ -80,13 +58,13 @@ impl Nemesis {
         if moment == Moment::Starting {
             // Soon again, while it is still starting.
             lasts = ms(self.rng.random_range(5..60));
-            self.armed = Some(Armed { moment: Moment::Starting, at_last: now + lasts + ms(120), ..armed })
+            self.armed = Some(ArmedCrash { moment: Moment::Starting, at_last: now + lasts + ms(120), ..armed })
                 .filter(|_| self.rng.random_bool(0.5));
         }
         self.world.coverage.saw(if power { Seen::Machine } else { Seen::Kill });
         if power {
             // Nothing of its last moments must leave the machine.
-            links_of(host).for_each(|link| self.take_away(sim, link));
+            links_of(host).for_each(|link| self.disconnect(sim, link));
         }
         if let Some(disk) = disk {
             let (appended, flushed) = disk.heads();
@@ -109,8 +87,8 @@ impl Nemesis {
     }
 
     fn count_crash(&self, host: Host, now: Duration) {
-        let doing = &self.world.doing[host as usize];
-        let (starting, calls) = (doing.starting.load(Ordering::SeqCst), doing.calls.load(Ordering::SeqCst));
+        let activity = &self.world.activity[host as usize];
+        let (starting, calls) = (activity.starting.load(Ordering::SeqCst), activity.calls.load(Ordering::SeqCst));
         let stage = if host == Host::Frontend { Stage::Idle } else { self.world.disk(host).stage(now) };
         let seen = match (host, stage) {
             (Host::Catalog, _) if starting => Seen::CrashRecovering,

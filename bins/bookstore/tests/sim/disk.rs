@@ -12,7 +12,7 @@
 //! rely on it), names lost from a directory, flushed sectors that rot, and a disk that lies about flushing.
 
 use bookstore_core::Seq;
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -21,9 +21,8 @@ use std::{
 };
 
 use super::{
-    coverage::Seen,
+    hosts::now,
     wal::{self, Mark},
-    world::{Shared, now},
 };
 
 /// Which dangerous moment a store is in.
@@ -41,7 +40,7 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Disk {
     dir: PathBuf,
-    name: String,
+    pub(crate) name: String,
     state: Mutex<DiskState>,
 }
 
@@ -93,7 +92,7 @@ impl Disk {
     }
 
     fn lock(&self) -> MutexGuard<'_, DiskState> {
-        self.state.lock().expect("nobody panics with it")
+        self.state.lock().expect("no code panics while it is locked")
     }
 
     /// The database file of the running incarnation.
@@ -239,38 +238,4 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Whether the next write fails: `Some(true)` after it was done all the same.
-pub(crate) fn fault(world: &Shared, disk: &Disk) -> Option<bool> {
-    let failing = world.plan.failing;
-    if failing == 0.0 || world.is_healed() {
-        return None;
-    }
-    disk.draw(|rng| rng.random_bool(failing).then(|| rng.random_bool(0.5)))
-}
-
-/// Longer than a server waits for another one.
-const SLOW_MS: std::ops::Range<u64> = 700..2_500;
-
-/// The time that a write takes, and that passes before its success is told.
-pub(crate) fn write_times(world: &Shared, disk: &Disk) -> [Duration; 2] {
-    let plan = &world.plan;
-    if world.is_healed() {
-        return [Duration::from_millis(1); 2];
-    }
-    let (slow, times) = disk.draw(|rng| {
-        let slow = plan.slow > 0.0 && rng.random_bool(plan.slow);
-        let before = if slow { Duration::from_millis(rng.random_range(SLOW_MS)) } else { part(rng, plan.flush_max) };
-        (slow, [before, part(rng, plan.flush_max)])
-    });
-    if slow {
-        world.coverage.saw(Seen::SlowDisk);
-        world.note(format_args!("{}: the disk is slow: {:?}", disk.name, times[0]));
-    }
-    times
-}
-
-fn part(rng: &mut StdRng, most: Duration) -> Duration {
-    Duration::from_millis(rng.random_range(0..=u64::try_from(most.as_millis()).unwrap_or(1)))
 }

@@ -21,9 +21,9 @@ use std::{
 
 use super::{bugs::Bug, run};
 
-/// What a process tells of one seed.
+/// The result of one seed, as its process has printed it.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct SeedResult {
     pub(crate) seed: u64,
     pub(crate) hash: String,
     pub(crate) calls: u64,
@@ -38,7 +38,7 @@ const BUG: &str = "BOOKSTORE_SIM_BUG";
 const CHUNK: usize = 10;
 /// Seeds after which a long run says how far it is.
 const PROGRESS: usize = 200;
-/// A seed that takes more seconds hangs. Counted one by one: a machine that stands still is no seed that hangs.
+/// A seed that takes more seconds is hanging. The seconds are counted one by one, so a suspended machine adds none.
 const SEED_SECONDS_MAX: u32 = 240;
 
 /// The tests of this binary take turns, since each uses all cores.
@@ -64,7 +64,7 @@ pub(crate) fn regressions() -> Vec<u64> {
     lines.filter(|line| !line.is_empty()).map(|line| line.parse().expect("seeds.txt has a seed a line")).collect()
 }
 
-/// What a child process does: its seeds, one line of result each.
+/// What a child process does: it runs its seeds, and prints a line for each.
 pub(crate) fn child() {
     let Ok(seeds) = std::env::var(SEEDS) else { return };
     run::count_panics();
@@ -108,20 +108,20 @@ fn spawn(seeds: &[u64], bug: Option<Bug>) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("this program can be run again")
 }
 
-/// Runs these seeds in one process. A seed without a result is one that brought its process down.
-pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>) -> Vec<Told> {
+/// Runs these seeds in one process. A seed without a result has ended its process.
+pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>) -> Vec<SeedResult> {
     let mut child = spawn(seeds, bug);
     let errors = child.stderr.take().expect("piped");
     let errors = thread::spawn(move || {
         let lines: Vec<String> = BufReader::new(errors).lines().map_while(Result::ok).collect();
         lines.join("\n")
     });
-    let (mut told, mut failures) = (Vec::new(), Vec::new());
+    let (mut results, mut failures) = (Vec::new(), Vec::new());
     for line in BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok) {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
             ["SIM-FAILED", _, rule, what] => failures.push(((*rule).to_owned(), (*what).to_owned())),
-            ["SIM-DONE", seed, hash, calls, counts] => told.push(Told {
+            ["SIM-DONE", seed, hash, calls, counts] => results.push(SeedResult {
                 seed: seed.parse().expect("a seed"),
                 hash: (*hash).to_owned(),
                 calls: calls.parse().expect("a number"),
@@ -132,37 +132,50 @@ pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>) -> Vec<Told> {
         }
     }
     let status = child.wait().expect("it was started here");
-    if told.len() < seeds.len() {
+    if results.len() < seeds.len() {
         let said = errors.join().unwrap_or_default();
         let what = format!("its process ended with {status}: {said}");
         let failures = vec![("crash".to_owned(), what)];
-        told.push(Told { seed: seeds[told.len()], hash: String::new(), calls: 0, coverage: Vec::new(), failures });
+        results.push(SeedResult {
+            seed: seeds[results.len()],
+            hash: String::new(),
+            calls: 0,
+            coverage: Vec::new(),
+            failures,
+        });
     }
-    told
+    results
 }
 
 /// Runs all these seeds, on all cores.
-pub(crate) fn run_all(seeds: &[u64]) -> Vec<Told> {
+pub(crate) fn run_all(seeds: &[u64]) -> Vec<SeedResult> {
     let queue: Mutex<VecDeque<&[u64]>> = Mutex::new(seeds.chunks(CHUNK).collect());
-    let told = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     let started = Instant::now();
     thread::scope(|scope| {
         for _ in 0..cores() {
             scope.spawn(|| {
                 loop {
-                    let Some(chunk) = queue.lock().expect("nobody panics with it").pop_front() else { return };
+                    let Some(chunk) = queue.lock().expect("no code panics while it is locked").pop_front() else {
+                        return;
+                    };
                     let more = run_in_child(chunk, None);
-                    more.iter().filter(|told| !told.failures.is_empty()).for_each(tell);
-                    let mut told = told.lock().expect("nobody panics with it");
-                    told.extend(more);
-                    if told.len() % PROGRESS < CHUNK && seeds.len() > PROGRESS {
-                        println!("{} of {} seeds, {:.0} s", told.len(), seeds.len(), started.elapsed().as_secs_f64());
+                    more.iter().filter(|result| !result.failures.is_empty()).for_each(print_failure);
+                    let mut results = results.lock().expect("no code panics while it is locked");
+                    results.extend(more);
+                    if results.len() % PROGRESS < CHUNK && seeds.len() > PROGRESS {
+                        println!(
+                            "{} of {} seeds, {:.0} s",
+                            results.len(),
+                            seeds.len(),
+                            started.elapsed().as_secs_f64()
+                        );
                     }
                 }
             });
         }
     });
-    told.into_inner().expect("nobody panics with it")
+    results.into_inner().expect("no code panics while it is locked")
 }
 
 pub(crate) fn cores() -> usize {
@@ -170,13 +183,13 @@ pub(crate) fn cores() -> usize {
 }
 
 /// One line that says what failed, and how to run that seed alone.
-fn tell(told: &Told) {
-    let Told { seed, failures, .. } = told;
+fn print_failure(result: &SeedResult) {
+    let SeedResult { seed, failures, .. } = result;
     let rules: Vec<&str> = failures.iter().map(|(rule, _)| rule.as_str()).collect();
     let first = failures.first().map(|(_, what)| what.chars().take(300).collect::<String>()).unwrap_or_default();
     println!(
         "seed {seed} failed ({}): {first}\n  BOOKSTORE_SIM_SEED={seed} cargo test -p bookstore --test sim seeds -- --nocapture\n  \
-         keep it: add it to bins/tests/sim/seeds.txt",
+         keep it: add it to bins/bookstore/tests/sim/seeds.txt",
         rules.join(", ")
     );
 }

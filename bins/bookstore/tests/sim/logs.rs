@@ -1,5 +1,4 @@
-//! Listens to what the servers and clients log: attempts fail and are made again inside a client, and only its log
-//! tells how.
+//! Reads what the servers and clients log: attempts fail and are made again inside a client, and only its log shows how.
 
 use std::{
     fmt,
@@ -11,10 +10,7 @@ use tracing::{
     span,
 };
 
-use super::{
-    coverage::Seen,
-    world::{Shared, now},
-};
+use super::{coverage::Seen, hosts::now, world::Shared};
 
 /// Counts failed attempts; with a printed trace, it also prints what is logged.
 pub(crate) struct Logs {
@@ -38,16 +34,16 @@ impl Subscriber for Logs {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
+        let mut fields = LogFields::default();
+        event.record(&mut fields);
         if self.print {
-            println!("{:>7} ms  log: {}{}", now().as_millis(), line.message, line.fields);
+            println!("{:>7} ms  log: {}{}", now().as_millis(), fields.message, fields.fields);
         }
-        if line.message != "an attempt failed" {
+        if fields.message != "an attempt failed" {
             return;
         }
-        let seen = match line.error.as_str() {
-            _ if !line.sent => Seen::AttemptNotSent,
+        let seen = match fields.error.as_str() {
+            _ if !fields.sent => Seen::AttemptNotSent,
             error if error.starts_with("a server did not answer in time") => Seen::AttemptTimeout,
             _ => Seen::AttemptLost,
         };
@@ -66,14 +62,14 @@ impl Subscriber for Logs {
 
 /// The fields of one line.
 #[derive(Default)]
-struct Line {
+struct LogFields {
     message: String,
     error: String,
     sent: bool,
     fields: String,
 }
 
-impl Visit for Line {
+impl Visit for LogFields {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.sent |= field.name() == "sent" && value;
         self.record_debug(field, &value);

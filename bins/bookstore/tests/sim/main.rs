@@ -13,7 +13,9 @@ mod copies;
 mod coverage;
 mod crashes;
 mod disk;
+mod disk_faults;
 mod driver;
+mod hosts;
 mod logs;
 mod nemesis;
 mod net;
@@ -28,7 +30,7 @@ mod world;
 
 use bugs::Bug;
 use coverage::Coverage;
-use driver::{Told, number, regressions, run_all, run_in_child, turn};
+use driver::{SeedResult, number, regressions, run_all, run_in_child, turn};
 use std::{sync::Mutex, thread, time::Instant};
 
 /// Every promise holds in every seed, and the seeds together reach every dangerous moment.
@@ -42,16 +44,17 @@ fn seeds() {
         (number("BOOKSTORE_SIM_FIRST_SEED").unwrap_or(1), number("BOOKSTORE_SIM_SEEDS").unwrap_or(100));
     let seeds: Vec<u64> = regressions().into_iter().chain(first..first + count).collect();
     let started = Instant::now();
-    let told = run_all(&seeds);
+    let results = run_all(&seeds);
     let seconds = started.elapsed().as_secs_f64();
-    let calls: u64 = told.iter().map(|told| told.calls).sum();
+    let calls: u64 = results.iter().map(|result| result.calls).sum();
     let coverage = Coverage::default();
-    told.iter().for_each(|told| coverage.merge(&told.coverage));
-    let (table, short) = coverage.table(told.len() as u64);
-    println!("{table}{} seeds, {calls} calls checked, {seconds:.1} s", told.len());
-    let failed: Vec<u64> = told.iter().filter(|told| !told.failures.is_empty()).map(|told| told.seed).collect();
+    results.iter().for_each(|result| coverage.merge(&result.coverage));
+    let (table, short) = coverage.table(results.len() as u64);
+    println!("{table}{} seeds, {calls} calls checked, {seconds:.1} s", results.len());
+    let failed: Vec<u64> =
+        results.iter().filter(|result| !result.failures.is_empty()).map(|result| result.seed).collect();
     assert!(failed.is_empty(), "these seeds failed: {failed:?}");
-    assert_eq!(told.len(), seeds.len(), "some seeds were not run");
+    assert_eq!(results.len(), seeds.len(), "some seeds were not run");
     assert!(short.is_empty(), "the run proves nothing, since it did not reach: {short:#?}");
 }
 
@@ -69,9 +72,10 @@ fn same_seed_same_trace() {
         first = forwards.join().expect("it does not panic");
     });
     again.reverse();
-    let hashes = |told: &[Told]| told.iter().map(|told| (told.seed, told.hash.clone())).collect::<Vec<_>>();
+    let hashes =
+        |results: &[SeedResult]| results.iter().map(|result| (result.seed, result.hash.clone())).collect::<Vec<_>>();
     assert_eq!(hashes(&first), hashes(&again));
-    let mut different: Vec<String> = first.into_iter().map(|told| told.hash).collect();
+    let mut different: Vec<String> = first.into_iter().map(|result| result.hash).collect();
     different.sort_unstable();
     different.dedup();
     assert_eq!(different.len(), 8, "different seeds are different runs");
@@ -90,15 +94,15 @@ fn planted_bugs_are_caught() {
         for _ in 0..driver::cores() {
             scope.spawn(|| {
                 loop {
-                    let Some(bug) = bugs.lock().expect("nobody panics with it").next() else { return };
+                    let Some(bug) = bugs.lock().expect("no code panics while it is locked").next() else { return };
                     if let Err(why) = hunt(bug) {
-                        missed.lock().expect("nobody panics with it").push(why);
+                        missed.lock().expect("no code panics while it is locked").push(why);
                     }
                 }
             });
         }
     });
-    let missed = missed.into_inner().expect("nobody panics with it");
+    let missed = missed.into_inner().expect("no code panics while it is locked");
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
@@ -106,14 +110,14 @@ fn planted_bugs_are_caught() {
 fn hunt(bug: Bug) -> Result<(), String> {
     let seeds: Vec<u64> = (1..=bug.seeds_max()).collect();
     for some in seeds.chunks(5) {
-        let told = run_in_child(some, Some(bug));
-        let Some(caught) = told.iter().find(|told| !told.failures.is_empty()) else { continue };
+        let results = run_in_child(some, Some(bug));
+        let Some(caught) = results.iter().find(|result| !result.failures.is_empty()) else { continue };
         let mut rules: Vec<&str> = caught.failures.iter().map(|(rule, _)| rule.as_str()).collect();
         rules.sort_unstable();
         rules.dedup();
         println!("{bug:?}: caught by seed {} of at most {}, by {}", caught.seed, bug.seeds_max(), rules.join(", "));
         let clean = run_in_child(&[caught.seed], None);
-        let passes = clean.iter().all(|told| told.failures.is_empty());
+        let passes = clean.iter().all(|result| result.failures.is_empty());
         return if passes { Ok(()) } else { Err(format!("seed {} fails without {bug:?} too", caught.seed)) };
     }
     Err(format!("{bug:?} was not caught by seeds 1 to {}", bug.seeds_max()))

@@ -1,14 +1,10 @@
-//! What goes wrong, and when.
+//! The nemesis: it injects faults into links and machines, at random times.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use std::{collections::BTreeMap, fmt, sync::atomic::Ordering, time::Duration};
 use turmoil::Sim;
 
-use super::{
-    coverage::Seen,
-    crashes::Armed,
-    world::{Host, Shared},
-};
+use super::{coverage::Seen, hosts::Host, world::Shared};
 
 /// Every link between two machines that talk.
 const LINKS: [(Host, Host); 13] = {
@@ -30,9 +26,9 @@ const LINKS: [(Host, Host); 13] = {
     ]
 };
 
-/// What a link is in.
+/// How a link is disturbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum LinkFault {
     /// Nothing passes, either way.
     Cut,
     /// Nothing passes this way.
@@ -45,18 +41,42 @@ pub(super) enum Trouble {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Clog(usize),
-    /// Ends the trouble of a link.
+    /// Ends the fault of a link.
     Free(usize),
     Restart(Host),
 }
 
+/// A crash that waits for its moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ArmedCrash {
+    pub(super) host: Host,
+    pub(super) moment: Moment,
+    /// Whether the power is cut, too.
+    pub(super) power: bool,
+    /// When it happens even if the moment has not come.
+    pub(super) at_last: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    Any,
+    /// Between append and flush; entries fetched, not copied.
+    Before,
+    /// Between flush and answers; entries copied, not reported.
+    After,
+    /// Calls wait that are not in the batch.
+    Calls,
+    Starting,
+}
+
+/// Draws the faults, and injects them between the simulation's steps.
 pub(crate) struct Nemesis {
     pub(super) world: Shared,
     pub(super) rng: StdRng,
     pub(super) next: Duration,
     pub(super) steps: Vec<(Duration, Step)>,
-    pub(super) troubled: BTreeMap<usize, Trouble>,
-    pub(super) armed: Option<Armed>,
+    pub(super) link_faults: BTreeMap<usize, LinkFault>,
+    pub(super) armed: Option<ArmedCrash>,
     pub(super) down: Vec<Host>,
     pub(super) healed: bool,
 }
@@ -73,7 +93,7 @@ impl Nemesis {
             rng,
             next: ms(200),
             steps: Vec::new(),
-            troubled: BTreeMap::new(),
+            link_faults: BTreeMap::new(),
             armed: None,
             down: Vec::new(),
             healed: false,
@@ -106,11 +126,11 @@ impl Nemesis {
         if now >= self.next {
             let every = self.world.plan.faults_every;
             self.next = now + every.mul_f64(self.rng.random_range(0.2..1.8));
-            self.strike(sim, now);
+            self.inject(sim, now);
         }
     }
 
-    fn strike(&mut self, sim: &mut Sim<'_>, now: Duration) {
+    fn inject(&mut self, sim: &mut Sim<'_>, now: Duration) {
         let plan = &self.world.plan;
         let (crashes, cuts, clogs) = (plan.crashes, plan.cuts, plan.clogs);
         let (clocks, checkpoints) = (plan.clocks, plan.checkpoints);
@@ -132,12 +152,12 @@ impl Nemesis {
         match step {
             Step::Clog(link) => {
                 let (a, b) = LINKS[link];
-                if self.troubled.contains_key(&link) {
+                if self.link_faults.contains_key(&link) {
                     return;
                 }
                 self.world.coverage.saw(Seen::Clog);
                 self.note(sim, format_args!("clogged: {a} - {b}"));
-                self.troubled.insert(link, Trouble::Clogged);
+                self.link_faults.insert(link, LinkFault::Clogged);
                 sim.hold(a.name(), b.name());
             }
             Step::Free(link) => self.free(sim, link),
@@ -148,7 +168,7 @@ impl Nemesis {
     // Links.
 
     fn healthy_link(&mut self) -> Option<usize> {
-        let healthy: Vec<usize> = (0..LINKS.len()).filter(|link| !self.troubled.contains_key(link)).collect();
+        let healthy: Vec<usize> = (0..LINKS.len()).filter(|link| !self.link_faults.contains_key(link)).collect();
         (!healthy.is_empty()).then(|| healthy[self.rng.random_range(0..healthy.len())])
     }
 
@@ -164,8 +184,8 @@ impl Nemesis {
         let (a, b) = LINKS[link];
         self.world.coverage.saw(Seen::Cut);
         self.note(sim, format_args!("cut: {a} - {b}"));
-        self.troubled.insert(link, Trouble::Cut);
-        self.world.net.set_cut(a, b, true);
+        self.link_faults.insert(link, LinkFault::Cut);
+        self.world.cut_links.set_cut(a, b, true);
         sim.partition(a.name(), b.name());
     }
 
@@ -174,7 +194,7 @@ impl Nemesis {
         let host = Host::SERVERS[self.rng.random_range(0..4)];
         let lasts = ms(self.rng.random_range(200..2_000));
         for link in links_of(host) {
-            if !self.troubled.contains_key(&link) {
+            if !self.link_faults.contains_key(&link) {
                 self.cut_link(sim, link);
                 self.steps.push((now + lasts, Step::Free(link)));
             }
@@ -187,8 +207,8 @@ impl Nemesis {
         let (from, to) = if self.rng.random_bool(0.5) { (a, b) } else { (b, a) };
         self.world.coverage.saw(seen);
         self.note(sim, format_args!("cut one way: {from} -> {to}"));
-        self.troubled.insert(link, Trouble::OneWay(from, to));
-        self.world.net.set_cut(from, to, true);
+        self.link_faults.insert(link, LinkFault::OneWay(from, to));
+        self.world.cut_links.set_cut(from, to, true);
         sim.partition_oneway(from.name(), to.name());
         self.steps.push((now + ms(self.rng.random_range(lasts)), Step::Free(link)));
     }
@@ -216,27 +236,27 @@ impl Nemesis {
         if self.down.contains(&a) || self.down.contains(&b) {
             return;
         }
-        match self.troubled.remove(&link) {
+        match self.link_faults.remove(&link) {
             None => return,
-            Some(Trouble::Cut) => {
-                self.world.net.set_cut(a, b, false);
+            Some(LinkFault::Cut) => {
+                self.world.cut_links.set_cut(a, b, false);
                 sim.repair(a.name(), b.name());
             }
-            Some(Trouble::OneWay(from, to)) => {
-                self.world.net.set_cut(from, to, false);
+            Some(LinkFault::OneWay(from, to)) => {
+                self.world.cut_links.set_cut(from, to, false);
                 sim.repair_oneway(from.name(), to.name());
             }
-            Some(Trouble::Clogged) => sim.release(a.name(), b.name()),
+            Some(LinkFault::Clogged) => sim.release(a.name(), b.name()),
         }
         self.note(sim, format_args!("free: {a} - {b}"));
     }
 
-    /// Cuts a link whatever it is in.
-    pub(super) fn take_away(&mut self, sim: &Sim<'_>, link: usize) {
+    /// Cuts a link, whatever its fault was before.
+    pub(super) fn disconnect(&mut self, sim: &Sim<'_>, link: usize) {
         let (a, b) = LINKS[link];
-        self.troubled.insert(link, Trouble::Cut);
-        self.world.net.set_cut(a, b, true);
-        self.world.net.set_cut(b, a, false);
+        self.link_faults.insert(link, LinkFault::Cut);
+        self.world.cut_links.set_cut(a, b, true);
+        self.world.cut_links.set_cut(b, a, false);
         sim.partition(a.name(), b.name());
     }
 
@@ -262,7 +282,7 @@ impl Nemesis {
     }
 
     fn checkpoint(&mut self, sim: &Sim<'_>) {
-        let starting = self.world.doing[Host::Catalog as usize].starting.load(Ordering::SeqCst);
+        let starting = self.world.activity[Host::Catalog as usize].starting.load(Ordering::SeqCst);
         if !starting && !self.down.contains(&Host::Catalog) && self.world.disk(Host::Catalog).checkpoint() {
             self.world.coverage.saw(Seen::Checkpoint);
             self.note(sim, format_args!("catalog: checkpoint"));

@@ -7,17 +7,15 @@ use hyper_util::{
     rt::TokioIo,
 };
 use std::{
-    collections::BTreeSet,
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Mutex,
     task::{Context, Poll},
     time::Duration,
 };
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::world::{Host, Shared};
+use super::{hosts::Host, world::Shared};
 
 /// Accepts connections from other simulated hosts.
 pub(crate) struct SimListener(TcpListener);
@@ -87,7 +85,7 @@ pub(crate) fn connector(world: &Shared, from: Host) -> impl Connect + Clone + Se
             let connecting = async {
                 match TcpStream::connect((to.as_str(), 80)).await {
                     // The simulated network refuses at once what a real one would leave unanswered.
-                    Err(_) if world.net.is_cut(from, &to) => std::future::pending().await,
+                    Err(_) if world.cut_links.is_cut(from, &to) => std::future::pending().await,
                     connected => connected,
                 }
             };
@@ -96,24 +94,4 @@ pub(crate) fn connector(world: &Shared, from: Host) -> impl Connect + Clone + Se
             Ok::<_, io::Error>(SimStream(TokioIo::new(stream)))
         })
     })
-}
-
-/// Which links are cut.
-#[derive(Debug, Default)]
-pub(crate) struct Net(Mutex<BTreeSet<(Host, Host)>>);
-
-impl Net {
-    pub(crate) fn set_cut(&self, from: Host, to: Host, cut: bool) {
-        let mut links = self.0.lock().expect("nobody panics with it");
-        if cut {
-            links.insert((from, to));
-        } else {
-            links.remove(&(from, to));
-        }
-    }
-
-    fn is_cut(&self, from: Host, to: &str) -> bool {
-        let links = self.0.lock().expect("nobody panics with it");
-        links.iter().any(|(a, b)| (*a == from && b.name() == to) || (*b == from && a.name() == to))
-    }
 }

@@ -1,4 +1,4 @@
-//! What a seed stands for: the sizes, the limits and the rates of one run.
+//! The plan of a run, drawn from its seed: sizes, limits and rates.
 
 use bookstore_core::{orders::Ack, writer::WriterLimits};
 use bookstore_transport_http::{api, cache::CacheOptions, client::ClientOptions, server::ServerLimits};
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Everything that is drawn before a run begins. Each kind of fault is off in some seeds, so that the others have room.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The network's grain.
+    /// The time between two steps of the simulated network.
     pub(crate) tick: Duration,
     /// How long there are faults.
     pub(crate) chaos: Duration,
@@ -45,7 +45,7 @@ pub(crate) struct Plan {
     pub(crate) hasty: bool,
     /// Whether a batch may be begun for a single command while another is on its way to the disk.
     pub(crate) eager: bool,
-    /// Whether no client sends anything twice by itself, so that what one server makes of a failure reaches the buyers as it is.
+    /// Whether no client sends anything twice by itself, so that buyers see how each server reports a failure.
     pub(crate) single: bool,
 }
 
@@ -113,7 +113,7 @@ impl Plan {
         limits
     }
 
-    /// Of a public server's or an inner one's.
+    /// The limits of every server.
     pub(crate) fn server_limits(&self) -> ServerLimits {
         let usual = ServerLimits { date_header: false, ..api::limits() };
         // Long polls take places too: of two followers, the auditor and a cache.
@@ -121,7 +121,7 @@ impl Plan {
     }
 
     pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
-        // Shorter than in production, in the same order: whoever is further in gives up first.
+        // Shorter than in production, in the same order: the servers further in give up first.
         let (deadline, attempt_timeout) = if inner { (900, 600) } else { (2_000, 1_200) };
         let (deadline, attempt_timeout) = (ms(deadline), ms(attempt_timeout));
         let mut usual = ClientOptions { deadline, attempt_timeout, ..ClientOptions::default() };
@@ -133,8 +133,8 @@ impl Plan {
         ClientOptions { seed, waiting_max, batches_in_flight_max, ..usual }
     }
 
-    /// For buyers and staff: patient, or gone before the servers know.
-    pub(crate) fn patience(&self) -> (Duration, Duration) {
+    /// The deadline of a call and of one attempt, for buyers and staff: longer than the servers need, or shorter.
+    pub(crate) fn timeouts(&self) -> (Duration, Duration) {
         if self.hasty { (ms(1_500), ms(500)) } else { (ms(3_000), ms(2_400)) }
     }
 }

@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     OrderQuery, Seq, Status,
-    check::{Cached, Cancellations, Delivery, FinalState, Options, Report, check},
+    check::{Cached, Cancellations, CopyContents, Delivery, FinalState, Options, Report, check},
     ledger::Kind,
 };
 use std::{
@@ -22,10 +22,11 @@ use super::{
     bugs::Bug,
     caller::Routes,
     coverage::Seen,
+    hosts::Host,
     logs::Logs,
     nemesis::Nemesis,
     servers,
-    world::{Host, Shared, World},
+    world::{Shared, World},
 };
 
 /// What became of a seed.
@@ -62,7 +63,7 @@ pub(crate) fn run(seed: u64, bug: Option<Bug>, print: bool) -> Outcome {
     let ended = tracing::subscriber::with_default(Logs::new(&world, print), || simulate(&world));
     let mut report = None;
     match ended {
-        Ok(Some(finals)) => report = Some(judge(&world, finals)),
+        Ok(Some(end)) => report = Some(judge(&world, end)),
         Ok(None) => world.fail("convergence", "the final state was never read".into()),
         Err(error) => world.fail("convergence", error.to_string()),
     }
@@ -108,7 +109,7 @@ fn align_task_ids() {
 }
 
 fn simulate(world: &Shared) -> turmoil::Result<Option<FinalState>> {
-    servers::stock_the_shelves(world).map_err(|error| error.to_string())?;
+    servers::create_ledger(world).map_err(|error| error.to_string())?;
     // A fixed latency takes nothing from the simulated network's own dice, whatever the order of its messages.
     let latency = Duration::from_millis(1);
     let mut sim = Builder::new()
@@ -120,8 +121,8 @@ fn simulate(world: &Shared) -> turmoil::Result<Option<FinalState>> {
         .max_message_latency(latency)
         .tcp_capacity(1024)
         .build();
-    let finals = Arc::new(Mutex::new(None));
-    start(&mut sim, world, &finals);
+    let end = Arc::new(Mutex::new(None));
+    start(&mut sim, world, &end);
     let mut nemesis = Nemesis::new(world);
     while !sim.step()? {
         world.watch(sim.elapsed());
@@ -129,12 +130,12 @@ fn simulate(world: &Shared) -> turmoil::Result<Option<FinalState>> {
     }
     world.trace.line(sim.elapsed(), format_args!("the end"));
     drop(sim);
-    Ok(finals.lock().expect("nobody panics with it").take())
+    Ok(end.lock().expect("no code panics while it is locked").take())
 }
 
-type FinalStateCell = Arc<Mutex<Option<FinalState>>>;
+type FinalStateSlot = Arc<Mutex<Option<FinalState>>>;
 
-fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalStateCell) {
+fn start(sim: &mut Sim<'_>, world: &Shared, end: &FinalStateSlot) {
     let shared = world.clone();
     sim.host(Host::Catalog.name(), move || servers::catalog_server(shared.clone()));
     for host in [Host::Order1, Host::Order2] {
@@ -152,7 +153,7 @@ fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalStateCell) {
         shared.buyers_done();
         Ok(())
     });
-    let (shared, finals) = (world.clone(), Arc::clone(finals));
+    let (shared, end) = (world.clone(), Arc::clone(end));
     sim.client(Host::Staff.name(), async move {
         let routes = Arc::new(Routes::new(&shared, Host::Staff));
         let mut staff = JoinSet::new();
@@ -164,7 +165,7 @@ fn start(sim: &mut Sim<'_>, world: &Shared, finals: &FinalStateCell) {
         while staff.join_next().await.is_some() {}
         shared.all_done().await;
         let read = converged(&shared, &routes).await?;
-        *finals.lock().expect("nobody panics with it") = Some(read);
+        *end.lock().expect("no code panics while it is locked") = Some(read);
         Ok(())
     });
 }
@@ -176,11 +177,11 @@ async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<FinalStat
     loop {
         attempts += 1;
         let last = attempts == ATTEMPTS;
-        match read_finals(routes, world).await {
-            Ok((finals, true)) => return Ok(finals),
-            Ok((finals, false)) if last => {
+        match read_final_state(routes, world).await {
+            Ok((end, true)) => return Ok(end),
+            Ok((end, false)) if last => {
                 world.fail("convergence", "copies or caches still differ from the ledger".into());
-                return Ok(finals);
+                return Ok(end);
             }
             Err(error) if last => return Err(format!("the end state cannot be read: {error}").into()),
             _ => tokio::time::sleep(Duration::from_millis(500)).await,
@@ -188,32 +189,31 @@ async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<FinalStat
     }
 }
 
-async fn read_finals(routes: &Routes, world: &Shared) -> bookstore_core::Result<(FinalState, bool)> {
-    let mut finals = FinalState::read(routes.ledger.as_ref()).await?.since(Seq(world.plan.stocks.len() as u64));
+async fn read_final_state(routes: &Routes, world: &Shared) -> bookstore_core::Result<(FinalState, bool)> {
+    let mut end = FinalState::read(routes.ledger.as_ref()).await?.since(Seq(world.plan.stocks.len() as u64));
     let mut agree = true;
-    let orders = orders_of(&finals);
+    let orders = orders_of(&end);
     for (host, copy) in [Host::Order1, Host::Order2].into_iter().zip(&routes.copies) {
-        finals.add_orders(host.name(), copy.as_ref()).await?;
-        agree &= orders == copied(&finals);
+        end.add_orders(host.name(), copy.as_ref()).await?;
+        agree &= orders == copied(&end);
         copy.orders(OrderQuery::default()).await?;
     }
-    for (book, level) in finals.levels.iter().flatten() {
+    for (book, level) in end.levels.iter().flatten() {
         let shown = routes.shop.info(*book).await?;
         agree &= (shown.stock, shown.version, shown.price_cents) == (level.stock, level.version, level.price_cents);
     }
-    Ok((finals, agree))
+    Ok((end, agree))
 }
 
 /// How many orders stand and how many are cancelled, by the ledger.
-fn orders_of(finals: &FinalState) -> (usize, usize) {
-    let of = |kind| finals.entries.iter().filter(|entry| entry.kind == kind).count();
+fn orders_of(end: &FinalState) -> (usize, usize) {
+    let of = |kind| end.entries.iter().filter(|entry| entry.kind == kind).count();
     (of(Kind::Sale), of(Kind::Return))
 }
 
 /// The same by the copy that was added last.
-fn copied(finals: &FinalState) -> (usize, usize) {
-    use bookstore_core::check::Copied;
-    match finals.copies.last().map(|copy| &copy.contents) {
+fn copied(end: &FinalState) -> (usize, usize) {
+    match end.copies.last().map(|copy| &copy.contents) {
         Some(CopyContents::Orders(orders)) => {
             (orders.len(), orders.iter().filter(|order| order.status == Status::Cancelled).count())
         }
@@ -222,7 +222,7 @@ fn copied(finals: &FinalState) -> (usize, usize) {
 }
 
 /// The checker, and what it cannot see.
-fn judge(world: &Shared, finals: FinalState) -> Report {
+fn judge(world: &Shared, end: FinalState) -> Report {
     let options = Options {
         // A duplicate may arrive after its answer; a client's own retries may not.
         delivery: if world.plan.rates.duplicated > 0.0 { Delivery::Duplicated } else { Delivery::Retried },
@@ -233,19 +233,19 @@ fn judge(world: &Shared, finals: FinalState) -> Report {
         },
     };
     let history = world.recorder.history();
-    let report = check(&history, &finals, &options);
-    judge_intents(world, &finals);
-    judge_shown(world, &finals);
-    judge_file(world, &finals);
-    world.trace.line(TIME_MAX, format_args!("{history:?} {finals:?}"));
+    let report = check(&history, &end, &options);
+    judge_intents(world, &end);
+    judge_shown(world, &end);
+    judge_file(world, &end);
+    world.trace.line(TIME_MAX, format_args!("{history:?} {end:?}"));
     report
 }
 
 /// One intent, one order, whatever ids it was given.
-fn judge_intents(world: &Shared, finals: &FinalState) {
+fn judge_intents(world: &Shared, end: &FinalState) {
     let facts = world.facts();
     let mut sales: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
-    for entry in finals.entries.iter().filter(|entry| entry.kind == Kind::Sale) {
+    for entry in end.entries.iter().filter(|entry| entry.kind == Kind::Sale) {
         if let Some(intent) = entry.key.and_then(|key| facts.intents.get(&key)) {
             sales.entry(*intent).or_default().push(entry.seq);
         }
@@ -256,7 +256,7 @@ fn judge_intents(world: &Shared, finals: &FinalState) {
         .map(|(intent, sales)| format!("purchase intent {intent} became the sales {sales:?}"))
         .collect();
     let added: BTreeMap<_, i64> =
-        finals.entries.iter().filter_map(|entry| Some((entry.key?, entry.changes.first()?.delta))).collect();
+        end.entries.iter().filter_map(|entry| Some((entry.key?, entry.changes.first()?.delta))).collect();
     let restocks: Vec<String> = facts
         .restocks
         .iter()
@@ -269,11 +269,11 @@ fn judge_intents(world: &Shared, finals: &FinalState) {
 }
 
 /// What was readable once is there for good.
-fn judge_shown(world: &Shared, finals: &FinalState) {
+fn judge_shown(world: &Shared, end: &FinalState) {
     let facts = world.facts();
     let changed = facts.shown.iter().find(|shown| {
         let at = usize::try_from(shown.seq.0).unwrap_or_default().checked_sub(1);
-        at.and_then(|at| finals.entries.get(at)) != Some(*shown)
+        at.and_then(|at| end.entries.get(at)) != Some(*shown)
     });
     let what = changed.map(|shown| format!("entry {} was shown as {shown:?}, and is not there in the end", shown.seq));
     drop(facts);
@@ -283,13 +283,13 @@ fn judge_shown(world: &Shared, finals: &FinalState) {
 }
 
 /// The file says the same as the server did.
-fn judge_file(world: &Shared, finals: &FinalState) {
+fn judge_file(world: &Shared, end: &FinalState) {
     match servers::reopened(world) {
         Err(error) => world.fail("reopen", error.to_string()),
         Ok((head, stocks)) => {
             world.coverage.saw(Seen::ColdReopen);
-            let served: Vec<_> = finals.levels.iter().flatten().map(|(book, level)| (*book, level.stock)).collect();
-            if head != finals.entries.len() as u64 || stocks != served {
+            let served: Vec<_> = end.levels.iter().flatten().map(|(book, level)| (*book, level.stock)).collect();
+            if head != end.entries.len() as u64 || stocks != served {
                 world.fail("reopen", format!("the file ends at {head} with {stocks:?}, served was {served:?}"));
             }
         }

@@ -1,12 +1,12 @@
 //! The four servers: the real services, batches, HTTP and SQLite code, on simulated machines.
 
 use bookstore_core::{
-    BookId, BookText, Catalog, CatalogOptions, CatalogService, Cents, NewBook, OrderReader, OrderService, Orders,
-    Timestamp,
+    BookId, Catalog, CatalogOptions, CatalogService, OrderReader, OrderService, Orders, Timestamp,
     decide::{Batch, Command},
+    fixtures::book,
     follow::Follower,
     store::{
-        LedgerStore, OrderCopy, StoreError,
+        LedgerStore, OrderCopy, Recovered, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},
     },
     writer::Execution,
@@ -26,50 +26,55 @@ use bookstore_transport_inproc::{Faults, Faulty, Rates};
 use hyper_util::client::legacy::connect::Connect;
 use rand::RngExt as _;
 use std::{
+    pin::pin,
     sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use super::{
     copies::SimCopy,
     coverage::Seen,
+    hosts::Host,
     net::{SimListener, connector},
     services::Watched,
     store::SimStore,
-    world::{Host, Shared, SimClock},
+    world::{Shared, SimClock},
 };
 
 /// SQLite where it is called: a thread would make every run another one.
 const SQLITE: SqliteOptions =
     SqliteOptions { execution: Execution::Task, readers: 1, waiting_reads_max: 1024, cached_texts: 16 };
 
-/// Numbered from 1 in the order of their stocks.
-pub(crate) fn book(number: usize, stock: u32) -> NewBook {
-    let text = BookText { title: format!("Book {number}"), topic: "simulation".into(), ..BookText::default() };
-    NewBook { text, price_cents: Cents::new(1000).expect("not too much"), stock }
-}
-
 /// A ledger with the seed's books, as it is before the first start.
-pub(crate) fn stock_the_shelves(world: &Shared) -> Result<(), StoreError> {
+pub(crate) fn create_ledger(world: &Shared) -> Result<(), StoreError> {
     let path = world.disk(Host::Catalog).path();
     let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
-    let mut state = store.recover()?;
+    let Recovered { mut state, mut flush, .. } = at_once(store.recover())?;
     let mut batch = Batch::default();
     for (at, stock) in world.plan.stocks.iter().enumerate() {
-        let command = Command::AddBook { book: Box::new(book(at + 1, *stock)) };
+        let command = Command::AddBook { book: Box::new(book(&format!("Book {}", at + 1), *stock)) };
         let listed = state.decide(&command, Timestamp(0), &mut batch);
         listed.map_err(|error| StoreError::Failed(error.to_string()))?;
     }
-    store.append(&batch, &state)?;
-    store.flusher()?.flush()?;
-    store.close(&state)
+    at_once(store.append(&batch, &state)).map_err(|error| StoreError::Failed(error.to_string()))?;
+    at_once(flush.flush())?;
+    at_once(store.close(&state))
+}
+
+/// What a future of the store gives, which does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the store waits"),
+    }
 }
 
 /// Every entry and level of the catalog's file, opened again.
 pub(crate) fn reopened(world: &Shared) -> Result<(u64, Vec<(BookId, u32)>), StoreError> {
     let path = world.disk(Host::Catalog).path();
     let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
-    let state = store.recover()?;
+    let state = at_once(store.recover())?.state;
     Ok((state.head.0, state.levels.iter().map(|(book, level)| (book, level.stock)).collect()))
 }
 
@@ -82,10 +87,10 @@ struct Start {
 
 impl Start {
     fn new(world: &Shared, host: Host) -> Self {
-        let doing = &world.doing[host as usize];
-        doing.starting.store(true, Ordering::SeqCst);
-        doing.calls.store(0, Ordering::SeqCst);
-        let number = doing.starts.fetch_add(1, Ordering::SeqCst);
+        let activity = &world.activity[host as usize];
+        activity.starting.store(true, Ordering::SeqCst);
+        activity.calls.store(0, Ordering::SeqCst);
+        let number = activity.starts.fetch_add(1, Ordering::SeqCst);
         world.note(format_args!("{host}: starts, number {number}"));
         Self { world: world.clone(), host, number }
     }
@@ -135,7 +140,7 @@ impl Start {
 
     async fn serve(self, router: axum::Router) -> turmoil::Result {
         let listener = SimListener::bind().await?;
-        self.world.doing[self.host as usize].starting.store(false, Ordering::SeqCst);
+        self.world.activity[self.host as usize].starting.store(false, Ordering::SeqCst);
         self.world.note(format_args!("{}: serves", self.host));
         server::serve(listener, router, self.world.plan.server_limits(), std::future::pending()).await;
         Ok(())
@@ -172,7 +177,7 @@ fn open_ledger(world: &Shared) -> Result<Catalog, StoreError> {
     }
     let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
     let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
-    Catalog::start(SimStore::new(store, disk, world), reader, clock, options)
+    Catalog::start(SimStore::new(store, disk, world), reader.clone(), reader, clock, options)
 }
 
 /// An order server.

@@ -15,12 +15,7 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{
-    bugs::Bug,
-    caller::count,
-    coverage::Seen,
-    world::{Host, Shared},
-};
+use super::{bugs::Bug, caller::count, coverage::Seen, hosts::Host, world::Shared};
 
 /// A service as one server uses or offers it.
 pub(crate) struct Watched<S: ?Sized> {
@@ -53,7 +48,7 @@ impl<S: ?Sized> Watched<S> {
             count(&self.world, error);
         }
         match answer {
-            Err(Error::OutcomeUnknown { message }) if self.world.has(Bug::UnknownCalledNotExecuted) => {
+            Err(Error::OutcomeUnknown { message, .. }) if self.world.has(Bug::UnknownCalledNotExecuted) => {
                 Err(Error::Unavailable { message })
             }
             answer => answer,
@@ -61,14 +56,14 @@ impl<S: ?Sized> Watched<S> {
     }
 
     fn enter(&self, count: usize) -> Calls<'_> {
-        let calls = &self.world.doing[self.host as usize].calls;
+        let calls = &self.world.activity[self.host as usize].calls;
         calls.fetch_add(count, Ordering::SeqCst);
         Calls(calls, count)
     }
 
     /// The bug: an id that was seen before is a new purchase.
     fn executed_again(&self, order: OrderId) -> Option<OrderId> {
-        let known = !self.seen.lock().expect("nobody panics with it").insert(order);
+        let known = !self.seen.lock().expect("no code panics while it is locked").insert(order);
         let again = || OrderId(Uuid::from_u128(order.0.as_u128() ^ (1 << 40)));
         (self.world.has(Bug::NoDeduplication) && self.host == Host::Catalog && known).then(again)
     }

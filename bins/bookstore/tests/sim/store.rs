@@ -1,17 +1,20 @@
 //! The ledger's real store, on a disk of the simulation: it takes time and fails.
 
+use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Seq,
-    decide::{Batch, Command, Levels, State},
-    store::{Flush, LedgerStore, StoreError, sqlite::SqliteStore},
+    BookId, OrderId, Seq,
+    decide::{Batch, Levels, State},
+    store::{AppendError, Flush, LedgerStore, Recovered, StoreError, sqlite::SqliteStore},
 };
 use std::{sync::Arc, time::Duration};
 
 use super::{
     bugs::Bug,
     coverage::Seen,
-    disk::{Disk, fault, write_times},
-    world::{Shared, now},
+    disk::Disk,
+    disk_faults::{fault, write_times},
+    hosts::now,
+    world::Shared,
 };
 
 /// The ledger's real store, on such a disk.
@@ -40,57 +43,75 @@ fn injected() -> StoreError {
 }
 
 impl LedgerStore for SimStore {
-    fn recover(&mut self) -> Result<State, StoreError> {
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
         if self.fault().is_some() {
             self.world.coverage.saw(Seen::RecoverFailed);
             self.world.note(format_args!("catalog: recovery fails"));
             return Err(injected());
         }
-        let state = self.store.recover()?;
-        self.note_recovered(state.head);
+        let mut recovered = self.store.recover().await?;
+        self.note_recovered(recovered.state.head);
         self.disk.mark_durable();
         if std::mem::replace(&mut self.recovered, true) {
             self.world.coverage.saw(Seen::StoreReopened);
         }
-        Ok(state)
+        let (flush, disk, world) = (recovered.flush, Arc::clone(&self.disk), self.world.clone());
+        recovered.flush = Box::new(SimFlush { flush, disk, world });
+        Ok(recovered)
     }
 
-    fn load(&mut self, commands: &mut dyn Iterator<Item = &Command>, state: &mut State) -> Result<(), StoreError> {
-        let commands: Vec<&Command> = commands.collect();
-        self.disk.taken(commands.len());
-        self.store.load(&mut commands.iter().copied(), state)?;
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        self.store.load(keys, identities, state).await?;
         if self.world.has(Bug::CheckThenDecrement) {
-            self.decide_on_old_stock(&commands, state);
+            self.decide_on_old_stock(state);
         }
         Ok(())
     }
 
-    fn append(&mut self, batch: &Batch, state: &State) -> Result<(), StoreError> {
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
+        self.disk.taken(batch.entries.len());
         let fault = self.fault();
         if fault.is_some() {
             self.world.coverage.saw(Seen::AppendFailed);
             self.world.note(format_args!("catalog: append fails, {fault:?}"));
         }
         if fault == Some(false) {
-            return Err(injected());
+            return Err(AppendError::NotAppended(injected()));
         }
         if self.world.has(Bug::InvalidateBeforeCommit) {
             let books = batch.entries.iter().flat_map(|entry| &entry.changes).map(|change| change.book);
             books.for_each(|book| drop(self.world.bad_cache().remove(&book)));
         }
-        self.store.append(batch, state)?;
+        self.store.append(batch, state).await?;
         self.disk.appended(state.head);
         self.world.note(format_args!("catalog: {} entries appended up to {}", batch.entries.len(), state.head));
-        if fault.is_some() { Err(injected()) } else { Ok(()) }
+        if fault.is_some() { Err(AppendError::Unknown(injected())) } else { Ok(()) }
     }
 
-    fn close(&mut self, state: &State) -> Result<(), StoreError> {
-        self.store.close(state)
+    /// It takes as long as a flush.
+    async fn confirm(&mut self) -> Result<(), StoreError> {
+        self.disk.taken(0);
+        let [before, after] = begin_write(&self.world, &self.disk);
+        pause(before).await;
+        pause(after).await;
+        self.store.confirm().await
     }
 
-    fn flusher(&self) -> Result<Box<dyn Flush>, StoreError> {
-        let (disk, world) = (Arc::clone(&self.disk), self.world.clone());
-        Ok(Box::new(SimFlush { flush: self.store.flusher()?, disk, world }))
+    async fn close(&mut self, state: &State) -> Result<(), StoreError> {
+        self.store.close(state).await
+    }
+}
+
+/// The times of the next write, before and after it is done.
+fn begin_write(world: &Shared, disk: &Disk) -> [Duration; 2] {
+    let times = write_times(world, disk);
+    disk.begin_write(times);
+    times
+}
+
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
     }
 }
 
@@ -109,18 +130,15 @@ impl SimStore {
         }
     }
 
-    /// The bug: the books of this batch as they stood before the last one, if that is not long ago.
-    fn decide_on_old_stock(&mut self, commands: &[&Command], state: &mut State) {
+    /// The bug: the books as they stood before the last batch, if that is not long ago.
+    fn decide_on_old_stock(&mut self, state: &mut State) {
         const RACE: Duration = Duration::from_millis(100);
         let current = state.levels.clone();
         if let Some((at, levels)) = &self.before
             && now() < *at + RACE
         {
-            for command in commands {
-                let Command::Sell { lines, .. } = command else { continue };
-                for (book, old) in lines.iter().filter_map(|line| Some((line.book, levels.get(line.book)?))) {
-                    restore_stock(state, book, old.stock);
-                }
+            for (book, old) in levels.iter() {
+                restore_stock(state, book, old.stock);
             }
         }
         self.before = Some((now(), current));
@@ -140,8 +158,20 @@ struct SimFlush {
     world: Shared,
 }
 
+#[async_trait]
 impl Flush for SimFlush {
-    fn flush(&mut self) -> Result<(), StoreError> {
+    /// A crash may fall into each of the waits: between append and flush, and between flush and answers.
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        let [before, after] = begin_write(&self.world, &self.disk);
+        pause(before).await;
+        let flushed = self.flush_now().await;
+        pause(after).await;
+        flushed
+    }
+}
+
+impl SimFlush {
+    async fn flush_now(&mut self) -> Result<(), StoreError> {
         self.disk.begin_answers();
         if self.world.has(Bug::AnswerBeforeFlush) {
             return Ok(());
@@ -157,14 +187,8 @@ impl Flush for SimFlush {
         if fault == Some(false) {
             return Err(injected());
         }
-        self.flush.flush()?;
+        self.flush.flush().await?;
         self.disk.mark_durable();
         if fault.is_some() { Err(injected()) } else { Ok(()) }
-    }
-
-    fn simulated_wait(&mut self) -> [Duration; 2] {
-        let times = write_times(&self.world, &self.disk);
-        self.disk.begin_write(times);
-        times
     }
 }

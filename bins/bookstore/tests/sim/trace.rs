@@ -22,13 +22,13 @@ impl Trace {
         if self.print {
             print!("{line}");
         }
-        let mut hash = self.hash.lock().expect("nobody panics with it");
+        let mut hash = self.hash.lock().expect("no code panics while it is locked");
         for byte in line.bytes() {
             *hash = (*hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
         }
     }
 
     pub(crate) fn hash(&self) -> u64 {
-        *self.hash.lock().expect("nobody panics with it")
+        *self.hash.lock().expect("no code panics while it is locked")
     }
 }

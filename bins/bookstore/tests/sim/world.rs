@@ -18,52 +18,14 @@ use super::{
     bugs::Bug,
     coverage::Coverage,
     disk::{Disk, Stage},
-    net::Net,
+    hosts::{CutLinks, Host, now},
     plan::Plan,
     trace::Trace,
 };
 
-/// The simulated machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Host {
-    Frontend,
-    Order1,
-    Order2,
-    Catalog,
-    Buyers,
-    Staff,
-}
-
-impl Host {
-    pub(crate) const SERVERS: [Self; 4] = [Self::Frontend, Self::Order1, Self::Order2, Self::Catalog];
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Frontend, Self::Order1, Self::Order2, Self::Catalog, Self::Buyers, Self::Staff];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Frontend => "frontend",
-            Self::Order1 => "order-1",
-            Self::Order2 => "order-2",
-            Self::Catalog => "catalog",
-            Self::Buyers => "buyers",
-            Self::Staff => "staff",
-        }
-    }
-
-    pub(crate) fn url(self) -> String {
-        format!("http://{}", self.name())
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a server is about to do, for crashes that mean to interrupt it.
+/// What a server is doing: crashes choose their moment by it.
 #[derive(Debug, Default)]
-pub(crate) struct Doing {
+pub(crate) struct Activity {
     /// From its start until it listens.
     pub(crate) starting: AtomicBool,
     /// Calls that it works on.
@@ -80,9 +42,9 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
     pub(crate) recorder: Arc<Recorder>,
-    pub(crate) net: Net,
+    pub(crate) cut_links: CutLinks,
     pub(crate) token: AccessToken,
-    pub(crate) doing: [Doing; 4],
+    pub(crate) activity: [Activity; 4],
     /// Of the catalog, and of the order servers.
     pub(crate) disks: [Arc<Disk>; 3],
     /// Milliseconds by which each machine's clock is off.
@@ -98,18 +60,18 @@ pub(crate) struct World {
     bad_cache: Mutex<BTreeMap<BookId, Book>>,
 }
 
-/// What actors have learnt.
+/// What the actors have seen and done.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// Which purchase intent an order id was made for.
     pub(crate) intents: BTreeMap<OrderId, u64>,
-    /// Orders that somebody was told of.
+    /// Orders that an answer has shown.
     pub(crate) orders: Vec<OrderId>,
-    /// Durable entries that the auditor was shown.
+    /// Durable entries that the auditor has read.
     pub(crate) shown: Vec<Entry>,
-    /// Restocks that somebody was told of, by key: copies meant to be added.
+    /// Acknowledged restocks by key, and the copies that were meant to be added.
     pub(crate) restocks: Vec<(OrderId, i64)>,
-    /// What must not be, by rule.
+    /// Broken promises, by rule.
     pub(crate) failures: Vec<(String, String)>,
 }
 
@@ -125,9 +87,9 @@ impl World {
             trace: Trace::new(print),
             coverage: Coverage::default(),
             recorder: Arc::default(),
-            net: Net::default(),
+            cut_links: CutLinks::default(),
             token: AccessToken::new("0123456789abcdef0123456789abcdef").expect("long enough"),
-            doing: Default::default(),
+            activity: Default::default(),
             disks: [disk("catalog"), disk("order-1"), disk("order-2")],
             clocks: Default::default(),
             healed_at: AtomicU64::new(u64::MAX),
@@ -140,11 +102,11 @@ impl World {
     }
 
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().expect("nobody panics with it")
+        self.facts.lock().expect("no code panics while it is locked")
     }
 
     pub(crate) fn bad_cache(&self) -> MutexGuard<'_, BTreeMap<BookId, Book>> {
-        self.bad_cache.lock().expect("nobody panics with it")
+        self.bad_cache.lock().expect("no code panics while it is locked")
     }
 
     pub(crate) fn disk(&self, host: Host) -> &Arc<Disk> {
@@ -171,15 +133,15 @@ impl World {
         self.healed_at.load(Ordering::SeqCst) != u64::MAX
     }
 
-    /// To be told between the simulation's steps: whether anything is under way that may have an effect.
+    /// Must be called between the simulation's steps: notes whether anything is under way that may have an effect.
     pub(crate) fn watch(&self, now: Duration) {
-        let calls = self.doing.iter().any(|doing| doing.calls.load(Ordering::SeqCst) > 0);
+        let calls = self.activity.iter().any(|activity| activity.calls.load(Ordering::SeqCst) > 0);
         if calls || self.disk(Host::Catalog).stage(now) != Stage::Idle {
             self.busy_at.store(nanos(now), Ordering::SeqCst);
         }
     }
 
-    /// Waits until the faults have ended and whatever was under way then has ended too.
+    /// Waits until the faults have ended, and everything that was under way then has ended too.
     pub(crate) async fn settled(&self) {
         let healed_at = || self.healed_at.load(Ordering::SeqCst);
         let since = || healed_at().max(self.busy_at.load(Ordering::SeqCst));
@@ -192,7 +154,7 @@ impl World {
         self.buyers_done.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until nobody calls any more, and nothing of it is under way.
+    /// Waits until no actor calls any more and nothing is under way.
     pub(crate) async fn all_done(&self) {
         while !self.buyers_done.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -200,7 +162,7 @@ impl World {
         self.settled().await;
     }
 
-    /// On a simulated host.
+    /// Writes a line of the trace. Must be called on a simulated host.
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
         self.trace.line(now(), what);
     }
@@ -224,12 +186,7 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX - 1)
 }
 
-/// Simulated time since the run began, on a simulated host.
-pub(crate) fn now() -> Duration {
-    turmoil::sim_elapsed().unwrap_or_default()
-}
-
-/// One machine's clock: simulated time, and whatever it is off by.
+/// One machine's clock: simulated time plus the machine's error.
 #[derive(Clone)]
 pub(crate) struct SimClock {
     world: Shared,

@@ -1,4 +1,4 @@
-//! The flags of commands that work on files.
+//! The arguments of commands that work on files.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -9,19 +9,19 @@ pub(crate) struct ImportArgs {
     /// The books: .csv, .jsonl or .jsonl.gz
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// List them in this store, which no server may have open [default: sqlite:bookstore.db]
+    /// Add them to this store, which no server may have open [default: sqlite:bookstore.db]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
-    /// List them in this running shop (admin)
+    /// Add them to this running shop (admin)
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     pub(crate) server: Vec<String>,
     /// File with the running shop's admin token
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to send the admin token in plain text beyond this machine
+    /// Allow sending the admin token in plain text beyond this machine
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// What a broken line does
+    /// What to do with broken lines
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
     pub(crate) on_error: OnError,
     /// Print the counts as JSON
@@ -32,9 +32,9 @@ pub(crate) struct ImportArgs {
 /// `--on-error`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnError {
-    /// Check the whole file first; if any line is broken, list nothing
+    /// Check the whole file first; if any line is broken, add nothing
     Stop,
-    /// List the good lines, name and count the broken ones, and exit with 1 if there were any
+    /// Add the good lines, name and count the broken ones, and exit with 1 if there were any
     Skip,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct AuditArgs {
 /// `bookstore backup`
 #[derive(Debug, Args)]
 pub(crate) struct BackupArgs {
-    /// The file to make
+    /// The file to create
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The store to copy

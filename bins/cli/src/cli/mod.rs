@@ -1,4 +1,4 @@
-//! The command line as it is typed. What it means is checked in [`crate::config`].
+//! The arguments of every command. Their values are checked in [`crate::config`].
 
 mod files;
 mod servers;
@@ -39,7 +39,7 @@ Every flag is also an environment variable, --admin-token-file for example BOOKS
 #[command(name = "bookstore", version, styles = STYLES, max_term_width = 100, after_long_help = EXIT_CODES)]
 #[command(after_help = "Exit codes, and environment variables: see --help. Examples: see bookstore COMMAND --help.")]
 pub(crate) struct Cli {
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub(crate) command: Command,
 
@@ -48,7 +48,7 @@ pub(crate) struct Cli {
     pub(crate) log: Option<String>,
 }
 
-/// What the executable can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the whole shop in one process (the default)
@@ -79,13 +79,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082
-  bookstore frontend --catalog http://127.0.0.1:8081 --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
+  bookstore frontend --catalog http://127.0.0.1:8081 \\
+                     --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
     Frontend(FrontendArgs),
-    /// List the books of a file: .csv, .jsonl or .jsonl.gz
+    /// Add the books of a file: .csv, .jsonl or .jsonl.gz
     #[command(after_help = "\
 CSV has a header line with some of: title author topic isbn (or isbn13) year subjects price_cents \
 stock (subjects are separated by semicolons). JSON lines have the same names; subjects is a list. title and topic \
-must be there. A book that is listed already is left as it is, so an import that was cut off is simply run again.
+are required. A book that is in the catalog already is left as it is, so an import that was cut off is simply run again.
 
 A missing price or stock is derived from the book's identity (its ISBN, or else title, author and year), always \
 the same: with h its 64-bit FNV-1a hash, price_cents = 499 + 100 * (h mod 60) and stock = 1 + (h >> 32) mod 40.
@@ -110,7 +111,7 @@ Examples:
     Info(InfoArgs),
     /// Buy copies of a book, once
     #[command(after_help = "\
-The order id makes a purchase happen once, however often it is sent. It is made up here unless you give one; if the \
+The order id makes a purchase happen once, however often it is sent. Without --order-id a new one is made; if the \
 outcome stays unknown, the command to run again is printed.
 
 Examples:
@@ -133,11 +134,11 @@ Examples:
     /// Set a book's price (admin)
     #[command(after_help = "Example:\n  bookstore price 3 1999 --admin-token-file admin.token")]
     Price(PriceArgs),
-    /// List one new book (admin)
+    /// Add one new book (admin)
     #[command(after_help = "\
 Example:
-  bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' --price 2999 --stock 10 \\
-                --admin-token-file admin.token")]
+  bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' \\
+                --price 2999 --stock 10 --admin-token-file admin.token")]
     Add(AddArgs),
     /// Load a running shop, print percentiles, and check afterwards that every promise was kept
     #[command(after_help = "\
@@ -145,12 +146,13 @@ Mixes, --mix:
   browsing, shopping, ordering  those of TPC-W, the bookstore benchmark; the report lists the shares
   even                          a search, a look at a book and a purchase, each a third
   p=CHANCE                      look at a book, then buy it with this chance
-  race                          everybody buys one book, copy by copy, until it is sold out
+  race                          all clients buy one book, copy by copy, until it is sold out
 
-Without --rate each client asks, waits for the answer and asks again. With it requests arrive
-evenly, and latency counts from when a request was to be sent, so that stalls are not hidden.
+Without --rate each client sends a request, waits for the answer and sends the next (a closed loop).
+With it requests arrive evenly, and latency counts from when a request was due, so that stalls are
+not hidden.
 
-A load buys books, and the shop keeps these orders. Afterwards every order is read back; with the
+A load buys books, and these orders stay in the shop. Afterwards every order is read back; with the
 admin token the whole ledger is replayed, too. Exits with 1 if a promise is broken, with 3 if not
 everything could be checked.
 
@@ -160,7 +162,7 @@ Examples:
   bookstore load --mix race --copies 500 --clients 200 --admin-token-file admin.token
   bookstore load --mix ordering --stock 1000000 --admin-token-file admin.token --json")]
     Load(LoadArgs),
-    /// Measure the deployments on this machine, and write a report with tables and plots
+    /// Measure the deployments on this machine, and write a report with charts and tables
     #[command(after_help = "\
 Starts one process, then three servers, then two frontends and two order servers over one catalog,
 on loopback, with their stores in a folder that is removed at the end, and answers:
@@ -199,16 +201,16 @@ Example:
 /// `bookstore lab`
 #[derive(Debug, Args)]
 pub(crate) struct LabArgs {
-    /// All questions in less than a minute, for an impression; otherwise it takes about four minutes
+    /// Answer all questions in less than a minute, for an impression, instead of about four minutes
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Where the report is written
+    /// File of the report
     #[arg(long, value_name = "FILE.html", default_value = "lab.html")]
     pub(crate) report: PathBuf,
-    /// Where the folder of the servers' stores is made [default: the system's temporary folder]
+    /// Folder in which the servers' stores are created [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
-    /// Draws the clients' choices; the same seed, the same choices
+    /// Seed of the clients' choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// Print the result as JSON
@@ -219,7 +221,7 @@ pub(crate) struct LabArgs {
 /// `bookstore load`
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// The shop; clients are spread over several frontends of it
+    /// The shop's frontends; clients are spread over them
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
     pub(crate) server: Vec<String>,
     /// What clients do: browsing, shopping, ordering, even, race, or p=CHANCE
@@ -228,46 +230,46 @@ pub(crate) struct LoadArgs {
     /// Clients, each with a connection of its own, at most 10000
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) clients: usize,
-    /// Requests a second, whether or not the shop keeps up (an open loop)
+    /// Requests a second, whether or not the shop keeps up: an open loop
     #[arg(long, value_name = "R")]
     pub(crate) rate: Option<f64>,
     /// Seconds to measure
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) duration: u64,
-    /// Seconds of load before that
+    /// Seconds of load before that, not measured
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) warmup: u64,
-    /// Draws the clients' choices; the same seed, the same choices
+    /// Seed of the clients' choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How much more popular some books are than others: 0 is not at all (Zipf's law)
+    /// Zipf's exponent of the books' popularity; with 0 all are alike
     #[arg(long, value_name = "S", default_value_t = 0.99)]
     pub(crate) skew: f64,
-    /// The part of purchases that are sent twice, as by buyers who lost the answer, 0 to 1
+    /// The part of purchases that are sent again, as by buyers who lost the answer, 0 to 1
     #[arg(long, value_name = "PART", default_value_t = 0.01)]
     pub(crate) again: f64,
     /// Seconds to keep trying a purchase that gets no answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) timeout: u64,
-    /// Race for this book, with whatever stock it has
+    /// Race for this book and the stock that it has
     #[arg(long, value_name = "ID")]
     pub(crate) book: Option<BookId>,
-    /// Race for a new book with so many copies [default: 1000] (admin)
+    /// Race for a new book with this many copies [default: 1000] (admin)
     #[arg(long, value_name = "N")]
     pub(crate) copies: Option<u32>,
-    /// Before the start, see to it that each book has so many copies (admin)
+    /// Before the start, add copies until each book has this many (admin)
     #[arg(long, value_name = "N")]
     pub(crate) stock: Option<u32>,
     /// File with the shop's admin token
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to send the admin token in plain text beyond this machine
+    /// Allow sending the admin token in plain text beyond this machine
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write a report with plots to this file
+    /// Write a report with charts to this file
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The servers' flags.
+//! The arguments of the servers.
 
 use bookstore_core::OrderId;
 use clap::{Args, ValueEnum};
@@ -6,29 +6,29 @@ use std::path::PathBuf;
 
 use super::ShopArgs;
 
-/// What every server takes.
+/// The flags of every server.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub(crate) struct ServeArgs {
     /// File with the token that admin requests must carry; without one, admin is off
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to listen, or to reach other servers, in plain text beyond this machine
+    /// Allow plain text beyond this machine: to listen there, and to reach other servers
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Seconds that running requests get to finish after SIGTERM or SIGINT
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
-    /// Threads that serve connections, 1 to 1024; unless told otherwise, a monolith and a frontend have one for each
-    /// processor, a catalog and an order server one for every second
+    /// Threads that serve connections, 1 to 1024 [default: one for each processor, half as many in a catalog or order
+    /// server]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Stop as after SIGTERM when stdin ends: for a program that starts servers and must not leave any behind
+    /// Stop when stdin ends, as after SIGTERM: for programs that start servers and must not leave any behind
     #[arg(long)]
     pub(crate) stop_with_stdin: bool,
 }
 
-/// The token between servers.
+/// The flags of servers that talk to each other.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub(crate) struct InternalArgs {
@@ -46,7 +46,7 @@ pub(crate) struct MonolithArgs {
     /// Where the data is: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
-    /// Leave an empty store empty, without the sample catalogue
+    /// Do not add the sample catalogue to an empty store
     #[arg(long)]
     pub(crate) no_sample: bool,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct CatalogArgs {
     /// Where the data is: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
     pub(crate) store: String,
-    /// List the sample catalogue if the store has never had a book
+    /// Add the sample catalogue if the store has never had a book
     #[arg(long)]
     pub(crate) sample: bool,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(crate) struct OrderArgs {
     /// Read this order
     #[arg(value_name = "ORDER_ID", help_heading = "Read an order")]
     pub(crate) id: Option<OrderId>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Read an order")]
     pub(crate) shop: ShopArgs,
     /// Serve orders of this catalog server; several addresses of the same one are tried in turn
     #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Run an order server")]
@@ -100,7 +100,7 @@ pub(crate) struct OrderArgs {
 /// `--ack`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AckArg {
-    /// As soon as it is durable in the catalog's ledger
+    /// When it is durable in the catalog's ledger
     Ledger,
     /// When it is also durable in this server's own copy: on two machines
     Copied,
@@ -118,7 +118,7 @@ pub(crate) struct FrontendArgs {
     /// The order servers
     #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
     pub(crate) order: Vec<String>,
-    /// Books kept in memory, brought forward by the ledger; 0 asks the catalog server every time
+    /// Books cached in memory, kept current from the ledger; 0 for no cache
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = books_max)]
     pub(crate) cache_books: usize,
     #[command(flatten)]

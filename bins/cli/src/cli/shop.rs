@@ -1,16 +1,16 @@
-//! The flags of commands that talk to a running shop.
+//! The arguments of commands that use a running shop.
 
 use bookstore_core::{BookId, OrderId, Sort};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// What every command that talks to a shop takes.
+/// The flags of every command that uses a shop.
 #[derive(Debug, Args)]
 pub(crate) struct ShopArgs {
-    /// The shop; several frontends of the same shop are tried in turn
+    /// The shop's frontend; several frontends of the same shop are tried in turn
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
     pub(crate) server: Vec<String>,
-    /// Print what the server answers, as JSON
+    /// Print the server's answer, as JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// Seconds to keep trying
@@ -18,7 +18,7 @@ pub(crate) struct ShopArgs {
     pub(crate) timeout: u64,
 }
 
-/// What every admin command takes.
+/// The flags of every admin command.
 #[derive(Debug, Args)]
 pub(crate) struct AdminArgs {
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(crate) struct AdminArgs {
     /// File with the shop's admin token
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
-    /// Allow to send the admin token in plain text beyond this machine
+    /// Allow sending the admin token in plain text beyond this machine
     #[arg(long)]
     pub(crate) insecure: bool,
 }
@@ -40,13 +40,13 @@ pub(crate) struct SearchArgs {
     /// Only books of this topic
     #[arg(long)]
     pub(crate) topic: Option<String>,
-    /// Which books come first
+    /// Order of the books
     #[arg(long, value_enum, default_value_t = SortArg::Relevance)]
     pub(crate) sort: SortArg,
     /// Books a page, 1 to 100 [default: 20]
     #[arg(long, value_name = "N")]
     pub(crate) page_size: Option<u32>,
-    /// Where the page before ended, as it said itself
+    /// Token of the next page, as the page before it printed it
     #[arg(long, value_name = "TOKEN")]
     pub(crate) page_token: Option<String>,
     #[command(flatten)]
@@ -96,7 +96,7 @@ pub(crate) struct BuyArgs {
     /// How many copies
     #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
     pub(crate) quantity: u32,
-    /// The order's id, a UUID: the same id never buys twice
+    /// The order's id: the same id never buys twice [default: a new one]
     #[arg(long, value_name = "UUID")]
     pub(crate) order_id: Option<OrderId>,
     /// Buy only if a copy still costs this, in cents
@@ -122,7 +122,7 @@ pub(crate) struct OrdersArgs {
     /// Orders a page, 1 to 100 [default: 20]
     #[arg(long, value_name = "N")]
     pub(crate) page_size: Option<u32>,
-    /// Where the page before ended, as it said itself
+    /// Token of the next page, as the page before it printed it
     #[arg(long, value_name = "TOKEN")]
     pub(crate) page_token: Option<String>,
     #[command(flatten)]
@@ -138,7 +138,7 @@ pub(crate) struct RestockArgs {
     /// Copies to add; negative to take away
     #[arg(value_name = "N", allow_negative_numbers = true)]
     pub(crate) delta: i64,
-    /// A UUID that makes this restock happen once, however often it is sent
+    /// A key with which this restock happens once, however often it is sent [default: a new one]
     #[arg(long, value_name = "UUID")]
     pub(crate) key: Option<OrderId>,
     #[command(flatten)]
@@ -157,7 +157,7 @@ pub(crate) struct PriceArgs {
     /// Change it only if the book is still at this version
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<u64>,
-    /// A UUID that makes this change happen once, however often it is sent
+    /// A key with which this change happens once, however often it is sent [default: a new one]
     #[arg(long, value_name = "UUID")]
     pub(crate) key: Option<OrderId>,
     #[command(flatten)]
@@ -188,7 +188,7 @@ pub(crate) struct AddArgs {
     /// What a copy costs, in cents
     #[arg(long, value_name = "CENTS")]
     pub(crate) price: u64,
-    /// Copies to begin with
+    /// Copies in stock
     #[arg(long, value_name = "N")]
     pub(crate) stock: u32,
     #[command(flatten)]

@@ -1,6 +1,7 @@
-//! What the shop's own people do.
+//! The admin commands: orders, stock, prices, new books.
 
 use bookstore::Bookstore;
+use bookstore_cli::load::counted;
 use bookstore_core::{
     Amend, Book, BookText, Cents, Clock as _, Executed, NewBook, OrderId, OrderQuery, Seq, SystemClock,
 };
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use super::{
     Failure,
-    output::{self, counted, print, print_json, quoted},
+    output::{self, print, print_json, quoted},
     shop::{self, answer, failed, failed_order, same_shop},
 };
 use crate::{
@@ -20,7 +21,7 @@ fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
     shop::connect(&args.shop, Some(config::admin_token(args)?))
 }
 
-/// The flags that lead to the same shop with the same token again.
+/// The flags for the same shop and token, for a command to run again.
 fn same_admin(args: &AdminArgs) -> String {
     let file = args.admin_token_file.as_ref();
     let file = file.map(|file| format!(" --admin-token-file {}", quoted(&file.to_string_lossy()))).unwrap_or_default();

@@ -1,5 +1,6 @@
-//! `bookstore audit`: replays the ledger beside a running server, and holds copies against it.
+//! `bookstore audit`: replays the ledger, beside a running server if there is one, and compares copies with it.
 
+use bookstore_cli::load::{counted, grouped};
 use bookstore_core::{
     Entry, Kind, Seq,
     audit::{Audit, Summary},
@@ -19,14 +20,14 @@ use std::{
 
 use super::{
     Failure, REFUSED,
-    output::{Card, counted, grouped, print, print_json},
+    output::{Card, print, print_json},
 };
 use crate::{cli::AuditArgs, config};
 
-/// The most findings that are named; more are counted.
+/// The most findings that are printed; more are counted.
 const NAMED_MAX: usize = 100;
 
-/// What an audit found, as `--json` prints it.
+/// The result, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]
 struct Report {
     ok: bool,
@@ -42,7 +43,7 @@ struct Report {
     findings: Vec<String>,
 }
 
-/// How one order server's copy stands.
+/// One order server's copy.
 #[derive(Debug, Serialize)]
 struct CopyReport {
     store: String,
@@ -51,7 +52,7 @@ struct CopyReport {
     orders: u64,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
     let (ledger, copies) = config::audited(&args.store, &args.copy)?;
     let report = audit(&ledger, &copies)?;
@@ -66,7 +67,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
 fn audit(ledger: &Path, copies: &[PathBuf]) -> Result<Report, StoreError> {
     let mut report = Report { store: format!("sqlite:{}", ledger.display()), ..Report::default() };
     let mut snapshot = Snapshot::open(ledger)?;
-    // A copy is looked at before its ledger: then whatever it holds must be in there.
+    // A copy's snapshot is taken before the ledger's: then all of its entries must be in the ledger.
     let mut copies = copies.iter().map(|path| CopyAudit::open(path)).collect::<Result<Vec<_>, _>>()?;
     let mut audit = Audit::new();
     let mut tail = Vec::new();
@@ -76,7 +77,7 @@ fn audit(ledger: &Path, copies: &[PathBuf]) -> Result<Report, StoreError> {
             report.finding(finding);
         }
         for copy in &mut copies {
-            copy.hold_against(summary, &entry, &mut report);
+            copy.compare(summary, &entry, &mut report);
         }
         if entry.seq > summary.applied {
             tail.push(entry);
@@ -84,7 +85,7 @@ fn audit(ledger: &Path, copies: &[PathBuf]) -> Result<Report, StoreError> {
         Ok::<(), StoreError>(())
     })?;
     must_be(ledger, &store, Role::Ledger)?;
-    // The stock table is a checkpoint: the entries since then are replayed on top, as the store itself does.
+    // The stock table is a snapshot: later entries are replayed on top, as the store itself does.
     tail.iter().for_each(|entry| decide::apply(&mut levels, entry));
     let (summary, findings) = audit.finish(levels.iter());
     findings.into_iter().for_each(|finding| report.finding(finding));
@@ -114,7 +115,7 @@ fn must_be(path: &Path, summary: &StoreSummary, role: Role) -> Result<(), StoreE
     }
 }
 
-/// One copy, read by a thread of its own while the ledger goes by.
+/// One copy, read by a thread of its own while the ledger is read.
 struct CopyAudit {
     store: String,
     summary: StoreSummary,
@@ -133,14 +134,14 @@ impl CopyAudit {
         let mut thread = thread::spawn(move || {
             let (summary, _) = snapshot.read(|summary, entry| {
                 must_be(&path, summary, Role::Copy)?;
-                // If nobody listens any more, the ledger could not be read, which is said there.
+                // If the receiver is gone, the ledger could not be read, which is reported there.
                 let _ = send.send((*summary, entry));
                 Ok::<(), StoreError>(())
             })?;
             must_be(&path, &summary, Role::Copy)?;
             Ok(summary)
         });
-        // With the first entry, or the end, the snapshot is taken.
+        // Once there is a first entry, or the end, the snapshot is taken.
         let (summary, next) = match entries.recv() {
             Ok((summary, entry)) => (summary, Some(entry)),
             Err(_) => {
@@ -160,7 +161,7 @@ impl CopyAudit {
         self.next = self.entries.recv().ok().map(|(_, entry)| entry);
     }
 
-    fn hold_against(&mut self, ledger: &StoreSummary, entry: &Entry, report: &mut Report) {
+    fn compare(&mut self, ledger: &StoreSummary, entry: &Entry, report: &mut Report) {
         if !self.is_of(ledger) {
             return;
         }

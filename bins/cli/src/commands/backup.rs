@@ -1,15 +1,13 @@
 //! `bookstore backup`: a consistent copy of a store in a new file, beside a running server.
 
+use bookstore_cli::load::grouped;
 use bookstore_core::store::{StoreError, sqlite};
 use std::process::ExitCode;
 
-use super::{
-    Failure,
-    output::{grouped, print},
-};
+use super::{Failure, output::print};
 use crate::{cli::BackupArgs, config};
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
     let (store, _) = config::audited(&args.store, &[])?;
     sqlite::backup(&store, &args.file)?;

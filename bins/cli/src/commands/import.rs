@@ -1,15 +1,13 @@
-//! `bookstore import`: the books of a file, into a store or a running shop.
+//! `bookstore import`: adds the books of a file to a store or a running shop.
 
 use bookstore::{
-    AccessToken, Bookstore, ConnectOptions, OpenError,
-    deploy::StoreUrl,
+    AccessToken, Bookstore, ConnectOptions, OpenError, StoreUrl,
     import::{self, Books, BrokenLine},
 };
+use bookstore_cli::load::{counted, grouped};
 use bookstore_core::{Error, NewBook, catalog::ADD_BOOKS_MAX, store::StoreError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::{
-    io::{self, IsTerminal as _},
     path::Path,
     process::ExitCode,
     sync::{
@@ -21,34 +19,35 @@ use std::{
 
 use super::{
     Failure, REFUSED,
-    output::{counted, grouped, print, print_json},
+    output::{print, print_json},
+    progress::Progress,
 };
 use crate::{
     cli::{ImportArgs, OnError},
     config,
 };
 
-/// The most text of one list of books, in bytes, roughly.
+/// The most text of the books of one call, in bytes, roughly.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
-/// Broken lines that are named; more are counted.
+/// Broken lines that are printed; more are counted.
 const NAMED_MAX: u64 = 20;
-/// How long a list of books is tried.
+/// How long one call is tried.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What became of the books, as `--json` prints it.
+/// The result, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]
 struct Counts {
     /// Well-formed books.
     books: u64,
     /// Added now.
     listed: u64,
-    /// Added before, and left as they are.
+    /// In the catalog before, and left as they are.
     known: u64,
     /// Broken lines.
     broken: u64,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
     let target = target(&args)?;
     let mut counts = Counts::default();
@@ -62,7 +61,7 @@ pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
         }
         counts = Counts::default();
     }
-    // No store is made for a file that cannot be read.
+    // Checked before a store is created.
     open(&args.file, |_| ())?;
     let shop = target.open().await?.with_timeout(TIMEOUT);
     let started = Instant::now();
@@ -120,51 +119,48 @@ fn open(file: &Path, read: impl FnMut(usize) + 'static) -> Result<Books<'static>
     import::open(file, read).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
-/// Reads the whole file once without listing anything.
+/// Reads the whole file once without adding anything.
 fn check(file: &Path, counts: &mut Counts) -> Result<(), Failure> {
-    let mut progress = Progress::start("Checking", file);
-    for book in open(file, progress.reader())? {
-        progress.tick(counts.books);
+    let mut reading = Reading::start("Checking:", file);
+    for book in open(file, reading.counter())? {
+        reading.line(counts.books);
         match book {
             Ok(_) => counts.books += 1,
-            Err(broken) => counts.broken(&broken, &progress),
+            Err(broken) => counts.broken(&broken, &reading.progress),
         }
     }
-    progress.clear();
     Ok(())
 }
 
 async fn import(shop: &Bookstore, args: &ImportArgs, counts: &mut Counts) -> Result<(), Failure> {
-    let mut progress = Progress::start("Importing", &args.file);
+    let mut reading = Reading::start("Importing:", &args.file);
     let mut chunk = Chunk::default();
-    for book in open(&args.file, progress.reader())? {
+    for book in open(&args.file, reading.counter())? {
         match book {
             Ok(book) => {
                 counts.books += 1;
                 chunk.push(book);
             }
-            Err(broken) if args.on_error == OnError::Skip => counts.broken(&broken, &progress),
+            Err(broken) if args.on_error == OnError::Skip => counts.broken(&broken, &reading.progress),
             Err(broken) => {
-                // It was whole when it was checked.
+                // No line was broken when it was checked.
                 return Err(Failure::Failed(format!("{} changed while it was read: {broken}", args.file.display())));
             }
         }
         if chunk.is_full() {
             chunk.add_books(shop, counts).await?;
         }
-        progress.tick(counts.listed + counts.known);
+        reading.line(counts.listed + counts.known);
     }
-    chunk.add_books(shop, counts).await?;
-    progress.clear();
-    Ok(())
+    chunk.add_books(shop, counts).await
 }
 
 impl Counts {
     fn broken(&mut self, broken: &BrokenLine, progress: &Progress) {
         self.broken += 1;
         match self.broken {
-            ..=NAMED_MAX => progress.say(&broken.to_string()),
-            n if n == NAMED_MAX + 1 => progress.say("… more broken lines follow; they are counted only"),
+            ..=NAMED_MAX => progress.print(&broken.to_string()),
+            n if n == NAMED_MAX + 1 => progress.print("… more broken lines follow; they are counted only"),
             _ => {}
         }
     }
@@ -189,7 +185,7 @@ fn end(args: &ImportArgs, counts: &Counts, time: &str) {
     print(&format!("{text}."));
 }
 
-/// Books on their way.
+/// Books of the next call.
 #[derive(Default)]
 struct Chunk {
     books: Vec<NewBook>,
@@ -227,32 +223,26 @@ fn cut_off(error: Error) -> Failure {
     Failure::Answer { error, hint: Some(again.into()) }
 }
 
-/// How far the file is read: a bar on a terminal, else a line now and then.
-struct Progress {
-    what: &'static str,
-    bar: ProgressBar,
+/// How far the file is read.
+struct Reading {
+    label: &'static str,
+    progress: Progress,
+    size: u64,
     read: Arc<AtomicU64>,
-    ticks: u64,
-    said: Instant,
+    lines: u64,
 }
 
 /// How often a line is written where there is no terminal.
-const SAY_EVERY: Duration = Duration::from_secs(5);
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
-impl Progress {
-    fn start(what: &'static str, file: &Path) -> Self {
+impl Reading {
+    fn start(label: &'static str, file: &Path) -> Self {
         let size = std::fs::metadata(file).map_or(0, |meta| meta.len());
-        let shown = io::stderr().is_terminal();
-        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(size), target);
-        let style = ProgressStyle::with_template("{prefix:>9} {bar:32} {percent:>3} %  {msg} books");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(what);
-        Self { what, bar, read: Arc::default(), ticks: 0, said: Instant::now() }
+        Self { label, progress: Progress::start(LINE_EVERY), size, read: Arc::default(), lines: 0 }
     }
 
-    /// What the file's reader tells its bytes to.
-    fn reader(&self) -> impl FnMut(usize) + 'static {
+    /// For the file's reader, which calls it with the bytes of every read.
+    fn counter(&self) -> impl FnMut(usize) + 'static {
         let read = Arc::clone(&self.read);
         move |bytes| {
             read.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -260,24 +250,11 @@ impl Progress {
     }
 
     /// Called for every line.
-    fn tick(&mut self, books: u64) {
-        self.ticks += 1;
-        if self.ticks.is_multiple_of(250) {
-            self.bar.set_position(self.read.load(Ordering::Relaxed));
-            self.bar.set_message(grouped(books));
+    fn line(&mut self, books: u64) {
+        self.lines += 1;
+        if self.lines.is_multiple_of(250) {
+            let message = counted(books, "book", "books");
+            self.progress.update(self.read.load(Ordering::Relaxed), self.size, self.label, &message);
         }
-        if self.bar.is_hidden() && self.said.elapsed() >= SAY_EVERY {
-            self.said = Instant::now();
-            eprintln!("{}: {} books", self.what, grouped(books));
-        }
-    }
-
-    /// Writes a line without breaking the bar.
-    fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
     }
 }

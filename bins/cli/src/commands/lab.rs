@@ -1,29 +1,23 @@
 //! `bookstore lab`: measures the deployments on this machine and writes a report.
 
 use bookstore_cli::{
-    lab::{Cell, Lab, LabError, LabResult, Plan, Progress},
-    load::{Latency, Operation, Verdict, shown_us},
+    lab::{self, Cell, Lab, LabError, LabResult, Plan},
+    load::{Numbers, Operation, Verdict},
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::{
-    io::{self, IsTerminal as _},
-    path::Path,
-    process::ExitCode,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use super::{
     Failure, REFUSED, UNKNOWN,
     output::{Columns, print, print_json, table, writable},
+    progress::Progress,
     serve::stop_signal,
 };
 use crate::cli::LabArgs;
 
-/// As a shell says it of a program that was interrupted.
+/// What shells report of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
-/// Runs it.
+/// Runs the command.
 pub(super) async fn run(args: &LabArgs) -> Result<ExitCode, Failure> {
     let report = Report::at(&args.report)?;
     let executable = std::env::current_exe()
@@ -31,14 +25,14 @@ pub(super) async fn run(args: &LabArgs) -> Result<ExitCode, Failure> {
     let plan = if args.quick { Plan::quick() } else { Plan::full() };
     let lab = Lab { executable, plan, directory: args.directory.clone(), seed: args.seed };
     let stop = stop_signal().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
-    let teller = Teller::start();
-    let tell = |progress: &Progress| teller.tell(progress);
+    let progress = Progress::start(LINE_EVERY);
+    let show = |state: &lab::Progress| show(&progress, state);
     let result = tokio::select! {
-        result = lab.run(&tell) => Some(result),
-        // The servers and their folder go with the lab.
+        result = lab.run(&show) => Some(result),
+        // Dropping the lab ends its servers and removes their folder.
         () = stop => None,
     };
-    teller.bar.finish_and_clear();
+    progress.clear();
     let Some(result) = result else {
         eprintln!("Stopped. The servers are ended and their stores removed; no report was written.");
         return Ok(ExitCode::from(INTERRUPTED));
@@ -57,7 +51,7 @@ pub(super) async fn run(args: &LabArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Where the report is to be: known to be writable, and gone again if nothing was written to a new file.
+/// The report's file: checked to be writable at the start, and removed if it is new and nothing was written to it.
 struct Report<'a> {
     file: &'a Path,
     unused: bool,
@@ -83,7 +77,7 @@ impl<'a> Report<'a> {
 impl Drop for Report<'_> {
     fn drop(&mut self) {
         if self.unused {
-            // It is empty.
+            // The file is empty.
             let _ = std::fs::remove_file(self.file);
         }
     }
@@ -96,41 +90,14 @@ fn failed(error: &LabError) -> Failure {
     })
 }
 
-/// How far it is: one line that changes on a terminal, else a line for each step that is not too short for one.
-struct Teller {
-    bar: ProgressBar,
-    told: Mutex<(String, Option<Instant>)>,
-}
-
 /// How often a line is written at most where there is no terminal.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+const LINE_EVERY: Duration = Duration::from_secs(2);
 
-impl Teller {
-    fn start() -> Self {
-        let target =
-            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(1000), target);
-        let style = ProgressStyle::with_template("{bar:20} {percent:>3} % {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, told: Mutex::default() }
-    }
-
-    fn tell(&self, progress: &Progress) {
-        let left = progress.left.as_secs();
-        let left = if left >= 90 { format!("{} min", (left + 30) / 60) } else { format!("{left} s") };
-        let message = format!("{} (about {left} left)", progress.doing);
-        if !self.bar.is_hidden() {
-            self.bar.set_message(message);
-            self.bar.set_position(permille(progress.done));
-            return;
-        }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = told.1.is_none_or(|at| at.elapsed() >= TELL_EVERY);
-        if due && told.0 != progress.doing {
-            *told = (progress.doing.clone(), Some(Instant::now()));
-            eprintln!("{:>3} % {message}", permille(progress.done) / 10);
-        }
-    }
+fn show(shown: &Progress, lab: &lab::Progress) {
+    let left = lab.left.as_secs();
+    let left = if left >= 90 { format!("{} min", (left + 30) / 60) } else { format!("{left} s") };
+    let done = permille(lab.done);
+    shown.update(done, 1000, &format!("{:>3} %", done / 10), &format!("{} (about {left} left)", lab.doing));
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
@@ -172,11 +139,10 @@ fn cells(cells: &[Cell]) -> String {
             cell.clients.to_string(),
             format!("{:.0}", cell.total.answered_per_second),
         ];
+        let nothing = Numbers::default();
         for operation in [Operation::SearchTopic, Operation::Book, Operation::Purchase] {
-            let latency = cell.operation(operation).and_then(|numbers| numbers.latency.as_ref());
-            let at =
-                |pick: fn(&Latency) -> u64| latency.map_or_else(|| "–".to_owned(), |latency| shown_us(pick(latency)));
-            row.extend([at(|latency| latency.p50_us), at(|latency| latency.p99_us)]);
+            let numbers = cell.operation(operation).unwrap_or(&nothing);
+            row.extend([numbers.shown(|latency| latency.p50_us), numbers.shown(|latency| latency.p99_us)]);
         }
         row
     });

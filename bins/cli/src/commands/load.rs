@@ -1,35 +1,29 @@
-//! `bookstore load`: load on a running shop, and the check afterwards.
+//! `bookstore load`: loads a running shop, and checks the promises afterwards.
 
 use bookstore_cli::load::{
-    Latency, Limits, Load, LoadError, LoadResult, Mix, Numbers, Operation, Pace, Phase, Prize, Progress, RaceResult,
-    Stop, Target, Verdict, shown_us,
+    self, Latency, Limits, Load, LoadError, LoadResult, Mix, Numbers, Operation, Pace, Phase, Prize, RaceResult, Stop,
+    Target, Verdict, counted, grouped, shown_us,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::{
-    io::{self, IsTerminal as _},
-    path::Path,
-    process::ExitCode,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use super::{
     Failure, NOT_EXECUTED, REFUSED, UNKNOWN,
-    output::{Columns, counted, grouped, print, print_json, table, writable},
+    output::{Columns, print, print_json, table, writable},
+    progress::Progress,
 };
 use crate::{cli::LoadArgs, config};
 
-/// Runs it.
+/// Runs the command.
 pub(super) async fn run(args: &LoadArgs) -> Result<ExitCode, Failure> {
     let load = checked(args)?;
     if let Some(file) = &args.report {
         writable("--report", file)?;
     }
-    let (stop, teller) = (Stop::new(), Teller::start());
-    let signals = tokio::spawn(stop_at_signals(stop.clone(), teller.bar.clone()));
-    let result = load.run(&|progress| teller.tell(progress), &stop).await;
+    let (stop, progress) = (Stop::new(), Arc::new(Progress::start(LINE_EVERY)));
+    let signals = tokio::spawn(stop_at_signals(stop.clone(), Arc::clone(&progress)));
+    let result = load.run(&|state| show(&progress, state), &stop).await;
+    progress.clear();
     signals.abort();
-    teller.clear();
     let result = result.map_err(|error| failed(error, &load))?;
     if args.json {
         print_json(&result);
@@ -81,7 +75,7 @@ fn mix(args: &LoadArgs) -> Result<Mix, Failure> {
         (Mix::Race(_), Some(_), Some(_)) => {
             Err(Failure::Usage("--copies is for a new book; a race for --book sells what that book has".into()))
         }
-        _ => Err(Failure::Usage("--book and --copies say what a race is about; add --mix race".into())),
+        _ => Err(Failure::Usage("--book and --copies are for a race; add --mix race".into())),
     }
 }
 
@@ -97,9 +91,10 @@ fn failed(error: LoadError, load: &Load) -> Failure {
             let hint = if token { ": give --admin-token-file FILE, or --book ID for a race" } else { "" };
             Failure::Usage(format!("{why}{hint}"))
         }
-        LoadError::Refused { error, what } => {
-            Failure::Answer { error, hint: Some(format!("The shop was asked to {what}. Nothing was loaded.")) }
-        }
+        LoadError::Refused { error, what } => Failure::Answer {
+            error,
+            hint: Some(format!("This was the answer to the request to {what}. Nothing was loaded.")),
+        },
         LoadError::NoAnswer { error, .. } => {
             let servers = load.target.servers.join(", ");
             let hint = format!("Is the shop running at {servers}? Give another address with --server URL.");
@@ -110,7 +105,7 @@ fn failed(error: LoadError, load: &Load) -> Failure {
 }
 
 /// The first signal ends the load, the next one the check, the third one everything.
-async fn stop_at_signals(stop: Stop, bar: ProgressBar) {
+async fn stop_at_signals(stop: Stop, progress: Arc<Progress>) {
     for what in [
         "Stopping; what was bought is checked now. Ctrl-C again ends that, too.",
         "Stopping the check. Ctrl-C again ends at once.",
@@ -118,7 +113,7 @@ async fn stop_at_signals(stop: Stop, bar: ProgressBar) {
         if tokio::signal::ctrl_c().await.is_err() {
             return;
         }
-        bar.suspend(|| eprintln!("{what}"));
+        progress.print(what);
         stop.stop();
     }
     if tokio::signal::ctrl_c().await.is_ok() {
@@ -126,63 +121,31 @@ async fn stop_at_signals(stop: Stop, bar: ProgressBar) {
     }
 }
 
-/// How far it is: one line that changes on a terminal, else a line now and then.
-struct Teller {
-    bar: ProgressBar,
-    told: Mutex<Instant>,
+/// How often a line is written where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+fn show(shown: &Progress, load: &load::Progress) {
+    let (done, total) = match load.phase {
+        Phase::Preparing | Phase::WarmUp | Phase::Load => (millis(load.elapsed), millis(load.planned)),
+        _ => (load.done, load.total.unwrap_or(u64::MAX)),
+    };
+    shown.update(done, total, label(load.phase), &message(load));
 }
 
-/// How often a line is written where there is no terminal.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-
-impl Teller {
-    fn start() -> Self {
-        let target =
-            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(1000), target);
-        let style = ProgressStyle::with_template("{prefix:>9} {bar:20} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, told: Mutex::new(Instant::now()) }
-    }
-
-    fn tell(&self, progress: &Progress) {
-        let message = message(progress);
-        if self.bar.is_hidden() {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.elapsed() >= TELL_EVERY {
-                *told = Instant::now();
-                eprintln!("{}: {message}", label(progress.phase));
-            }
-            return;
-        }
-        self.bar.set_message(message);
-        self.bar.set_prefix(label(progress.phase));
-        self.bar.set_position(permille(progress));
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn label(phase: Phase) -> &'static str {
     match phase {
-        Phase::Preparing => "Preparing",
-        Phase::WarmUp => "Warm-up",
-        Phase::Load => "Load",
-        Phase::Orders | Phase::Ledger | Phase::Books => "Check",
+        Phase::Preparing => "Preparing:",
+        Phase::WarmUp => "Warm-up:",
+        Phase::Load => "Load:",
+        Phase::Orders | Phase::Ledger | Phase::Books => "Check:",
     }
 }
 
-fn permille(progress: &Progress) -> u64 {
-    let (done, total) = match progress.phase {
-        Phase::Preparing | Phase::WarmUp | Phase::Load => (progress.elapsed.as_millis(), progress.planned.as_millis()),
-        _ => (u128::from(progress.done), u128::from(progress.total.unwrap_or(u64::MAX))),
-    };
-    u64::try_from(done * 1000 / total.max(1)).unwrap_or(1000).min(1000)
-}
-
-fn message(progress: &Progress) -> String {
+fn message(progress: &load::Progress) -> String {
     let of = progress.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
     let done = grouped(progress.done);
     match progress.phase {
@@ -247,28 +210,14 @@ fn operations(result: &LoadResult) -> String {
 }
 
 fn row(name: &str, numbers: &Numbers) -> Vec<String> {
-    let latency =
-        |pick: fn(&Latency) -> u64| numbers.latency.as_ref().map_or_else(|| "–".to_owned(), |l| shown_us(pick(l)));
-    vec![
-        name.to_owned(),
-        if numbers.answered_per_second < 100.0 {
-            format!("{:.1}", numbers.answered_per_second)
-        } else {
-            format!("{:.0}", numbers.answered_per_second)
-        },
-        grouped(numbers.succeeded),
-        grouped(numbers.refused_total()),
-        grouped(numbers.failed_total()),
-        grouped(numbers.retries),
-        latency(|l| l.p50_us),
-        latency(|l| l.p90_us),
-        latency(|l| l.p99_us),
-        latency(|l| l.p999_us),
-        latency(|l| l.max_us),
-    ]
+    let rate = numbers.answered_per_second;
+    let rate = if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+    let counts = numbers.counts().map(grouped);
+    let latencies = Latency::SHOWN.map(|pick| numbers.shown(pick));
+    [name.to_owned(), rate].into_iter().chain(counts).chain(latencies).collect()
 }
 
-/// Whether requests had to wait for a client: then the tool, or the shop, did not keep up.
+/// A warning if requests had to wait for a client: then this program, or the shop, did not keep up.
 fn late(result: &LoadResult) -> Option<String> {
     if result.not_started > 0 {
         return Some(format!(
@@ -284,7 +233,7 @@ fn late(result: &LoadResult) -> Option<String> {
     ))
 }
 
-/// Whether most of the buying was in vain.
+/// A hint if most purchases were refused.
 fn sold_out(result: &LoadResult) -> Option<&'static str> {
     let purchases = &result.operations.iter().find(|of| of.operation == Operation::Purchase)?.numbers;
     let vain = purchases.refused.get("out-of-stock").is_some_and(|refused| *refused > purchases.succeeded);
@@ -315,7 +264,7 @@ fn micros(seconds: f64) -> u64 {
     Duration::try_from_secs_f64(seconds).map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Where another line about the same promise begins.
+/// The indentation of further lines about a promise.
 const UNDER: &str = "\n                            ";
 
 fn promises(result: &LoadResult) -> String {

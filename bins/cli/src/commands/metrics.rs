@@ -1,17 +1,17 @@
-//! What a server measures, as Prometheus reads it at `/metrics`.
+//! A server's metrics, as Prometheus reads them at `/metrics`.
 
 use bookstore::deploy::Metrics;
 use metrics::{describe_counter as counter, describe_gauge as gauge, describe_histogram as histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use std::{sync::Arc, time::Duration};
 
-/// Where durations fall, in seconds.
+/// Buckets of durations, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
     [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.0, 10.0];
-/// Where numbers of calls and commands fall.
+/// Buckets of numbers of calls and commands.
 const COUNT_BUCKETS: [f64; 7] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0];
-/// How often what was measured is put into its buckets, so that it does not pile up when nobody reads it: at 100,000 requests a
-/// second that is a megabyte.
+/// How often samples are put into their buckets, so that they do not pile up when nothing reads the metrics: at 100,000 requests
+/// a second, a second's samples take a megabyte.
 const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Collects this process's metrics from now on.
@@ -31,7 +31,7 @@ pub(super) fn collect() -> Result<Metrics, BuildError> {
     Ok(Metrics(Arc::new(move || handle.render())))
 }
 
-/// Says what each metric is, in one place for all crates. A server shows those that it has.
+/// Describes the metrics of all crates. A server shows those that it has.
 fn describe() {
     counter!("bookstore_http_requests_total", "Requests answered, by route, method and status");
     counter!("bookstore_http_connections_refused_total", "Connections refused because there were too many");

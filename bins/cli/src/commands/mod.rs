@@ -1,4 +1,4 @@
-//! What each command does, and how the process ends.
+//! What each command does, and the exit codes.
 
 mod admin;
 mod audit;
@@ -8,6 +8,7 @@ mod lab;
 mod load;
 mod metrics;
 mod output;
+mod progress;
 mod serve;
 mod shop;
 
@@ -21,21 +22,21 @@ use crate::{cli::Command, config::Misconfigured};
 pub(crate) const REFUSED: ExitCode = ExitCode::FAILURE;
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
-/// It may have happened.
+/// The outcome is unknown.
 const UNKNOWN: u8 = 3;
-/// Not executed: nobody there, or too busy.
+/// Not executed: the shop cannot be reached, or is too busy.
 const NOT_EXECUTED: u8 = 4;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The flags do not fit together.
+    /// The arguments or the configuration are wrong.
     Usage(String),
-    /// A shop's answer, and what can be done about it.
+    /// A call to a shop failed.
     Answer {
-        /// The answer.
+        /// Its error.
         error: Error,
-        /// What to do, in a line or more.
+        /// What to do about it.
         hint: Option<String>,
     },
     /// Anything else.
@@ -70,7 +71,7 @@ impl From<OpenError> for Failure {
 }
 
 impl Failure {
-    /// Tells it on stderr, and says how the process ends.
+    /// Prints it to stderr and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Usage(message) => {
@@ -102,7 +103,7 @@ fn exit_code(error: &Error) -> ExitCode {
     }
 }
 
-/// Does what was asked.
+/// Runs a command.
 pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Monolith(args) => serve::monolith(&args).await,

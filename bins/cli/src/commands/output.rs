@@ -1,4 +1,4 @@
-//! What people see: tables and cards; and what programs see: the wire's JSON.
+//! The output of commands: tables and cards for people, the interface's JSON for programs.
 
 use bookstore_core::{Book, Order, Topic};
 use comfy_table::{CellAlignment, Table, presets};
@@ -11,7 +11,7 @@ use std::{
 
 use super::Failure;
 
-/// Writes to stdout. Whoever reads may stop reading (`| head`): then the process ends quietly.
+/// Writes to stdout. If the reader has gone (`| head`), the process ends quietly.
 pub(crate) fn print(text: &str) {
     let written = writeln!(io::stdout().lock(), "{}", text.trim_end());
     if let Err(error) = written {
@@ -27,24 +27,24 @@ pub(crate) fn print_json(value: &impl Serialize) {
     print(&text.unwrap_or_default());
 }
 
-/// Whether a flag's file can be written, before there is anything to write.
+/// Checks that a flag's file can be written, before there is anything to write.
 pub(crate) fn writable(flag: &str, file: &Path) -> Result<(), Failure> {
     let opened = OpenOptions::new().create(true).append(true).open(file);
     opened.map(drop).map_err(|error| Failure::Usage(format!("{flag} {}: {error}", file.display())))
 }
 
-/// The columns of the terminal; `None` if stdout is not one, and nothing need be cut.
+/// The width of the terminal in columns; `None` if stdout is not one, and nothing need be cut.
 fn width() -> Option<usize> {
     let size = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
     size.map(|(width, _)| usize::from(width.0))
 }
 
-/// Rows under a header; the columns from `numbers` on are set to the right.
+/// The columns of a table.
 pub(crate) struct Columns {
     pub(crate) header: &'static [&'static str],
-    /// Columns with numbers.
+    /// Columns that are aligned to the right.
     pub(crate) right: &'static [usize],
-    /// Columns with text, and their share of what room there is, in percent.
+    /// Columns whose text may be cut, and their share of the available width, in percent.
     pub(crate) elastic: &'static [(usize, usize)],
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn books(books: &[Book]) -> String {
     table(&COLUMNS, rows.collect())
 }
 
-/// One book, one line for each thing that is known of it.
+/// One book, with a line for each field.
 pub(crate) fn book(book: &Book) -> String {
     let text = &book.text;
     let mut card = Card::new(text.title());
@@ -193,7 +193,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-/// A title, and under it names with values.
+/// A title, and below it names with values.
 pub(crate) struct Card {
     pub(crate) text: String,
 }
@@ -216,25 +216,7 @@ fn or_dash(text: &str) -> String {
     if text.is_empty() { dash() } else { text.to_owned() }
 }
 
-/// A number with its thousands apart: `60,638`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 book`, `2 books`: a number and the word that goes with it.
-pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
-}
-
-/// A word as a shell reads it back.
+/// A word, quoted for a shell.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -256,8 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_texts_are_cut_to_be_read() {
-        assert_eq!([0, 999, 1000, 60638, 1234567].map(grouped).join(" "), "0 999 1,000 60,638 1,234,567");
+    fn texts_are_cut_to_be_read() {
         assert_eq!(shortened("Ünïcödé title", 8), "Ünïcödé…");
         assert_eq!(shortened("short", 5), "short");
     }

@@ -1,4 +1,4 @@
-//! Running a server until it is told to stop.
+//! Runs a server until it is stopped.
 
 use bookstore::deploy::{self, Server, Serving};
 use std::{future::Future, io, net::SocketAddr, process::ExitCode};
@@ -44,7 +44,7 @@ pub(super) async fn frontend(args: &FrontendArgs) -> Result<ExitCode, Failure> {
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Takes the port, makes the server ready, and only then lets connections in.
+/// Binds the port, opens the store, and only then accepts connections.
 async fn run(
     role: &str,
     listen: SocketAddr,
@@ -78,15 +78,15 @@ async fn run(
 
 fn bind(listen: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Else a restart right after a stop would be refused while old connections fade away.
+    // Otherwise a restart would fail while old connections are in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(listen)?;
     Ok(socket)
 }
 
-fn bound(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
-    listener.local_addr().unwrap_or(asked)
+fn bound(listener: &TcpListener, requested: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(requested)
 }
 
 fn port_trouble(listen: SocketAddr, error: &io::Error) -> String {
@@ -112,7 +112,7 @@ fn shown_ip(listen: SocketAddr) -> String {
     if listen.is_ipv6() { format!("[{}]", listen.ip()) } else { listen.ip().to_string() }
 }
 
-/// Resolves at SIGTERM or SIGINT; they are caught from the call on.
+/// Completes at SIGTERM or SIGINT, which are caught from this call on.
 #[cfg(unix)]
 pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -130,18 +130,18 @@ pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
-/// Resolves when stdin ends, if that is to count. It ends with whoever holds its other end, however that one ends.
+/// Completes when stdin ends, if `counts`: it ends with the process at its other end, however that process ends.
 async fn stdin_ended(counts: bool) {
     let (send, ended) = oneshot::channel();
     let read = move || {
-        // What comes is of no interest, and an error is an end, too.
+        // The bytes do not matter, and an error is an end, too.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = send.send(());
     };
     if !counts {
         return std::future::pending().await;
     }
-    // A thread of its own: the runtime would wait for its own threads at the end, and this one may never return.
+    // A thread of its own: the runtime would wait for its own threads, and this read may never return.
     match std::thread::Builder::new().name("stdin".into()).spawn(read) {
         Ok(_) => drop(ended.await),
         Err(error) => {
@@ -150,7 +150,7 @@ async fn stdin_ended(counts: bool) {
     }
 }
 
-/// Who asks twice does not want to wait.
+/// A second signal ends the process at once.
 async fn exit_at_second_signal() {
     if let Ok(stop) = stop_signal() {
         stop.await;

@@ -1,4 +1,4 @@
-//! What buyers do: look, buy, read, cancel.
+//! The buyers' commands: search, look, buy, read and cancel orders.
 
 use bookstore::{AccessToken, Bookstore, ConnectOptions};
 use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Status, SystemClock};
@@ -20,20 +20,20 @@ use crate::{
     config,
 };
 
-/// Where commands look for a shop unless told otherwise.
+/// The default of `--server`.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 
-/// The shop that the flags name.
+/// Connects to the shop that the flags name.
 pub(super) fn connect(args: &ShopArgs, admin_token: Option<AccessToken>) -> Result<Bookstore, Failure> {
     let servers = config::servers("--server", &args.server)?;
     let timeout = config::seconds("--timeout", args.timeout)?;
-    Ok(Bookstore::connect_with(&servers.join(","), ConnectOptions { timeout: timeout, admin_token })?)
+    Ok(Bookstore::connect_with(&servers.join(","), ConnectOptions { timeout, admin_token })?)
 }
 
-/// When somebody who waits is told so.
+/// How long a command waits before it says so.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Waits for an answer, and does not leave people in the dark if that takes a while.
+/// Waits for an answer, and says so on a terminal if it takes a while.
 pub(super) async fn answer<T>(
     args: &ShopArgs,
     call: impl Future<Output = bookstore_core::Result<T>>,
@@ -48,12 +48,12 @@ pub(super) async fn answer<T>(
     call.await
 }
 
-/// A failed call: for programs its problem goes to stdout; people get a hint with it.
+/// A failed call. With `--json` its problem goes to stdout; people get a hint on stderr.
 pub(super) fn failed(args: &ShopArgs, error: Error, hint: Option<String>) -> Failure {
     failed_order(args, None, error, hint)
 }
 
-/// A problem, with the id that the command made up.
+/// A problem, with the order id or key of the command.
 #[derive(Serialize)]
 struct OrderProblem {
     #[serde(flatten)]
@@ -75,7 +75,7 @@ pub(super) fn failed_order(args: &ShopArgs, order_id: Option<OrderId>, error: Er
     Failure::Answer { error, hint }
 }
 
-/// The flags that lead to the same shop again.
+/// The flags for the same shop, for a command to run again.
 pub(super) fn same_shop(args: &ShopArgs) -> String {
     let servers = args.server.join(",");
     if servers == DEFAULT_SERVER { String::new() } else { format!(" --server {}", quoted(&servers)) }

@@ -13,17 +13,17 @@ use super::{
 use crate::load::{Load, LoadResult, Mix, Stop};
 use bookstore::Bookstore;
 
-/// How long a purchase may stay unseen at another frontend before the lab gives up.
-const UNSEEN_MAX: Duration = Duration::from_secs(30);
+/// How long another frontend may take to show a purchase before the lab gives up.
+const STALE_MAX: Duration = Duration::from_secs(30);
 
-/// The same loads without and with a cache in both frontends, and then how stale it is.
+/// Runs the same loads without and with a cache in both frontends, then measures how stale the cache is.
 pub(super) async fn measure(session: &mut Session<'_>) -> Result<Caching, LabError> {
     let options = CacheOptions::default();
     let bound_ms = u64::try_from(options.max_staleness.as_millis()).unwrap_or(u64::MAX);
     let mut caching = Caching { bound_ms, books_max: options.books_max, ..Caching::default() };
     for cached in [false, true] {
         let shop = session.open(Shape::Replicated, if cached { options.books_max } else { 0 }).await?;
-        // Else what is seen is how a cache is filled.
+        // Otherwise the filling of the cache would be measured.
         shop.warm_up().await?;
         for chance in &session.plan().cache_chances {
             caching.cells.push(cell(session, &shop, cached, *chance).await?);
@@ -78,7 +78,7 @@ fn whole(count: f64) -> u64 {
 async fn alone(session: &mut Session<'_>, shop: &Deployment<'_>) -> Result<Staleness, LabError> {
     let time = session.plan().staleness;
     session.steps.begin("staleness, without other load".into(), time);
-    let seen = watch(shop, time, || session.steps.tell()).await?;
+    let seen = watch(shop, time, || session.steps.report()).await?;
     Ok(summed_up(0, seen))
 }
 
@@ -88,26 +88,26 @@ async fn under_load(session: &mut Session<'_>, shop: &Deployment<'_>) -> Result<
     session.steps.begin(doing.clone(), time + CHECK);
     let load = Load { duration: time, warmup: Duration::ZERO, ..session.cell(shop, Mix::Chance(0.2), clients) };
     let stop = Stop::new();
-    // The load is told to end when the watching does, so that its check disturbs nothing.
+    // The load ends when the measurement does, so that its check does not disturb it.
     let watching = async {
-        let seen = watch(shop, time, || session.steps.tell()).await;
+        let seen = watch(shop, time, || session.steps.report()).await;
         stop.stop();
         seen
     };
-    let lasting = Load { duration: time + UNSEEN_MAX, ..load };
+    let lasting = Load { duration: time + STALE_MAX, ..load };
     let (result, seen) = tokio::join!(lasting.run(&|_| (), &stop), watching);
     session.loaded(shop, &doing, result)?;
     Ok(summed_up(clients, seen?))
 }
 
-/// What was seen of one purchase.
+/// How long one purchase took to show, and whether the first look was too early.
 struct Seen {
     after: Duration,
     old_first: bool,
 }
 
-/// Buys through the first frontend and looks through the other one until it shows the purchase, again and again.
-async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result<Vec<Seen>, LabError> {
+/// Buys through the first frontend and looks through the other one until it shows the purchase, repeatedly.
+async fn watch(shop: &Deployment<'_>, time: Duration, report: impl Fn()) -> Result<Vec<Seen>, LabError> {
     let urls = shop.urls();
     let connect = |url: &str| Bookstore::connect(url).map_err(|error| LabError::Failed(error.to_string()));
     let (buying, looking) = (connect(&urls[0])?, connect(&urls[1])?);
@@ -116,8 +116,8 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
         if Instant::now() >= until {
             break;
         }
-        tell();
-        // Now it is in the other frontend's cache.
+        report();
+        // This puts it into the other frontend's cache.
         looking.info(book).await.map_err(LabError::asked("look at a book"))?;
         let order = buying.purchase_new(book, 1).await.map_err(LabError::asked("buy a book"))?;
         let bought = Instant::now();
@@ -128,8 +128,8 @@ async fn watch(shop: &Deployment<'_>, time: Duration, tell: impl Fn()) -> Result
             }
             Ok(looks > 0)
         };
-        let old_first = timeout(UNSEEN_MAX, shown).await.map_err(|_| {
-            let seconds = UNSEEN_MAX.as_secs();
+        let old_first = timeout(STALE_MAX, shown).await.map_err(|_| {
+            let seconds = STALE_MAX.as_secs();
             LabError::Failed(format!(
                 "a purchase of book {book} is not seen through the other frontend after {seconds} s"
             ))
@@ -144,7 +144,7 @@ fn summed_up(clients: usize, seen: Vec<Seen>) -> Staleness {
     let mut times: Vec<u64> =
         seen.iter().map(|seen| u64::try_from(seen.after.as_micros()).unwrap_or(u64::MAX)).collect();
     times.sort_unstable();
-    // The smallest that so many in a hundred do not exceed.
+    // Nearest-rank percentiles.
     let at = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0);
     Staleness { clients, purchases: times.len() as u64, seen_old, p50_us: at(50), p99_us: at(99), max_us: at(100) }
 }

@@ -1,24 +1,24 @@
-//! Why there is no result.
+//! Why the lab has no result.
 
 use bookstore_core::Error;
 use std::io;
 
 use crate::load::LoadError;
 
-/// Why there is no result.
+/// Why the lab has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    /// The folder of the stores cannot be made or written.
+    /// The folder of the stores cannot be created or written.
     #[error("the folder for the servers' stores: {0}")]
     Folder(#[source] io::Error),
-    /// A server did not start, ended by itself, or cannot be asked.
+    /// A server did not start, ended by itself, or does not answer.
     #[error("{server}: {why}{log}")]
     Server {
         /// Which.
         server: String,
         /// What is wrong.
         why: String,
-        /// The last lines that it wrote to stderr, if any, each on a line of its own.
+        /// The last lines of its log.
         log: String,
     },
     /// A load could not be run.
@@ -28,10 +28,10 @@ pub enum LabError {
         doing: String,
         /// Why.
         error: Box<LoadError>,
-        /// What the servers wrote to stderr.
+        /// The last lines of the servers' logs.
         log: String,
     },
-    /// A shop did not do what the lab itself asked for.
+    /// A request of the lab itself failed.
     #[error("could not {what}: {error}")]
     Asked {
         /// What.
@@ -45,7 +45,7 @@ pub enum LabError {
 }
 
 impl LabError {
-    /// What becomes of a shop's answer to something that the lab itself asked for.
+    /// Makes an error of the answer to a request of the lab itself.
     pub(super) fn asked(what: &'static str) -> impl FnOnce(Error) -> Self {
         move |error| Self::Asked { what, error: Box::new(error) }
     }

@@ -18,12 +18,12 @@ use crate::load::{Load, Mix, Pace, Stop};
 
 /// The chance that a look is followed by a purchase.
 const CHANCE: f64 = 0.5;
-/// The part of what the deployment was able to answer in a closed loop. With time to spare, a delay that is seen comes from
-/// the end of the server, not from a queue that had been there before.
+/// The rate, as a part of what the deployment answered in a closed loop: low enough that a delay comes from the killed server,
+/// not from a queue.
 const PART: f64 = 0.4;
-/// The lowest rate, so that there is something to see.
+/// The lowest rate, in requests a second.
 const RATE_MIN: f64 = 50.0;
-/// Clients that share the arrivals: enough for a pause of the whole shop.
+/// Clients that share the arrivals: enough even if the whole shop pauses.
 const CLIENTS: usize = 64;
 /// When the server is killed, and when it is started again, as parts of the load's time.
 const KILLED: f64 = 0.3;
@@ -46,11 +46,11 @@ pub(super) async fn measure(session: &mut Session<'_>, mixes: &[Cell]) -> Result
         shop.take_order_server().ok_or_else(|| LabError::Failed("there is no order server to kill".into()))?;
     let (begin, begun) = oneshot::channel();
     let before = counted(&shop, Tier::Frontend).await?;
-    let (tell, stop) = (|_: &_| session.steps.tell(), Stop::new());
+    let (report, stop) = (|_: &_| session.steps.report(), Stop::new());
     let began = async {
         let _ = begin.send(Instant::now());
     };
-    let loading = load.run_between(began, std::future::ready(()), &tell, &stop);
+    let loading = load.run_between(began, std::future::ready(()), &report, &stop);
     let (result, killed) = tokio::join!(loading, kill(victim, &start, begun, time));
     let after = counted(&shop, Tier::Frontend).await?;
     let Killed { server, at } = killed?;
@@ -74,7 +74,7 @@ pub(super) async fn measure(session: &mut Session<'_>, mixes: &[Cell]) -> Result
     })
 }
 
-/// A part of what was reached before with about this share of purchases.
+/// The rate, from the load before with about the same share of purchases.
 fn rate(mixes: &[Cell]) -> f64 {
     let far = |cell: &&Cell| match cell.mix {
         Mix::Chance(chance) => (chance - CHANCE).abs(),
@@ -85,7 +85,7 @@ fn rate(mixes: &[Cell]) -> f64 {
     near.map_or(RATE_MIN, |cell| (cell.total.answered_per_second * PART).max(RATE_MIN)).round()
 }
 
-/// Requests that this tier had to send again, so far.
+/// Requests that this tier has sent again so far.
 async fn counted(shop: &Deployment<'_>, tier: Tier) -> Result<f64, LabError> {
     Ok(shop.snapshot().await?.of(tier).sum("bookstore_client_retries_total", &[]))
 }
@@ -95,7 +95,7 @@ fn whole(count: f64) -> u64 {
     count.max(0.0) as u64
 }
 
-/// The server that was killed, running again, and when that was, in seconds since the load began.
+/// The restarted server, and when it was killed, restarted and ready, in seconds since the load began.
 struct Killed {
     server: Server,
     at: [f64; 3],
@@ -108,7 +108,7 @@ async fn kill(
     time: Duration,
 ) -> Result<Killed, LabError> {
     let Ok(began) = begun.await else {
-        // There was no load: why is said there.
+        // The load did not begin; its own error says why.
         return Ok(Killed { server: victim, at: [0.0; 3] });
     };
     sleep_until(began + time.mul_f64(KILLED)).await;

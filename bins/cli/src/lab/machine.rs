@@ -1,12 +1,12 @@
-//! The machine, as far as it can be told.
+//! The machine that everything runs on.
 
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path, thread};
 
-/// What everything ran on: clients and servers alike.
+/// The machine of clients and servers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
-    /// The processor's own name, or else its architecture.
+    /// The processor's name, or else its architecture.
     pub cpu: String,
     /// Cores that this program may use.
     pub cores: usize,
@@ -16,7 +16,7 @@ pub struct Machine {
     pub system: String,
     /// The file system of the stores, if it is known.
     pub file_system: Option<String>,
-    /// Programs that wanted a core in the minute before, if it is known (the load average).
+    /// The load average of the minute before, if it is known.
     pub load_before: Option<f64>,
 }
 
@@ -39,11 +39,11 @@ impl Machine {
     }
 }
 
-/// The part of the cores that may be in use by others.
+/// The load average for each core above which the machine counts as busy.
 const BUSY: f64 = 0.25;
 
 impl Machine {
-    /// How many programs wanted a core before the lab began, if that were too many.
+    /// The load average before the lab began, if the machine was busy.
     #[must_use]
     pub fn busy(&self) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "a handful of cores")]

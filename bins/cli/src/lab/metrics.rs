@@ -1,4 +1,4 @@
-//! What a server's `/metrics` says.
+//! Reads a server's `/metrics`.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,14 @@ impl Metrics {
         Self(series.collect())
     }
 
-    /// Adds another server's.
+    /// Adds another server's values.
     pub(super) fn add(&mut self, other: &Self) {
         for (series, value) in &other.0 {
             *self.0.entry(series.clone()).or_default() += value;
         }
     }
 
-    /// What has been added since `before`, for what only grows. A server that was started again meanwhile counts from
-    /// zero: never less than nothing.
+    /// The increase of counters since `before`; zero for one that was reset by a restart.
     pub(super) fn since(&self, before: &Self) -> Self {
         let grown = self.0.iter().map(|(series, value)| {
             let before = before.0.get(series).copied().unwrap_or(0.0);
@@ -42,7 +41,7 @@ impl Metrics {
         named.filter(|(series, _)| wanted.iter().all(|label| series.contains(label))).map(|(_, value)| value).sum()
     }
 
-    /// How many requests of this method and route have ended, and how many seconds they took in all.
+    /// How many requests of this method and route have ended, and their total time in seconds.
     pub(super) fn requests(&self, method: &str, route: &str) -> (f64, f64) {
         let labels = [("method", method), ("route", route)];
         let of = |what: &str| self.sum(&format!("bookstore_http_request_duration_seconds_{what}"), &labels);

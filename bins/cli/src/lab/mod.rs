@@ -1,5 +1,5 @@
-//! A laboratory on this machine: starts the deployments one after the other, loads them, and answers with numbers what
-//! the textbook exercise asks about the shop.
+//! A laboratory on this machine: starts the deployments one after the other, loads them, and answers the questions of the
+//! textbook exercise with numbers.
 //!
 //! 1. How long do search, info and purchase take as the number of clients grows?
 //! 2. In which tier is that time spent?
@@ -7,10 +7,11 @@
 //! 4. What does a frontend's cache save, what does keeping it consistent cost, and how stale is it?
 //! 5. What do clients see when an order server is killed?
 //!
-//! The servers are child processes of the same executable on loopback, their stores in a folder that is removed at the
+//! The servers are child processes of the same executable on loopback; their stores are in a folder that is removed at the
 //! end. After every load the three promises are checked, and at the end of each deployment its ledger and every copy of
 //! it are audited.
 
+mod audit;
 mod caching;
 mod clients;
 mod deployment;
@@ -21,10 +22,12 @@ mod machine;
 mod metrics;
 mod mixes;
 mod plan;
+mod promises;
 mod report;
 mod result;
 mod server;
 mod session;
+mod shape;
 mod steps;
 mod tiers;
 
@@ -34,39 +37,37 @@ use std::{path::PathBuf, time::Instant};
 use deployment::Site;
 use session::Session;
 
-pub use deployment::Shape;
 pub use error::LabError;
 pub use machine::Machine;
 pub use plan::Plan;
+pub use promises::{Audit, CopyAudit, Promises};
 pub use report::Answer;
-pub use result::{
-    Audit, CacheCell, Caching, Cell, CopyAudit, Hop, Killing, LabResult, Promises, Staleness, Tier, TierCell,
-};
+pub use result::{CacheCell, Caching, Cell, Hop, Killing, LabResult, Staleness, Tier, TierCell};
+pub use shape::Shape;
 pub use steps::Progress;
 
-/// What is to be measured, with which executable.
+/// What to measure, with which executable.
 #[derive(Clone, Debug)]
 pub struct Lab {
-    /// The bookstore's executable, whose commands run the servers.
+    /// The executable `bookstore`, whose commands run the servers.
     pub executable: PathBuf,
     /// How much, and for how long.
     pub plan: Plan,
-    /// Where the folder of the stores is made; the system's place for temporary files if it is not said. It is the disk
-    /// there whose flushes are measured.
+    /// Where the folder of the stores is created, which also decides on which disk flushes are measured; by default the
+    /// system's temporary folder.
     pub directory: Option<PathBuf>,
-    /// What the clients' choices are drawn from.
+    /// The seed of the clients' choices.
     pub seed: u64,
 }
 
 impl Lab {
     /// Answers all questions. `progress` is called several times a second.
     ///
-    /// Dropping the future ends the servers at once and removes their folder. They end by themselves, too, if this process
-    /// is killed: their stdin ends with it.
+    /// Dropping the future ends the servers at once and removes their folder. If this process is killed, the servers stop by
+    /// themselves: their stdin ends with it.
     ///
     /// # Errors
-    /// A server cannot be started, or a load cannot be run, see [`LabError`]. A broken promise is no error here: it is in
-    /// the result.
+    /// A server cannot be started, or a load cannot begin, see [`LabError`]. A broken promise is no error: it is in the result.
     pub async fn run(&self, progress: &(dyn Fn(&Progress) + Sync)) -> Result<LabResult, LabError> {
         let (started, started_at) = (Instant::now(), SystemClock.now());
         let site = Site::new(self)?;

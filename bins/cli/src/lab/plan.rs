@@ -1,40 +1,40 @@
-//! How much is measured, and for how long.
+//! What is measured, and for how long.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::Shape;
 
-/// How much is measured, and for how long.
+/// What is measured, and for how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Books of the sample catalogue that there are, at least one.
+    /// Books of the sample catalogue to add, at least one.
     pub books: usize,
-    /// Numbers of clients, for latency as it grows.
+    /// Numbers of clients, for latency.
     pub clients: Vec<usize>,
-    /// Numbers of clients for the time in each tier; with one there is no waiting and no sharing of calls.
+    /// Numbers of clients for the time in each tier. With one client no request waits for another or shares a call.
     pub tier_clients: Vec<usize>,
     /// Chances that a look is followed by a purchase.
     pub chances: Vec<f64>,
     /// Such chances for the cache.
     pub cache_chances: Vec<f64>,
-    /// Clients where their number is not what is asked about.
+    /// Clients where their number is not the question.
     pub clients_otherwise: usize,
-    /// How long each cell is measured.
+    /// How long each load is measured.
     pub cell: Duration,
-    /// How long it is loaded before that.
+    /// The warm-up of each load.
     pub warmup: Duration,
     /// How long staleness is measured, without other load and with it.
     pub staleness: Duration,
-    /// How long the load goes on during which an order server is killed.
+    /// How long the load lasts during which an order server is killed.
     pub killing: Duration,
 }
 
-/// What starting and stocking a deployment takes, about.
+/// Estimated time to start and stock a deployment.
 pub(super) const OPENING: Duration = Duration::from_millis(1200);
-/// What the check after a load takes, about.
+/// Estimated time of the check after a load.
 pub(super) const CHECK: Duration = Duration::from_millis(700);
-/// What the last check of a deployment takes, about.
+/// Estimated time of a deployment's audit.
 pub(super) const CLOSING: Duration = Duration::from_millis(500);
 
 impl Plan {
@@ -59,7 +59,7 @@ impl Plan {
     #[must_use]
     pub fn quick() -> Self {
         Self {
-            // After every load each is compared with the ledger.
+            // Few, because each is compared with the ledger after every load.
             books: 60,
             clients: vec![1, 8, 32],
             tier_clients: vec![1, 8],
@@ -73,17 +73,17 @@ impl Plan {
         }
     }
 
-    /// What one cell takes, about.
+    /// Estimated time of one load.
     pub(super) fn cell_takes(&self) -> Duration {
         self.warmup + self.cell + CHECK
     }
 
-    /// What one cell takes whose warm-up is a load of its own.
+    /// Estimated time of one load whose warm-up is a load of its own.
     pub(super) fn warmed_cell_takes(&self) -> Duration {
         self.cell_takes() + CHECK
     }
 
-    /// What it takes in all, about.
+    /// Estimated time of the whole lab.
     #[must_use]
     pub fn takes(&self) -> Duration {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! One server: a child process that does not outlive this one.
+//! One server: a child process that does not outlive this process.
 
 use std::{
     collections::VecDeque,
@@ -20,9 +20,9 @@ use super::{LabError, http, metrics::Metrics};
 const START_MAX: Duration = Duration::from_secs(30);
 /// How long it may take to end.
 const STOP_MAX: Duration = Duration::from_secs(15);
-/// How often it is asked whether it is ready.
+/// The pause between two checks of whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(10);
-/// Lines of its log that are kept, and characters of each.
+/// The most lines of its log that are kept, and characters of each.
 const LOG_LINES: usize = 12;
 const LOG_CHARS: usize = 400;
 
@@ -32,9 +32,9 @@ type Log = Arc<Mutex<VecDeque<String>>>;
 #[derive(Clone, Debug)]
 pub(super) struct Start<'a> {
     pub(super) executable: &'a Path,
-    /// Where its files are.
+    /// The folder of its files.
     pub(super) directory: PathBuf,
-    /// What people call it.
+    /// Its name for people.
     pub(super) name: String,
     /// The command and its flags, without `--listen`.
     pub(super) args: Vec<String>,
@@ -48,7 +48,7 @@ impl Start<'_> {
     pub(super) async fn at(&self, listen: &str) -> Result<Server, LabError> {
         let mut command = Command::new(self.executable);
         command.args(&self.args).args(["--listen", listen, "--stop-with-stdin", "--log", "warn"]);
-        // Variables that are meant for the user's own servers must not reach these ones.
+        // Variables for the user's own servers must not configure these.
         command.env_clear().current_dir(&self.directory).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
@@ -84,9 +84,9 @@ pub(super) struct Server {
     child: Child,
     log: Log,
     reading: Option<JoinHandle<()>>,
-    /// Ends with this, and then the server ends, too.
+    /// The server stops when this is closed.
     _stdin: Option<ChildStdin>,
-    /// Kept: a server that cannot write to it would end.
+    /// Kept open: a server that cannot write to it would end.
     stdout: Option<BufReader<ChildStdout>>,
 }
 
@@ -142,7 +142,7 @@ impl Server {
         }
     }
 
-    /// How it ended, if it did.
+    /// Its exit status, if it ended.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
@@ -153,7 +153,7 @@ impl Server {
         killed.map_err(|error| self.failed(format!("cannot be killed: {error}")))
     }
 
-    /// Ends its stdin, and waits until it has ended in good order.
+    /// Closes its stdin, and waits until it has stopped cleanly.
     pub(super) async fn stop(mut self) -> Result<(), LabError> {
         self._stdin = None;
         match timeout(STOP_MAX, self.child.wait()).await {
@@ -164,8 +164,8 @@ impl Server {
         }
     }
 
-    /// What it wrote to stderr last, each line indented under a heading; nothing if there is nothing.
-    pub(super) fn said(&self) -> String {
+    /// The last lines of its log, indented under a heading; empty if there are none.
+    pub(super) fn last_log(&self) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.is_empty() {
             return String::new();
@@ -175,11 +175,11 @@ impl Server {
     }
 
     fn failed(&self, why: String) -> LabError {
-        LabError::Server { server: self.name.clone(), why, log: self.said() }
+        LabError::Server { server: self.name.clone(), why, log: self.last_log() }
     }
 }
 
-/// Keeps the last lines.
+/// Keeps the last lines of stderr.
 async fn collect(stderr: ChildStderr, log: Log) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {

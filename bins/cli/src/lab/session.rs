@@ -1,4 +1,4 @@
-//! What all questions need: deployments, loads, and what became of the promises.
+//! What all questions share: opening deployments, running loads, and collecting the checks of the promises.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::load::{Load, LoadError, LoadResult, Mix, Operation, Pace, Stop};
 
-/// A load in which something was never answered is run again for twice as long: so often at most.
+/// A load in which some operation was never answered is repeated for twice as long, at most so often.
 const LONGER_MAX: u32 = 6;
 
-/// Whether there is a number for everything that the mix is about.
+/// Whether every operation of the mix was answered.
 fn is_enough(result: &LoadResult) -> bool {
     let wanted: &[Operation] = match result.mix {
         Mix::Even => &[Operation::SearchTopic, Operation::Book, Operation::Purchase],
@@ -30,7 +30,7 @@ fn too_slow(doing: &str) -> LabError {
     LabError::Failed(format!("{doing}: this machine is too busy, some operations were never answered"))
 }
 
-/// A lab at work.
+/// A running lab.
 pub(super) struct Session<'a> {
     lab: &'a Lab,
     site: &'a Site,
@@ -49,7 +49,7 @@ impl<'a> Session<'a> {
         &self.lab.plan
     }
 
-    /// Starts and stocks a deployment whose frontends keep so many books.
+    /// Starts and stocks a deployment whose frontends cache this many books.
     pub(super) async fn open(&mut self, shape: Shape, cache_books: usize) -> Result<Deployment<'a>, LabError> {
         self.steps.begin(format!("starting {}", shape.name()), OPENING);
         self.deployments += 1;
@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
         Ok(audit)
     }
 
-    /// A load of one cell.
+    /// The load of one measurement.
     pub(super) fn cell(&self, shop: &Deployment<'_>, mix: Mix, clients: usize) -> Load {
         Load {
             mix,
@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs a load as a step, and takes note of its check.
+    /// Runs a load as one step, and collects its check.
     pub(super) async fn load(
         &mut self,
         shop: &Deployment<'_>,
@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
         self.steps.begin(doing.clone(), takes);
         let mut load = load.clone();
         for _ in 0..LONGER_MAX {
-            let result = load.run(&|_| self.steps.tell(), &Stop::new()).await;
+            let result = load.run(&|_| self.steps.report(), &Stop::new()).await;
             let result = self.loaded(shop, &doing, result)?;
             if is_enough(&result) {
                 return Ok(result);
@@ -98,8 +98,8 @@ impl<'a> Session<'a> {
         Err(too_slow(&doing))
     }
 
-    /// Runs a load without a warm-up of its own (one that is not looked at comes first), and says what the servers counted
-    /// from its beginning to its end: without its preparation and its check.
+    /// Runs a load, and returns with it what the servers counted during it, without preparation and check. The warm-up is a load
+    /// of its own before it.
     pub(super) async fn load_counted(
         &mut self,
         shop: &Deployment<'_>,
@@ -109,14 +109,14 @@ impl<'a> Session<'a> {
     ) -> Result<(LoadResult, Snapshot), LabError> {
         self.steps.begin(doing.clone(), takes);
         let warm = Load { duration: load.warmup, warmup: Duration::ZERO, ..load.clone() };
-        let warmed = warm.run(&|_| self.steps.tell(), &Stop::new()).await;
+        let warmed = warm.run(&|_| self.steps.report(), &Stop::new()).await;
         self.loaded(shop, &doing, warmed)?;
         let mut load = Load { warmup: Duration::ZERO, ..load.clone() };
         for _ in 0..LONGER_MAX {
             let (mut before, mut after) = (None, None);
             let first = async { before = Some(shop.snapshot().await) };
             let last = async { after = Some(shop.snapshot().await) };
-            let result = load.run_between(first, last, &|_| self.steps.tell(), &Stop::new()).await;
+            let result = load.run_between(first, last, &|_| self.steps.report(), &Stop::new()).await;
             let result = self.loaded(shop, &doing, result)?;
             if let (Some(before), Some(after), true) = (before, after, is_enough(&result)) {
                 return Ok((result, after?.since(&before?)));
@@ -126,20 +126,20 @@ impl<'a> Session<'a> {
         Err(too_slow(&doing))
     }
 
-    /// Takes note of a load's check.
+    /// Collects a load's check.
     pub(super) fn loaded(
         &mut self,
         shop: &Deployment<'_>,
         doing: &str,
         result: Result<LoadResult, LoadError>,
     ) -> Result<LoadResult, LabError> {
-        let failed = |error| LabError::Load { doing: doing.to_owned(), error: Box::new(error), log: shop.said() };
+        let failed = |error| LabError::Load { doing: doing.to_owned(), error: Box::new(error), log: shop.logs() };
         let result = result.map_err(failed)?;
         self.promises.loaded(&result.check);
         Ok(result)
     }
 
-    /// What became of the promises.
+    /// All checks and audits.
     pub(super) fn finish(self) -> Promises {
         self.promises
     }

@@ -4,20 +4,20 @@ use std::time::{Duration, Instant};
 
 use super::Plan;
 
-/// How far the lab is, told several times a second.
+/// How far the lab is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// What is being measured.
+    /// The present step.
     pub doing: String,
     /// The part that is done, 0 to 1.
     pub done: f64,
-    /// How long it still takes, about.
+    /// The estimated time until the end.
     pub left: Duration,
 }
 
-/// The steps of a run, each with the time that it is thought to take.
+/// The steps of a run, each with its estimated time.
 pub(super) struct Steps<'a> {
-    told: &'a (dyn Fn(&Progress) + Sync),
+    progress: &'a (dyn Fn(&Progress) + Sync),
     started: Instant,
     planned: Duration,
     done: Duration,
@@ -27,21 +27,21 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(plan: &Plan, told: &'a (dyn Fn(&Progress) + Sync)) -> Self {
+    pub(super) fn new(plan: &Plan, progress: &'a (dyn Fn(&Progress) + Sync)) -> Self {
         let now = Instant::now();
         let (done, takes) = (Duration::ZERO, Duration::ZERO);
-        Self { told, started: now, planned: plan.takes(), done, doing: String::new(), since: now, takes }
+        Self { progress, started: now, planned: plan.takes(), done, doing: String::new(), since: now, takes }
     }
 
-    /// The step before is over, and this one begins.
+    /// Ends the step before and begins this one.
     pub(super) fn begin(&mut self, doing: String, takes: Duration) {
         self.done += self.takes;
         (self.doing, self.takes, self.since) = (doing, takes, Instant::now());
-        self.tell();
+        self.report();
     }
 
-    /// Tells how far it is now.
-    pub(super) fn tell(&self) {
+    /// Reports how far the lab is now.
+    pub(super) fn report(&self) {
         let done = self.done + self.since.elapsed().min(self.takes);
         let done = (done.as_secs_f64() / self.planned.as_secs_f64()).clamp(0.0, 1.0);
         let left = match self.started.elapsed() {
@@ -49,7 +49,7 @@ impl<'a> Steps<'a> {
             elapsed if done < 0.03 => self.planned.saturating_sub(elapsed),
             elapsed => elapsed.mul_f64((1.0 - done) / done),
         };
-        (self.told)(&Progress { doing: self.doing.clone(), done, left });
+        (self.progress)(&Progress { doing: self.doing.clone(), done, left });
     }
 }
 

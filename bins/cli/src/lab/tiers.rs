@@ -1,7 +1,7 @@
 //! Question 2: in which tier is the time spent?
 //!
-//! Each server times its own requests. What a tier adds is its mean time less the mean time of the calls that it waits
-//! for; what the client adds is its own mean latency less that of the first server.
+//! Each server times its own requests. A tier's own part is its mean time minus the mean time of the calls that it waits
+//! for; the client's part is its mean latency minus the first server's mean time.
 
 use super::{
     Hop, LabError, Shape, Tier, TierCell,

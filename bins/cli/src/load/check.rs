@@ -1,4 +1,4 @@
-//! The check after the load: every order is read back, and the three promises are held against what is found.
+//! The check after the load: every order is read back, and what is found is compared with the three promises.
 
 mod books;
 mod ledger;
@@ -11,22 +11,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use self::{ledger::LedgerCheck, orders::Readings};
 use super::{
     client::Client,
-    drive::{Driven, Run},
-    purchases::{Finding, Findings, Promise, Purchase, Told},
+    drive::{Completed, Run},
+    progress::{CheckProgress, Phase},
+    purchases::{Finding, Findings, Outcome, Promise, Purchase},
     stop::Ending,
-    text::{grouped, many, plural},
-    watch::{Phase, Watch},
 };
+use crate::text::{counted, grouped, plural};
 
-/// What a check says of a promise, or of all three.
+/// Whether a promise, or all three, were kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Everything that was looked at is as promised.
+    /// Everything that was checked is as promised.
     Kept,
-    /// Nothing wrong was found, but not everything could be looked at.
+    /// Nothing wrong was found, but not everything could be checked.
     Incomplete,
-    /// Something was found that must not be so.
+    /// Something contradicts the promise.
     Broken,
 }
 
@@ -42,16 +42,16 @@ impl Verdict {
     }
 }
 
-/// What was found out about one promise.
+/// What was found about one promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromiseCheck {
     /// Which.
     pub promise: Promise,
     /// Whether it is kept.
     pub verdict: Verdict,
-    /// What was looked at, in words.
+    /// What was checked, in words.
     pub checked: String,
-    /// What was not looked at, and why, in words.
+    /// What was not checked, and why, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_checked: Option<String>,
     /// Findings against it.
@@ -67,7 +67,7 @@ pub struct Check {
     pub promises: Vec<PromiseCheck>,
     /// Purchases that were acknowledged.
     pub acknowledged: u64,
-    /// Those among them that were read back just as answered.
+    /// Those among them that read exactly as they were acknowledged.
     pub confirmed: u64,
     /// Purchases whose outcome stayed unknown.
     pub unknown: u64,
@@ -83,7 +83,7 @@ pub struct Check {
     pub findings: Vec<Finding>,
 }
 
-/// What came out of the parts of a check.
+/// The results of the parts of a check.
 struct Parts<'a> {
     findings: &'a Findings,
     purchases: &'a [Purchase],
@@ -93,32 +93,32 @@ struct Parts<'a> {
     again: u64,
 }
 
-/// Checks what buyers were told.
-pub(super) async fn check(run: &Run, driven: &Driven, ending: &Ending, watch: &Watch) -> Check {
-    let purchases = &driven.purchases;
+/// Checks what clients were answered.
+pub(super) async fn check(run: &Run, completed: &Completed, ending: &Ending, progress: &CheckProgress) -> Check {
+    let purchases = &completed.purchases;
     let with_ledger = run.servers.has_token();
-    let readings = orders::read_back(run, purchases, !with_ledger, ending, watch).await;
+    let readings = orders::read_back(run, purchases, !with_ledger, ending, progress).await;
     let sold = sold(purchases, &readings);
     let mut client = Client::new(Arc::clone(&run.servers), 0, run.load.seed);
     let (ledger, books) = if with_ledger {
-        watch.enter(Phase::Ledger, None);
+        progress.enter(Phase::Ledger, None);
         let mut ledger = LedgerCheck::new(purchases, &run.findings);
-        let books = books::against_ledger(run, &mut ledger, &mut client, ending, watch).await;
+        let books = books::against_ledger(run, &mut ledger, &mut client, ending, progress).await;
         ledger.finish();
         (Some(ledger), books)
     } else {
-        watch.enter(Phase::Books, Some(sold.len() as u64));
-        (None, books::against_sales(run, &sold, &mut client, ending, watch).await)
+        progress.enter(Phase::Books, Some(sold.len() as u64));
+        (None, books::against_sales(run, &sold, &mut client, ending, progress).await)
     };
-    Parts { findings: &run.findings, purchases, readings, ledger, books, again: driven.again }.judged()
+    Parts { findings: &run.findings, purchases, readings, ledger, books, again: completed.again }.judged()
 }
 
 /// Copies sold of each book, as far as this run knows.
 fn sold(purchases: &[Purchase], readings: &Readings) -> BTreeMap<BookId, i64> {
     let mut sold = BTreeMap::new();
     for purchase in purchases {
-        // Refused ones, too: their books are looked at, with nothing sold.
-        *sold.entry(purchase.book).or_default() += i64::from(matches!(purchase.told, Told::Sold { .. }));
+        // Refused ones, too: their books are checked, with nothing sold.
+        *sold.entry(purchase.book).or_default() += i64::from(matches!(purchase.outcome, Outcome::Sold { .. }));
     }
     for at in &readings.existing {
         *sold.entry(purchases[*at].book).or_default() += 1;
@@ -129,9 +129,9 @@ fn sold(purchases: &[Purchase], readings: &Readings) -> BTreeMap<BookId, i64> {
 impl Parts<'_> {
     fn judged(self) -> Check {
         let count =
-            |told: fn(&Told) -> bool| self.purchases.iter().filter(|purchase| told(&purchase.told)).count() as u64;
+            |is: fn(&Outcome) -> bool| self.purchases.iter().filter(|purchase| is(&purchase.outcome)).count() as u64;
         let (acknowledged, unknown) =
-            (count(|told| matches!(told, Told::Sold { .. })), count(|told| *told == Told::Nothing));
+            (count(|of| matches!(of, Outcome::Sold { .. })), count(|of| *of == Outcome::Unknown));
         let promises = vec![self.never_oversold(), self.never_lost(acknowledged, unknown), self.never_double()];
         Check {
             verdict: promises.iter().map(|promise| promise.verdict).max().unwrap_or(Verdict::Kept),
@@ -157,20 +157,20 @@ impl Parts<'_> {
         PromiseCheck { promise, verdict, checked, not_checked, findings }
     }
 
-    fn ledger_trouble(&self) -> Option<String> {
-        let trouble = self.ledger.as_ref()?.trouble()?;
-        Some(format!("the ledger could not be read to its end: {trouble}"))
+    fn ledger_error(&self) -> Option<String> {
+        let error = self.ledger.as_ref()?.error()?;
+        Some(format!("the ledger could not be read to its end: {error}"))
     }
 
     fn never_oversold(&self) -> PromiseCheck {
         let books = &self.books;
-        let compared = many(books.compared, "book", "books");
+        let compared = counted(books.compared, "book", "books");
         let (checked, mut not_checked) = match &self.ledger {
             Some(ledger) if books.compared == 0 => {
-                (format!("{} of the ledger replayed", many(ledger.entries(), "entry", "entries")), None)
+                (format!("{} of the ledger replayed", counted(ledger.entries(), "entry", "entries")), None)
             }
             Some(ledger) => {
-                let entries = many(ledger.entries(), "entry", "entries");
+                let entries = counted(ledger.entries(), "entry", "entries");
                 (format!("{entries} of the ledger replayed; the stock of {compared} is the sum of its entries"), None)
             }
             None if self.purchases.is_empty() => ("nothing was bought".to_owned(), None),
@@ -182,16 +182,16 @@ impl Parts<'_> {
                 ),
             ),
         };
-        let complete = books.unread == 0 && self.ledger_trouble().is_none();
+        let complete = books.unread == 0 && self.ledger_error().is_none();
         if !complete {
-            let unread = format!("{} could not be read", many(books.unread, "book", "books"));
-            not_checked = Some(self.ledger_trouble().unwrap_or(unread));
+            let unread = format!("{} could not be read", counted(books.unread, "book", "books"));
+            not_checked = Some(self.ledger_error().unwrap_or(unread));
         }
         self.promise(Promise::NeverOversold, complete, checked, not_checked)
     }
 
     fn never_lost(&self, acknowledged: u64, unknown: u64) -> PromiseCheck {
-        let Readings { confirmed, existing, unread, trouble, .. } = &self.readings;
+        let Readings { confirmed, existing, unread, error, .. } = &self.readings;
         let of = if *confirmed == acknowledged { String::new() } else { format!(" of {}", grouped(acknowledged)) };
         let mut checked = format!(
             "{}{of} acknowledged {} read back as answered",
@@ -199,35 +199,35 @@ impl Parts<'_> {
             plural(acknowledged, "order", "orders")
         );
         if unknown > 0 {
-            checked.push_str(&format!("; {} stayed without an answer", many(unknown, "purchase", "purchases")));
+            checked.push_str(&format!("; {} stayed without an answer", counted(unknown, "purchase", "purchases")));
             if *unread == 0 {
                 checked.push_str(&format!(", {} of them did happen", grouped(existing.len() as u64)));
             }
         }
         let mut not_checked = (*unread > 0).then(|| {
-            let why = trouble.as_deref().unwrap_or("the check was stopped");
-            format!("{} could not be read back: {why}", many(*unread, "order", "orders"))
+            let why = error.as_deref().unwrap_or("the check was stopped");
+            format!("{} could not be read back: {why}", counted(*unread, "order", "orders"))
         });
-        not_checked = not_checked.or_else(|| self.ledger_trouble());
+        not_checked = not_checked.or_else(|| self.ledger_error());
         self.promise(Promise::NeverLost, not_checked.is_none(), checked, not_checked)
     }
 
     fn never_double(&self) -> PromiseCheck {
-        let ids = many(self.purchases.len() as u64, "order id", "order ids");
-        let refused = self.purchases.iter().filter(|purchase| purchase.told == Told::NotSold).count() as u64;
+        let ids = counted(self.purchases.len() as u64, "order id", "order ids");
+        let refused = self.purchases.iter().filter(|purchase| purchase.outcome == Outcome::NotSold).count() as u64;
         let place = if self.ledger.is_some() { "the ledger" } else { "the shop" };
         let mut checked = format!("{ids}, each with one answer");
         if self.again > 0 {
-            let again = many(self.again, "purchase was", "purchases were");
+            let again = counted(self.again, "purchase was", "purchases were");
             checked.push_str(&format!("; {again} sent twice and answered alike"));
         }
         if refused > 0 {
-            let refused = many(refused, "refused one has", "refused ones have");
+            let refused = counted(refused, "refused one has", "refused ones have");
             checked.push_str(&format!("; {refused} no order in {place}"));
         }
         let unread =
             (self.readings.unread > 0 && self.ledger.is_none()).then(|| "not every order could be read".to_owned());
-        let not_checked = unread.or_else(|| self.ledger_trouble());
+        let not_checked = unread.or_else(|| self.ledger_error());
         self.promise(Promise::NeverDouble, not_checked.is_none(), checked, not_checked)
     }
 }

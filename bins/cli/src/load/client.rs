@@ -1,4 +1,4 @@
-//! A client: one connection at a time, one request at a time, and timeout.
+//! A client: one connection at a time, one request at a time, with a time limit for each and with retries.
 
 use bookstore_core::{Error, Executed, OrderId};
 use bookstore_transport_http::problem;
@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     Limits, LoadError, Target,
-    connection::{Answer, Connection, Trouble},
+    connection::{Answer, Connection, TransportError},
     stop::Ending,
 };
 
@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The servers of the shop, and how they are asked.
+/// The shop's servers, and what all clients send them alike.
 #[derive(Debug)]
 pub(super) struct Servers {
     list: Vec<Server>,
@@ -69,7 +69,7 @@ fn server(url: &str) -> Result<Server, LoadError> {
     Ok(Server { address, host: HeaderValue::from_str(authority.as_str()).map_err(|_| bad())? })
 }
 
-/// A request, but for the server that it goes to.
+/// A request without the server that it goes to.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
     method: Method,
@@ -90,7 +90,7 @@ impl Ask {
         Self { method, path, body, key: None, admin: false }
     }
 
-    /// Makes it happen once, however often it is sent.
+    /// Adds an idempotency key: the request is executed once, however often it is sent.
     pub(super) fn once(mut self, key: OrderId) -> Self {
         self.key = HeaderValue::try_from(key.to_string()).ok();
         self
@@ -103,30 +103,30 @@ impl Ask {
     }
 }
 
-/// What a failed call may have done.
+/// What a failed call has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// The shop's own answer is no: nothing happened, and asking again does not help.
     Refused,
-    /// Nothing happened; asking again may help.
+    /// Nothing happened; a retry may help.
     NotExecuted,
     /// It may have happened.
     Unknown,
 }
 
-/// A call without the answer that was hoped for.
+/// A call that did not succeed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// The problem's `code`, or what happened on the way.
+    /// The `code` of the server's problem, or of what happened in transit.
     pub(super) kind: &'static str,
     pub(super) effect: Effect,
     pub(super) error: Error,
-    /// How long the server wants to be left alone.
+    /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
 }
 
 impl Failure {
-    fn on_the_way(kind: &'static str, error: Error) -> Self {
+    fn in_transit(kind: &'static str, error: Error) -> Self {
         let effect = match error.executed() {
             Executed::Unknown => Effect::Unknown,
             Executed::No => Effect::NotExecuted,
@@ -134,17 +134,17 @@ impl Failure {
         Self { kind, effect, error, retry_after: None }
     }
 
-    /// What happened, without what it means for a purchase.
+    /// What happened, without what that means for a purchase.
     pub(super) fn why(&self) -> String {
         match &self.error {
-            Error::Unavailable { message } | Error::Overloaded { message } | Error::OutcomeUnknown { message } => {
+            Error::Unavailable { message } | Error::Overloaded { message } | Error::OutcomeUnknown { message, .. } => {
                 message.clone()
             }
             error => error.to_string(),
         }
     }
 
-    fn answered(answer: &Answer) -> Self {
+    fn from_answer(answer: &Answer) -> Self {
         let error = problem::read_problem(answer.head.status, &answer.body);
         let effect = match &error {
             Error::OutcomeUnknown { .. } => Effect::Unknown,
@@ -161,7 +161,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// A call that has ended, after so many tries.
+/// How a call ended, and how many requests it took.
 #[derive(Debug)]
 pub(super) struct Called {
     pub(super) result: Result<Answer, Failure>,
@@ -188,14 +188,15 @@ impl Client {
         self.connection = self.open().await.ok();
     }
 
-    /// Asks once.
+    /// Sends the request once.
     pub(super) async fn call_once(&mut self, ask: &Ask) -> Called {
         Called { result: self.attempt(ask).await, attempts: 1 }
     }
 
-    /// Asks until there is an answer: again and again the same request, so it must be harmless to repeat.
+    /// Sends the request until there is an answer, the retries are used up or `timeout` is over; so it MUST be harmless to
+    /// repeat.
     ///
-    /// If any try may have been executed, a refusal of a later one says nothing about it: the outcome is unknown.
+    /// Once an attempt may have been executed, the refusal of a later one says nothing about it: the outcome is unknown.
     pub(super) async fn call(&mut self, ask: &Ask, timeout: Duration, ending: &Ending) -> Called {
         let (started, retries_max) = (Instant::now(), self.servers.limits.retries_max);
         let (mut attempts, mut pause, mut unknown) = (0, PAUSE.0, false);
@@ -224,38 +225,34 @@ impl Client {
     }
 
     async fn attempt(&mut self, ask: &Ask) -> Result<Answer, Failure> {
-        // A server may end an idle connection at any time: that is no fault of the request on a fresh one.
-        if let Some(kept) = self.connection.take().filter(Connection::is_open) {
-            match self.exchange(kept, ask).await {
-                Err(Ended::NotSent) => {}
-                Err(Ended::Failed(failure)) => return Err(failure),
-                Ok(answer) => return Ok(answer),
-            }
+        // A server may end an idle connection at any time. That is no failure: the request goes out on a fresh one.
+        if let Some(kept) = self.connection.take().filter(Connection::is_open)
+            && let Some(result) = self.exchange(kept, ask).await
+        {
+            return result;
         }
         let fresh = self.open().await.inspect_err(|_| self.move_on())?;
-        self.exchange(fresh, ask).await.map_err(|ended| match ended {
-            Ended::NotSent => {
-                self.move_on();
-                Failure::on_the_way("no-connection", Error::unavailable("the connection ended at once"))
-            }
-            Ended::Failed(failure) => failure,
+        self.exchange(fresh, ask).await.unwrap_or_else(|| {
+            self.move_on();
+            Err(Failure::in_transit("no-connection", Error::unavailable("the connection ended at once")))
         })
     }
 
-    async fn exchange(&mut self, mut connection: Connection, ask: &Ask) -> Result<Answer, Ended> {
+    /// Sends the request; `None` if the connection ended before that.
+    async fn exchange(&mut self, mut connection: Connection, ask: &Ask) -> Option<Result<Answer, Failure>> {
         let exchange = connection.exchange(self.request(ask));
         let (kind, message) = match tokio::time::timeout(self.servers.limits.attempt_timeout, exchange).await {
             Ok(Ok(answer)) => {
-                self.connection = Some(connection).filter(Connection::is_open);
+                self.connection = Some(connection);
                 let good = answer.head.status.is_success();
-                return if good { Ok(answer) } else { Err(Ended::Failed(Failure::answered(&answer))) };
+                return Some(if good { Ok(answer) } else { Err(Failure::from_answer(&answer)) });
             }
-            Ok(Err(Trouble::NotSent)) => return Err(Ended::NotSent),
-            Ok(Err(Trouble::Lost)) => ("connection-lost", "the connection was lost before there was an answer"),
+            Ok(Err(TransportError::NotSent)) => return None,
+            Ok(Err(TransportError::Lost)) => ("connection-lost", "the connection was lost before there was an answer"),
             Err(_) => ("timed-out", "there was no answer in time"),
         };
         self.move_on();
-        Err(Ended::Failed(Failure::on_the_way(kind, Error::unknown(message))))
+        Some(Err(Failure::in_transit(kind, Error::unknown(message))))
     }
 
     fn request(&self, ask: &Ask) -> Request<Full<Bytes>> {
@@ -283,17 +280,11 @@ impl Client {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        Err(Failure::on_the_way("no-connection", Error::unavailable(format!("cannot connect to {address}: {why}"))))
+        Err(Failure::in_transit("no-connection", Error::unavailable(format!("cannot connect to {address}: {why}"))))
     }
 
-    /// To the next server, where there are several.
+    /// Moves on to the next server, if there are several.
     fn move_on(&mut self) {
         self.at = (self.at + 1) % self.servers.list.len();
     }
-}
-
-/// How an exchange ended without success.
-enum Ended {
-    NotSent,
-    Failed(Failure),
 }

@@ -1,4 +1,4 @@
-//! The load itself: clients in a closed loop, or arrivals at a fixed rate.
+//! Drives the clients: in a closed loop, or at the arrivals of a fixed rate.
 
 use bookstore_core::OrderId;
 use rand::{Rng, RngExt as _};
@@ -18,37 +18,37 @@ use tokio::{
 use super::{
     Load, LoadError, Mix, Pace,
     buyer::Buyer,
+    catalogue::Catalogue,
     client::Servers,
     mix::{Operation, Share},
     purchases::{Findings, Purchase},
     record::Recorder,
-    shelf::Shelf,
     stop::Ending,
 };
 
-/// Connections that are made at once before the start.
+/// Connections that are opened concurrently before the start.
 const CONNECTING_MAX: usize = 256;
-/// Orders that order inquiries choose from.
+/// Orders that clients choose from when they read one.
 const RECENT_MAX: usize = 1024;
 
 /// Why a load ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Its time was over.
+    /// Its time had passed.
     Time,
-    /// The book of the race is sold out.
+    /// The book of the race was sold out.
     SoldOut,
-    /// Somebody stopped it.
+    /// It was stopped.
     Stopped,
-    /// No more purchases can be remembered.
+    /// It reached [`Limits::purchases_max`](super::Limits::purchases_max).
     PurchasesMax,
 }
 
-/// What all clients share.
+/// The state that all clients share.
 pub(super) struct Run {
     pub(super) load: Load,
-    pub(super) shelf: Shelf,
+    pub(super) catalogue: Catalogue,
     pub(super) servers: Arc<Servers>,
     pub(super) shares: Vec<Share>,
     pub(super) findings: Arc<Findings>,
@@ -60,32 +60,32 @@ pub(super) struct Run {
     due: AtomicU64,
     taken: AtomicU64,
     purchases: AtomicUsize,
-    /// Purchases that were sent again and answered alike.
+    /// Purchases that were sent again and got the same answer.
     again: AtomicU64,
     recent: Mutex<Vec<OrderId>>,
 }
 
-/// What a load was, when it is over.
-pub(super) struct Driven {
+/// A load that is over.
+pub(super) struct Completed {
     /// Sorted by id.
     pub(super) purchases: Arc<Vec<Purchase>>,
-    /// How many of them were sent again and answered alike.
+    /// How many of them were sent again and got the same answer.
     pub(super) again: u64,
     pub(super) reason: Reason,
     /// From the start to the end, warm-up included.
     pub(super) took: Duration,
     /// From the start to the last acknowledged purchase.
     pub(super) last_sale: Option<Duration>,
-    /// Arrivals for which there was never a free client.
+    /// Arrivals that no client was free to take.
     pub(super) not_started: u64,
 }
 
 impl Run {
-    pub(super) fn new(load: Load, shelf: Shelf, servers: Arc<Servers>, ending: Ending) -> Self {
+    pub(super) fn new(load: Load, catalogue: Catalogue, servers: Arc<Servers>, ending: Ending) -> Self {
         let shares = load.mix.shares(servers.has_token());
         Self {
             load,
-            shelf,
+            catalogue,
             servers,
             shares,
             ending,
@@ -102,7 +102,7 @@ impl Run {
         }
     }
 
-    /// How long it has been going on; `None` before the start.
+    /// Time since the start; `None` before it.
     pub(super) fn elapsed(&self) -> Option<Duration> {
         self.started.get().map(Instant::elapsed)
     }
@@ -116,7 +116,7 @@ impl Run {
         *self.started.get_or_init(Instant::now)
     }
 
-    /// Whether one more purchase can be remembered; if not, it is over.
+    /// Whether one more purchase can be remembered; if not, the load ends.
     pub(super) fn may_purchase(&self) -> bool {
         let may = self.purchases.fetch_add(1, Ordering::Relaxed) < self.load.limits.purchases_max;
         if !may {
@@ -125,12 +125,12 @@ impl Run {
         may
     }
 
-    /// A purchase was sent again and answered alike.
+    /// Counts a purchase that was sent again and got the same answer.
     pub(super) fn answered_again(&self) {
         self.again.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Remembers an order for inquiries, if there are to be any.
+    /// Remembers an order to be read later, if the mix reads orders.
     pub(super) fn remember(&self, id: OrderId, rng: &mut impl Rng) {
         if !self.shares.iter().any(|share| share.operation == Operation::Order) {
             return;
@@ -143,20 +143,20 @@ impl Run {
         }
     }
 
-    /// An order that was acknowledged before, by anybody.
+    /// An order that was acknowledged before, to any client.
     pub(super) fn recent_order(&self, rng: &mut impl Rng) -> Option<OrderId> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         (!recent.is_empty()).then(|| recent[rng.random_range(0..recent.len())])
     }
 
-    /// Nothing more is to begin.
+    /// Ends the load: no operation begins any more.
     pub(super) fn end(&self, reason: Reason) {
         if self.ended.set((reason, Instant::now())).is_ok() {
             self.arrivals.close();
         }
     }
 
-    /// Whether no more operations are to begin.
+    /// Whether the load has ended.
     fn is_over(&self, started: Instant) -> bool {
         if self.ended.get().is_some() {
             return true;
@@ -169,7 +169,7 @@ impl Run {
         self.ended.get().is_some()
     }
 
-    /// When the next operation is to begin; `None` when it is over.
+    /// Waits for a client's next operation and returns when it was due; `None` at the end.
     pub(super) async fn turn(&self, started: Instant) -> Option<Instant> {
         loop {
             if self.is_over(started) {
@@ -178,7 +178,7 @@ impl Run {
             let Pace::Open { rate, .. } = self.load.pace else { return Some(Instant::now()) };
             self.arrivals.acquire().await.ok()?.forget();
             let intended = due_at(self.taken.fetch_add(1, Ordering::Relaxed), rate);
-            // What the warm-up has left undone must not be carried into what is measured.
+            // Arrivals that the warm-up did not get to must not be measured.
             let left_over = intended < self.load.warmup && started.elapsed() > self.load.warmup;
             if !left_over {
                 return Some(started + intended);
@@ -199,13 +199,13 @@ fn due_by(elapsed: Duration, rate: f64) -> u64 {
     (elapsed.as_secs_f64() * rate) as u64 + 1
 }
 
-/// Lets arrivals in at their times, on a thread of its own: a runtime's timers are too coarse.
+/// Releases arrivals when they are due, on a thread of its own: a runtime's timers are too coarse.
 fn admit(run: &Run, started: Instant, rate: f64) {
     let total = due_by(run.planned(), rate) - 1;
     let mut admitted = 0;
     while admitted < total && !run.is_over(started) {
         let ahead = (started + due_at(admitted, rate)).saturating_duration_since(Instant::now());
-        // Never so long that a stop would have to wait.
+        // At most so long that a stop is noticed soon.
         std::thread::sleep(ahead.min(Duration::from_millis(50)));
         let due = due_by(started.elapsed(), rate).min(total);
         if started.elapsed() >= due_at(admitted, rate) && due > admitted {
@@ -222,11 +222,11 @@ fn admit(run: &Run, started: Instant, rate: f64) {
     run.end(Reason::Time);
 }
 
-/// How long after the planned end arrivals may still find a client.
+/// How long after the planned end a client may still take an arrival.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// Runs the load to its end.
-pub(super) async fn drive(run: &Arc<Run>) -> Result<Driven, LoadError> {
+pub(super) async fn drive(run: &Arc<Run>) -> Result<Completed, LoadError> {
     let clients = run.load.pace.clients();
     let (ready, connecting) = (Arc::new(Barrier::new(clients + 1)), Arc::new(Semaphore::new(CONNECTING_MAX)));
     let mut tasks = JoinSet::new();
@@ -244,7 +244,7 @@ pub(super) async fn drive(run: &Arc<Run>) -> Result<Driven, LoadError> {
     purchases.sort_unstable_by_key(|purchase: &Purchase| purchase.id);
     run.end(Reason::Time);
     let (reason, ended) = run.ended.get().copied().unwrap_or((Reason::Time, Instant::now()));
-    Ok(Driven {
+    Ok(Completed {
         purchases: Arc::new(purchases),
         again: run.again.load(Ordering::Relaxed),
         reason,
@@ -256,7 +256,7 @@ pub(super) async fn drive(run: &Arc<Run>) -> Result<Driven, LoadError> {
 
 /// Starts the clock when all clients are ready.
 async fn start(run: &Arc<Run>, ready: &Barrier) -> Result<Instant, LoadError> {
-    // First all clients have tried to connect, then they start together.
+    // When all clients have tried to connect, they start together.
     ready.wait().await;
     let started = Instant::now();
     let race = matches!(run.load.mix, Mix::Race(_));

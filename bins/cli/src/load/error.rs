@@ -1,17 +1,17 @@
-//! Why there is no result.
+//! Why a load has no result.
 
 use bookstore_core::Error;
 
-/// Why there is no result.
+/// Why a load has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The load itself cannot be.
+    /// The configuration is not valid.
     #[error("{0}")]
     Invalid(String),
-    /// The shop refused something that the load begins with.
+    /// The shop refused a request before the start.
     #[error("the shop refused to {what}: {error}")]
     Refused {
-        /// What it was asked.
+        /// What was requested.
         what: String,
         /// Its answer.
         error: Error,
@@ -19,26 +19,26 @@ pub enum LoadError {
     /// The shop did not answer before the start.
     #[error("could not {what}: {error}")]
     NoAnswer {
-        /// What it was asked.
+        /// What was requested.
         what: String,
-        /// What happened instead.
+        /// Why not.
         error: Error,
     },
-    /// Whoever answered is no bookstore.
+    /// The server is not a bookstore.
     #[error("could not {what}: what answered is not a bookstore's frontend ({why})")]
     NotAShop {
-        /// What it was asked.
+        /// What was requested.
         what: String,
-        /// What is strange about the answer.
+        /// What is wrong with its answer.
         why: String,
     },
     /// There is nothing to buy.
     #[error("the shop has no books; list some first, for example with bookstore import")]
     NoBooks,
-    /// It was stopped before it began.
+    /// It was stopped before the start.
     #[error("stopped before it began")]
     Stopped,
-    /// This program itself cannot go on.
+    /// An internal error of the load generator.
     #[error("{0}")]
     Broken(String),
 }

@@ -1,4 +1,4 @@
-//! What clients do: the mixes, and where their shares come from.
+//! Mixes: which operations clients choose, and how often.
 //!
 //! `browsing`, `shopping` and `ordering` are the three mixes of TPC-W, the benchmark of an online bookstore: the shares of
 //! its web interactions are those of clause 5.2.1 of its specification, version 1.8. A shop without carts, accounts
@@ -23,7 +23,7 @@ pub enum Operation {
     Book,
     /// `POST /purchase/{id}`, until there is an answer.
     Purchase,
-    /// The same request once more, although it was answered: must get the same order.
+    /// An answered purchase sent again: the answer must be the same order.
     PurchaseAgain,
     /// `GET /orders/{id}` of an order that was acknowledged a moment ago.
     Order,
@@ -44,7 +44,7 @@ impl Operation {
         Self::Restock,
     ];
 
-    /// What people call it.
+    /// Its name for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Operation {
     }
 }
 
-/// TPC-W's web interactions, what they are in this shop, and their shares in percent in its three mixes.
+/// TPC-W's web interactions, the operations that correspond to them, and their shares in percent in its three mixes.
 pub const INTERACTIONS: [(&str, Option<Operation>, [f64; 3]); 14] = [
     ("Home", Some(Operation::Topics), [29.00, 16.00, 9.12]),
     ("New Products", Some(Operation::SearchTopic), [11.00, 5.00, 0.46]),
@@ -78,29 +78,29 @@ pub const INTERACTIONS: [(&str, Option<Operation>, [f64; 3]); 14] = [
     ("Admin Confirm", Some(Operation::Restock), [0.09, 0.09, 0.11]),
 ];
 
-/// What clients do, and how often.
+/// Which operations clients choose, and how often.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mix {
-    /// TPC-W's browsing mix: mostly looking.
+    /// TPC-W's browsing mix: few purchases.
     Browsing,
     /// TPC-W's shopping mix.
     Shopping,
-    /// TPC-W's ordering mix: much buying.
+    /// TPC-W's ordering mix: many purchases.
     Ordering,
     /// A search by topic, a look at a book and a purchase, each a third.
     Even,
-    /// Everybody buys one copy after the other of one book, until it is sold out.
+    /// All clients buy single copies of one book until it is sold out.
     Race(Prize),
-    /// Everybody looks at a book (`GET /info/{id}`), and with this chance buys it then, if it is in stock.
+    /// All clients look at a book (`GET /info/{id}`) and, with this chance, buy it then, if it is in stock.
     Chance(f64),
 }
 
-/// What a race is about.
+/// The book of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prize {
-    /// A new book with so many copies; listing it needs the admin token.
+    /// A new book with this many copies; adding it needs the admin token.
     Copies(u32),
-    /// This book, with whatever stock it has.
+    /// This book, with the stock that it has.
     Book(BookId),
 }
 
@@ -109,17 +109,18 @@ impl Prize {
     pub const COPIES_DEFAULT: u32 = 1000;
 }
 
-/// The part of an operation in a mix.
+/// The share of an operation in a mix.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// Which.
     pub operation: Operation,
-    /// Its part of all, in percent.
+    /// Its share, in percent.
     pub percent: f64,
 }
 
 impl Mix {
-    /// What part each operation has. The chance of a purchase after a look is not part of it, nor are purchases sent again.
+    /// The shares of the operations, without purchases that follow a look by chance and purchases sent again. Without the
+    /// admin token there are no restocks.
     #[must_use]
     pub fn shares(&self, admin: bool) -> Vec<Share> {
         let column = match self {

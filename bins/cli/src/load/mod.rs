@@ -1,10 +1,10 @@
-//! Load on a running shop, over its public HTTP interface, and the proof afterwards that nothing was broken by it.
+//! Load on a running shop, over its public HTTP interface, and a check of the three promises afterwards.
 //!
-//! Clients run in a closed loop (each asks, waits for the answer, asks again) or an open one (requests arrive at a fixed
-//! rate, whether or not the shop keeps up). In the open loop latency counts from the moment when a request was *to be*
-//! sent, so that a stall of the shop is seen in all the requests that it held up, not only in the one that met it.
+//! Clients run in a closed loop (each sends a request, waits for the answer, and sends the next) or an open one (requests
+//! arrive at a fixed rate, whether or not the shop keeps up). In the open loop latency counts from the time at which a request
+//! was *due*, so that a stall of the shop shows in all the requests that it delayed (no coordinated omission).
 //!
-//! Every purchase has an order id, made once; an unknown outcome or a 503 is answered by sending the same request again.
+//! Every purchase has one order id; after an unknown outcome or a 503 the same request is sent again.
 //! When the load is over, every order is read back, and the three promises are checked, see [`Check`].
 //!
 //! ```no_run
@@ -24,68 +24,64 @@
 //! ```
 
 mod buyer;
+mod catalogue;
 mod check;
 mod client;
-pub(crate) mod connection;
+pub mod connection;
 mod drive;
 mod error;
 mod mix;
-pub(crate) mod plot;
+mod progress;
 mod purchases;
 mod record;
 pub(crate) mod report;
 mod result;
-mod shelf;
 mod stop;
-mod tell;
-pub(crate) mod text;
-mod watch;
 
 use bookstore_core::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
 use bookstore::AccessToken;
+use catalogue::Catalogue;
 use client::{Ask, Client, Servers};
 use drive::Run;
-use shelf::Shelf;
-use tell::{Teller, told};
-use watch::Watch;
+use progress::{CheckProgress, Reporter, reporting};
 
+pub use crate::text::{counted, grouped, shown_us};
+pub use catalogue::BOOKS_MAX;
 pub use check::{Check, PromiseCheck, Verdict};
 pub use drive::Reason;
 pub use error::LoadError;
 pub use mix::{INTERACTIONS, Mix, Operation, Prize, Share};
+pub use progress::{Phase, Progress};
 pub use purchases::{Finding, Promise};
 pub use result::{Latency, LoadResult, Moment, Numbers, OperationNumbers, RaceResult};
-pub use shelf::BOOKS_MAX;
 pub use stop::Stop;
-pub use text::shown_us;
-pub use watch::{Phase, Progress};
 
-/// The shop that is loaded.
+/// The shop to load.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its frontends, `http://host:port`; clients are spread over them, and go to the next one when one fails.
+    /// Its frontends, `http://host:port`. Clients are spread over them, and go on to the next one when theirs fails.
     pub servers: Vec<String>,
-    /// Its admin token: needed to list a book for a race, to restock, and to replay the ledger afterwards.
+    /// Its admin token: needed to add a book for a race, to restock, and to replay the ledger in the check.
     pub admin_token: Option<AccessToken>,
 }
 
-/// How requests follow on one another.
+/// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "loop")]
 pub enum Pace {
-    /// Each client asks, waits for the answer, and asks again.
+    /// Closed loop: each client sends a request, waits for the answer, and sends the next.
     Closed {
         /// How many clients.
         clients: usize,
     },
-    /// Requests arrive evenly at a rate, and the next free client takes them.
+    /// Open loop: requests arrive evenly at a rate, and the next free client takes each.
     Open {
         /// Requests a second.
         rate: f64,
-        /// Clients, and so requests that can be under way at once.
+        /// Clients: the most requests that can be in flight.
         clients: usize,
     },
 }
@@ -108,13 +104,13 @@ impl Pace {
 /// The limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long one try may take.
+    /// How long one attempt may take.
     pub attempt_timeout: Duration,
-    /// How long a purchase is tried in all.
+    /// How long a purchase is tried, retries included.
     pub timeout: Duration,
-    /// Tries of it after the first one.
+    /// The most retries of a purchase.
     pub retries_max: u32,
-    /// Purchases that are remembered, each about 64 bytes: the load ends when there are so many.
+    /// The most purchases: each is remembered for the check, in about 64 bytes. The load ends when there are so many.
     pub purchases_max: usize,
 }
 
@@ -129,28 +125,28 @@ impl Default for Limits {
     }
 }
 
-/// A load: what, on whom, how fast and for how long.
+/// A load: what clients do, how fast, and for how long.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// On whom.
+    /// The shop.
     pub target: Target,
-    /// What.
+    /// What clients do.
     pub mix: Mix,
-    /// How fast.
+    /// How many clients, and when they send requests.
     pub pace: Pace,
-    /// How long it is measured, 100 ms to [`Load::DURATION_MAX`]; a race may be over earlier.
+    /// How long is measured, 100 ms to [`Load::DURATION_MAX`]; a race may end earlier.
     pub duration: Duration,
-    /// How long before that; a race has none.
+    /// How long the shop is loaded before that; a race has no warm-up.
     pub warmup: Duration,
-    /// The same seed draws the same choices for each client; order ids are always new.
+    /// The seed of the clients' choices. Order ids are always new.
     pub seed: u64,
-    /// How much more popular some books are: the book of rank r is chosen in proportion to 1 / r^skew. 0 is even.
+    /// Zipf's exponent: the book of rank r is chosen in proportion to 1 / r^skew. With 0 all are alike.
     pub skew: f64,
-    /// The part of acknowledged purchases that are sent once more, as by a buyer who lost the answer; 0 to 1.
+    /// The part of acknowledged purchases that are sent again, as by a buyer who lost the answer; 0 to 1.
     pub again: f64,
-    /// See to it, before the start, that each book has so many copies; needs the admin token.
+    /// Before the start, add copies until each book has this many; needs the admin token.
     pub stock: Option<u32>,
-    /// What is too much.
+    /// Limits of time, retries and memory.
     pub limits: Limits,
 }
 
@@ -170,7 +166,7 @@ impl Load {
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(2),
             seed: 1,
-            // As YCSB has it.
+            // The default of YCSB.
             skew: 0.99,
             again: 0.01,
             stock: None,
@@ -178,10 +174,10 @@ impl Load {
         }
     }
 
-    /// Checks what can be checked before anything is sent.
+    /// Checks the configuration; nothing is sent.
     ///
     /// # Errors
-    /// [`LoadError::Invalid`] naming what is wrong.
+    /// [`LoadError::Invalid`]: a value is outside its limits, or something needs the admin token.
     pub fn check(&self) -> Result<(), LoadError> {
         let invalid = |why: String| Err(LoadError::Invalid(why));
         let clients = self.pace.clients();
@@ -221,18 +217,18 @@ impl Load {
         Servers::new(&self.target, &self.limits).map(drop)
     }
 
-    /// Runs it, reads every order back and checks the promises. `progress` is called about five times a second.
+    /// Runs the load, reads every order back and checks the promises. `progress` is called about five times a second.
     ///
-    /// The shop keeps what was bought, what was restocked, and the book of a race.
+    /// The orders, the restocked copies and the book of a race stay in the shop.
     ///
     /// # Errors
-    /// Nothing could be started, see [`LoadError`]. Whatever goes wrong later is in the result.
+    /// The load could not begin, see [`LoadError`]. What goes wrong later is in the result.
     pub async fn run(&self, progress: &(dyn Fn(&Progress) + Sync), stop: &Stop) -> Result<LoadResult, LoadError> {
         self.run_between(std::future::ready(()), std::future::ready(()), progress, stop).await
     }
 
-    /// Runs it, with something done right before and right after the load itself: neither what prepares it nor the check
-    /// lies in between.
+    /// As [`run`](Self::run); completes `before` right before the load and `after` right after it. Neither the preparation nor
+    /// the check is in between.
     pub(crate) async fn run_between(
         &self,
         before: impl Future<Output = ()>,
@@ -246,31 +242,31 @@ impl Load {
             load.warmup = Duration::ZERO;
         }
         let servers = Arc::new(Servers::new(&load.target, &load.limits)?);
-        let (started_at, ending, watch) = (SystemClock.now(), stop.first(), Watch::default());
+        let (started_at, ending, checked) = (SystemClock.now(), stop.first(), CheckProgress::default());
         let mut client = Client::new(Arc::clone(&servers), 0, load.seed);
         if servers.has_token() {
-            knock(&mut client).await?;
+            check_token(&mut client).await?;
         }
-        let shelf = Shelf::prepare(&load, &mut client, &ending).await?;
-        let run = Arc::new(Run::new(load, shelf, servers, ending));
-        let mut teller = Teller::new(Arc::clone(&run), watch.clone(), progress);
+        let catalogue = Catalogue::prepare(&load, &mut client, &ending).await?;
+        let run = Arc::new(Run::new(load, catalogue, servers, ending));
+        let mut reporter = Reporter::new(Arc::clone(&run), checked.clone(), progress);
         before.await;
-        let driven = told(drive::drive(&run), || teller.tell()).await?;
+        let completed = reporting(drive::drive(&run), || reporter.report()).await?;
         after.await;
         let ending = stop.next();
-        let check = told(check::check(&run, &driven, &ending, &watch), || teller.tell()).await;
-        Ok(LoadResult::of(&run, &driven, started_at, check))
+        let check = reporting(check::check(&run, &completed, &ending, &checked), || reporter.report()).await;
+        Ok(LoadResult::of(&run, &completed, started_at, check))
     }
 }
 
-/// Whether the admin token is the right one.
-async fn knock(client: &mut Client) -> Result<(), LoadError> {
-    let ask = Ask::get(shelf::path("/entries?after=0&limit=1")?).admin();
+/// Fails if the shop refuses the admin token.
+async fn check_token(client: &mut Client) -> Result<(), LoadError> {
+    let ask = Ask::get(catalogue::path("/entries?after=0&limit=1")?).admin();
     match client.call_once(&ask).await.result {
         Err(failure) if failure.effect == client::Effect::Refused => {
             Err(LoadError::Refused { what: "use the admin token".into(), error: failure.error })
         }
-        // Whether the shop answers at all is seen next.
+        // Whether the shop answers at all is noticed next.
         _ => Ok(()),
     }
 }

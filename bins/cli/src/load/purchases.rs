@@ -1,59 +1,59 @@
-//! Purchases as their buyers remember them, and what was found to be wrong.
+//! Purchases as their clients remember them, and findings against the promises.
 
 use bookstore_core::{BookId, Cents, Order, OrderId, OrderLine, Seq, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
-/// One purchase intent and what its buyer was told.
+/// One purchase intent and its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Purchase {
     pub(super) id: OrderId,
     pub(super) book: BookId,
     pub(super) client: u32,
-    pub(super) told: Told,
+    pub(super) outcome: Outcome,
 }
 
-/// What a buyer was told in the end.
+/// The outcome of a purchase as far as its client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// It is sold: this order.
+pub(super) enum Outcome {
+    /// It was acknowledged, with this order.
     Sold { seq: Seq, placed_at: Timestamp, price: Cents },
-    /// It is not, by the shop's own answer or because it was never executed.
+    /// It was refused, or not executed.
     NotSold,
-    /// Nothing reliable.
-    Nothing,
+    /// It may have happened.
+    Unknown,
 }
 
-/// Copies that every purchase asks for.
+/// Copies that every purchase buys.
 const QUANTITY: u32 = 1;
 
 impl Purchase {
-    /// The order that the buyer was told of.
+    /// The acknowledged order.
     pub(super) fn order(&self) -> Option<Order> {
-        let Told::Sold { seq, placed_at, price } = self.told else { return None };
+        let Outcome::Sold { seq, placed_at, price } = self.outcome else { return None };
         let line = OrderLine { book: self.book, quantity: QUANTITY, unit_price_cents: price };
         let lines = [line].into_iter().collect();
         let (status, cancelled_at) = (Status::Placed, None);
         Some(Order { id: self.id, status, lines, total_cents: price, placed_at, seq, cancelled_at })
     }
 
-    /// What an answer with this order tells; `None` if it is not what was asked for.
-    pub(super) fn told_by(id: OrderId, book: BookId, order: &Order) -> Option<Told> {
+    /// The outcome of a purchase that was answered with this order; `None` if the order is not what was asked for.
+    pub(super) fn acknowledged(id: OrderId, book: BookId, order: &Order) -> Option<Outcome> {
         let price = order.lines.first()?.unit_price_cents;
-        let told = Told::Sold { seq: order.seq, placed_at: order.placed_at, price };
-        let asked_for = Self { id, book, client: 0, told }.order()?;
-        (asked_for == *order).then_some(told)
+        let outcome = Outcome::Sold { seq: order.seq, placed_at: order.placed_at, price };
+        let asked_for = Self { id, book, client: 0, outcome }.order()?;
+        (asked_for == *order).then_some(outcome)
     }
 
-    /// Whether an order is what was asked for, whatever else it says.
+    /// Whether an order has the id, book and quantity that were asked for.
     pub(super) fn asked_for(&self, order: &Order) -> bool {
         let lines = order.lines.iter().map(|line| (line.book, line.quantity));
         order.id == self.id && lines.eq([(self.book, QUANTITY)])
     }
 }
 
-/// An order in a line.
-pub(super) fn shown(order: &Order) -> String {
+/// An order in one line.
+pub(super) fn as_json(order: &Order) -> String {
     serde_json::to_string(order).unwrap_or_else(|_| format!("order {}", order.id))
 }
 
@@ -73,7 +73,7 @@ impl Promise {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::NeverOversold, Self::NeverLost, Self::NeverDouble];
 
-    /// In words.
+    /// Its name for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -84,16 +84,16 @@ impl Promise {
     }
 }
 
-/// Something that must not be so.
+/// An observation that contradicts a promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The promise that it breaks.
+    /// The promise.
     pub promise: Promise,
-    /// What was found.
+    /// What was observed.
     pub what: String,
 }
 
-/// Findings from many sides at once: all are counted, the first ones are kept.
+/// Findings from concurrent tasks: all are counted, the first ones are kept.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Mutex<Found>);
 
@@ -107,7 +107,7 @@ impl Findings {
     /// Findings of one promise that are kept; more are counted.
     const NAMED_MAX: u64 = 20;
 
-    /// Takes one in.
+    /// Adds one.
     pub(super) fn add(&self, promise: Promise, what: impl Into<String>) {
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = &mut found.counts[promise as usize];
@@ -117,12 +117,12 @@ impl Findings {
         }
     }
 
-    /// How many there are of one promise.
+    /// How many there are against one promise.
     pub(super) fn count(&self, promise: Promise) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).counts[promise as usize]
     }
 
-    /// Those that were kept.
+    /// The first ones.
     pub(super) fn named(&self) -> Vec<Finding> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).named.clone()
     }
@@ -136,20 +136,20 @@ mod tests {
     #[test]
     fn an_answer_is_remembered_whole_or_not_taken() {
         let (id, book) = (SystemClock.new_order_id(), BookId(3));
-        let told = Told::Sold { seq: Seq(9), placed_at: Timestamp(5), price: Cents::new(250).unwrap() };
-        let purchase = Purchase { id, book, client: 0, told };
+        let outcome = Outcome::Sold { seq: Seq(9), placed_at: Timestamp(5), price: Cents::new(250).unwrap() };
+        let purchase = Purchase { id, book, client: 0, outcome };
         let order = purchase.order().unwrap();
-        assert_eq!(Purchase::told_by(id, book, &order), Some(told));
+        assert_eq!(Purchase::acknowledged(id, book, &order), Some(outcome));
         assert!(purchase.asked_for(&order));
-        assert_eq!(Purchase::told_by(id, BookId(4), &order), None);
-        assert_eq!(Purchase::told_by(SystemClock.new_order_id(), book, &order), None);
+        assert_eq!(Purchase::acknowledged(id, BookId(4), &order), None);
+        assert_eq!(Purchase::acknowledged(SystemClock.new_order_id(), book, &order), None);
         let mut two = order.clone();
         two.lines[0].quantity = 2;
         assert!(!purchase.asked_for(&two));
         let dear = Order { total_cents: Cents::new(251).unwrap(), ..order.clone() };
-        assert_eq!(Purchase::told_by(id, book, &dear), None);
+        assert_eq!(Purchase::acknowledged(id, book, &dear), None);
         let cancelled = order.cancelled(Timestamp(6));
-        assert_eq!(Purchase::told_by(id, book, &cancelled), None);
+        assert_eq!(Purchase::acknowledged(id, book, &cancelled), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What happened: counts and latencies, by operation and over time.
+//! Records counts and latencies, by operation and over time.
 
 use hdrhistogram::Histogram;
 use std::{
@@ -12,26 +12,26 @@ use std::{
 
 use super::mix::Operation;
 
-/// The longest latency that is told apart, in microseconds: an hour.
+/// The highest latency of a histogram, in microseconds: an hour.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
-/// Moments that a run is cut into for the plots over time, at most.
+/// The most time slots of a run, for the charts over time.
 const SLOTS: u32 = 150;
-/// The same for a race, whose end nobody knows beforehand.
+/// The same for a race, whose end is not known beforehand.
 const RACE_SLOTS: u32 = 1000;
-/// Widths of such moments, in milliseconds.
+/// Widths of time slots, in milliseconds.
 const SLOT_MS: [u64; 15] =
     [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
-/// Parts that clients share out among themselves, so that they seldom wait for one another.
+/// Parts with a lock each, so that clients seldom wait for each other.
 const SHARDS: usize = 4;
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// It did what was asked.
+    /// It succeeded.
     Succeeded,
-    /// The shop's own answer is no: sold out, for example.
+    /// The shop refused it: sold out, for example.
     Refused(&'static str),
-    /// There is no answer, or it says that the shop cannot serve now.
+    /// There was no answer, or it said that the shop cannot serve now.
     Failed(&'static str),
 }
 
@@ -39,9 +39,9 @@ pub(super) enum Ended {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
     pub(super) operation: Operation,
-    /// When it was to begin; its latency counts from here.
+    /// When it was due; its latency counts from here.
     pub(super) intended: Instant,
-    /// When a client was free to begin it.
+    /// When a client began it.
     pub(super) began: Instant,
     pub(super) ended_at: Instant,
     pub(super) attempts: u32,
@@ -51,7 +51,7 @@ pub(super) struct Event {
 /// Latencies in microseconds.
 pub(super) type Latencies = Histogram<u32>;
 
-/// Latencies to three digits.
+/// A histogram of three digits.
 pub(super) fn fine() -> Latencies {
     latencies(3)
 }
@@ -67,7 +67,7 @@ pub(super) struct Tally {
     pub(super) retries: u64,
     pub(super) refused: BTreeMap<&'static str, u64>,
     pub(super) failed: BTreeMap<&'static str, u64>,
-    /// Of those that were answered, with yes or no.
+    /// Of operations that were answered, refusals included.
     pub(super) latencies: Latencies,
 }
 
@@ -101,7 +101,7 @@ impl Tally {
     }
 }
 
-/// One moment of the run.
+/// One time slot of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) succeeded: u64,
@@ -136,18 +136,18 @@ impl Slot {
     }
 }
 
-/// Everything that is recorded of a run, or a client's part of it.
+/// What was recorded of a run, or by some of its clients.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorded {
     /// By operation, without those that began during the warm-up.
     pub(super) operations: BTreeMap<Operation, Tally>,
-    /// How long operations waited for a free client, likewise.
+    /// How long these waited for a free client.
     pub(super) waits: Option<Latencies>,
-    /// By moment of ending, warm-up included.
+    /// By the slot in which operations ended, warm-up included.
     pub(super) slots: Vec<Option<Box<Slot>>>,
 }
 
-/// Counts for whoever watches.
+/// Counts so far, for progress.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     succeeded: AtomicU64,
@@ -155,7 +155,7 @@ pub(super) struct Counts {
     failed: AtomicU64,
 }
 
-/// A look at [`Counts`].
+/// The values of [`Counts`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     pub(super) succeeded: u64,
@@ -169,7 +169,7 @@ impl Counted {
     }
 }
 
-/// Takes events from many clients at once.
+/// Takes events from concurrent clients.
 #[derive(Debug)]
 pub(super) struct Recorder {
     shards: [Mutex<Recorded>; SHARDS],
@@ -181,7 +181,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// For a run that starts at `started` and is planned to take `warmup` and `duration`; a race may end any time.
+    /// For a run that starts at `started` and will take `warmup` and `duration`, or, if it is a race, less.
     pub(super) fn new(started: Instant, warmup: Duration, duration: Duration, race: bool) -> Self {
         let planned = warmup + duration;
         let slots = if race { RACE_SLOTS } else { SLOTS };
@@ -192,7 +192,7 @@ impl Recorder {
         Self { shards, counts: Counts::default(), started, warmup, slot, slots_max }
     }
 
-    /// Takes in what client `client` has done.
+    /// Records an operation of client `client`.
     pub(super) fn record(&self, client: usize, event: &Event) {
         let count = match event.ended {
             Ended::Succeeded => &self.counts.succeeded,
@@ -222,7 +222,7 @@ impl Recorder {
         Counted { succeeded: read(succeeded), refused: read(refused), failed: read(failed) }
     }
 
-    /// The latencies of the last moment that is over, or else of the one that is not.
+    /// The latencies of the last complete time slot, or of the first one.
     pub(super) fn recent(&self) -> Option<Latencies> {
         let now = usize::try_from(self.started.elapsed().as_nanos() / self.slot.as_nanos()).unwrap_or(usize::MAX);
         let at = now.min(self.slots_max).saturating_sub(1);
@@ -235,7 +235,7 @@ impl Recorder {
         merged.map(|slot| slot.latencies)
     }
 
-    /// Everything, its moments made wider until there are few enough for a run that took `took`.
+    /// Everything, with time slots merged until there are few enough for a run that took `took`, and their width.
     pub(super) fn recorded_over(&self, took: Duration) -> (Recorded, Duration) {
         let mut recorded = self.recorded();
         let mut slot = self.slot;
@@ -274,7 +274,7 @@ impl Recorder {
     }
 }
 
-/// One moment made of several.
+/// Several time slots as one.
 fn merged(slots: &[Option<Box<Slot>>]) -> Option<Box<Slot>> {
     let mut slots = slots.iter().flatten();
     let mut first = slots.next()?.clone();
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(book.latencies.len(), 2, "what was not answered has no latency");
         assert!(book.latencies.min().abs_diff(200_000) < 200, "{}", book.latencies.min());
         assert!(recorded.waits.unwrap().max().abs_diff(190_000) < 200);
-        assert_eq!(recorded.slots.len(), 150, "what ends late belongs to the last moment");
+        assert_eq!(recorded.slots.len(), 150, "what ends late belongs to the last slot");
         assert_eq!(recorder.counts().answered(), 3);
     }
 }

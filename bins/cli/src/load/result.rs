@@ -1,4 +1,4 @@
-//! What a run has shown, for people and for programs.
+//! The result of a run, for people and for programs.
 
 use bookstore_core::{BookId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,32 +7,33 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Mix, Pace,
     check::Check,
-    drive::{Driven, Reason, Run},
+    drive::{Completed, Reason, Run},
     mix::{Operation, Share},
-    purchases::Told,
+    purchases::Outcome,
     record::{Latencies, Recorded, Slot, Tally},
 };
+use crate::text::shown_us;
 
-/// What a run has shown.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadResult {
-    /// The servers that were asked.
+    /// The servers that were loaded.
     pub servers: Vec<String>,
     /// What clients did.
     pub mix: Mix,
-    /// How often, in percent.
+    /// The share of each operation, in percent.
     pub shares: Vec<Share>,
     /// The loop, closed or open.
     pub pace: Pace,
-    /// What the choices were drawn from.
+    /// The seed of the clients' choices.
     pub seed: u64,
     /// When it began.
     pub started_at: Timestamp,
     /// How long the shop was loaded before anything was measured.
     pub warmup_seconds: f64,
-    /// How long it was to be measured.
+    /// How long was to be measured.
     pub planned_seconds: f64,
-    /// How long it was measured.
+    /// How long was measured.
     pub measured_seconds: f64,
     /// Why it ended.
     pub ended: Reason,
@@ -40,12 +41,12 @@ pub struct LoadResult {
     pub total: Numbers,
     /// Each operation.
     pub operations: Vec<OperationNumbers>,
-    /// Open loop: arrivals for which there was never a free client. They are in none of the other numbers.
+    /// Open loop: arrivals that no client was free to take. They are in none of the other numbers.
     pub not_started: u64,
     /// Open loop: how long arrivals waited for a free client. It is part of their latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Latency>,
-    /// The run moment by moment, warm-up included.
+    /// The run over time, warm-up included.
     pub timeline: Vec<Moment>,
     /// How the race went, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,22 +55,22 @@ pub struct LoadResult {
     pub check: Check,
 }
 
-/// Counts and latencies of operations that were to begin in the measured time.
+/// Counts and latencies of operations that were due in the measured time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Numbers {
-    /// Throughput: answers, yes or no, a second.
+    /// Throughput: answers a second, refusals included.
     pub answered_per_second: f64,
-    /// Goodput: operations a second that did what was asked.
+    /// Goodput: operations a second that succeeded.
     pub succeeded_per_second: f64,
-    /// Operations that did what was asked.
+    /// Operations that succeeded.
     pub succeeded: u64,
     /// Operations that the shop refused, by the problem's code.
     pub refused: BTreeMap<String, u64>,
-    /// Operations without an answer, or answered that the shop cannot serve now, by kind.
+    /// Operations without an answer, or with the answer that the shop cannot serve now, by kind.
     pub failed: BTreeMap<String, u64>,
-    /// Tries after the first one.
+    /// Attempts after the first one.
     pub retries: u64,
-    /// Latency of what was answered, from the intended start to the end of the last try.
+    /// Latency of operations that were answered, from when each was due to the end of its last attempt.
     pub latency: Option<Latency>,
 }
 
@@ -84,6 +85,18 @@ impl Numbers {
     #[must_use]
     pub fn failed_total(&self) -> u64 {
         self.failed.values().sum()
+    }
+
+    /// Succeeded, refused, failed, and retries.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 4] {
+        [self.succeeded, self.refused_total(), self.failed_total(), self.retries]
+    }
+
+    /// A latency as people read it, or a dash if nothing was answered.
+    #[must_use]
+    pub fn shown(&self, pick: fn(&Latency) -> u64) -> String {
+        self.latency.as_ref().map_or_else(|| "–".to_owned(), |latency| shown_us(pick(latency)))
     }
 
     fn of(tally: &Tally, seconds: f64) -> Self {
@@ -130,7 +143,7 @@ pub struct Latency {
     pub p999_us: u64,
     /// The longest.
     pub max_us: u64,
-    /// Percentile and latency, as far as the number of operations carries.
+    /// Percentile and latency, up to the highest percentile that so many operations can show.
     pub curve: Vec<(f64, u64)>,
 }
 
@@ -139,13 +152,22 @@ const CURVE: [f64; 17] =
     [0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 97.5, 99.0, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999, 99.9999];
 
 impl Latency {
+    /// What tables show: p50, p90, p99, p99.9, and the longest.
+    pub const SHOWN: [fn(&Self) -> u64; 5] = [
+        |latency| latency.p50_us,
+        |latency| latency.p90_us,
+        |latency| latency.p99_us,
+        |latency| latency.p999_us,
+        |latency| latency.max_us,
+    ];
+
     /// `None` if there is nothing.
     fn of(latencies: &Latencies) -> Option<Self> {
         if latencies.is_empty() {
             return None;
         }
         let at = |percent: f64| latencies.value_at_percentile(percent).min(latencies.max());
-        // A percentile beyond the last operation is just the maximum.
+        // A higher percentile than the operations can show would be the maximum.
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 operations")]
         let carries = |percent: &f64| *percent == 0.0 || (100.0 - percent) * latencies.len() as f64 > 99.9;
         let curve = CURVE.into_iter().filter(carries).map(|percent| (percent, at(percent))).collect();
@@ -154,18 +176,18 @@ impl Latency {
     }
 }
 
-/// A moment of the run.
+/// A time slot of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moment {
     /// When it began, in seconds since the start.
     pub at_seconds: f64,
     /// How long it was.
     pub seconds: f64,
-    /// Operations that ended in it and did what was asked.
+    /// Operations that ended in it with success.
     pub succeeded: u64,
     /// Operations that ended in it, refused.
     pub refused: u64,
-    /// Operations that ended in it without success.
+    /// Operations that failed in it.
     pub failed: u64,
     /// Median latency of those that were answered, in microseconds.
     pub p50_us: Option<u64>,
@@ -180,11 +202,11 @@ pub struct Moment {
 pub struct RaceResult {
     /// The book.
     pub book: BookId,
-    /// Copies there were.
+    /// Copies before the start.
     pub copies: i64,
-    /// Copies sold to these buyers, as far as they know.
+    /// Copies that were acknowledged to these buyers.
     pub sold: u64,
-    /// Whether a buyer was told that it is sold out.
+    /// Whether a buyer was refused because it was sold out.
     pub sold_out: bool,
     /// Seconds from the start to the last acknowledged purchase.
     pub seconds: f64,
@@ -209,22 +231,22 @@ fn jain(wins: &[u64]) -> f64 {
 }
 
 impl RaceResult {
-    fn of(run: &Run, driven: &Driven) -> Option<Self> {
+    fn of(run: &Run, completed: &Completed) -> Option<Self> {
         let Mix::Race(_) = run.load.mix else { return None };
-        let book = run.shelf.books.first()?;
+        let book = run.catalogue.books.first()?;
         let mut wins = vec![0u64; run.load.pace.clients()];
-        for purchase in driven.purchases.iter().filter(|purchase| matches!(purchase.told, Told::Sold { .. })) {
+        for purchase in completed.purchases.iter().filter(|purchase| matches!(purchase.outcome, Outcome::Sold { .. })) {
             wins[purchase.client as usize] += 1;
         }
         wins.sort_unstable();
         let sold: u64 = wins.iter().sum();
-        let seconds = driven.last_sale.unwrap_or_default().as_secs_f64();
+        let seconds = completed.last_sale.unwrap_or_default().as_secs_f64();
         let last = wins.len() - 1;
         Some(Self {
             book: book.id,
             copies: book.stock,
             sold,
-            sold_out: driven.reason == Reason::SoldOut,
+            sold_out: completed.reason == Reason::SoldOut,
             seconds,
             sold_per_second: rate(sold, seconds),
             buyers: wins.len() as u64,
@@ -235,19 +257,19 @@ impl RaceResult {
     }
 }
 
-/// So many a second.
+/// A count as a rate per second.
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 operations")]
 fn rate(count: u64, seconds: f64) -> f64 {
     if seconds > 1e-6 { count as f64 / seconds } else { 0.0 }
 }
 
 impl LoadResult {
-    /// Sums up what was recorded and found.
-    pub(super) fn of(run: &Run, driven: &Driven, started_at: Timestamp, check: Check) -> Self {
+    /// Sums up what was recorded and checked.
+    pub(super) fn of(run: &Run, completed: &Completed, started_at: Timestamp, check: Check) -> Self {
         let load = &run.load;
-        let seconds = driven.took.saturating_sub(load.warmup).as_secs_f64();
+        let seconds = completed.took.saturating_sub(load.warmup).as_secs_f64();
         let (recorded, slot) =
-            run.recorder.get().map(|recorder| recorder.recorded_over(driven.took)).unwrap_or_default();
+            run.recorder.get().map(|recorder| recorder.recorded_over(completed.took)).unwrap_or_default();
         let mut all = Tally::default();
         recorded.operations.values().for_each(|tally| all.merge(tally));
         let open = matches!(load.pace, Pace::Open { .. });
@@ -265,13 +287,13 @@ impl LoadResult {
             warmup_seconds: load.warmup.as_secs_f64(),
             planned_seconds: load.duration.as_secs_f64(),
             measured_seconds: seconds,
-            ended: driven.reason,
+            ended: completed.reason,
             total: Numbers::of(&all, seconds),
             operations: operations.collect(),
-            not_started: driven.not_started,
+            not_started: completed.not_started,
             wait: recorded.waits.as_ref().filter(|_| open).and_then(Latency::of),
             timeline: timeline(&recorded, slot),
-            race: RaceResult::of(run, driven),
+            race: RaceResult::of(run, completed),
             check,
         }
     }

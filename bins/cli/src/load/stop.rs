@@ -5,34 +5,34 @@ use tokio::sync::watch;
 
 /// Ends a run early: the first call ends the load (what was bought is still checked), one during the check ends that.
 ///
-/// Clones are the same.
+/// Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<watch::Sender<u32>>);
 
 impl Stop {
-    /// Nobody has called yet.
+    /// Nothing is stopped yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends what is going on now.
+    /// Ends the present phase.
     pub fn stop(&self) {
         self.0.send_modify(|calls| *calls = calls.saturating_add(1));
     }
 
-    /// What is going on from now on: ended by the next call.
+    /// A phase that begins now, ended by the next call.
     pub(super) fn next(&self) -> Ending {
         Ending { stop: self.clone(), calls: *self.0.borrow() }
     }
 
-    /// What is going on from the beginning: ended by any call, also one before this.
+    /// The first phase, ended by any call, also an earlier one.
     pub(super) fn first(&self) -> Ending {
         Ending { stop: self.clone(), calls: 0 }
     }
 }
 
-/// Whether one phase of a run is to end.
+/// Tells one phase of a run when to end.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     stop: Stop,
@@ -40,18 +40,18 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Whether it is.
+    /// Whether it must end.
     pub(super) fn is_asked(&self) -> bool {
         *self.stop.0.borrow() > self.calls
     }
 
-    /// Waits until it is.
+    /// Waits until it must end.
     pub(super) async fn asked(&self) {
-        // The sender is alive: it is held right here.
+        // This holds the sender, so the wait cannot fail.
         let _ = self.stop.0.subscribe().wait_for(|calls| *calls > self.calls).await;
     }
 
-    /// Sleeps; false if it was cut short.
+    /// Sleeps; false if the phase ended meanwhile.
     pub(super) async fn sleep(&self, time: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(time) => true,

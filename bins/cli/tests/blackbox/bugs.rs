@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore::core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Entries, Error, Executed, Lines, NewBook, Order,
-    OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, Status, SystemClock, Topic,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Entries, Error, Executed, InlineList, Lines,
+    NewBook, Order, OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, Status,
+    SystemClock, Topic,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -77,7 +78,7 @@ impl Buggy {
             }
             books.push(book);
         }
-        let (mut sold, mut seq) = (smallvec::SmallVec::new(), Seq(0));
+        let (mut sold, mut seq) = (InlineList::new(), Seq(0));
         for (line, book) in lines.iter().zip(&books) {
             seq = self.set_stock(line.book, i64::from(book.stock) - i64::from(line.quantity)).await?.version;
             let unit_price_cents = book.price_cents;

@@ -1,4 +1,4 @@
-//! Buyers who come whether the shop answers or not, and the shop's own people; every call is recorded.
+//! Buyers, who arrive at a steady rate whether the shop answers or not, and the shop's staff; every call is recorded.
 
 use bookstore::{
     AccessToken, Bookstore, ConnectOptions,
@@ -25,9 +25,9 @@ use tokio::{
 
 use crate::{bugs::Bug, servers::ADMIN_TOKEN};
 
-/// How many buyers come every second.
+/// Buyers that arrive every second.
 const BUYERS_PER_SECOND: u64 = 120;
-/// The most that may be in the shop at once; more turn away at the door.
+/// The most that may be in the shop at once; more are turned away.
 const BUYERS_MAX: usize = 1500;
 /// What is on sale.
 const BOOKS: u64 = 8;
@@ -36,13 +36,13 @@ const CALL: Duration = Duration::from_millis(700);
 /// How long a buyer tries, with the same id.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A way into the shop.
+/// One connection to the shop: through one frontend, or both.
 struct Door {
     catalog: Recorded<dyn CatalogService>,
     orders: Recorded<dyn OrderService>,
 }
 
-/// All buyers' market.
+/// All buyers and staff, and what they record.
 pub(crate) struct Market {
     doors: Vec<Door>,
     pub(crate) recorder: Arc<Recorder>,
@@ -50,11 +50,11 @@ pub(crate) struct Market {
     turned_away: AtomicU64,
 }
 
-/// The door that may show books as they stood a moment ago.
+/// The doors whose frontend may show books as they were a moment ago.
 pub(crate) const CACHED: [&str; 2] = ["frontend-1", "both frontends"];
 
 impl Market {
-    /// Opens doors through either frontend and through both. A bug is built in, if one is to be.
+    /// Connects to either frontend and to both, with a bug if there is one to plant.
     ///
     /// To be called on the client's threads.
     pub(crate) fn new(frontends: &[String; 2], bug: Option<Bug>, seed: u64, calls_max: usize) -> Arc<Self> {
@@ -81,13 +81,14 @@ impl Market {
         Bookstore::new(Arc::new(catalog), Arc::new(orders)).with_timeout(TIMEOUT)
     }
 
-    /// Puts the books on the shelves.
-    pub(crate) async fn shelve(&self) {
+    /// Adds the books.
+    pub(crate) async fn add_books(&self) {
         let book = |n| book(&format!("Book {n}"), 40);
-        self.shop(1, 0).add_books((1..=BOOKS).map(book).collect()).await.expect("the shop is ready");
+        let shop = self.shop(1, 0).with_timeout(Duration::from_secs(60));
+        shop.add_books((1..=BOOKS).map(book).collect()).await.expect("the shop is ready");
     }
 
-    /// Buyers and staff come until `until`, or until somebody says that it is enough; then all go home.
+    /// Buyers and staff arrive until `until`, or until `enough`; returns when all are done.
     pub(crate) async fn trade(self: Arc<Self>, until: Instant, enough: Arc<AtomicBool>) {
         let mut people = JoinSet::new();
         let mut ticks = interval(Duration::from_micros(1_000_000 / BUYERS_PER_SECOND));
@@ -120,13 +121,13 @@ impl Market {
         let Some(lines) = choose(&shop, &mut rng).await else { return };
         let id = SystemClock.new_order_id();
         let bought = if rng.random_ratio(1, 8) {
-            // Pressed twice.
+            // The buyer clicks twice.
             let twice = tokio::join!(purchase(&shop, id, &lines), purchase(&other, id, &lines));
             twice.0 && twice.1
         } else {
             purchase(&shop, id, &lines).await
         };
-        // Whatever comes of these is recorded, which is all they are for.
+        // What these answer is recorded, and not needed here.
         match rng.random_range(0..10) {
             0..3 if bought => drop(other.cancel(id).await),
             3..6 => drop(other.order(id).await),
@@ -140,7 +141,7 @@ impl Market {
         let shop = self.shop(rng.random(), n);
         let book = BookId(rng.random_range(1..=BOOKS));
         let delta = Amend::StockDelta { delta: rng.random_range(10..50) };
-        // Whatever comes of these is recorded, which is all they are for.
+        // What these answer is recorded, and not needed here.
         match rng.random_range(0..12) {
             0..6 => drop(shop.amend(book, delta, SystemClock.new_order_id()).await),
             6 => drop(shop.catalog().amend(book, delta, None).await),

@@ -1,4 +1,4 @@
-//! What goes wrong, when, and how often it did: drawn from a seed.
+//! Faults: which there are, when each is injected (drawn from a seed), and how often each had an effect.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use std::{collections::BTreeMap, time::Duration};
@@ -60,14 +60,14 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub(crate) kind: Kind,
-    /// Drawn for whatever choice there is.
+    /// A random number, for which server or link it hits.
     pub(crate) chance: u64,
     pub(crate) lasts: Duration,
-    /// How long nothing of this deck happens afterwards.
+    /// The pause afterwards.
     pub(crate) pause: Duration,
 }
 
-/// Faults to be drawn: each kind once, in any order, and again.
+/// Draws faults like cards: each kind once, in any order, then all again.
 pub(crate) struct Deck {
     kinds: Vec<Kind>,
     left: Vec<Kind>,

@@ -1,4 +1,4 @@
-//! A proxy beside every client of a server: it forwards bytes, and delays them, cuts connections or loses answers when told to.
+//! A proxy beside every client of a server: it forwards bytes, and on demand delays them, cuts connections or loses answers.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -28,7 +28,7 @@ pub(crate) struct Proxy {
 struct State {
     target: SocketAddr,
     delay_ms: AtomicU64,
-    /// So many answers are still to be lost.
+    /// How many answers are still to be lost.
     lose: AtomicU64,
     /// Connections are cut when it changes.
     cuts: watch::Sender<u64>,
@@ -56,7 +56,7 @@ impl Proxy {
         Self { url, state }
     }
 
-    /// Holds everything up for so long, in both directions, until it is told another time.
+    /// Delays everything by this time, in both directions, until the next call.
     pub(crate) fn delay(&self, by: Duration) {
         self.state.delay_ms.store(u64::try_from(by.as_millis()).expect("a short time"), Ordering::Relaxed);
     }
@@ -72,13 +72,13 @@ impl Proxy {
     }
 
     /// How often it has delayed something, cut a connection, or lost an answer.
-    pub(crate) fn mischief(&self) -> [u64; 3] {
+    pub(crate) fn effects(&self) -> [u64; 3] {
         [&self.state.delayed, &self.state.cut, &self.state.lost].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
-    // It ends with its runtime; a connection that is gone before it was accepted is nobody's trouble.
+    // It ends with its runtime. A connection that ended before it was accepted is no failure.
     loop {
         if let Ok((client, _)) = listener.accept().await {
             tokio::spawn(forward(client, Arc::clone(&state)));
@@ -92,7 +92,7 @@ struct Broken;
 async fn forward(mut client: TcpStream, state: Arc<State>) {
     let mut cuts = state.cuts.subscribe();
     let Ok(mut server) = TcpStream::connect(state.target).await else { return reset(&client) };
-    // Without it small answers wait for acknowledgements, no more.
+    // If it fails, small answers are slower.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let broken = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());

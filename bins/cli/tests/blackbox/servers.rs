@@ -21,10 +21,10 @@ use crate::{
 pub(crate) const ADMIN_TOKEN: &str = "0123456789abcdef0123456789abcdef-admin";
 const SERVER_TOKEN: &str = "0123456789abcdef0123456789abcdef-server";
 
-/// The longest that a server may take to start, to be ready, or to stop.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest that a server may take to start, to be ready, or to stop, on a busy machine, too.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a server said last, and how often its store failed.
+/// The last lines of a server's log, and how often its store failed.
 #[derive(Debug, Default)]
 struct Log {
     last: VecDeque<String>,

@@ -109,7 +109,7 @@ impl<'n> Shop<'n> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), caught_up).await.expect("copies catch up when all is well");
+        tokio::time::timeout(Duration::from_secs(120), caught_up).await.expect("copies catch up when all is well");
     }
 
     /// `bookstore audit` of the ledger and both copies, as JSON.

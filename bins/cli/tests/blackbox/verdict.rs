@@ -1,4 +1,4 @@
-//! What a run has come to: the history against the ledger in the catalog's file, and whether enough went wrong.
+//! Judges a run: the history against the ledger in the catalog's file, and whether enough went wrong.
 
 use bookstore::core::{
     Entry, Kind as EntryKind,
@@ -8,14 +8,9 @@ use bookstore::core::{
 };
 use std::path::Path;
 
-use crate::{
-    buyers::CACHED,
-    faults::{Kind, Tallies, Tally},
-    hosts::Host,
-    shop::Shop,
-};
+use crate::{Outcome, buyers::CACHED, faults::Tally, hosts::Host, shop::Shop};
 
-/// Holds a history against a shop that has been closed.
+/// Checks a history against the files of a shop that has been closed.
 pub(crate) async fn judge(shop: &Shop<'_>, history: &History) -> Report {
     let audited = shop.audit().await;
     let text = String::from_utf8_lossy(&audited.stdout);
@@ -46,7 +41,7 @@ fn read(path: &Path) -> Result<Contents, StoreError> {
         entries.push(entry);
         Ok::<(), StoreError>(())
     })?;
-    // The stock table is a checkpoint: what came after it is replayed on top.
+    // The stock table is a snapshot: the entries after it are replayed on top.
     entries.iter().filter(|entry| entry.seq > summary.applied).for_each(|entry| decide::apply(&mut levels, entry));
     Ok((entries, levels, summary.head))
 }
@@ -57,7 +52,7 @@ fn read_ledger(path: &Path) -> Result<FinalState, StoreError> {
 }
 
 /// Prints what happened in a run, fault by fault.
-pub(crate) fn print_table(kinds: &[Kind], tallies: &Tallies) {
+pub(crate) fn print_table(Outcome { kinds, tallies, .. }: &Outcome) {
     println!("{:<28} {:>6} {:>12} {:>9}", "fault", "made", "with effect", "effects");
     for kind in kinds {
         let Tally { made, met, effects } = tallies.0.get(kind).copied().unwrap_or_default();
@@ -66,11 +61,11 @@ pub(crate) fn print_table(kinds: &[Kind], tallies: &Tallies) {
     }
 }
 
-/// Why a run proves too little, if it does.
-pub(crate) fn missing(kinds: &[Kind], tallies: &Tallies, report: &Report, seconds: u64) -> Vec<String> {
-    // A deck of faults takes some ten seconds.
+/// Why a run proves nothing, if so: what must happen at least in a run of this many seconds, and did not.
+pub(crate) fn missing(Outcome { kinds, tallies, report }: &Outcome, seconds: u64) -> Vec<String> {
+    // To inject every kind of fault once takes about ten seconds.
     let wanted = (seconds / 20).max(1);
-    let met = |kind: &Kind| tallies.0.get(kind).map_or(0, |tally| tally.met);
+    let met = |kind| tallies.0.get(kind).map_or(0, |tally| tally.met);
     let rare = kinds.iter().filter(|kind| met(kind) < wanted);
     let mut missing: Vec<String> = rare
         .map(|kind| format!("{}: {} times with an effect, at least {wanted} wanted", kind.names().0, met(kind)))

@@ -1,6 +1,6 @@
 //! Servers are killed in turn while buyers buy; afterwards nothing may be oversold, lost or doubled.
 
-use crate::support::{Dir, Server, admin};
+use crate::support::{Dir, Server, TIMEOUT, admin};
 use bookstore::{
     Bookstore,
     core::{BookId, Error, Executed, Line, Lines, OrderId},
@@ -18,40 +18,44 @@ const BUYERS: u64 = 24;
 /// Bought from, with few enough copies to run out.
 const BOOKS: u64 = 7;
 
-/// What is known about the buyers' orders when all have their answers.
+/// What became of the buyers' orders.
 #[derive(Default)]
-struct Told {
+struct Outcomes {
     bought: Vec<(OrderId, Lines)>,
     refused: Vec<OrderId>,
-    /// Refused after a try whose outcome nobody knew.
+    /// Refused after an attempt whose outcome was unknown.
     unsettled: Vec<OrderId>,
     retries: u64,
-    /// Bought by a try whose answer was lost, and told of by a later one.
+    /// Bought by an attempt whose answer was lost, and acknowledged to a later one.
     rescued: u64,
 }
 
 struct Market {
     shop: Bookstore,
     open: AtomicBool,
+    /// Purchases that were answered, and those among them that were acknowledged, or refused, for the shop was sold out.
     answered: AtomicU64,
+    bought: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Market {
     fn open(shop: Bookstore) -> Arc<Self> {
-        // Little timeout: the buyers themselves try again, with the same id, so that it shows.
+        // A short timeout: the buyers themselves try again, with the same id, and count it.
         let shop = shop.with_timeout(Duration::from_millis(700));
-        Arc::new(Self { shop, open: AtomicBool::new(true), answered: AtomicU64::new(0) })
+        let [answered, bought, refused] = [(); 3].map(|()| AtomicU64::new(0));
+        Arc::new(Self { shop, open: AtomicBool::new(true), answered, bought, refused })
     }
 
-    fn buyers(self: &Arc<Self>) -> JoinSet<Told> {
+    fn buyers(self: &Arc<Self>) -> JoinSet<Outcomes> {
         (0..BUYERS).map(|n| Arc::clone(self).buy(n)).collect()
     }
 
-    async fn buy(self: Arc<Self>, buyer: u64) -> Told {
-        let mut told = Told::default();
+    async fn buy(self: Arc<Self>, buyer: u64) -> Outcomes {
+        let mut outcomes = Outcomes::default();
         for round in 0.. {
             if !self.open.load(Ordering::Relaxed) {
-                return told;
+                return outcomes;
             }
             let book = |n: u64| Line::new(BookId(1 + n % BOOKS), 1);
             let lines = Lines::new([book(buyer + round), book(buyer * round)]).unwrap();
@@ -61,54 +65,66 @@ impl Market {
                 match self.shop.purchase(id, lines.iter().copied()).await {
                     Ok(receipt) => {
                         assert!(receipt.order.sold(&lines), "{receipt:?}");
-                        told.rescued += u64::from(receipt.replayed);
-                        told.bought.push((id, lines));
+                        self.bought.fetch_add(1, Ordering::Relaxed);
+                        outcomes.rescued += u64::from(receipt.replayed);
+                        outcomes.bought.push((id, lines));
                         break;
                     }
                     Err(Error::OutOfStock { .. }) if unknown => {
-                        told.unsettled.push(id);
+                        outcomes.unsettled.push(id);
                         break;
                     }
                     Err(Error::OutOfStock { .. }) => {
-                        told.refused.push(id);
+                        self.refused.fetch_add(1, Ordering::Relaxed);
+                        outcomes.refused.push(id);
                         break;
                     }
                     Err(error) => {
                         assert!(error.may_retry(true), "{error:?}");
                         unknown |= error.executed() == Executed::Unknown;
-                        told.retries += 1;
+                        outcomes.retries += 1;
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                 }
             }
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
-        told
+        outcomes
     }
 
-    /// Waits until so many more purchases have been answered: the shop is at work.
+    /// Waits until so many more purchases have been answered: the shop sells.
     async fn busy(&self, more: u64) {
-        let wanted = self.answered.load(Ordering::Relaxed) + more;
-        let at_work = async {
-            while self.answered.load(Ordering::Relaxed) < wanted {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), at_work).await.expect("the shop sells on");
+        at_least(&self.answered, self.answered.load(Ordering::Relaxed) + more).await;
     }
 
-    async fn close(&self, buyers: JoinSet<Told>) -> Told {
+    /// Waits until so much was sold, and so much sold out, that the check afterwards means something.
+    async fn has_sold_out(&self) {
+        at_least(&self.bought, 101).await;
+        at_least(&self.refused, 1).await;
+    }
+
+    async fn close(&self, buyers: JoinSet<Outcomes>) -> Outcomes {
         self.open.store(false, Ordering::Relaxed);
-        let mut all = Told::default();
-        for told in buyers.join_all().await {
-            all.bought.extend(told.bought);
-            all.refused.extend(told.refused);
-            all.unsettled.extend(told.unsettled);
-            all.retries += told.retries;
-            all.rescued += told.rescued;
+        let mut all = Outcomes::default();
+        for outcomes in buyers.join_all().await {
+            all.bought.extend(outcomes.bought);
+            all.refused.extend(outcomes.refused);
+            all.unsettled.extend(outcomes.unsettled);
+            all.retries += outcomes.retries;
+            all.rescued += outcomes.rescued;
         }
         all
     }
+}
+
+/// Waits until a count has grown.
+async fn at_least(count: &AtomicU64, wanted: u64) {
+    let grown = async {
+        while count.load(Ordering::Relaxed) < wanted {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(TIMEOUT, grown).await.expect("the shop sells on");
 }
 
 /// Kills each server while the shop is busy, and starts it again a moment later.
@@ -122,20 +138,21 @@ async fn kill_in_turn(market: &Market, servers: &mut [Server], rounds: usize) {
             restock(&market.shop).await;
         }
     }
-    market.busy(40).await;
+    // Nothing is restocked any more: in the end everything is sold.
+    market.has_sold_out().await;
 }
 
 /// Some more copies now and then, so that buying and selling out go on.
 async fn restock(shop: &Bookstore) {
     for book in 1..=BOOKS {
-        shop.clone().with_timeout(Duration::from_secs(20)).restock(BookId(book), 40).await.unwrap();
+        shop.clone().with_timeout(TIMEOUT).restock(BookId(book), 40).await.unwrap();
     }
 }
 
-/// Every order that was acknowledged is there as it was acknowledged, through every server; no refused one is.
-/// Says how many orders there must be.
-async fn check(told: Told, shops: &[Bookstore]) -> usize {
-    let Told { bought, refused, unsettled, retries, rescued } = told;
+/// Every acknowledged order reads as it was acknowledged, through every server; no refused one exists. Returns how many orders
+/// there must be.
+async fn check(outcomes: Outcomes, shops: &[Bookstore]) -> usize {
+    let Outcomes { bought, refused, unsettled, retries, rescued } = outcomes;
     let (sold, sold_out) = (bought.len(), refused.len());
     println!(
         "{sold} bought ({rescued} rescued by a retry), {sold_out} refused, {} unsettled, {retries} retries",
@@ -180,11 +197,11 @@ async fn a_monolith_killed_while_it_sells_keeps_every_promise() {
     let buyers = market.buyers();
     let mut servers = [server];
     kill_in_turn(&market, &mut servers, 4).await;
-    let told = market.close(buyers).await;
-    let orders = check(told, &[servers[0].shop()]).await;
+    let outcomes = market.close(buyers).await;
+    let orders = check(outcomes, &[servers[0].shop()]).await;
     drop(servers);
     let audit = dir.run(&["audit", "--json"]).ok().json();
-    assert_eq!((&audit["ok"], &audit["orders"]), (&true.into(), &orders.into()), "as many sold as were told of");
+    assert_eq!((&audit["ok"], &audit["orders"]), (&true.into(), &orders.into()), "as many sold as were acknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,12 +223,12 @@ async fn servers_killed_in_turn_while_they_sell_keep_every_promise() {
     let buyers = market.buyers();
     let mut servers: Vec<Server> = [catalog].into_iter().chain(orders).chain(frontends).collect();
     kill_in_turn(&market, &mut servers, 2).await;
-    let told = market.close(buyers).await;
+    let outcomes = market.close(buyers).await;
     servers.iter().for_each(Server::ready);
-    let sold = check(told, &[admin(&urls[0]), admin(&urls[1])]).await;
+    let sold = check(outcomes, &[admin(&urls[0]), admin(&urls[1])]).await;
     servers.into_iter().for_each(|server| assert_eq!(server.stop(), Some(0)));
 
     let stores = ["--store", "sqlite:catalog.db", "--copy", "sqlite:one.db", "--copy", "sqlite:two.db"];
     let audit = dir.run(&[&["audit", "--json"], &stores[..]].concat()).ok().json();
-    assert_eq!((&audit["ok"], &audit["orders"]), (&true.into(), &sold.into()), "as many sold as were told of");
+    assert_eq!((&audit["ok"], &audit["orders"]), (&true.into(), &sold.into()), "as many sold as were acknowledged");
 }

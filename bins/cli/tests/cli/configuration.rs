@@ -1,4 +1,4 @@
-use crate::support::{Dir, SERVER_TOKEN, finish};
+use crate::support::{Dir, SERVER_TOKEN, TIMEOUT, finish};
 use std::{
     fs,
     net::TcpListener,
@@ -46,7 +46,7 @@ fn threads_are_counted() {
         };
         // A thread gives itself its name once it runs, which may be after the server is ready.
         let started = Instant::now();
-        while serving() < 3 && started.elapsed() < Duration::from_secs(10) {
+        while serving() < 3 && started.elapsed() < TIMEOUT {
             thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(serving(), 3);

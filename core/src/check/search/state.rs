@@ -30,7 +30,7 @@ pub(super) enum Action {
 pub(super) struct Step {
     /// It happened at this time or later.
     pub(super) invoked: u64,
-    /// It happened at this time or before; [`NEVER`] if nobody knows that it happened.
+    /// It happened at this time or before; [`NEVER`] if no answer proves that it happened.
     pub(super) deadline: u64,
     pub(super) action: Action,
     /// The index of another step that happened before it.
@@ -75,11 +75,11 @@ pub(super) enum Class {
 }
 
 /// The ledger entry that the order has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Position {
     pub(super) seq: Seq,
-    /// Whether `seq` is only the first entry that it can be, as the last step claims none.
-    pub(super) at_least: bool,
+    /// Whether the last step claims this entry. Otherwise it is only the first that the step can have.
+    pub(super) is_claimed: bool,
 }
 
 /// A move of the search, with what is needed to undo it.
@@ -98,6 +98,7 @@ pub(super) enum Move {
 }
 
 /// A configuration. Every move is kept in a trail, so that the search can go back to an earlier configuration.
+#[derive(Default)]
 pub(super) struct State<'a> {
     pub(super) steps: &'a [Step],
     /// The claimed entries, if claims must hold; otherwise claims mean nothing.
@@ -141,7 +142,7 @@ fn take<K: Ord>(sets: &mut BTreeMap<K, ByDeadline>, key: &K, member: (u64, usize
     }
 }
 
-/// A random-looking number for each index. Two sets of indexes are told apart by the exclusive or of their members'
+/// A random-looking number for each index. Sets of indexes are compared by the exclusive or of their members'
 /// marks.
 pub(super) fn mark(index: usize) -> u128 {
     let mix = |seed: u64| {
@@ -174,22 +175,14 @@ impl<'a> State<'a> {
         Self {
             steps,
             claimed,
-            position: Position { seq: Seq(0), at_least: true },
             arrivals,
             deadlines,
             classes,
             dependents,
-            arrived: 0,
             has_arrived: vec![false; steps.len()],
             done: vec![false; steps.len()],
-            offered: BTreeMap::new(),
-            free: BTreeMap::new(),
-            claims: BTreeSet::new(),
-            reads: BTreeSet::new(),
             stock: i64::from(stock),
-            passed: 0,
-            early: 0,
-            trail: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -251,16 +244,16 @@ impl<'a> State<'a> {
         match self.steps[index].claim {
             Some(seq) => {
                 let is_first = self.claims.first().is_some_and(|(.., first)| *first == index);
-                is_first.then_some(Position { seq, at_least: false })
+                is_first.then_some(Position { seq, is_claimed: true })
             }
-            None => self.free_entry(claimed).map(|seq| Position { seq, at_least: true }),
+            None => self.free_entry(claimed).map(|seq| Position { seq, is_claimed: false }),
         }
     }
 
     /// Whether a read shows an entry that the order may have reached, if claims must hold.
     pub(super) fn shows_position(&self, read: usize) -> bool {
         let (Some(claimed), Some(claim)) = (self.claimed, self.steps[read].claim) else { return true };
-        let Position { seq, at_least } = self.position;
-        if at_least { claim >= seq && claimed.is_free(claim) } else { claim == seq }
+        let Position { seq, is_claimed } = self.position;
+        if is_claimed { claim == seq } else { claim >= seq && claimed.is_free(claim) }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     ledger::Seq,
 };
 
-/// A change by so many copies.
+/// A change by this number of copies.
 const fn delta(delta: i64) -> Amend {
     Amend::StockDelta { delta }
 }
@@ -129,7 +129,7 @@ pub(super) async fn refuses_to_change_nothing(d: Deployment) {
         }
     }
     assert_eq!(d.head().await, Seq(1));
-    // What happens to be so already is set all the same: whoever asked knows that it is so at this version.
+    // A value that is in force already is set again: the caller learns that it is so at this version.
     let same = d.catalog.amend(book, set(None, Some(5), version), None).await.expect("set");
     assert_eq!((same.stock, same.version), (5, Seq(2)));
 }

@@ -124,7 +124,7 @@ pub(super) async fn ends_without_an_empty_page(d: Deployment) {
     }
 }
 
-/// Titles that differ only in their last character are told apart, and a token has at most 200 bytes: it fits a URI.
+/// Titles that differ only in their last character are different titles, and a token has at most 200 bytes: it fits a URI.
 ///
 /// A token must not contain the whole title it goes on after, and must not cut it where two titles are still equal.
 pub(super) async fn pages_through_long_titles(d: Deployment) {

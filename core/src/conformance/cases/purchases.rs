@@ -55,13 +55,13 @@ pub(super) async fn sells_many_lines_sorted(d: Deployment) {
 /// that were sold must be known.
 pub(super) async fn answers_each_call_of_a_batch(d: Deployment) {
     let books = d.add_equal_books(2, 3).await;
-    let [first, second, short, other, stranger] = std::array::from_fn(|_| order_id());
+    let [first, second, short, other, unknown] = std::array::from_fn(|_| order_id());
     let many = || {
         vec![
             (first, lines(&[(books[0], 2)])),
             (short, lines(&[(books[0], 4)])),
             (second, lines(&[(books[1], 1), (books[0], 1)])),
-            (stranger, lines(&[(BookId(books[1].0 + 1), 1)])),
+            (unknown, lines(&[(BookId(books[1].0 + 1), 1)])),
             (first, lines(&[(books[0], 2)])),
             (other, lines(&[(books[1], 1)])),
         ]
@@ -74,7 +74,7 @@ pub(super) async fn answers_each_call_of_a_batch(d: Deployment) {
                 Ok(receipt) => assert!(receipt.order.id == *id && receipt.order.sold(asked)),
                 Err(Error::OutOfStock { book, .. }) => assert!((*id, *book) == (short, books[0])),
                 Err(error) => {
-                    assert_eq!((*id, error), (stranger, &Error::BookNotFound { book: BookId(books[1].0 + 1) }));
+                    assert_eq!((*id, error), (unknown, &Error::BookNotFound { book: BookId(books[1].0 + 1) }));
                 }
             }
         }
@@ -125,10 +125,10 @@ pub(super) async fn sells_all_or_nothing(d: Deployment) {
 pub(super) async fn refuses_unknown_books(d: Deployment) {
     let book = d.add_book(5).await;
     let head = d.head().await;
-    for stranger in [BookId(0), BookId(book.0 + 1), BookId(i64::MAX as u64)] {
+    for unknown in [BookId(0), BookId(book.0 + 1), BookId(i64::MAX as u64)] {
         let order = order_id();
-        let refused = d.orders.purchase(order, lines(&[(book, 1), (stranger, 1)])).await;
-        assert_eq!(refused, Err(Error::BookNotFound { book: stranger }));
+        let refused = d.orders.purchase(order, lines(&[(book, 1), (unknown, 1)])).await;
+        assert_eq!(refused, Err(Error::BookNotFound { book: unknown }));
         assert_eq!(d.orders.order(order).await, Err(Error::OrderNotFound { order }));
     }
     assert_eq!((d.head().await, d.stock(book).await), (head, 5));

@@ -60,7 +60,8 @@ pub(super) async fn with_one_id_buy_once(d: Deployment) {
     let order = order_id();
     let outcomes =
         at_once(&d, 32, move |d, _| async move { d.orders.purchase(order, lines(&[(book, 3)])).await }).await;
-    let receipts: Vec<Receipt> = outcomes.into_iter().collect::<Result<_>>().expect("each is told of the order");
+    let receipts: Vec<Receipt> =
+        outcomes.into_iter().collect::<Result<_>>().expect("each call is answered with the order");
     assert!(receipts.iter().all(|receipt| receipt.order == receipts[0].order));
     let first = receipts.iter().filter(|receipt| !receipt.replayed).count();
     assert_eq!(first, usize::from(!d.repeats), "one of them bought it");
@@ -112,7 +113,8 @@ pub(super) async fn of_cancels_return_once(d: Deployment) {
     let book = d.add_book(10).await;
     let order = d.buy(book, 4).await.expect("there are ten").order.id;
     let outcomes = at_once(&d, 32, move |d, _| async move { d.orders.cancel(order).await }).await;
-    let receipts: Vec<Receipt> = outcomes.into_iter().collect::<Result<_>>().expect("each is told of the order");
+    let receipts: Vec<Receipt> =
+        outcomes.into_iter().collect::<Result<_>>().expect("each call is answered with the order");
     assert!(receipts.iter().all(|receipt| receipt.order.status == Status::Cancelled));
     let first = receipts.iter().filter(|receipt| !receipt.replayed).count();
     assert_eq!(first, usize::from(!d.repeats), "one of them cancelled it");

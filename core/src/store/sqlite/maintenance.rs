@@ -1,37 +1,60 @@
-//! Reading a store beside the process that writes it: for audits and backups.
+//! Reading a store beside the process that writes it: audits and backups.
+//!
+//! SQLite's WAL mode gives a reader the file as of one moment, however long it reads, and never holds up the writer. While
+//! it reads, the WAL cannot start again, so the file grows.
 
 use rusqlite::{Connection, Transaction};
-use std::{fs::File, path::Path};
-
-use super::{StoreError, rows, schema, stock, unusable};
-use crate::{
-    decide::Levels,
-    ledger::{Entry, LedgerId, Seq},
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
 };
 
-/// A ledger or a copy as it stood at one moment, for a reader beside its writer.
+use super::{StoreError, beside, rows, schema, stock_snapshot, unusable};
+use crate::{
+    decide::Levels,
+    id::{LedgerId, Seq},
+    ledger::Entry,
+};
+
+/// A ledger or a copy as of one moment, for a reader beside the process that writes it.
+///
+/// ```no_run
+/// use bookstore_core::{audit::Audit, store::{StoreError, sqlite::Snapshot}};
+/// use std::path::Path;
+///
+/// # fn main() -> Result<(), StoreError> {
+/// let mut audit = Audit::new();
+/// let (summary, _stock) = Snapshot::open(Path::new("shop.db"))?.read(|_, entry| {
+///     audit.take(&entry).map_err(|finding| StoreError::Failed(finding.to_string()))
+/// })?;
+/// println!("{} entries, every one of them follows on the one before", summary.head);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
 pub struct Snapshot {
     connection: Connection,
 }
 
-/// What a [`Snapshot`] says of itself.
+/// What a store is, and how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The ledger, or the ledger that is copied; `None` for a copy that has followed none yet.
     pub ledger: Option<LedgerId>,
     /// Whether this is a copy, which holds sales and returns only.
     pub is_copy: bool,
-    /// The last entry; for a copy, how far it has followed.
+    /// The last entry; for a copy, the last one that it has followed.
     pub head: Seq,
-    /// The entry up to which the stock table is true.
+    /// The entry up to which the stock snapshot is true; for a copy, the same as `head`.
     pub applied: Seq,
 }
 
 impl Snapshot {
-    /// Opens the store in the file `path`.
+    /// Opens the store in the file `path`, read-only.
     ///
     /// # Errors
-    /// There is no such file, or it is none of ours.
+    /// - [`StoreError::Unusable`] if there is no such file, or it is none of ours, or of an earlier format.
+    /// - [`StoreError::TooNew`] if a newer program wrote it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(unusable(path, "there is no such file"));
@@ -39,10 +62,12 @@ impl Snapshot {
         Ok(Self { connection: schema::open_read_only(path)? })
     }
 
-    /// Reads everything as of one moment: first the summary, then every entry in order, at last the stock table.
+    /// Reads everything as of one moment. It calls `entry` with the summary and each entry, in order, and returns the summary and
+    /// the stock snapshot: the levels as of [`Summary::applied`]. A copy has none.
     ///
     /// # Errors
-    /// The file is damaged or cannot be read, or `entry` fails.
+    /// - Whatever `entry` fails with, at the first failure.
+    /// - [`StoreError::Unusable`], [`StoreError::Failed`] if the file is damaged or cannot be read.
     pub fn read<E: From<StoreError>>(
         &mut self,
         mut entry: impl FnMut(&Summary, Entry) -> Result<(), E>,
@@ -55,7 +80,7 @@ impl Snapshot {
         while let Some(row) = found.next().map_err(StoreError::from)? {
             entry(&summary, rows::entry(row).map_err(StoreError::from)?)?;
         }
-        let levels = if summary.is_copy { Levels::default() } else { stock::read(&transaction)? };
+        let levels = if summary.is_copy { Levels::default() } else { stock_snapshot::read(&transaction)? };
         Ok((summary, levels))
     }
 }
@@ -68,10 +93,12 @@ fn summary(transaction: &Transaction<'_>) -> Result<Summary, StoreError> {
     Ok(Summary { ledger: schema::ledger_id(transaction)?, is_copy, head, applied })
 }
 
-/// Writes a consistent copy of the store `path` to the new file `to`, beside a process that writes, and makes it durable.
+/// Writes a consistent copy of the store `path` to the new file `to`, beside a process that writes, and makes it durable. The
+/// copy is a store of its own that a server can open.
 ///
 /// # Errors
-/// `to` exists already, or either file fails.
+/// - [`StoreError::Failed`] if `to` exists already, its name is not UTF-8, or either file fails.
+/// - As [`Snapshot::open`] for `path`.
 pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
     if to.exists() {
         return Err(StoreError::Failed(format!("{} exists already; give a new file", to.display())));
@@ -80,7 +107,44 @@ pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Failed(format!("{} is not a name in UTF-8", to.display())));
     };
     let snapshot = Snapshot::open(path)?;
-    snapshot.connection.execute("VACUUM INTO ?1", [name])?;
+    write_copy(&snapshot.connection, name)
+}
+
+/// Writes all that a connection sees to a new file, and makes it durable.
+fn write_copy(connection: &Connection, to: &str) -> Result<(), StoreError> {
+    connection.execute("VACUUM INTO ?1", [to])?;
     let synced = File::open(to).and_then(|file| file.sync_all());
-    synced.map_err(|error| StoreError::Failed(format!("{}: {error}", to.display())))
+    synced.map_err(|error| StoreError::Failed(format!("{to}: {error}")))
+}
+
+/// Where a database is saved when the file that it was opened from has lost its name.
+fn rescued(path: &Path) -> PathBuf {
+    beside(path, ".rescued")
+}
+
+/// Refuses a database beside which a rescued one lies: the rescued one may hold acknowledged orders that this one does not.
+///
+/// # Errors
+/// [`StoreError::Unusable`], which says what to do.
+pub(super) fn refuse_if_rescued(path: &Path) -> Result<(), StoreError> {
+    let rescued = rescued(path);
+    if !rescued.exists() {
+        return Ok(());
+    }
+    let rescued = rescued.display();
+    let why = format!(
+        "{rescued} was saved from it when its file was removed or replaced; put that file in its place, or move it away"
+    );
+    Err(unusable(path, &why))
+}
+
+/// Saves what an open connection sees to the file that [`rescued`] names. Says which.
+///
+/// # Errors
+/// [`StoreError::Failed`] if that file is there already, or cannot be written.
+pub(super) fn rescue(connection: &Connection, path: &Path) -> Result<PathBuf, StoreError> {
+    let to = rescued(path);
+    let name = to.to_str().ok_or_else(|| StoreError::Failed(format!("{} is not a name in UTF-8", to.display())))?;
+    write_copy(connection, name)?;
+    Ok(to)
 }

@@ -1,29 +1,30 @@
-//! Between rows and the domain's types, and the queries that a ledger and its copies share.
+//! Rows as the domain's types, and the queries that a ledger and its copies share.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, types::Type};
-use smallvec::SmallVec;
-
 use std::sync::LazyLock;
 
 use super::StoreError;
 use crate::{
-    book::BookId,
     clock::Timestamp,
-    ledger::{Change, Entry, Kind, Seq},
+    id::{BookId, OrderId, Seq},
+    inline_list::InlineList,
+    ledger::{Change, Entry, Kind},
     money::Cents,
-    order::{Order, OrderId},
+    order::Order,
 };
 
-/// SQLite's integers are signed; ours that are stored never reach the sign.
+/// SQLite's integers are signed. The numbers that are stored are below 2^63.
 pub(super) fn to_i64(value: u64) -> i64 {
     i64::try_from(value).expect("below 2^63")
 }
 
+/// The other way. A negative number, which only a damaged file has, becomes 0.
 pub(super) fn to_u64(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }
 
-pub(super) fn kind_number(kind: Kind) -> i64 {
+/// The number of a kind of entry in the file. These numbers never change.
+fn kind_number(kind: Kind) -> i64 {
     match kind {
         Kind::Sale => 1,
         Kind::Return => 2,
@@ -46,8 +47,8 @@ fn kind(number: i64) -> rusqlite::Result<Kind> {
     })
 }
 
-/// Writes `[[book,delta,price_cents,stock],…]` at the end of `text`.
-pub(super) fn write_changes(text: &mut String, changes: &[Change]) {
+/// Appends `[[book,delta,price_cents,stock],…]` to `text`.
+fn write_changes(text: &mut String, changes: &[Change]) {
     let mut number = itoa::Buffer::new();
     let mut before = "[[";
     for Change { book, delta, price_cents, stock } in changes {
@@ -64,17 +65,19 @@ pub(super) fn write_changes(text: &mut String, changes: &[Change]) {
     text.push_str("]]");
 }
 
-fn read_changes(text: &str) -> Option<SmallVec<[Change; 1]>> {
-    let rows: SmallVec<[(u64, i64, u64, u32); 1]> = serde_json::from_str(text).ok()?;
+/// Reads what [`write_changes`] wrote; `None` if it is damaged.
+fn read_changes(text: &str) -> Option<InlineList<Change>> {
+    let rows: InlineList<(u64, i64, u64, u32)> = serde_json::from_str(text).ok()?;
     let change = |(book, delta, price, stock)| {
         Some(Change { book: BookId(book), delta, price_cents: Cents::new(price).ok()?, stock })
     };
     rows.into_iter().map(change).collect()
 }
 
-/// The columns of [`entry`], in its order.
-pub(super) const ENTRY: &str = "seq, at_ms, kind, key, changes";
+/// The columns that [`entry`] reads, in order.
+const ENTRY: &str = "seq, at_ms, kind, key, changes";
 
+/// An entry from the columns of [`ENTRY`].
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let key: Option<[u8; 16]> = row.get(3)?;
     let changes = read_changes(row.get_ref(4)?.as_str()?);
@@ -88,17 +91,19 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// The last entry of a ledger.
 pub(super) fn head(connection: &Connection) -> Result<Seq, StoreError> {
     let head: Option<i64> = connection.query_row("SELECT max(seq) FROM ledger", [], |row| row.get(0))?;
     Ok(Seq(to_u64(head.unwrap_or_default())))
 }
 
+/// For a ledger the entry of its stock snapshot, for a copy the last entry that it has followed.
 pub(super) fn applied(connection: &Connection) -> Result<Seq, StoreError> {
     let mut statement = connection.prepare_cached("SELECT applied FROM meta")?;
     Ok(Seq(to_u64(statement.query_row([], |row| row.get(0))?)))
 }
 
-/// Of one key, up to an entry.
+/// Selects the entries of one key up to an entry.
 pub(super) const OF_KEY: &str = "WHERE key = ?1 AND seq <= ?2 ORDER BY seq";
 
 /// The entries under one key up to `head`: a sale and its return, or a keyed amend.
@@ -108,6 +113,7 @@ pub(super) fn entries_of(connection: &Connection, key: OrderId, head: Seq) -> Re
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The statement that reads entries, with these conditions.
 pub(super) fn select_entries(rest: &str) -> String {
     format!("SELECT {ENTRY} FROM ledger {rest}")
 }
@@ -122,6 +128,7 @@ pub(super) fn fold_order(entries: &[Entry]) -> Option<Order> {
     })
 }
 
+/// An order as of `head`.
 pub(super) fn order(connection: &Connection, id: OrderId, head: Seq) -> Result<Option<Order>, StoreError> {
     Ok(fold_order(&entries_of(connection, id, head)?))
 }
@@ -151,15 +158,15 @@ pub(super) fn orders(
     Ok(found)
 }
 
-/// Rows of one statement, because a row's share of it is then small: as many as there are, then fewer.
+/// Rows of one insert statement, largest first: the more rows, the smaller the share of each in the cost of the statement.
 const ROWS: [usize; 3] = [64, 8, 1];
 
 /// Inserts entries that follow on the ledger's last one, many with each statement.
 ///
-/// SQLite counts `seq` on by itself. Told the numbers, it would look each of them up and, in case one is not a number, keep a
-/// copy of every page that the statement changes.
+/// SQLite numbers the rows itself. If they came with their numbers, it would look each of them up, and keep a copy of every page
+/// that the statement changes in case one is not a number. So the last number is checked afterwards.
 pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    // OR ROLLBACK: a conflict poisons the store anyway, so SQLite need not be ready to undo this one statement.
+    // OR ROLLBACK: a conflict ends the transaction anyway, so SQLite need not be ready to undo this one statement.
     static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| {
         let one = "INSERT OR ROLLBACK INTO ledger (at_ms, kind, key, changes) VALUES (?,?,?,?)";
         ROWS.map(|rows| format!("{one}{}", ",(?,?,?,?)".repeat(rows - 1)))
@@ -185,7 +192,7 @@ pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Resu
     Ok(())
 }
 
-/// Inserts entries for a copy that leaves some out: the first of each stretch under its own number.
+/// Inserts entries for a copy, which leaves some out: the first of each run of consecutive entries with its number.
 pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
     const NUMBERED: &str = "INSERT OR ROLLBACK INTO ledger (seq, at_ms, kind, key, changes) VALUES (?,?,?,?,?)";
     for stretch in entries.chunk_by(|entry, next| next.seq == entry.seq.next()) {
@@ -198,7 +205,7 @@ pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Resu
     Ok(())
 }
 
-/// Binds all but the number, after so many parameters.
+/// Binds all columns but the number, from parameter `after + 1` on. `text` is room for the changes.
 fn bind(statement: &mut Statement<'_>, after: usize, entry: &Entry, text: &mut String) -> rusqlite::Result<()> {
     text.clear();
     write_changes(text, &entry.changes);

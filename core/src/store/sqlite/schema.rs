@@ -1,13 +1,21 @@
-//! The tables, and the checks that a file is one of ours.
+//! The tables, the checks that a file is one of ours, and the upgrade of an earlier format.
+//!
+//! | table | in | what it holds |
+//! |---|---|---|
+//! | `meta` | both | one row: role, ledger id, `applied` |
+//! | `ledger` | both | the entries; a copy has sales and returns only |
+//! | `book` | ledger | the texts, and the price to sort by |
+//! | `book_fts` | ledger | the full-text index of the texts |
+//! | `stock` | ledger | the stock snapshot |
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::path::Path;
 use uuid::Uuid;
 
 use super::{StoreError, configure, unusable};
-use crate::ledger::LedgerId;
+use crate::id::LedgerId;
 
-/// The schema that this program writes; a file with a higher one is refused.
+/// The format that this program writes. A file of a higher one is refused, a file of a lower one brought up to date.
 pub(super) const VERSION: i64 = 2;
 /// `BOOK` in ASCII, in the header of every file of ours.
 const APPLICATION_ID: i64 = 0x424F_4F4B;
@@ -15,7 +23,9 @@ const APPLICATION_ID: i64 = 0x424F_4F4B;
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
+    /// A ledger.
     Ledger,
+    /// An order server's copy of one.
     Copy,
 }
 
@@ -29,8 +39,8 @@ impl Role {
 }
 
 // `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
-// `stock` is a checkpoint, true as of entry `meta.applied`: the ledger's tail is replayed on top of it. See `stock.rs`.
-// `book.price_cents` is always current, for sorting; the books' texts never change.
+// `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
+// `book.price_cents` is always current, because searches sort by it; the books' texts never change.
 const TABLES: &str = "
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -77,9 +87,8 @@ const STOCK_TABLE: &str = "
     ) STRICT;
 ";
 
-/// Opens a file for writing, makes the tables if it is new, and checks that it is what `role` says.
-///
-/// `new_id` names a ledger that is made here.
+/// Opens a file for writing, makes the tables if it is new, brings an earlier format up to date, and checks that the file is what
+/// `role` says. `new_id` is the id of a ledger that is made here.
 pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
@@ -98,7 +107,7 @@ pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connecti
     Ok(connection)
 }
 
-/// Opens a file of ours for reading only, beside whoever writes it.
+/// Opens a file of ours read-only, beside the process that writes it.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
@@ -136,7 +145,7 @@ fn create(connection: &mut Connection, role: Role, new_id: LedgerId) -> Result<(
     Ok(())
 }
 
-/// Until version 2, `stock` had a row for each book. The ledger is the truth: the table is filled from it again.
+/// Format 1 had a row for each book in `stock`. The table is made anew and filled from the ledger, by the next recovery.
 fn upgrade(connection: &mut Connection, role: Role) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     if role == Role::Ledger {
@@ -148,7 +157,7 @@ fn upgrade(connection: &mut Connection, role: Role) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The version of a file that is one of ours.
+/// The format of a file that is one of ours.
 fn check_header(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("application_id").map_err(|error| named(path, error.into()))? != APPLICATION_ID {
@@ -161,6 +170,7 @@ fn check_header(connection: &Connection, path: &Path) -> Result<i64, StoreError>
     Ok(found)
 }
 
+/// The format of a file that is one of ours and has this role.
 fn check(connection: &Connection, path: &Path, role: Role) -> Result<i64, StoreError> {
     let version = check_header(connection, path)?;
     let found = connection.query_row("SELECT role FROM meta", [], |row| row.get::<_, String>(0)).optional();
@@ -172,13 +182,14 @@ fn check(connection: &Connection, path: &Path, role: Role) -> Result<i64, StoreE
     }
 }
 
+/// The id of the ledger that is in the file, or of the one that it copies: `None` before a copy's first entry.
 pub(super) fn ledger_id(connection: &Connection) -> Result<Option<LedgerId>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT ledger FROM meta")?;
     let id: Option<[u8; 16]> = statement.query_row([], |row| row.get(0))?;
     Ok(id.map(Uuid::from_bytes))
 }
 
-/// Says which file an error is about.
+/// The same error, with the name of the file.
 fn named(path: &Path, error: StoreError) -> StoreError {
     match error {
         StoreError::Unusable(why) => unusable(path, &why),

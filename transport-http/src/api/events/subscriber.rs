@@ -91,7 +91,7 @@ mod tests {
 
     fn feed() -> Feed {
         let (store, reader) = memory::open(&SystemClock);
-        let catalog = Catalog::start(store, reader, Arc::new(SystemClock), CatalogOptions::default());
+        let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
         Feed::new(Arc::new(catalog.expect("memory can be used")))
     }
 

@@ -1,30 +1,27 @@
-//! The answers in words, made from the numbers.
+//! The answers in words.
 
 use crate::{
     lab::{CacheCell, Cell, LabResult, Shape, TierCell},
-    load::{
-        Mix, Numbers, Operation,
-        report::whole,
-        shown_us,
-        text::{grouped, many, shown_rate},
-    },
+    load::{Mix, Numbers, Operation},
+    report::whole,
+    text::{counted, grouped, shown_rate, shown_us},
 };
 
-/// A question, and what was found.
+/// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What was asked.
+    /// The question.
     pub question: &'static str,
-    /// What the numbers say.
+    /// The answer, in sentences.
     pub sentences: Vec<String>,
 }
 
 impl LabResult {
     /// The five questions, answered in words.
     #[must_use]
-    pub fn answers(&self) -> Vec<Answer> {
+    pub fn answers(&self) -> [Answer; 5] {
         let answer = |question, sentences| Answer { question, sentences };
-        vec![
+        [
             answer("How long do search, info and purchase take as the number of clients grows?", self.of_clients()),
             answer("In which tier is the time spent?", self.of_tiers()),
             answer("What does a larger share of purchases cost?", self.of_mixes()),
@@ -59,10 +56,9 @@ impl LabResult {
         let cells = self.tiers.iter().filter(alone).filter(|cell| cell.shape == Shape::ThreeServers);
         let mut sentences: Vec<String> = cells.map(parts).collect();
         sentences.push(
-            "Each server times its own requests. A tier’s part is its mean time less that of the call that it waits for; the \
-             client’s part is what its own clock shows beyond the first server’s, so it includes the way there and back. The catalog \
-             server’s part of a purchase includes the flush to disk. With several clients, purchases that wait share a call, and each \
-             call counts once."
+            "Each server times its own requests. A tier’s part is its mean time minus that of the call that it waits for; the \
+             client’s part is its latency minus the first server’s time, so it includes the network. The catalog server’s part \
+             of a purchase includes the flush to disk. With several clients, purchases share calls, and each call counts once."
                 .into(),
         );
         sentences
@@ -99,9 +95,9 @@ impl LabResult {
                 number => format!("While {} load the shop", clients(number)),
             };
             sentences.push(format!(
-                "{load}, a purchase through one frontend is seen through the other one {} after its acknowledgement (median of \
-                 {}), {} in 99 of 100 cases, {} at the longest; the first look still showed the old stock in {} cases. The stated bound \
-                 is {}.",
+                "{load}, a purchase through one frontend shows through the other one {} after its acknowledgement (median of \
+                 {}), after at most {} in 99 of 100 cases, and after {} at the longest; the first look still showed the old stock in {} \
+                 cases. The stated bound is {}.",
                 shown_us(staleness.p50_us),
                 grouped(staleness.purchases),
                 shown_us(staleness.p99_us),
@@ -135,7 +131,7 @@ impl LabResult {
             format!(
                 "Of {}, {} failed and {} never started; clients sent {} again, frontends {}. The median request took {}, the longest \
                  {}.",
-                many(total.succeeded + total.refused_total() + total.failed_total(), "request", "requests"),
+                counted(total.succeeded + total.refused_total() + total.failed_total(), "request", "requests"),
                 grouped(total.failed_total()),
                 grouped(killing.not_started),
                 grouped(total.retries),
@@ -199,7 +195,7 @@ fn parts(cell: &TierCell) -> String {
         format!("{} {} ({})", hop.tier.name(), shown_us(whole(hop.own_us)), percent(share))
     };
     let parts: Vec<String> = cell.hops.iter().map(part).collect();
-    let (name, all) = (super::tables::called(cell.operation), shown_us(whole(all)));
+    let (name, all) = (super::tables::operation_name(cell.operation), shown_us(whole(all)));
     format!(
         "{name} in {} with {} takes {all} on average: {}.",
         cell.shape.name(),
@@ -208,7 +204,7 @@ fn parts(cell: &TierCell) -> String {
     )
 }
 
-/// What a cache saved, and what it cost.
+/// What a cache saves, and what it costs.
 fn saved(without: &CacheCell, with: &CacheCell) -> String {
     let chance = match with.cell.mix {
         Mix::Chance(chance) => chance,
@@ -230,8 +226,8 @@ fn saved(without: &CacheCell, with: &CacheCell) -> String {
         percent(with.hit_share()),
         look(with),
         look(without),
-        super::tables::few(with.catalog_looks_per_look()),
-        super::tables::few(without.catalog_looks_per_look()),
+        super::tables::requests_each(with.catalog_looks_per_look()),
+        super::tables::requests_each(without.catalog_looks_per_look()),
         shown_rate(with.polls_per_second()),
         shown_rate(without.polls_per_second()),
         grouped(with.entries_followed),

@@ -1,24 +1,24 @@
-//! Comparing how books stand with what was sold.
+//! Compares the stock of books with what was sold.
 
 use bookstore_core::BookId;
 use std::{collections::BTreeMap, time::Duration};
 
 use super::ledger::LedgerCheck;
 use crate::load::{
+    catalogue::{ShownBook, path},
     client::{Ask, Client},
     drive::Run,
+    progress::{CheckProgress, Phase},
     purchases::Promise,
-    shelf::{Standing, path},
     stop::Ending,
-    watch::{Phase, Watch},
 };
 
-/// How often a book is read again that still stands as it did before.
+/// How often a book is read that is still shown as it was before a sale: a frontend's cache follows the ledger.
 const ROUNDS: u32 = 50;
-/// How long to wait before that.
+/// The pause before that.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many books were looked at.
+/// How many books were compared.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Compared {
     pub(super) compared: u64,
@@ -31,30 +31,30 @@ pub(super) async fn against_ledger(
     ledger: &mut LedgerCheck<'_>,
     client: &mut Client,
     ending: &Ending,
-    watch: &Watch,
+    progress: &CheckProgress,
 ) -> Compared {
     let limits = &run.load.limits;
     let mut compared = Compared::default();
-    let mut waiting: Vec<BookId> = run.shelf.books.iter().map(|book| book.id).collect();
-    if !ledger.read(client, limits, ending, watch).await {
+    let mut waiting: Vec<BookId> = run.catalogue.books.iter().map(|book| book.id).collect();
+    if !ledger.read(client, limits, ending, progress).await {
         compared.unread = waiting.len() as u64;
         return compared;
     }
-    watch.enter(Phase::Books, Some(waiting.len() as u64));
+    progress.enter(Phase::Books, Some(waiting.len() as u64));
     for round in 0..ROUNDS {
         let mut behind = Vec::new();
         for book in waiting {
-            match standing(run, client, book, ending).await {
+            match read_book(run, client, book, ending).await {
                 None => compared.unread += 1,
-                Some(standing) if ledger.is_behind(standing) => behind.push(book),
+                Some(shown) if ledger.is_behind(shown) => behind.push(book),
                 Some(_) => {
                     compared.compared += 1;
-                    watch.done(1);
+                    progress.done(1);
                 }
             }
         }
-        // What was sold meanwhile, perhaps by others.
-        ledger.read(client, limits, ending, watch).await;
+        // What was sold meanwhile, perhaps to others.
+        ledger.read(client, limits, ending, progress).await;
         waiting = behind;
         if waiting.is_empty() {
             return compared;
@@ -77,31 +77,31 @@ pub(super) async fn against_sales(
     sold: &BTreeMap<BookId, i64>,
     client: &mut Client,
     ending: &Ending,
-    watch: &Watch,
+    progress: &CheckProgress,
 ) -> Compared {
-    let before: BTreeMap<BookId, i64> = run.shelf.books.iter().map(|book| (book.id, book.stock)).collect();
+    let before: BTreeMap<BookId, i64> = run.catalogue.books.iter().map(|book| (book.id, book.stock)).collect();
     let mut compared = Compared::default();
     let mut waiting: Vec<(BookId, i64)> = sold.iter().map(|(book, sold)| (*book, *sold)).collect();
     let mut wrong = Vec::new();
     for _ in 0..ROUNDS {
         wrong.clear();
         for (book, sold) in std::mem::take(&mut waiting) {
-            let Some(standing) = standing(run, client, book, ending).await else {
+            let Some(shown) = read_book(run, client, book, ending).await else {
                 compared.unread += 1;
                 continue;
             };
-            match contradiction(book, before.get(&book).copied().unwrap_or_default(), sold, standing.stock) {
+            match contradiction(book, before.get(&book).copied().unwrap_or_default(), sold, shown.stock) {
                 Some(what) => {
                     wrong.push(what);
                     waiting.push((book, sold));
                 }
                 None => {
                     compared.compared += 1;
-                    watch.done(1);
+                    progress.done(1);
                 }
             }
         }
-        // A frontend may show a stock that was true a moment ago.
+        // A frontend may show the stock of a moment ago.
         if waiting.is_empty() || !ending.sleep(PAUSE).await {
             break;
         }
@@ -111,7 +111,7 @@ pub(super) async fn against_sales(
     compared
 }
 
-/// What cannot be, unless somebody else has put copies back meanwhile.
+/// How the stock contradicts the sales, unless somebody else added copies meanwhile.
 fn contradiction(book: BookId, before: i64, sold: i64, after: i64) -> Option<String> {
     let fell = before - after;
     let unless = "unless somebody added copies during the run";
@@ -128,10 +128,10 @@ fn contradiction(book: BookId, before: i64, sold: i64, after: i64) -> Option<Str
     }
 }
 
-async fn standing(run: &Run, client: &mut Client, book: BookId, ending: &Ending) -> Option<Standing> {
+async fn read_book(run: &Run, client: &mut Client, book: BookId, ending: &Ending) -> Option<ShownBook> {
     let ask = Ask::get(path(&format!("/info/{book}")).ok()?);
     let answer = client.call(&ask, run.load.limits.timeout, ending).await.result.ok()?;
-    serde_json::from_slice::<Standing>(&answer.body).ok().filter(|standing| standing.id == book)
+    serde_json::from_slice::<ShownBook>(&answer.body).ok().filter(|shown| shown.id == book)
 }
 
 #[cfg(test)]

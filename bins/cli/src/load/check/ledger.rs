@@ -1,4 +1,4 @@
-//! Replaying the ledger, entry by entry, with the audit that shares no code with the shop's decisions.
+//! Replays the ledger, entry by entry, with the audit, which shares no code with the shop's decisions.
 
 use bookstore_core::{
     BookId, Entries, Entry, Kind, LedgerId, Seq,
@@ -8,11 +8,11 @@ use std::collections::HashMap;
 
 use crate::load::{
     Limits,
+    catalogue::{ShownBook, path},
     client::{Ask, Client},
-    purchases::{Findings, Promise, Purchase, Told, shown},
-    shelf::{Standing, path},
+    progress::CheckProgress,
+    purchases::{Findings, Outcome, Promise, Purchase, as_json},
     stop::Ending,
-    watch::Watch,
 };
 
 /// Entries a page.
@@ -25,11 +25,11 @@ pub(super) struct LedgerCheck<'a> {
     audit: Audit,
     ledger: Option<LedgerId>,
     last: Seq,
-    /// By place: whether the purchase's sale was met.
-    met: Vec<bool>,
-    /// Books as they were shown, waiting for the entry that made them so.
-    awaited: HashMap<BookId, Standing>,
-    trouble: Option<String>,
+    /// For each purchase, whether its sale was found.
+    found: Vec<bool>,
+    /// Books that were shown at a version whose entry is not read yet.
+    awaited: HashMap<BookId, ShownBook>,
+    error: Option<String>,
 }
 
 impl<'a> LedgerCheck<'a> {
@@ -41,42 +41,48 @@ impl<'a> LedgerCheck<'a> {
             audit: Audit::new(),
             ledger: None,
             last: Seq::default(),
-            met: vec![false; purchases.len()],
+            found: vec![false; purchases.len()],
             awaited: HashMap::new(),
-            trouble: None,
+            error: None,
         }
     }
 
-    /// Entries replayed.
+    /// How many entries were replayed.
     pub(super) fn entries(&self) -> u64 {
         self.last.0
     }
 
-    /// Why it could not be read to its end, if so.
-    pub(super) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    /// Why it could not be read to its end.
+    pub(super) fn error(&self) -> Option<&str> {
+        self.error.as_deref()
     }
 
-    /// Reads on to the ledger's end as of now. False if that is not possible.
-    pub(super) async fn read(&mut self, client: &mut Client, limits: &Limits, ending: &Ending, watch: &Watch) -> bool {
+    /// Reads on to the present end of the ledger; false if that failed.
+    pub(super) async fn read(
+        &mut self,
+        client: &mut Client,
+        limits: &Limits,
+        ending: &Ending,
+        progress: &CheckProgress,
+    ) -> bool {
         loop {
             let page = match self.page(client, limits, ending).await {
                 Ok(page) => page,
-                Err(trouble) => {
-                    self.trouble = Some(trouble);
+                Err(error) => {
+                    self.error = Some(error);
                     return false;
                 }
             };
             let before = self.last;
             page.entries.iter().for_each(|entry| self.take(entry));
-            watch.done(page.entries.len() as u64);
+            progress.done(page.entries.len() as u64);
             if self.last >= page.head {
                 return true;
             }
             if self.last <= before || ending.is_asked() {
-                let trouble =
+                let error =
                     if ending.is_asked() { "the check was stopped" } else { "it gives no more entries before its end" };
-                self.trouble = Some(trouble.to_owned());
+                self.error = Some(error.to_owned());
                 return false;
             }
         }
@@ -107,8 +113,8 @@ impl<'a> LedgerCheck<'a> {
             self.take_sale(entry);
         }
         for change in &entry.changes {
-            if self.awaited.get(&change.book).is_some_and(|standing| standing.version == entry.seq.0) {
-                self.awaited.remove(&change.book).into_iter().for_each(|standing| self.compare(standing));
+            if self.awaited.get(&change.book).is_some_and(|shown| shown.version == entry.seq.0) {
+                self.awaited.remove(&change.book).into_iter().for_each(|shown| self.compare(shown));
             }
         }
     }
@@ -116,31 +122,32 @@ impl<'a> LedgerCheck<'a> {
     fn take_sale(&mut self, entry: &Entry) {
         let Some(order) = entry.order() else { return };
         let Ok(at) = self.purchases.binary_search_by_key(&order.id, |purchase| purchase.id) else { return };
-        self.met[at] = true;
+        self.found[at] = true;
         let purchase = &self.purchases[at];
-        let (promise, told) = match (purchase.order(), purchase.told) {
+        let (promise, outcome) = match (purchase.order(), purchase.outcome) {
             (Some(answered), _) if answered == order => return,
-            (Some(answered), _) => (Promise::NeverLost, format!("was answered as {}", shown(&answered))),
-            (None, Told::NotSold) => (Promise::NeverDouble, "was refused".to_owned()),
+            (Some(answered), _) => (Promise::NeverLost, format!("was answered as {}", as_json(&answered))),
+            (None, Outcome::NotSold) => (Promise::NeverDouble, "was refused".to_owned()),
             (None, _) if purchase.asked_for(&order) => return,
             (None, _) => (Promise::NeverDouble, format!("asked for a copy of book {}", purchase.book)),
         };
-        self.findings.add(promise, format!("purchase {} {told}, but in the ledger stands {}", order.id, shown(&order)));
+        self.findings
+            .add(promise, format!("purchase {} {outcome}, but in the ledger stands {}", order.id, as_json(&order)));
     }
 
-    /// Compares a book as it was shown with the ledger: now, when the entry that made it so comes, or (true) not at all,
-    /// because it was shown as it had been before.
-    pub(super) fn is_behind(&mut self, standing: Standing) -> bool {
-        match self.audit.level(standing.id) {
-            Some(level) if level.version.0 > standing.version => return true,
-            Some(level) if level.version.0 == standing.version => self.compare(standing),
-            _ => drop(self.awaited.insert(standing.id, standing)),
+    /// Compares a book as it was shown with the ledger, now or once the entry of its version is read. Returns true if it was
+    /// shown at an older version than the ledger has.
+    pub(super) fn is_behind(&mut self, shown: ShownBook) -> bool {
+        match self.audit.level(shown.id) {
+            Some(level) if level.version.0 > shown.version => return true,
+            Some(level) if level.version.0 == shown.version => self.compare(shown),
+            _ => drop(self.awaited.insert(shown.id, shown)),
         }
         false
     }
 
-    fn compare(&self, standing: Standing) {
-        let Standing { id, stock, version, price_cents } = standing;
+    fn compare(&self, shown: ShownBook) {
+        let ShownBook { id, stock, version, price_cents } = shown;
         let Some(level) = self.audit.level(id) else { return };
         if i64::from(level.stock) != stock || level.price_cents.get() != price_cents {
             let (price, ledger_price) = (price_cents, level.price_cents.get());
@@ -152,21 +159,22 @@ impl<'a> LedgerCheck<'a> {
         }
     }
 
-    /// After the last entry: whatever should have come by now never will.
+    /// After the last entry: what has not been found by now is missing.
     pub(super) fn finish(&mut self) {
-        if self.trouble.is_some() {
+        if self.error.is_some() {
             return;
         }
-        for standing in self.awaited.drain().map(|(_, standing)| standing) {
+        for shown in self.awaited.drain().map(|(_, shown)| shown) {
             let what = format!(
                 "book {} is shown at version {}, which no entry of the ledger gave it",
-                standing.id, standing.version
+                shown.id, shown.version
             );
             self.findings.add(Promise::NeverOversold, what);
         }
-        for (purchase, met) in self.purchases.iter().zip(&self.met) {
-            if let Some(order) = purchase.order().filter(|_| !met) {
-                let what = format!("order {} was acknowledged ({}), but is not in the ledger", order.id, shown(&order));
+        for (purchase, found) in self.purchases.iter().zip(&self.found) {
+            if let Some(order) = purchase.order().filter(|_| !found) {
+                let what =
+                    format!("order {} was acknowledged ({}), but is not in the ledger", order.id, as_json(&order));
                 self.findings.add(Promise::NeverLost, what);
             }
         }

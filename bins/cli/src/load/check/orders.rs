@@ -1,4 +1,4 @@
-//! Reading every order back.
+//! Reads every order back.
 
 use bookstore_core::{Error, Order};
 use std::{
@@ -11,53 +11,53 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::load::{
+    catalogue::path,
     client::{Ask, Client, Effect},
     drive::Run,
-    purchases::{Findings, Promise, Purchase, Told, shown},
-    shelf::path,
+    progress::{CheckProgress, Phase},
+    purchases::{Findings, Outcome, Promise, Purchase, as_json},
     stop::Ending,
-    watch::{Phase, Watch},
 };
 
-/// Connections that read at once.
+/// Connections that read concurrently.
 const READERS: usize = 32;
 
-/// What reading back has shown.
+/// What was read back.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    /// Acknowledged orders that are just as answered.
+    /// Acknowledged orders that read exactly as they were acknowledged.
     pub(super) confirmed: u64,
-    /// Places of those purchases without an answer that are orders now.
+    /// Indexes of the purchases of unknown outcome that are orders.
     pub(super) existing: Vec<usize>,
     /// Orders that could not be read.
     pub(super) unread: u64,
-    /// Why, if it was not for the check being stopped.
-    pub(super) trouble: Option<String>,
+    /// Why not, unless the check was stopped.
+    pub(super) error: Option<String>,
 }
 
-/// What is read, how far, and what all readers share.
+/// What all readers share.
 struct Reader {
     purchases: Arc<Vec<Purchase>>,
-    /// Whether those that were refused are looked for, too.
+    /// Whether refused purchases are looked up, too.
     refused: bool,
     timeout: Duration,
     findings: Arc<Findings>,
     ending: Ending,
-    watch: Watch,
+    progress: CheckProgress,
     next: AtomicUsize,
     confirmed: AtomicU64,
     unread: AtomicU64,
     answered_at: Mutex<Instant>,
-    trouble: Mutex<Option<String>>,
+    error: Mutex<Option<String>>,
 }
 
-/// Reads all orders back that may exist, and, if `refused`, those that must not.
+/// Reads back all orders that may exist, and, if `refused`, looks up those that must not.
 pub(super) async fn read_back(
     run: &Run,
     purchases: &Arc<Vec<Purchase>>,
     refused: bool,
     ending: &Ending,
-    watch: &Watch,
+    progress: &CheckProgress,
 ) -> Readings {
     let reader = Arc::new(Reader {
         purchases: Arc::clone(purchases),
@@ -65,37 +65,37 @@ pub(super) async fn read_back(
         timeout: run.load.limits.timeout,
         findings: Arc::clone(&run.findings),
         ending: ending.clone(),
-        watch: watch.clone(),
+        progress: progress.clone(),
         next: AtomicUsize::new(0),
         confirmed: AtomicU64::new(0),
         unread: AtomicU64::new(0),
         answered_at: Mutex::new(Instant::now()),
-        trouble: Mutex::default(),
+        error: Mutex::default(),
     });
     let wanted = purchases.iter().filter(|purchase| reader.wants(purchase)).count();
-    watch.enter(Phase::Orders, Some(wanted as u64));
+    progress.enter(Phase::Orders, Some(wanted as u64));
     let mut tasks = JoinSet::new();
     for number in 0..READERS.min(wanted) {
         let client = Client::new(Arc::clone(&run.servers), number, run.load.seed);
         tasks.spawn(Arc::clone(&reader).read(client));
     }
     let existing = tasks.join_all().await.concat();
-    let trouble = locked(&reader.trouble).clone();
+    let error = locked(&reader.error).clone();
     let (confirmed, unread) = (reader.confirmed.load(Ordering::Relaxed), reader.unread.load(Ordering::Relaxed));
-    Readings { confirmed, existing, unread, trouble }
+    Readings { confirmed, existing, unread, error }
 }
 
 impl Reader {
     fn wants(&self, purchase: &Purchase) -> bool {
-        self.refused || purchase.told != Told::NotSold
+        self.refused || purchase.outcome != Outcome::NotSold
     }
 
-    /// Whether nobody has got an answer for so long that there is no use in going on.
-    fn is_hopeless(&self) -> bool {
+    /// Whether no reader has had an answer for so long that the rest is given up.
+    fn has_given_up(&self) -> bool {
         locked(&self.answered_at).elapsed() > self.timeout
     }
 
-    /// One reader; the places of those purchases that it found to be orders against expectation.
+    /// One reader; returns the indexes of the purchases of unknown outcome that it found to be orders.
     async fn read(self: Arc<Self>, mut client: Client) -> Vec<usize> {
         let mut existing = Vec::new();
         loop {
@@ -104,7 +104,7 @@ impl Reader {
             if !self.wants(purchase) {
                 continue;
             }
-            if self.ending.is_asked() || self.is_hopeless() {
+            if self.ending.is_asked() || self.has_given_up() {
                 self.unread.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -112,20 +112,20 @@ impl Reader {
                 Ok(found) => {
                     *locked(&self.answered_at) = Instant::now();
                     self.compare(purchase, found.as_ref());
-                    if found.is_some() && purchase.told == Told::Nothing {
+                    if found.is_some() && purchase.outcome == Outcome::Unknown {
                         existing.push(at);
                     }
                 }
                 Err(why) => {
                     self.unread.fetch_add(1, Ordering::Relaxed);
-                    *locked(&self.trouble) = Some(why);
+                    *locked(&self.error) = Some(why);
                 }
             }
-            self.watch.done(1);
+            self.progress.done(1);
         }
     }
 
-    /// The order of a purchase as the shop shows it, if there is one.
+    /// The order of a purchase, if there is one.
     async fn order(&self, client: &mut Client, purchase: &Purchase) -> Result<Option<Order>, String> {
         let path = path(&format!("/orders/{}", purchase.id)).map_err(|error| error.to_string())?;
         let called = client.call(&Ask::get(path), self.timeout, &self.ending).await;
@@ -150,26 +150,26 @@ impl Reader {
                 self.confirmed.fetch_add(1, Ordering::Relaxed);
             }
             (Some(answered), Some(found)) => {
-                let what = format!("order {id} was answered as {}, but reads {}", shown(&answered), shown(found));
+                let what = format!("order {id} was answered as {}, but reads {}", as_json(&answered), as_json(found));
                 self.findings.add(Promise::NeverLost, what);
             }
             (Some(answered), None) => {
                 self.findings.add(
                     Promise::NeverLost,
-                    format!("order {id} was acknowledged ({}), but there is no such order", shown(&answered)),
+                    format!("order {id} was acknowledged ({}), but there is no such order", as_json(&answered)),
                 );
             }
-            (None, Some(found)) if purchase.told == Told::NotSold => {
+            (None, Some(found)) if purchase.outcome == Outcome::NotSold => {
                 self.findings.add(
                     Promise::NeverDouble,
-                    format!("purchase {id} was refused, but there is an order: {}", shown(found)),
+                    format!("purchase {id} was refused, but there is an order: {}", as_json(found)),
                 );
             }
             (None, Some(found)) if !purchase.asked_for(found) => {
                 let what = format!(
                     "purchase {id} asked for a copy of book {}, but its order is {}",
                     purchase.book,
-                    shown(found)
+                    as_json(found)
                 );
                 self.findings.add(Promise::NeverDouble, what);
             }

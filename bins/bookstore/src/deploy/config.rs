@@ -1,0 +1,85 @@
+//! What each server is told.
+
+use bookstore_core::orders::Ack;
+use bookstore_transport_http::{
+    server::{MetricsText, ServerLimits},
+    token::AccessToken,
+};
+use std::fmt;
+
+use crate::open::StoreUrl;
+
+/// What every server can be told.
+#[derive(Clone, Debug, Default)]
+pub struct Serving {
+    /// The token that admin requests must show; without one, administration is off.
+    pub admin_token: Option<AccessToken>,
+    /// Limits of connections, requests and time, and the number of serving threads.
+    pub limits: ServerLimits,
+    /// What `/metrics` answers; without it, there is no such page.
+    pub metrics: Option<Metrics>,
+}
+
+/// Makes the text of `/metrics`, in Prometheus' format, for every request.
+#[derive(Clone)]
+pub struct Metrics(pub MetricsText);
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics(…)")
+    }
+}
+
+/// Configuration of [`monolith`](super::monolith): the whole shop in one process.
+#[derive(Clone, Debug)]
+pub struct Monolith {
+    /// Where the ledger is.
+    pub store: StoreUrl,
+    /// Whether a store that never had a book gets the [sample catalogue](crate::sample).
+    pub sample: bool,
+    /// Tokens, limits and metrics.
+    pub serving: Serving,
+}
+
+/// Configuration of [`catalog_server`](super::catalog_server): it owns the books and the ledger.
+#[derive(Clone, Debug)]
+pub struct CatalogServer {
+    /// Where the ledger is.
+    pub store: StoreUrl,
+    /// Whether a store that never had a book gets the [sample catalogue](crate::sample).
+    pub sample: bool,
+    /// The token that the shop's other servers must show; without one, everybody who can connect may use it.
+    pub server_token: Option<AccessToken>,
+    /// Tokens, limits and metrics.
+    pub serving: Serving,
+}
+
+/// Configuration of [`order_server`](super::order_server): it sells, and keeps a copy of the orders.
+#[derive(Clone, Debug)]
+pub struct OrderServer {
+    /// Where its own copy of the orders is. It is not the ledger's file.
+    pub store: StoreUrl,
+    /// Addresses of the catalog server, `http://host:port`; several addresses of the same server are tried in turn.
+    pub catalog: Vec<String>,
+    /// When a purchase is acknowledged: once it is durable in the ledger, or in this server's copy, too.
+    pub ack: Ack,
+    /// The token that the shop's servers show each other.
+    pub server_token: Option<AccessToken>,
+    /// Tokens, limits and metrics.
+    pub serving: Serving,
+}
+
+/// Configuration of [`frontend_server`](super::frontend_server): pages and the public interface.
+#[derive(Clone, Debug)]
+pub struct FrontendServer {
+    /// Addresses of the catalog server, `http://host:port`; several addresses of the same server are tried in turn.
+    pub catalog: Vec<String>,
+    /// Addresses of the order servers, `http://host:port`.
+    pub orders: Vec<String>,
+    /// The most books that it keeps in memory; with 0 there is no cache. See [`bookstore_transport_http::cache`].
+    pub cache_books_max: usize,
+    /// The token that the shop's servers show each other.
+    pub server_token: Option<AccessToken>,
+    /// Tokens, limits and metrics.
+    pub serving: Serving,
+}

@@ -1,0 +1,59 @@
+//! Tokens from files.
+
+use bookstore::AccessToken;
+use std::{fmt::Display, path::Path};
+
+use super::{
+    Misconfigured, Result,
+    address::{host, is_loopback},
+    wrong,
+};
+use crate::cli::AdminArgs;
+
+/// The admin token of a command. It is refused if it would be sent in plain text over a network without `--insecure`.
+pub(crate) fn admin_token(args: &AdminArgs) -> Result<AccessToken> {
+    admin_token_for(args.admin_token_file.as_deref(), &args.shop.server, args.insecure)
+}
+
+/// As [`admin_token`], for commands with flags of their own.
+pub(crate) fn admin_token_for(file: Option<&Path>, servers: &[String], insecure: bool) -> Result<AccessToken> {
+    if let Some(far) = servers.iter().find(|url| !is_loopback(host(url)))
+        && !insecure
+    {
+        return wrong(format!(
+            "the admin token would travel to {far} in plain text: reach the shop through a tunnel on this machine, or add \
+             --insecure if the network itself is safe"
+        ));
+    }
+    token("--admin-token-file", file)?.ok_or_else(|| {
+        Misconfigured(
+            "this needs the shop's admin token: give --admin-token-file FILE, the same file as the server's".into(),
+        )
+    })
+}
+
+/// The token in a flag's file.
+pub(super) fn token(flag: &str, file: Option<&Path>) -> Result<Option<AccessToken>> {
+    let Some(file) = file else { return Ok(None) };
+    let bad = |error: &dyn Display| {
+        let name = file.display();
+        Misconfigured(format!(
+            "{flag} {name}: {error}; make one with\n  (umask 077; head -c 32 /dev/urandom | base64 > {name})"
+        ))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| bad(&error))?;
+    let token = AccessToken::new(&text).map_err(|error| bad(&error))?;
+    warn_if_others_can_read(file);
+    Ok(Some(token))
+}
+
+#[cfg(unix)]
+fn warn_if_others_can_read(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+        tracing::warn!("{0} can be read by other users of this machine; run: chmod 600 {0}", file.display());
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_file: &Path) {}

@@ -1,0 +1,78 @@
+//! The stock and the price of every book, as the entries so far leave them.
+
+use crate::{
+    book::{Book, Text},
+    id::{BookId, Seq},
+    ledger::{Entry, Kind},
+    money::Cents,
+};
+
+/// The part of a book that the ledger changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Copies in stock.
+    pub stock: u32,
+    /// The price of one copy, in cents.
+    pub price_cents: Cents,
+    /// The number of the entry that last changed either.
+    pub version: Seq,
+}
+
+impl Level {
+    /// The book with this text at this level.
+    pub(crate) fn of(self, id: BookId, text: Text) -> Book {
+        Book { id, text, price_cents: self.price_cents, stock: self.stock, version: self.version }
+    }
+}
+
+/// Every book's [`Level`], in a table by id: 32 bytes a book.
+///
+/// ```
+/// use bookstore_core::{BookId, Cents, Seq, decide::{Level, Levels}};
+///
+/// let mut levels = Levels::default();
+/// levels.set(BookId(2), Level { stock: 3, price_cents: Cents::ZERO, version: Seq(1) });
+/// assert_eq!(levels.get(BookId(2)).map(|level| level.stock), Some(3));
+/// assert_eq!(levels.get(BookId(1)), None);
+/// assert_eq!(levels.iter().count(), 1);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Levels(Vec<Option<Level>>);
+
+impl Levels {
+    /// One book's level, or `None` if there is no such book.
+    #[must_use]
+    pub fn get(&self, book: BookId) -> Option<Level> {
+        usize::try_from(book.0).ok().and_then(|at| self.0.get(at).copied().flatten())
+    }
+
+    /// Every book and its level, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (BookId, Level)> {
+        let numbered = self.0.iter().zip(0..);
+        numbered.filter_map(|(level, id)| level.map(|level| (BookId(id), level)))
+    }
+
+    /// Sets one book's level. The table grows up to the highest id that is set, so ids MUST be dense.
+    ///
+    /// # Panics
+    /// If the id is larger than an index can be.
+    pub fn set(&mut self, book: BookId, level: Level) {
+        let at = usize::try_from(book.0).expect("book ids are dense from 1, so they fit memory");
+        if at >= self.0.len() {
+            self.0.resize(at + 1, None);
+        }
+        self.0[at] = Some(level);
+    }
+}
+
+/// Brings the levels of the books that `entry` touches up to date. Applied to every entry in order, it replays a ledger.
+pub fn apply(levels: &mut Levels, entry: &Entry) {
+    for change in &entry.changes {
+        // A sale or a return carries the price at which the copies were sold, which may not be today's.
+        let price_cents = match (entry.kind, levels.get(change.book)) {
+            (Kind::Sale | Kind::Return, Some(level)) => level.price_cents,
+            _ => change.price_cents,
+        };
+        levels.set(change.book, Level { stock: change.stock, price_cents, version: entry.seq });
+    }
+}

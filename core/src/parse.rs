@@ -1,0 +1,81 @@
+//! Ids and amounts that come from outside are checked here, and nowhere else.
+//!
+//! The types themselves (`id.rs`, `money.rs`) do not know [`Error`], because errors name ids and amounts.
+
+use std::str::FromStr;
+use uuid::Uuid;
+
+use crate::{
+    error::Error,
+    id::{BookId, OrderId},
+    money::Cents,
+};
+
+impl FromStr for BookId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        text.parse().map(Self).map_err(|_| Error::malformed(format!("a book id is a whole number, not {text:?}")))
+    }
+}
+
+impl FromStr for OrderId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Uuid::parse_str(text).map(Self).map_err(|_| Error::malformed(format!("an order id is a UUID, not {text:?}")))
+    }
+}
+
+impl OrderId {
+    /// The longest `Idempotency-Key`, in characters.
+    pub const KEY_MAX: usize = 255;
+
+    /// The order id of an `Idempotency-Key`: the key itself if it is a UUID, otherwise a UUID of version 5, the hash of
+    /// the key.
+    ///
+    /// ```
+    /// use bookstore_core::OrderId;
+    ///
+    /// # fn main() -> bookstore_core::Result<()> {
+    /// let id = OrderId::from_key("basket 17 of customer 4")?;
+    /// assert_eq!(OrderId::from_key("basket 17 of customer 4")?, id, "the same key is always the same order");
+    /// assert_eq!(OrderId::from_key(&id.to_string())?, id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::Malformed`] if the key is empty, longer than [`OrderId::KEY_MAX`], or has control characters.
+    pub fn from_key(key: &str) -> Result<Self, Error> {
+        if let Ok(id) = key.parse() {
+            return Ok(id);
+        }
+        if key.is_empty() || key.chars().count() > Self::KEY_MAX || key.contains(|c: char| c.is_control()) {
+            return Err(Error::malformed(format!(
+                "an idempotency key has 1 to {} printable characters",
+                Self::KEY_MAX
+            )));
+        }
+        Ok(Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())))
+    }
+}
+
+impl Cents {
+    /// Checks an amount.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] above [`Cents::MAX`].
+    pub fn new(cents: u64) -> Result<Self, Error> {
+        let too_large = || Error::invalid("price_cents", format!("must be at most {}", Self::MAX.get()));
+        Self::checked(cents).ok_or_else(too_large)
+    }
+}
+
+impl TryFrom<u64> for Cents {
+    type Error = Error;
+
+    fn try_from(cents: u64) -> Result<Self, Error> {
+        Self::new(cents)
+    }
+}

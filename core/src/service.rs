@@ -1,0 +1,196 @@
+//! The two services of a bookstore, as traits: [`CatalogService`] owns the ledger, [`OrderService`] sells from it.
+//!
+//! [`Catalog`](crate::Catalog) and [`Orders`](crate::Orders) implement them over a store; transports implement them for
+//! their clients, and decorators around another implementation. The conformance suite (feature `conformance`) runs over
+//! all of them.
+//!
+//! # Rules for every implementation
+//! - Every call ends in one of three outcomes, see [`Error`]. An implementation that cannot tell whether a call had an
+//!   effect MUST answer [`Error::OutcomeUnknown`], and MUST NOT answer so for a call that certainly had none.
+//! - Any call may also be refused as not executed: [`Error::Overloaded`], [`Error::Unavailable`],
+//!   [`Error::DeadlineExpired`]. The `# Errors` below name what else can happen.
+//! - What a call has acknowledged MUST be durable, and visible to every later call.
+//! - A future that is dropped stops the waiting, not the call: it may have its effect all the same.
+
+use async_trait::async_trait;
+use std::time::Duration;
+
+use crate::{
+    batch::each,
+    book::{Added, Amend, Book, NewBook, Topic},
+    error::Result,
+    id::{BookId, OrderId, Seq},
+    ledger::Entries,
+    order::{Lines, Order, Receipt},
+    page::{BookPage, OrderPage, OrderQuery, Query},
+};
+
+#[cfg_attr(not(doc), expect(unused_imports, reason = "the docs name it"))]
+use crate::error::Error;
+
+/// The most books of one [`CatalogService::add_books`].
+pub const ADD_BOOKS_MAX: usize = 1000;
+/// The most entries of one [`CatalogService::entries`].
+pub const ENTRIES_MAX: usize = 1000;
+/// The longest wait of one [`CatalogService::entries`].
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The books of a shop, and the ledger of everything that changed their stock and price.
+#[async_trait]
+pub trait CatalogService: Send + Sync {
+    /// Finds books by topic, by words, or both, a page at a time.
+    ///
+    /// Pages MUST NOT repeat a book or leave one out while the catalog stands still. What matches, and in which order, is in
+    /// [`BookSearch`](crate::search::BookSearch).
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] for a query outside the limits of [`Query`].
+    async fn search(&self, query: Query) -> Result<BookPage>;
+
+    /// Every topic with its number of books, sorted by name.
+    ///
+    /// # Errors
+    /// - None but those of every call.
+    async fn topics(&self) -> Result<Vec<Topic>>;
+
+    /// One book with its price and stock.
+    ///
+    /// # Errors
+    /// - [`Error::BookNotFound`].
+    async fn info(&self, book: BookId) -> Result<Book>;
+
+    /// Sells all lines or none, once per order id, and answers when the sale is durable: the commit point of a purchase.
+    ///
+    /// The same id with the same lines MUST be answered with the same order, `replayed`. A refusal MUST leave no trace: the
+    /// same id may buy later.
+    ///
+    /// # Errors
+    /// - [`Error::OutOfStock`] if a book has too few copies.
+    /// - [`Error::BookNotFound`] for a book that does not exist.
+    /// - [`Error::PriceChanged`] if a line names another price than the book's.
+    /// - [`Error::OrderIdReused`] if the id names an order with other lines, or another change.
+    /// - [`Error::Invalid`] if the total is above [`Cents::MAX`](crate::Cents::MAX).
+    /// - [`Error::OutcomeUnknown`], with the order's id where it is known: send the call again under the same id.
+    async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt>;
+
+    /// Sells many times, each sale by itself as [`Self::sell`] does. The answers are in the order of the sales.
+    ///
+    /// A transport overrides this where one message for all of them is cheaper.
+    async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(sales, |(order, lines)| self.sell(order, lines)).await
+    }
+
+    /// Returns a sale: puts its copies into stock again, once, and answers when that is durable.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`] if there is no such sale.
+    /// - [`Error::Invalid`] while a book could not hold the copies, see [`NewBook::STOCK_MAX`].
+    /// - [`Error::OutcomeUnknown`], with the order's id where it is known: send the call again under the same id.
+    async fn release(&self, order: OrderId) -> Result<Receipt>;
+
+    /// Changes a book's price or stock, durably, and answers with the book as it is after the change.
+    ///
+    /// With a `key` it happens once, however often it is sent. Without one, a call of unknown outcome MUST NOT be sent again.
+    ///
+    /// # Errors
+    /// - [`Error::BookNotFound`].
+    /// - [`Error::VersionMismatch`], [`Error::VersionRequired`] for absolute values.
+    /// - [`Error::OutOfStock`] if a delta would take more copies than there are.
+    /// - [`Error::OrderIdReused`] for a key that was used for something else, another change of the same book included.
+    /// - [`Error::Invalid`] for a change of nothing, and above [`NewBook::STOCK_MAX`] copies.
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book>;
+
+    /// Adds new books, at most [`ADD_BOOKS_MAX`], durably, and answers with their numbers in the same order.
+    ///
+    /// A book that the catalog has already (see [`BookText::identity`](crate::BookText::identity)) is left as it is, so sending
+    /// the same list again is harmless.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] if any book is outside its limits, or if there are too many: then none is added. After any other
+    ///   error some may have been added.
+    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>>;
+
+    /// The entries after `after`, oldest first, at most `limit` (1 to [`ENTRIES_MAX`]). If there is none yet, it waits for one,
+    /// for `wait` at most (up to [`WAIT_MAX`]), and then answers without entries. Limits outside the range are brought into it.
+    ///
+    /// It MUST give durable entries only, without gaps.
+    ///
+    /// # Errors
+    /// - None but those of every call.
+    async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries>;
+
+    /// The order with this id as the ledger knows it now.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    async fn find_order(&self, order: OrderId) -> Result<Order>;
+}
+
+/// Purchasing, cancelling and reading orders.
+#[async_trait]
+pub trait OrderService: Send + Sync {
+    /// Buys all lines or none, once per id, and answers when the purchase is durable.
+    ///
+    /// The buyer makes the id once per purchase intent and keeps it until the outcome is known. The same id with the same
+    /// lines MUST be answered with the same order, `replayed`, by every server.
+    ///
+    /// # Errors
+    /// - As [`CatalogService::sell`].
+    /// - [`Error::OutcomeUnknown`] also if the order was not copied in time, see [`Ack::Copied`].
+    async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt>;
+
+    /// Purchases many times, each purchase by itself as [`Self::purchase`] does. The answers are in the order of the purchases.
+    async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        each(purchases, |(id, lines)| self.purchase(id, lines)).await
+    }
+
+    /// Cancels an order and puts its copies back into stock, once, and answers when that is durable.
+    ///
+    /// # Errors
+    /// - As [`CatalogService::release`].
+    async fn cancel(&self, id: OrderId) -> Result<Receipt>;
+
+    /// Reads an order.
+    ///
+    /// It MUST find every order that was acknowledged before the call, by any server. A cancellation through another order
+    /// server may show later: as soon as this one's copy has followed the ledger.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    async fn order(&self, id: OrderId) -> Result<Order>;
+
+    /// The orders, newest first, a page at a time, as far as this server has followed the ledger.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] for a query outside its limits.
+    async fn orders(&self, query: OrderQuery) -> Result<OrderPage>;
+}
+
+/// Where an order service reads orders: the ledger itself, or a copy that follows it.
+#[async_trait]
+pub trait OrderReader: Send + Sync {
+    /// An order, if it is known here.
+    ///
+    /// # Errors
+    /// - None but not executed: the store cannot be read now.
+    async fn order(&self, id: OrderId) -> Result<Option<Order>>;
+
+    /// Up to `limit` orders sold before `before` (all, if it is `None`), newest first.
+    ///
+    /// # Errors
+    /// - None but not executed: the store cannot be read now.
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
+}
+
+/// When an order server with a copy acknowledges a purchase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// When it is durable in the catalog's ledger.
+    #[default]
+    Ledger,
+    /// When it is durable in the ledger and in this order server's copy: on two machines.
+    Copied {
+        /// How long to wait for the copy. After that the outcome is unknown: the ledger has the order, and the copy will.
+        wait: Duration,
+    },
+}

@@ -1,0 +1,92 @@
+//! The reference search: it scans every text. Right by being simple; other searches are tested against it.
+
+use async_trait::async_trait;
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use super::{Ledger, MemoryReader, lock};
+use crate::{
+    book::{Text, Topic},
+    error::Result,
+    id::BookId,
+    page::{CheckedQuery, Position, Sort, SortKey, terms},
+    search::{BookSearch, Found},
+};
+
+#[async_trait]
+impl BookSearch for MemoryReader {
+    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
+        Ok(lock(&self.ledger).find(&query))
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        let mut topics = BTreeMap::<String, Topic>::new();
+        for text in lock(&self.ledger).texts.values() {
+            let first = || Topic { topic: text.topic().into(), books: 0 };
+            topics.entry(text.topic().to_ascii_lowercase()).or_insert_with(first).books += 1;
+        }
+        Ok(topics.into_values().collect())
+    }
+}
+
+impl Ledger {
+    fn find(&self, query: &CheckedQuery) -> Vec<Found> {
+        let matches = self.texts.iter().filter_map(|(book, text)| {
+            let position = self.position(*book, text, query)?;
+            Some(Found { position, text: text.clone() })
+        });
+        let after = query.after.as_ref().map(|after| match query.sort {
+            // The page token has no title.
+            Sort::Title => Position { key: self.title(after.id), id: after.id },
+            _ => after.clone(),
+        });
+        let later = |found: &Found| after.as_ref().is_none_or(|after| compare(after, &found.position).is_lt());
+        let mut found: Vec<Found> = matches.filter(later).collect();
+        found.sort_by(|a, b| compare(&a.position, &b.position));
+        found.truncate(query.size + 1);
+        found
+    }
+
+    fn title(&self, book: BookId) -> SortKey {
+        SortKey::Text(self.texts.get(&book).map(|text| text.title().to_ascii_lowercase()).unwrap_or_default())
+    }
+
+    /// The position of a book among those that match, or `None` if it does not match.
+    fn position(&self, book: BookId, text: &Text, query: &CheckedQuery) -> Option<Position> {
+        if query.topic.as_ref().is_some_and(|topic| !topic.eq_ignore_ascii_case(text.topic())) {
+            return None;
+        }
+        let rank = query.words.as_ref().map_or(Some(0.0), |words| rank(words, text))?;
+        let key = match query.sort {
+            Sort::Relevance if query.words.is_some() => SortKey::Real(rank),
+            Sort::Relevance => SortKey::Integer(0),
+            Sort::Title => self.title(book),
+            Sort::Price => {
+                let price = self.levels.get(book)?.price_cents.get();
+                SortKey::Integer(i64::try_from(price).unwrap_or(i64::MAX))
+            }
+            Sort::Newest => SortKey::Integer(text.year().map_or(i64::MAX, |year| -i64::from(year))),
+        };
+        Some(Position { key, id: book })
+    }
+}
+
+/// The sum over the words of 0 for the title, 1 for the author, 2 for a subject. `None` if a word is nowhere, or if there are no
+/// words.
+fn rank(words: &[String], text: &Text) -> Option<f64> {
+    let begins = |field: &str, word: &String| terms(field).iter().any(|term| term.starts_with(word.as_str()));
+    let ranks = words.iter().map(|word| {
+        if begins(text.title(), word) {
+            Some(0.0)
+        } else if begins(text.author(), word) {
+            Some(1.0)
+        } else {
+            text.subjects().any(|subject| begins(subject, word)).then_some(2.0)
+        }
+    });
+    ranks.sum::<Option<f64>>().filter(|_| !words.is_empty())
+}
+
+/// By key, then by id.
+fn compare(a: &Position, b: &Position) -> Ordering {
+    a.key.partial_cmp(&b.key).unwrap_or(Ordering::Equal).then(a.id.cmp(&b.id))
+}

@@ -1,0 +1,201 @@
+//! The store contract: what a place that holds a ledger must do. Stores load, append and read; they decide nothing.
+//!
+//! A ledger's store has two halves. The writing half, [`LedgerStore`] with its [`Flush`], belongs to the one
+//! [`Writer`](crate::writer::Writer) of the ledger. The reading half, [`LedgerReader`], is shared by any number of callers. An
+//! order server on another machine keeps an [`OrderCopy`].
+//!
+//! To write a store, implement [`LedgerStore`] and [`LedgerReader`], a [`BookSearch`](crate::search::BookSearch) if the ledger
+//! should be searched by the store, and [`OrderCopy`] if order servers may use it. Then run the conformance suite over it
+//! (feature `conformance`). [`memory`] is the shortest complete example.
+//!
+//! # What the writer does
+//! One batch after another, it calls
+//!
+//! 1. [`LedgerStore::load`] with the keys and identities that the batch touches;
+//! 2. [`LedgerStore::append`] with what was decided, or [`LedgerStore::confirm`] if that is nothing;
+//! 3. [`Flush::flush`], and only when that has returned, readers see the entries and the callers get their answers.
+//!
+//! Step 3 of one batch may run beside steps 1 and 2 of the next. After a failure in any step the store is not used again until
+//! [`LedgerStore::recover`] has succeeded.
+//!
+//! # Who may block
+//! The methods of [`LedgerStore`] and [`Flush`] may block the calling thread: under
+//! [`Execution::Threads`](crate::execution::Execution::Threads) the writer has threads of its own, each with a runtime that drives
+//! what these methods spawn. Under `Execution::Task` they share the runtime of everything else, and MUST NOT block on anything
+//! that needs it. [`LedgerReader`] and [`OrderCopy`] are called on the callers' runtime: they MUST NOT block, but do their work on
+//! threads of their own.
+
+mod error;
+pub mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use error::{AppendError, StoreError};
+
+use async_trait::async_trait;
+use std::fmt;
+
+use crate::{
+    book::Text,
+    decide::{Batch, State},
+    error::Result,
+    id::{BookId, LedgerId, OrderId, Seq},
+    ledger::Entry,
+    order::Order,
+};
+
+/// The writing half of a ledger's store. There is one for a ledger, and one task uses it.
+///
+/// The methods return futures instead of being `async fn`s so that these are `Send`; implement them as `async fn`s.
+pub trait LedgerStore: Send + 'static {
+    /// Opens the store, or opens it again after a failure, and says what is in it.
+    ///
+    /// - Whatever it says is in the store MUST be durable when it returns, also if an append or a flush failed before. What
+    ///   was appended and not flushed may be there or not, but whole batches only, and the first ones.
+    /// - An append of unknown outcome that is not in the state MUST NOT become part of the ledger later.
+    /// - The writer calls it once at the start, and again after each failure, when nothing is being flushed.
+    ///
+    /// # Errors
+    /// The store cannot be used. The writer tries again later; at the start it gives up.
+    fn recover(&mut self) -> impl Future<Output = Result<Recovered, StoreError>> + Send;
+
+    /// Puts into [`State::known`] what the ledger holds under `keys`, and into [`State::identities`] which of `identities` are
+    /// books already. It leaves out what is new, and changes nothing else in `state`.
+    ///
+    /// - It MUST see every appended entry, flushed or not.
+    /// - It is called once for each batch. Both lists may be empty and may have duplicates. The writer leaves out keys that are
+    ///   certainly new, see [`RecentKeys`](crate::recent_keys::RecentKeys).
+    ///
+    /// # Errors
+    /// The store failed. The writer answers the whole batch as not executed.
+    fn load(
+        &mut self,
+        keys: &[OrderId],
+        identities: &[String],
+        state: &mut State,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Appends a batch atomically: all of it or nothing, with the entries under their own numbers.
+    ///
+    /// - `state` is the state *after* the batch: its `head` is the batch's last entry, its levels include the batch.
+    /// - The batch has one entry at least; there is no empty append.
+    /// - The ledger MUST refuse entries that do not follow on its last one without a gap.
+    /// - After a crash of the process all of the batch is there, or nothing of it. After a power cut that holds for everything
+    ///   before the last successful [`Flush::flush`].
+    ///
+    /// # Errors
+    /// - [`AppendError::NotAppended`] only if the batch certainly is not in the ledger, and never will be.
+    /// - [`AppendError::Unknown`] in every other case.
+    fn append(&mut self, batch: &Batch, state: &State) -> impl Future<Output = Result<(), AppendError>> + Send;
+
+    /// Makes sure that what [`Self::load`] said for the batch at hand was true. The writer calls it in place of
+    /// [`Self::append`] for a batch without entries, which has refusals and replays only, before their answers go out.
+    ///
+    /// The default does nothing: right for a store whose reads are never stale, as of a file that one process has locked. A store
+    /// whose reads could be stale, or could show what is not replicated yet, MUST write something of its own here, under the
+    /// same conditions as an append, and succeed only if that write did: "confirm by write". Otherwise a writer that was
+    /// replaced without knowing it would tell callers what is no longer true.
+    ///
+    /// # Errors
+    /// What was loaded is not confirmed. The writer answers the whole batch as not executed.
+    fn confirm(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Called once, at the end, unless the store has failed. `state` is the state after the last batch.
+    ///
+    /// The default does nothing. What was flushed is durable without it; a store may use it to make the next start faster.
+    ///
+    /// # Errors
+    /// For the operator's log only.
+    fn close(&mut self, state: &State) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = state;
+        std::future::ready(Ok(()))
+    }
+}
+
+/// Makes what was appended durable.
+#[async_trait]
+pub trait Flush: Send {
+    /// Returns when everything that was appended before the call is durable.
+    ///
+    /// - It may run beside the next [`LedgerStore::append`], and MUST be right whether it covers that one or not.
+    /// - It is not called for batches without entries. For a store whose append is durable it does nothing.
+    ///
+    /// # Errors
+    /// It is unknown what is durable. The writer answers *unknown* for this batch and for every one that was appended since.
+    async fn flush(&mut self) -> Result<(), StoreError>;
+}
+
+/// What [`LedgerStore::recover`] found in a store.
+pub struct Recovered {
+    /// Head, last book and every level. `known` and `identities` are empty.
+    pub state: State,
+    /// The highest keys of the ledger in the order of their bytes, highest first: the first
+    /// [`RecentKeys::REACH`](crate::recent_keys::RecentKeys::REACH), or all if they are fewer. A key that is left out although it
+    /// belongs here would be sold twice.
+    pub highest_keys: Vec<OrderId>,
+    /// Flushes what is appended from now on, until the next recovery gives another one.
+    pub flush: Box<dyn Flush>,
+}
+
+impl fmt::Debug for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, highest_keys, flush: _ } = self;
+        let keys = highest_keys.len();
+        f.debug_struct("Recovered").field("head", &state.head).field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
+/// The reading half of a ledger's store: any number of callers at once, beside the writer.
+///
+/// What is appended may not be durable yet, and MUST NOT be shown before it is. So reads of the ledger take a head, the last
+/// entry that may be shown, and MUST show the ledger as of that entry. Texts never change and take no head: a caller shows a
+/// book only if its level is published.
+///
+/// # Errors
+/// Each method fails as *not executed*, in one of two ways:
+/// - [`Error::Overloaded`](crate::Error::Overloaded) if too many reads wait.
+/// - [`Error::Unavailable`](crate::Error::Unavailable) if the store cannot be read.
+#[async_trait]
+pub trait LedgerReader: Send + Sync {
+    /// The ledger's identity: drawn when the store is made, and always the same.
+    fn id(&self) -> LedgerId;
+
+    /// The text of a book, if there is such a book. It needs no head.
+    async fn text(&self, book: BookId) -> Result<Option<Text>>;
+
+    /// Up to `limit` entries after `after`, none later than `head`, in order and without gaps.
+    async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>>;
+
+    /// An order as of `head`, if it was sold by then.
+    async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>>;
+
+    /// Up to `limit` orders sold before `before` and not after `head`, as of `head`, newest first.
+    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>>;
+}
+
+/// An order server's own copy of a ledger's sales and returns. Everything that is in it is durable in the ledger, so its reads
+/// take no head.
+///
+/// # Errors
+/// - [`Error::Overloaded`](crate::Error::Overloaded), [`Error::Unavailable`](crate::Error::Unavailable) as for a [`LedgerReader`].
+/// - [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) from [`Self::append`]. Any failed append may have happened all the same:
+///   [`Self::followed`] tells.
+#[async_trait]
+pub trait OrderCopy: Send + Sync {
+    /// The ledger that it follows, `None` before the first append, and the last entry that it has followed.
+    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)>;
+
+    /// Takes in the next entries and remembers `entries.last().seq` as followed, atomically and durably. Without entries it does
+    /// nothing. It may leave out entries of other kinds than sales and returns.
+    ///
+    /// It MUST refuse entries of another ledger, and entries that do not follow on the last one without a gap.
+    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()>;
+
+    /// An order as far as the copy has followed.
+    async fn order(&self, id: OrderId) -> Result<Option<Order>>;
+
+    /// Up to `limit` orders sold before `before`, newest first.
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
+}

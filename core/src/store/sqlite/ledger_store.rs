@@ -1,0 +1,285 @@
+//! The writing half: loads what a batch touches, appends the batch in one transaction, flushes the WAL.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use std::{fs::File, path::PathBuf, sync::Arc};
+use uuid::Uuid;
+
+use super::{
+    StoreError, beside,
+    database_file::{DatabaseFile, FileConnection, check_name},
+    maintenance,
+    rows::{self, to_i64, to_u64},
+    schema, search,
+    stock_snapshot::{self, DirtyRows},
+    unusable, wal_checkpoint,
+};
+use crate::{
+    book::NewBook,
+    decide::{self, Batch, Known, State},
+    execution::Execution,
+    id::{BookId, OrderId, Seq},
+    ledger::{Entry, Kind},
+    recent_keys::RecentKeys,
+    store::{AppendError, Flush, LedgerStore, Recovered},
+};
+
+/// The stock snapshot is rewritten after this many entries, or as many as there are books if these are more. A start after a crash
+/// has to replay at most as many.
+const SNAPSHOT_ENTRIES: u64 = 65_536;
+
+/// The writing half of a ledger in a SQLite file. It holds the lock on the file until it is dropped.
+#[derive(Debug)]
+pub struct SqliteStore {
+    file: Arc<DatabaseFile>,
+    execution: Execution,
+    /// `None` before the first recovery, and after a failed one.
+    connection: Option<FileConnection>,
+    /// The stock snapshot is as of this entry.
+    applied: Seq,
+    /// The rows of the stock snapshot that have changed since.
+    dirty: DirtyRows,
+    /// The WAL that is flushed.
+    wal: Option<Arc<File>>,
+    /// Why the store can never be used again: its files were removed or replaced.
+    lost: Option<String>,
+}
+
+impl SqliteStore {
+    pub(super) fn new(file: Arc<DatabaseFile>, execution: Execution) -> Self {
+        Self { file, execution, connection: None, applied: Seq(0), dirty: DirtyRows::default(), wal: None, lost: None }
+    }
+
+    /// Opens the file and makes all that is in it durable.
+    fn open_durably(&self) -> Result<FileConnection, StoreError> {
+        let path = self.file.path();
+        let connection = schema::open(path, schema::Role::Ledger, Uuid::nil())?;
+        let mut connection = FileConnection::new(connection, &self.file);
+        match self.execution {
+            Execution::Threads => wal_checkpoint::on_thread(&mut connection, path)?,
+            Execution::Task => wal_checkpoint::in_commits(&connection)?,
+        }
+        // After a failed flush the kernel may hold pages that it no longer means to write: copying the WAL into the database
+        // writes and syncs every one of them again.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            return Err(StoreError::Failed("a reader keeps the WAL from being emptied".into()));
+        }
+        // The first commit makes the WAL again; with FULL it also syncs the directory that names the file.
+        connection.execute("UPDATE meta SET applied = applied", [])?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(connection)
+    }
+
+    /// Reads head, last book and levels: the stock snapshot, and on top of it the entries since.
+    fn read_state(&mut self, connection: &Connection) -> Result<State, StoreError> {
+        let mut state = State { head: rows::head(connection)?, ..State::default() };
+        let last_book: Option<i64> = connection.query_row("SELECT max(id) FROM book", [], |row| row.get(0))?;
+        state.last_book = to_u64(last_book.unwrap_or_default());
+        self.applied = rows::applied(connection)?;
+        if self.applied > state.head {
+            return Err(unusable(self.file.path(), "it is damaged: its stock is newer than its ledger"));
+        }
+        self.dirty.clear();
+        state.levels = stock_snapshot::read(connection)?;
+        replay_tail(connection, self.applied, &mut state, &mut self.dirty)?;
+        Ok(state)
+    }
+
+    /// Checks that database and WAL still have their names. If not, it saves the ledger from the open files and refuses for ever
+    /// after: what is at the path now is something else, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], which says where the ledger was saved.
+    fn check_names(&mut self, connection: Option<&Connection>) -> Result<(), StoreError> {
+        if let Some(lost) = &self.lost {
+            return Err(StoreError::Failed(lost.clone()));
+        }
+        let path = self.file.path();
+        let wal = self.wal.as_ref().map_or(Ok(()), |wal| check_name(wal, &beside(path, "-wal")));
+        let Err(lost) = self.file.check().and(wal) else { return Ok(()) };
+        let saved = connection.map(|connection| maintenance::rescue(connection, path));
+        let advice = match saved {
+            Some(Ok(to)) => {
+                format!("what was in it is saved in {}; stop the shop and put that file in its place", to.display())
+            }
+            Some(Err(error)) => format!("what was in it could not be saved ({error})"),
+            None => "the shop must be stopped".into(),
+        };
+        let lost = self.lost.insert(format!("{lost}; {advice}"));
+        Err(StoreError::Failed(lost.clone()))
+    }
+
+    /// Appends to the file that holds the WAL.
+    fn flusher(&mut self) -> Result<Box<dyn Flush>, StoreError> {
+        let path = beside(self.file.path(), "-wal");
+        let opened = File::options().append(true).open(&path);
+        let wal = opened.map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+        let wal = Arc::new(wal);
+        self.wal = Some(Arc::clone(&wal));
+        Ok(Box::new(WalFlusher { wal, path, database: Arc::clone(&self.file) }))
+    }
+}
+
+impl LedgerStore for SqliteStore {
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        // A connection that has failed is not used again, and must not write its stock snapshot.
+        let failed = self.connection.take();
+        self.check_names(failed.as_deref())?;
+        drop(failed);
+        let connection = self.open_durably()?;
+        let state = self.read_state(&connection)?;
+        let highest_keys = highest_keys(&connection)?;
+        let flush = self.flusher()?;
+        self.connection = Some(connection);
+        Ok(Recovered { state, highest_keys, flush })
+    }
+
+    async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
+        let connection = self.connection.as_ref().ok_or_else(not_recovered)?;
+        for key in keys {
+            if let Some(known) = known(connection, *key, state.head)? {
+                state.known.insert(*key, known);
+            }
+        }
+        for identity in identities {
+            if let Some(book) = book_of(connection, identity)? {
+                state.identities.insert(identity.clone(), book);
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
+        let snapshot_due = state.head.0 - self.applied.0 >= SNAPSHOT_ENTRIES.max(state.last_book);
+        batch.entries.iter().for_each(|entry| self.dirty.touch(entry));
+        let snapshot = snapshot_due.then_some((&self.dirty, state));
+        let connection = self.connection.as_mut().ok_or_else(not_recovered).map_err(AppendError::NotAppended)?;
+        // Until the commit begins, nothing of the transaction is in the ledger; a failed commit may have happened.
+        let transaction = write(connection, batch, snapshot).map_err(AppendError::NotAppended)?;
+        transaction.commit().map_err(|error| AppendError::Unknown(error.into()))?;
+        if snapshot_due {
+            self.applied = state.head;
+            self.dirty.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the stock snapshot, so that the next start has nothing to replay, and empties the WAL, so that all is in one file.
+    async fn close(&mut self, state: &State) -> Result<(), StoreError> {
+        let Some(mut connection) = self.connection.take() else { return Ok(()) };
+        wal_checkpoint::stop(&mut connection)?;
+        let transaction = connection.transaction()?;
+        self.dirty.write(&transaction, &state.levels, state.head)?;
+        transaction.commit()?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+}
+
+/// Flushes the WAL: `fdatasync`. Before that it checks that the database and the WAL still have their names: what is written to a
+/// file without a name is lost with the process.
+struct WalFlusher {
+    wal: Arc<File>,
+    path: PathBuf,
+    database: Arc<DatabaseFile>,
+}
+
+#[async_trait]
+impl Flush for WalFlusher {
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        self.database.check()?;
+        check_name(&self.wal, &self.path)?;
+        self.wal.sync_data().map_err(|error| StoreError::Failed(format!("the WAL could not be flushed: {error}")))
+    }
+}
+
+fn not_recovered() -> StoreError {
+    StoreError::Failed("the store has not been recovered".into())
+}
+
+/// Replays the entries after the stock snapshot.
+fn replay_tail(
+    connection: &Connection,
+    applied: Seq,
+    state: &mut State,
+    dirty: &mut DirtyRows,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(&rows::select_entries("WHERE seq > ?1 ORDER BY seq"))?;
+    let mut next = applied.next();
+    for entry in statement.query_map([to_i64(applied.0)], rows::entry)? {
+        let entry: Entry = entry?;
+        if entry.seq != next {
+            return Err(StoreError::Unusable(format!("the ledger is damaged: entry {next} is missing")));
+        }
+        next = next.next();
+        decide::apply(&mut state.levels, &entry);
+        dirty.touch(&entry);
+    }
+    Ok(())
+}
+
+fn highest_keys(connection: &Connection) -> Result<Vec<OrderId>, StoreError> {
+    let sql = "SELECT key FROM ledger WHERE key IS NOT NULL ORDER BY key DESC LIMIT ?1";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([to_i64(RecentKeys::REACH as u64)], |row| row.get::<_, [u8; 16]>(0))?;
+    Ok(rows.map(|row| row.map(|bytes| OrderId(Uuid::from_bytes(bytes)))).collect::<Result<_, _>>()?)
+}
+
+/// What the ledger holds under a key.
+fn known(connection: &Connection, key: OrderId, head: Seq) -> Result<Option<Known>, StoreError> {
+    let entries = rows::entries_of(connection, key, head)?;
+    let amended = || entries.first().map(|entry| Known::Amend(entry.kind, entry.changes[0]));
+    Ok(rows::fold_order(&entries).map(Known::Order).or_else(amended))
+}
+
+/// The book with this identity.
+fn book_of(connection: &Connection, identity: &str) -> Result<Option<BookId>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM book WHERE identity = ?1")?;
+    let id: Option<i64> = statement.query_row([identity], |row| row.get(0)).optional()?;
+    Ok(id.map(|id| BookId(to_u64(id))))
+}
+
+/// Writes a batch, and the stock snapshot if it is due, into a transaction that is still to be committed.
+fn write<'a>(
+    connection: &'a mut Connection,
+    batch: &Batch,
+    snapshot: Option<(&DirtyRows, &State)>,
+) -> Result<Transaction<'a>, StoreError> {
+    let transaction = connection.transaction()?;
+    rows::append_entries(&transaction, &batch.entries)?;
+    insert_books(&transaction, &batch.listed)?;
+    search::index_books(&transaction, &batch.listed)?;
+    reprice(&transaction, batch)?;
+    if let Some((dirty, state)) = snapshot {
+        dirty.write(&transaction, &state.levels, state.head)?;
+    }
+    Ok(transaction)
+}
+
+/// Inserts new books.
+fn insert_books(transaction: &Transaction<'_>, listed: &[(BookId, NewBook)]) -> Result<(), StoreError> {
+    if listed.is_empty() {
+        return Ok(());
+    }
+    let mut book = transaction.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
+    for (id, new) in listed {
+        let (id, text) = (to_i64(id.0), &new.text);
+        let subjects = serde_json::to_string(&text.subjects).expect("strings are JSON");
+        let price = to_i64(new.price_cents.get());
+        let (identity, isbn) = (text.identity(), &text.isbn);
+        book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
+    }
+    Ok(())
+}
+
+/// Brings the prices up to date that searches sort by.
+fn reprice(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
+    for entry in batch.entries.iter().filter(|entry| entry.kind == Kind::Reprice) {
+        let mut statement = transaction.prepare_cached("UPDATE book SET price_cents = ?2 WHERE id = ?1")?;
+        for change in &entry.changes {
+            statement.execute([to_i64(change.book.0), to_i64(change.price_cents.get())])?;
+        }
+    }
+    Ok(())
+}

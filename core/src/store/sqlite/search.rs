@@ -1,0 +1,176 @@
+//! The search of a SQLite store: the full-text index of its file (FTS5), with one statement for each search.
+//!
+//! It sets diacritics aside, as the tokenizer `unicode61` does. `schema.rs` makes the index; the writing half adds each new book
+//! in the transaction that adds it to the ledger.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ToSql, Transaction, params, params_from_iter, types::Value};
+use std::sync::{Arc, Mutex};
+
+use super::{
+    StoreError,
+    reader::{SqliteReader, Topics, text_from},
+    rows::{to_i64, to_u64},
+};
+use crate::{
+    book::{NewBook, Topic},
+    error::Result,
+    id::BookId,
+    page::{CheckedQuery, Position, Sort, SortKey},
+    search::{BookSearch, Found},
+};
+
+#[async_trait]
+impl BookSearch for SqliteReader {
+    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
+        self.pool.read(move |connection| find(connection, &query)).await
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        let cache = Arc::clone(&self.topics);
+        self.pool.read(move |connection| topics(connection, &cache)).await
+    }
+}
+
+/// Adds new books to the full-text index.
+///
+/// # Errors
+/// The transaction cannot be committed then.
+pub(super) fn index_books(transaction: &Transaction<'_>, listed: &[(BookId, NewBook)]) -> Result<(), StoreError> {
+    if listed.is_empty() {
+        return Ok(());
+    }
+    let insert = "INSERT INTO book_fts (rowid, title, author, subjects) VALUES (?1,?2,?3,?4)";
+    let mut index = transaction.prepare_cached(insert)?;
+    for (id, NewBook { text, .. }) in listed {
+        index.execute(params![to_i64(id.0), text.title, text.author, text.subjects.join(" \n ")])?;
+    }
+    Ok(())
+}
+
+/// With `min(id)`, SQLite takes the bare column `topic` from the row that has the smallest id.
+const SPELLED_AS_FIRST_LISTED: &str = "SELECT topic, count(*), min(id) FROM book GROUP BY topic ORDER BY topic";
+
+fn topics(connection: &Connection, cache: &Mutex<Topics>) -> Result<Vec<Topic>, StoreError> {
+    let last: Option<i64> = connection.query_row("SELECT max(id) FROM book", [], |row| row.get(0))?;
+    let last = last.unwrap_or_default();
+    {
+        let cached = cache.lock().expect("nobody panics with it");
+        if cached.last_book == last {
+            return Ok(cached.topics.clone());
+        }
+    }
+    let mut statement = connection.prepare_cached(SPELLED_AS_FIRST_LISTED)?;
+    let rows = statement.query_map([], |row| Ok(Topic { topic: row.get(0)?, books: to_u64(row.get(1)?) }))?;
+    let topics: Vec<Topic> = rows.collect::<Result<_, _>>()?;
+    *cache.lock().expect("nobody panics with it") = Topics { last_book: last, topics: topics.clone() };
+    Ok(topics)
+}
+
+fn find(connection: &Connection, query: &CheckedQuery) -> Result<Vec<Found>, StoreError> {
+    if query.words.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let (sql, values) = search_sql(query);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values.iter().map(|value| value as &dyn ToSql)), |row| {
+        let id = BookId(to_u64(row.get(0)?));
+        let key = match row.get(1)? {
+            Value::Real(rank) => SortKey::Real(rank),
+            Value::Text(title) => SortKey::Text(title),
+            Value::Integer(number) => SortKey::Integer(number),
+            _ => SortKey::Integer(0),
+        };
+        Ok(Found { position: Position { key, id }, text: text_from(row, 2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+const COLUMNS: &str = "book.title, book.author, book.topic, book.isbn, book.year, book.subjects";
+
+/// The statement for a search, and what to bind: the matches after the page before, with their sort keys, in order.
+fn search_sql(query: &CheckedQuery) -> (String, Vec<Value>) {
+    let mut values = Vec::new();
+    let mut bind = |value: Value| {
+        values.push(value);
+        format!("?{}", values.len())
+    };
+    let mut conditions = Vec::new();
+    if let Some(words) = &query.words {
+        conditions.push(format!("book_fts MATCH {}", bind(Value::Text(match_expression(words)))));
+    }
+    if let Some(topic) = &query.topic {
+        conditions.push(format!("book.topic = {}", bind(Value::Text(topic.clone()))));
+    }
+    let after = query.after.as_ref().map(|position| (bind(key_value(&position.key)), bind(id_value(position.id))));
+    let limit = bind(Value::Integer(to_i64(query.size as u64 + 1)));
+    let from = if query.words.is_some() { "book_fts JOIN book ON book.id = book_fts.rowid" } else { "book" };
+    let sql = match (query.sort, &query.words) {
+        (Sort::Relevance, Some(_)) => ranked_sql(from, &conditions, after, &limit),
+        // By id alone, so that the primary key serves as the order.
+        (Sort::Relevance, None) => {
+            conditions.extend(after.map(|(key, id)| format!("0 >= {key} AND book.id > {id}")));
+            sorted_sql("0", from, &conditions, "book.id", &limit)
+        }
+        (Sort::Title, _) => {
+            let title = |id: &str| format!("(SELECT title FROM book WHERE id = {id})");
+            keyed_sql("book.title", from, conditions, after.map(|(_, id)| (title(&id), id)), &limit)
+        }
+        (Sort::Price, _) => keyed_sql("book.price_cents", from, conditions, after, &limit),
+        (Sort::Newest, _) => keyed_sql("ifnull(-book.year, 10000)", from, conditions, after, &limit),
+    };
+    (sql, values)
+}
+
+fn keyed_sql(
+    key: &str,
+    from: &str,
+    mut conditions: Vec<String>,
+    after: Option<(String, String)>,
+    limit: &str,
+) -> String {
+    conditions.extend(after.map(|(last, id)| format!("({key}, book.id) > ({last}, {id})")));
+    sorted_sql(key, from, &conditions, &format!("{key}, book.id"), limit)
+}
+
+fn sorted_sql(key: &str, from: &str, conditions: &[String], order: &str, limit: &str) -> String {
+    let filter = filter(conditions);
+    format!("SELECT book.id, {key}, {COLUMNS} FROM {from} {filter} ORDER BY {order} LIMIT {limit}")
+}
+
+/// The rank can be compared only after it has been computed, so it is in a statement of its own. The texts are joined last: only
+/// one page of the matches needs them.
+fn ranked_sql(from: &str, conditions: &[String], after: Option<(String, String)>, limit: &str) -> String {
+    let filter = filter(conditions);
+    let after = after.map_or_else(String::new, |(rank, id)| format!("WHERE (rank, id) > ({rank}, {id})"));
+    // The weights are so far apart that a word in a title outranks one in an author, and that one a word in a subject, whatever
+    // the lengths of the fields.
+    let matches = format!("SELECT book.id AS id, bm25(book_fts, 1e10, 1e5, 1.0) AS rank FROM {from} {filter}");
+    let page = format!("SELECT id, rank FROM ({matches}) {after} ORDER BY rank, id LIMIT {limit}");
+    format!(
+        "SELECT page.id, page.rank, {COLUMNS} FROM ({page}) AS page JOIN book ON book.id = page.id \
+         ORDER BY page.rank, page.id"
+    )
+}
+
+fn filter(conditions: &[String]) -> String {
+    if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) }
+}
+
+fn key_value(key: &SortKey) -> Value {
+    match key {
+        SortKey::Integer(number) => Value::Integer(*number),
+        SortKey::Real(rank) => Value::Real(*rank),
+        SortKey::Text(title) => Value::Text(title.clone()),
+    }
+}
+
+fn id_value(id: BookId) -> Value {
+    Value::Integer(i64::try_from(id.0).unwrap_or(i64::MAX))
+}
+
+/// The words as FTS5 wants them: each is quoted, so that nothing in it is an operator, and `*` makes it a prefix.
+fn match_expression(words: &[String]) -> String {
+    let quoted = words.iter().map(|word| format!("\"{}\"*", word.replace('"', "\"\"")));
+    quoted.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,91 @@
+//! The texts that were read last, in memory: of a shop with up to 65,536 books, nearly always all of them.
+
+use foldhash::fast::FixedState;
+use quick_cache::{
+    OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+
+use crate::{book::Text, id::BookId};
+
+/// A text counts as at least this many bytes, so that one limit bounds both their number and their bytes. Texts of real books
+/// take about 170.
+const WEIGHT_MIN: usize = 1_024;
+/// Parts of the cache, each with a lock of its own.
+const SHARDS: usize = 16;
+
+/// A bounded cache of texts. They never change, so nothing in it is ever out of date.
+#[derive(Debug)]
+pub(super) struct TextCache(Cache<BookId, Text, Bytes, FixedState>);
+
+/// Weighs a text by its bytes.
+#[derive(Clone, Debug)]
+struct Bytes;
+
+impl Weighter<BookId, Text> for Bytes {
+    fn weight(&self, _: &BookId, text: &Text) -> u64 {
+        text.size().max(WEIGHT_MIN) as u64
+    }
+}
+
+impl TextCache {
+    /// Keeps at most about `max` texts, and [`WEIGHT_MIN`] times `max` bytes of them.
+    pub(super) fn new(max: usize) -> Self {
+        let room = (max.max(1) as u64).saturating_mul(WEIGHT_MIN as u64);
+        let mut options = OptionsBuilder::new();
+        let options = options.shards(SHARDS).estimated_items_capacity(max).weight_capacity(room).build();
+        let options = options.expect("both capacities are given");
+        // A fixed hash is safe: the shop itself numbers its books, so no client can choose numbers that collide.
+        Self(Cache::with_options(options, Bytes, FixedState::default(), DefaultLifecycle::default()))
+    }
+
+    pub(super) fn get(&self, book: BookId) -> Option<Text> {
+        self.0.get(&book)
+    }
+
+    pub(super) fn put(&self, book: BookId, text: Text) {
+        self.0.insert(book, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::BookText;
+
+    fn text(title: &str) -> Text {
+        BookText { title: title.into(), topic: "t".into(), ..BookText::default() }.into()
+    }
+
+    #[test]
+    fn a_text_is_kept_until_there_are_too_many() {
+        let texts = TextCache::new(20);
+        assert_eq!(texts.get(BookId(1)), None);
+        (1..=20).for_each(|book| texts.put(BookId(book), text(&format!("Book {book}"))));
+        assert!((1..=20).all(|book| texts.get(BookId(book)) == Some(text(&format!("Book {book}")))));
+        (21..=100).for_each(|book| texts.put(BookId(book), text("Another")));
+        assert_eq!((1..=100).filter(|book| texts.get(BookId(*book)).is_some()).count(), 20);
+        texts.put(BookId(100), text("Anew"));
+        assert_eq!(texts.get(BookId(100)), Some(text("Anew")));
+    }
+
+    #[test]
+    fn long_texts_take_the_room_of_many() {
+        let texts = TextCache::new(20);
+        (1..=20).for_each(|book| texts.put(BookId(book), text("Short")));
+        let long = text(&"x".repeat(10 * WEIGHT_MIN));
+        texts.put(BookId(21), long.clone());
+        assert_eq!(texts.get(BookId(21)), Some(long));
+        assert_eq!((1..=20).filter(|book| texts.get(BookId(*book)).is_some()).count(), 9);
+        texts.put(BookId(22), text(&"x".repeat(20 * WEIGHT_MIN)));
+        assert_eq!(texts.get(BookId(22)), None, "one that is too long for all");
+        assert!(texts.0.weight() <= 20 * WEIGHT_MIN as u64);
+    }
+
+    #[test]
+    fn all_texts_of_a_large_shop_fit() {
+        let texts = TextCache::new(65_536);
+        (1..=60_638).for_each(|book| texts.put(BookId(book), text("Book")));
+        assert!((1..=60_638).all(|book| texts.get(BookId(book)).is_some()));
+    }
+}

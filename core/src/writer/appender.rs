@@ -1,0 +1,243 @@
+//! The first half of the writer's work: gathers commands, decides them, and appends what they do.
+
+use futures_util::future::select;
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
+
+use super::{
+    WriterLimits,
+    committer::{Committer, answer_not_executed, answer_unknown},
+    flush_plan::{AnswerBy, Begin, FlushBy, FlushPlan, Load},
+    in_flight::{Appended, Decided, InFlight},
+    show_failed, show_writable,
+};
+use crate::{
+    batch::{Call, Waiting},
+    clock::Clock,
+    decide::{Batch, Command, Outcome, State},
+    error::Error,
+    execution::Execution,
+    id::OrderId,
+    recent_keys::RecentKeys,
+    store::{AppendError, LedgerStore, Recovered, StoreError},
+};
+
+/// How long the appender spins, after it has answered a few callers itself, for these to come back: longer than a caller in the
+/// same process takes from an answer to its next call, and sooner than a sleeping thread is woken. Together with the calls that wait
+/// already they make one batch. `Duration::ZERO` turns it off.
+// Measured alone: not yet.
+const SPIN_WAIT: Duration = Duration::from_micros(40);
+/// The most callers that it spins for.
+const SPIN_CALLERS_MAX: usize = 4;
+
+/// Whether the levels that a batch needs are read ahead, see [`State::look_ahead`].
+// Measured alone: not yet.
+const LOOK_AHEAD: bool = true;
+
+type CommandCall = Call<Command, Outcome>;
+
+/// Decides and appends.
+pub(super) struct Appender<S> {
+    store: S,
+    /// `None` after a failure, until the store has been recovered.
+    state: Option<State>,
+    /// The filter that knows which keys are certainly new.
+    recent_keys: RecentKeys,
+    clock: Arc<dyn Clock>,
+    limits: WriterLimits,
+    committer: Arc<Committer>,
+    /// The time to spin at most.
+    spin_wait: Duration,
+    /// When the store failed, or was last tried again in vain.
+    failed_at: Option<Instant>,
+    // After the store: it is dropped when the store has been, see `Closed`.
+    _open: watch::Sender<()>,
+}
+
+impl<S: LedgerStore> Appender<S> {
+    /// Recovers the store.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub(super) async fn open(
+        mut store: S,
+        clock: Arc<dyn Clock>,
+        limits: WriterLimits,
+        execution: Execution,
+        callers: Option<Handle>,
+        open: watch::Sender<()>,
+    ) -> Result<Self, StoreError> {
+        let Recovered { state, highest_keys, flush } = store.recover().await?;
+        show_writable(true);
+        Ok(Self {
+            store,
+            committer: Arc::new(Committer::new(&state, flush, callers)),
+            state: Some(state),
+            recent_keys: RecentKeys::of(&highest_keys),
+            clock,
+            limits,
+            // A task must not hold up the other tasks of its runtime.
+            spin_wait: if execution == Execution::Threads { SPIN_WAIT } else { Duration::ZERO },
+            failed_at: None,
+            _open: open,
+        })
+    }
+
+    pub(super) fn committer(&self) -> &Arc<Committer> {
+        &self.committer
+    }
+
+    /// Works until every handle on the queue is gone and everything is answered; then closes the store.
+    pub(super) async fn run(mut self, mut waiting: Waiting<Command, Outcome>, mut in_flight: InFlight) {
+        loop {
+            if let Begin::WhenWaiting(commands) = self.plan(0, &waiting, &mut in_flight).begin {
+                select(pin!(in_flight.clear()), pin!(waiting.at_least(commands))).await;
+            }
+            let calls = waiting.gather(self.limits.batch_max).await;
+            if calls.is_empty() {
+                in_flight.clear().await;
+                return self.close().await;
+            }
+            if self.committer.has_failed() {
+                self.state = None;
+            }
+            if self.state.is_none() && self.is_recovery_due() {
+                // Nothing may be in flight while the store says what is in it.
+                in_flight.clear().await;
+                self.recover().await;
+            }
+            if let Some(appended) = self.append(calls).await {
+                self.commit(appended, &waiting, &mut in_flight).await;
+            }
+        }
+    }
+
+    fn plan(&self, decided: usize, waiting: &Waiting<Command, Outcome>, in_flight: &mut InFlight) -> FlushPlan {
+        let load = Load { decided, waiting: waiting.len(), in_flight: in_flight.count() };
+        FlushPlan::of(load, self.limits.overlap_min)
+    }
+
+    /// Has a batch made durable and answered, here or by the committer.
+    async fn commit(&mut self, mut appended: Appended, waiting: &Waiting<Command, Outcome>, in_flight: &mut InFlight) {
+        let callers = appended.decided.len();
+        let plan = self.plan(callers, waiting, in_flight);
+        appended.answer = plan.answer;
+        match plan.flush {
+            FlushBy::Committer => in_flight.send(appended).await,
+            FlushBy::Appender => {
+                self.committer.commit(appended).await;
+                self.spin(waiting, callers);
+            }
+        }
+    }
+
+    /// Decides the calls and appends what they do. `None` if there is nothing to answer any more: every caller has gone, or the store
+    /// has failed.
+    async fn append(&mut self, mut calls: Vec<CommandCall>) -> Option<Appended> {
+        // Nothing is done for a caller that has stopped waiting before its batch.
+        calls.retain(|call| !call.reply.is_closed());
+        if calls.is_empty() {
+            return None;
+        }
+        // Put back only if the store does not fail.
+        let Some(mut state) = self.state.take() else {
+            refuse(calls);
+            return None;
+        };
+        if let Err(error) = self.load(&calls, &mut state).await {
+            show_failed("read", &error);
+            refuse(calls);
+            return None;
+        }
+        let (batch, decided) = self.decide(calls, &mut state);
+        if let Err(error) = self.write(&batch, &state).await {
+            show_failed("write", &error);
+            match error {
+                AppendError::NotAppended(_) => answer_not_executed(decided),
+                AppendError::Unknown(_) => answer_unknown(decided),
+            }
+            return None;
+        }
+        self.state = Some(state);
+        Some(Appended { batch, decided, answer: AnswerBy::Flusher })
+    }
+
+    /// Has the store load what the calls touch, except for keys that are certainly new.
+    async fn load(&mut self, calls: &[CommandCall], state: &mut State) -> Result<(), StoreError> {
+        state.forget_batch();
+        let keys = calls.iter().filter_map(|call| call.command.key());
+        let keys: Vec<OrderId> = keys.filter(|key| !self.recent_keys.is_new(*key)).collect();
+        let identities: Vec<String> = calls.iter().filter_map(|call| call.command.identity()).collect();
+        self.store.load(&keys, &identities, state).await
+    }
+
+    fn decide(&self, calls: Vec<CommandCall>, state: &mut State) -> (Batch, Decided) {
+        if LOOK_AHEAD {
+            state.look_ahead(calls.iter().map(|call| &call.command));
+        }
+        let now = self.clock.now();
+        let mut batch = Batch::with_capacity(calls.len());
+        let decide = |call: CommandCall| (call.reply, state.decide(&call.command, now, &mut batch));
+        let decided: Decided = calls.into_iter().map(decide).collect();
+        metrics::histogram!("bookstore_batch_commands").record(decided.len() as f64);
+        (batch, decided)
+    }
+
+    /// Appends the batch or, if there is nothing to append, has the store confirm what the refusals and replays rest on.
+    async fn write(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
+        if batch.entries.is_empty() {
+            return self.store.confirm().await.map_err(AppendError::NotAppended);
+        }
+        self.store.append(batch, state).await?;
+        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| self.recent_keys.insert(key));
+        Ok(())
+    }
+
+    /// Whether a failed store has been left alone for long enough.
+    fn is_recovery_due(&mut self) -> bool {
+        self.failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after
+    }
+
+    /// Opens a failed store again, if that works by now. Nothing may be in flight.
+    async fn recover(&mut self) {
+        self.failed_at = Some(Instant::now());
+        match self.store.recover().await {
+            Ok(Recovered { state, highest_keys, flush }) => {
+                tracing::info!(head = %state.head, "the store is open again");
+                show_writable(true);
+                self.failed_at = None;
+                self.committer.reopened(&state, flush).await;
+                self.recent_keys = RecentKeys::of(&highest_keys);
+                self.state = Some(state);
+            }
+            Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),
+        }
+    }
+
+    /// CommandCall, without giving up the thread, until the answered callers are back, if they are few.
+    fn spin(&self, waiting: &Waiting<Command, Outcome>, answered: usize) {
+        if answered > SPIN_CALLERS_MAX {
+            return;
+        }
+        let (from, all) = (std::time::Instant::now(), waiting.len() + answered);
+        while waiting.len() < all && from.elapsed() < self.spin_wait {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Closes the store, unless it has failed.
+    async fn close(&mut self) {
+        if let Some(state) = self.state.take().filter(|_| !self.committer.has_failed())
+            && let Err(error) = self.store.close(&state).await
+        {
+            tracing::warn!(%error, "the store was not closed cleanly; the next start takes longer");
+        }
+    }
+}
+
+/// Answers calls for which nothing was done.
+fn refuse(calls: Vec<CommandCall>) {
+    for call in calls {
+        call.reply.send(Err(Error::unavailable("the store failed and has not been opened again yet")));
+    }
+}

@@ -1,0 +1,114 @@
+//! When the next batch begins, who makes a batch durable, and who answers it: one pure function of three numbers.
+
+/// Answers of one batch from which on a task among the callers sends them: waking a caller is cheaper there, and the next batch is
+/// flushed meanwhile. With fewer answers the task costs more than it saves. `usize::MAX` turns it off.
+// Measured alone: not yet.
+const SPAWN_MIN: usize = 128;
+
+/// What the writer sees when it plans.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Commands of the batch that has just been appended; 0 if there is none.
+    pub(super) decided: usize,
+    /// Commands in the queue.
+    pub(super) waiting: usize,
+    /// Batches that the committer has and has not answered yet.
+    pub(super) in_flight: usize,
+}
+
+/// When the next batch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// With the first command.
+    Now,
+    /// When this many commands wait, or when nothing is in flight any more.
+    WhenWaiting(usize),
+}
+
+/// Who makes a batch durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlushBy {
+    /// The appender itself: nothing would be done meanwhile, so waking the committer is not worth it.
+    Appender,
+    /// The committer, while the appender goes on.
+    Committer,
+}
+
+/// Who sends the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerBy {
+    /// The half that made the batch durable.
+    Flusher,
+    /// A task among the callers, if there is a runtime for it.
+    Task,
+}
+
+/// The plan for a batch, and for the one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FlushPlan {
+    pub(super) begin: Begin,
+    pub(super) flush: FlushBy,
+    pub(super) answer: AnswerBy,
+}
+
+impl FlushPlan {
+    /// Plans for a load.
+    ///
+    /// - Beside a batch in flight, another one begins only with `overlap_min` commands. Fewer wait for that one: two small batches cost
+    ///   more than one of twice the size.
+    /// - By the same measure a batch below `overlap_min`, with fewer than that waiting behind it, is not handed over: nothing would
+    ///   begin beside it. With an `overlap_min` of 0 every batch is handed over.
+    /// - A batch behind one in flight is always handed over, so that batches become durable in order.
+    pub(super) fn of(Load { decided, waiting, in_flight }: Load, overlap_min: usize) -> Self {
+        let overlaps = waiting >= overlap_min;
+        Self {
+            begin: if in_flight == 0 || overlaps { Begin::Now } else { Begin::WhenWaiting(overlap_min) },
+            flush: if in_flight > 0 || overlaps || decided >= overlap_min {
+                FlushBy::Committer
+            } else {
+                FlushBy::Appender
+            },
+            answer: if decided >= SPAWN_MIN { AnswerBy::Task } else { AnswerBy::Flusher },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AnswerBy::*, Begin::*, FlushBy::*, *};
+
+    #[test]
+    fn the_plan_for_every_regime() {
+        let until = WhenWaiting(64);
+        let table = [
+            // (decided, waiting, in flight), overlap_min: the plan.
+            ((1, 0, 0), 64, (Now, Appender, Flusher)),
+            ((4, 63, 0), 64, (Now, Appender, Flusher)),
+            ((63, 0, 0), 64, (Now, Appender, Flusher)),
+            // Enough wait to begin the next batch beside this one.
+            ((1, 64, 0), 64, (Now, Committer, Flusher)),
+            // The batch itself is large: those whom it answers may be enough for the next.
+            ((64, 0, 0), 64, (Now, Committer, Flusher)),
+            ((127, 0, 0), 64, (Now, Committer, Flusher)),
+            ((128, 0, 0), 64, (Now, Committer, Task)),
+            ((4_096, 4_096, 0), 64, (Now, Committer, Task)),
+            // Something is in flight.
+            ((0, 0, 1), 64, (until, Committer, Flusher)),
+            ((0, 63, 1), 64, (until, Committer, Flusher)),
+            ((0, 64, 1), 64, (Now, Committer, Flusher)),
+            ((1, 0, 1), 64, (until, Committer, Flusher)),
+            ((128, 63, 2), 64, (until, Committer, Task)),
+            // Every batch changes hands, and begins with the first command.
+            ((0, 0, 0), 0, (Now, Committer, Flusher)),
+            ((1, 0, 0), 0, (Now, Committer, Flusher)),
+            ((1, 0, 1), 0, (Now, Committer, Flusher)),
+            // A limit beyond the queue: batches never overlap.
+            ((4_096, 4_096, 0), usize::MAX, (Now, Appender, Task)),
+            ((1, 4_096, 1), usize::MAX, (WhenWaiting(usize::MAX), Committer, Flusher)),
+        ];
+        for ((decided, waiting, in_flight), overlap_min, (begin, flush, answer)) in table {
+            let load = Load { decided, waiting, in_flight };
+            assert_eq!(FlushPlan::of(load, overlap_min), FlushPlan { begin, flush, answer }, "{load:?}, {overlap_min}");
+        }
+    }
+}
