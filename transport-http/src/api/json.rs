@@ -13,8 +13,8 @@ const USUAL_HEADERS: usize = 12;
 
 /// A book or an order as JSON.
 ///
-/// As [`axum::Json`], but in a buffer and a map that need not grow for the usual answer, which saves 5 % of the instructions of
-/// a request.
+/// As [`axum::Json`], but in a buffer and a map that need not grow for the usual answer: 2 % fewer instructions of a purchase,
+/// and 4 % of a `GET /info/{id}`.
 pub(super) fn json(value: &impl Serialize) -> Response {
     let mut body = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut body, value).expect("a book or an order is JSON, and a Vec takes it");

@@ -1,5 +1,5 @@
-//! The middleware around every route of the public interface: security headers, the check against cross-site requests, a
-//! tracing span for requests with an id, and refusals as pages for browsers.
+//! The middleware around every route of the public interface: security headers, the check against cross-site requests, and a
+//! tracing span for requests with an id.
 
 use axum::{
     Router,
