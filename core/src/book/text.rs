@@ -1,6 +1,6 @@
-//! A book's text in one piece of memory: compact to keep, cheap to copy, and quick to write as JSON.
+//! A book's text in one piece of memory: compact to keep, and cheap to copy.
 
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
 use super::BookText;
@@ -23,16 +23,12 @@ use super::BookText;
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "BookText")]
 pub struct Text(
-    /// [`PLAIN`] or [`ESCAPED`], and then the fields, each behind its length: title, author, topic, the ISBN behind [`ISBN`] or
+    /// The fields, each behind its length: title, author, topic, the ISBN behind [`ISBN`] or
     /// nothing, the digits of the year or nothing, and then the subjects. There is only one way to write each text, so equal texts
     /// are equal strings.
     Arc<str>,
 );
 
-/// Marks a text without letters that JSON escapes.
-const PLAIN: &str = "p";
-/// Marks a text with letters that JSON escapes.
-const ESCAPED: &str = "e";
 /// Stands before an ISBN, so that an empty one is not the same as none.
 const ISBN: char = '=';
 
@@ -45,16 +41,12 @@ impl Text {
         subjects: impl Iterator<Item = &'a str>,
     ) -> Self {
         let mut fields = String::with_capacity(title.len() + author.len() + topic.len() + 128);
-        fields.push_str(PLAIN);
         put(&mut fields, title);
         put(&mut fields, author);
         put(&mut fields, topic);
         put(&mut fields, &isbn.map_or_else(String::new, |isbn| format!("{ISBN}{isbn}")));
         put(&mut fields, &year.map_or_else(String::new, |year| year.to_string()));
         subjects.for_each(|subject| put(&mut fields, subject));
-        if !Fields(&fields[PLAIN.len()..]).all(is_plain) {
-            fields.replace_range(..PLAIN.len(), ESCAPED);
-        }
         Self(fields.into())
     }
 
@@ -93,7 +85,7 @@ impl Text {
         self.fields().skip(5)
     }
 
-    /// The bytes that it takes in memory: those of its letters, one or two for each field, and one for the whole.
+    /// The bytes that it takes in memory: those of its letters, and one or two for each field.
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.len()
@@ -104,48 +96,19 @@ impl Text {
     }
 
     fn fields(&self) -> Fields<'_> {
-        Fields(&self.0[PLAIN.len()..])
+        Fields(&self.0)
     }
 
-    /// Appends its fields as JSON, without braces: the same bytes that serde writes. Nearly all texts have nothing to escape; these
-    /// are copied without a look at their letters.
-    pub fn write_json(&self, json: &mut Vec<u8>) {
+    /// Serialises its fields into a struct, in one pass over them.
+    pub(super) fn serialize_fields<S: SerializeStruct>(&self, to: &mut S) -> Result<(), S::Error> {
         let mut fields = self.fields();
-        for name in [r#""title":"#, r#","author":"#, r#","topic":"#] {
-            self.write_string(json, name, fields.next().unwrap_or_default());
+        for name in ["title", "author", "topic"] {
+            to.serialize_field(name, fields.next().unwrap_or_default())?;
         }
-        match fields.next().unwrap_or_default().strip_prefix(ISBN) {
-            Some(isbn) => self.write_string(json, r#","isbn":"#, isbn),
-            None => json.extend_from_slice(br#","isbn":null"#),
-        }
-        json.extend_from_slice(br#","year":"#);
-        let year = fields.next().filter(|year| !year.is_empty());
-        json.extend_from_slice(year.unwrap_or("null").as_bytes());
-        let mut before = r#","subjects":["#;
-        for subject in fields {
-            self.write_string(json, before, subject);
-            before = ",";
-        }
-        if before == "," {
-            json.push(b']');
-        }
+        to.serialize_field("isbn", &fields.next().and_then(|isbn| isbn.strip_prefix(ISBN)))?;
+        to.serialize_field("year", &fields.next().and_then(|year| year.parse::<i32>().ok()))?;
+        if fields.0.is_empty() { to.skip_field("subjects") } else { to.serialize_field("subjects", &fields) }
     }
-
-    fn write_string(&self, json: &mut Vec<u8>, before: &str, string: &str) {
-        json.extend_from_slice(before.as_bytes());
-        if self.0.starts_with(PLAIN) {
-            json.push(b'"');
-            json.extend_from_slice(string.as_bytes());
-            json.push(b'"');
-        } else {
-            serde_json::to_writer(json, string).expect("a string is JSON, and a Vec takes all");
-        }
-    }
-}
-
-/// Whether JSON writes a string without escapes.
-fn is_plain(string: &str) -> bool {
-    string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
 }
 
 /// The bit of a digit that says that another digit follows. A digit has six bits, and the lowest digit comes first.
@@ -213,18 +176,15 @@ impl fmt::Debug for Text {
 /// The JSON of a [`BookText`].
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let subjects: Vec<&str> = self.subjects().collect();
-        let mut text = serializer.serialize_struct("BookText", 5 + usize::from(!subjects.is_empty()))?;
-        text.serialize_field("title", self.title())?;
-        text.serialize_field("author", self.author())?;
-        text.serialize_field("topic", self.topic())?;
-        text.serialize_field("isbn", &self.isbn())?;
-        text.serialize_field("year", &self.year())?;
-        if subjects.is_empty() {
-            text.skip_field("subjects")?;
-        } else {
-            text.serialize_field("subjects", &subjects)?;
-        }
+        let mut text = serializer.serialize_struct("BookText", 6)?;
+        self.serialize_fields(&mut text)?;
         text.end()
+    }
+}
+
+/// A list of strings.
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(Fields(self.0))
     }
 }

@@ -59,6 +59,7 @@ fn etag(version: Seq) -> HeaderValue {
 }
 
 /// The versions of the copies at hand, as the header gives them.
+#[derive(Default)]
 pub(super) struct IfNoneMatch(Vec<HeaderValue>);
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for IfNoneMatch {

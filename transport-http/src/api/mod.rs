@@ -4,6 +4,8 @@
 
 mod admin;
 mod books;
+#[cfg(feature = "pages")]
+pub(crate) mod direct;
 mod events;
 pub(crate) mod extract;
 mod json;

@@ -67,15 +67,16 @@ where
     }
 }
 
-fn finish(mut response: Response, secret: bool) -> Response {
+pub(super) fn finish(mut response: Response, secret: bool) -> Response {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     protect(response.headers_mut(), page, secret);
     response
 }
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A span for a request that brings an id, so that what is logged about it can be found again.
 fn traced(request: &Request) -> Option<tracing::Span> {

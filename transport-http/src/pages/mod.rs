@@ -44,7 +44,7 @@ pub fn service(shop: Shop, operations: Router) -> PublicInterface {
     let everyone = public(routes::routes().merge(pages_only()), &shop, operations);
     let pages = public(pages_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
     let forms = public(forms_beside_the_api(), &shop, Router::new()).fallback_service(everyone.clone());
-    PublicInterface { pages, forms, everyone }
+    PublicInterface { shop, pages, forms, everyone }
 }
 
 /// Paths that have nothing but a page, whatever a request accepts.

@@ -13,18 +13,21 @@ use futures_util::{
 };
 use std::{
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tower::Service;
 
 use super::{refusal::as_page, response_format::ResponseFormat};
+use crate::api::{Shop, direct::Direct};
 
 /// The whole public interface, a service for [`serve`](crate::server::serve): sends each request to one of three routers, by
-/// what it accepts and what it brings.
+/// what it accepts and what it brings; the two commonest of programs need none.
 ///
 /// Another program has it among its own routes with `Router::fallback_service`.
 #[derive(Clone, Debug)]
 pub struct PublicInterface {
+    pub(super) shop: Arc<Shop>,
     /// For browsers that look at something.
     pub(super) pages: Router,
     /// For browsers that send a form.
@@ -44,6 +47,9 @@ impl Service<Request> for PublicInterface {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        if let Some(direct) = Direct::of(&request) {
+            return Either::Right(direct.answer(Arc::clone(&self.shop), request).map(Ok).boxed());
+        }
         if ResponseFormat::of(request.headers()) == ResponseFormat::Json {
             return Either::Left(self.everyone.call(request));
         }

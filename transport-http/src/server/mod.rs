@@ -17,7 +17,7 @@ mod health;
 mod limits;
 mod linger;
 mod request_body;
-mod request_context;
+pub(crate) mod request_context;
 mod request_metrics;
 pub(crate) mod route_label;
 mod stall;

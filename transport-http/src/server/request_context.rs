@@ -1,6 +1,5 @@
 //! What a server knows of a request that it works on.
 
-use axum::extract::MatchedPath;
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -10,13 +9,15 @@ use std::{
 };
 use tokio::{sync::watch, time::Instant};
 
+use super::route_label::RouteLabel;
+
 /// One of the extensions of a request while it is served; shared by what measures, limits and answers it.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     started: Instant,
     deadline: Mutex<Instant>,
     body_is_complete: AtomicBool,
-    route: OnceLock<MatchedPath>,
+    route: OnceLock<RouteLabel>,
     /// Becomes `true` when the server begins to shut down.
     pub(crate) draining: Arc<watch::Receiver<bool>>,
 }
@@ -57,12 +58,12 @@ impl RequestContext {
     }
 
     /// Notes which route the request took.
-    pub(crate) fn set_route(&self, route: MatchedPath) {
+    pub(crate) fn set_route(&self, route: RouteLabel) {
         let _ = self.route.set(route);
     }
 
     /// The path template of the request's route, such as `/info/{id}`, or `none`. Paths themselves are too many to be labels.
     pub(crate) fn route(&self) -> &str {
-        self.route.get().map_or("none", MatchedPath::as_str)
+        self.route.get().map_or("none", RouteLabel::as_str)
     }
 }

@@ -5,6 +5,24 @@ use std::sync::Arc;
 
 use super::request_context::RequestContext;
 
+/// The route that a request took: its path template.
+#[derive(Clone, Debug)]
+pub(crate) enum RouteLabel {
+    /// By the router.
+    Matched(MatchedPath),
+    /// Without a router.
+    Template(&'static str),
+}
+
+impl RouteLabel {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Matched(path) => path.as_str(),
+            Self::Template(template) => template,
+        }
+    }
+}
+
 /// Notes which route a request took.
 ///
 /// It goes around the routes of every interface, as a [`MapRequestLayer`](tower::util::MapRequestLayer): only inside of a router
@@ -12,7 +30,7 @@ use super::request_context::RequestContext;
 pub(crate) fn record_route(request: Request) -> Request {
     let extensions = request.extensions();
     if let (Some(route), Some(context)) = (extensions.get::<MatchedPath>(), extensions.get::<Arc<RequestContext>>()) {
-        context.set_route(route.clone());
+        context.set_route(RouteLabel::Matched(route.clone()));
     }
     request
 }
