@@ -72,8 +72,8 @@ pub(crate) fn commit(commit: &str, folder: &Path) -> Result<Build> {
     if !tree.exists() {
         let quiet = ["--quiet", "--shared", "--no-checkout"];
         cargo::run(Command::new("git").arg("clone").args(quiet).arg(TREE).arg(&tree))?;
-        cargo::run(Command::new("git").args(["checkout", "--quiet", "--detach", &hash]).current_dir(&tree))?;
     }
+    cargo::run(Command::new("git").args(["checkout", "--quiet", "--detach", &hash]).current_dir(&tree))?;
     let profiles = folder.join("profiles.toml");
     fs::write(&profiles, profiles_of(&fs::read_to_string(Path::new(TREE).join("Cargo.toml"))?))?;
     // Until the packages were split, one package had the library and the executable.
