@@ -50,8 +50,8 @@ pub struct WriterLimits {
     /// While a batch is in flight, the next one begins as soon as this many commands wait. If fewer wait, it begins when that batch
     /// is done: one larger batch costs less than two small ones.
     ///
-    /// A batch with fewer commands than this, with fewer than this waiting behind it and nothing in flight, is flushed on the thread
-    /// that appended it. With 0 every batch is handed over at once; with `usize::MAX` batches never overlap.
+    /// A batch with at most four times as many commands, with fewer than this waiting behind it and nothing in flight, is flushed
+    /// on the thread that appended it. With 0 every batch is handed over at once; with `usize::MAX` batches never overlap.
     pub overlap_min: usize,
     /// How long a failed store is left alone before it is opened again.
     pub recover_after: Duration,

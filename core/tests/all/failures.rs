@@ -431,18 +431,9 @@ async fn what_a_panic_left_behind_is_not_acknowledged() {
 #[tokio::test(start_paused = true)]
 async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
     const FLUSH: Duration = Duration::from_secs(1);
-    for (overlap_min, firsts, batches_meanwhile) in [
-        (0, 1, 3),
-        (1, 1, 3),
-        (2, 1, 2),
-        (2, 2, 3),
-        (3, 2, 2),
-        (3, 3, 2),
-        (3, 13, 2),
-        (64, 4, 2),
-        (64, 63, 2),
-        (64, 64, 2),
-    ] {
+    for (overlap_min, firsts, batches_meanwhile) in
+        [(0, 1, 3), (1, 4, 2), (1, 5, 3), (2, 8, 2), (2, 9, 3), (3, 13, 2), (64, 4, 2)]
+    {
         let plan = Plan::slow(FLUSH, []);
         let (store, reader) = in_memory();
         let limits = WriterLimits { overlap_min, ..WriterLimits::default() };
