@@ -90,7 +90,7 @@ impl Plan {
             failing: often(rng, 0.4, 0.08),
             rates,
             ack: if rng.random_bool(0.3) { Ack::Copied { wait } } else { Ack::Ledger },
-            cache: rng.random_bool(0.5).then(|| CacheOptions {
+            cache: rng.random_bool(0.7).then(|| CacheOptions {
                 books_max: 2,
                 max_staleness: ms(rng.random_range(200..2_000)),
                 timeout: ms(rng.random_range(50..1_000)),
@@ -107,7 +107,8 @@ impl Plan {
         if self.tight {
             (limits.waiting_max, limits.batch_max) = (1, 1);
         }
-        if self.eager {
+        // Where the disk fails, batches pile up as often as they can.
+        if self.eager || self.failing > 0.0 {
             limits.overlap_min = 0;
         }
         limits
