@@ -23,10 +23,12 @@ pub(crate) fn write_times(world: &Shared, disk: &Disk) -> [Duration; 2] {
     if world.is_healed() {
         return [Duration::from_millis(1); 2];
     }
+    // A disk that fails is slow before: batches pile up on the one that fails.
+    let usual = if plan.failing > 0.0 { plan.flush_max * 4 } else { plan.flush_max };
     let (slow, times) = disk.draw(|rng| {
         let slow = plan.slow > 0.0 && rng.random_bool(plan.slow);
-        let before = if slow { Duration::from_millis(rng.random_range(SLOW_MS)) } else { part(rng, plan.flush_max) };
-        (slow, [before, part(rng, plan.flush_max)])
+        let before = if slow { Duration::from_millis(rng.random_range(SLOW_MS)) } else { part(rng, usual) };
+        (slow, [before, part(rng, usual)])
     });
     if slow {
         world.coverage.saw(Seen::SlowDisk);

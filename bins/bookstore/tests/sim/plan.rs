@@ -92,7 +92,7 @@ impl Plan {
             ack: if rng.random_bool(0.3) { Ack::Copied { wait } } else { Ack::Ledger },
             cache: rng.random_bool(0.7).then(|| CacheOptions {
                 books_max: 2,
-                max_staleness: ms(rng.random_range(200..2_000)),
+                max_staleness: ms(rng.random_range(100..600)),
                 timeout: ms(rng.random_range(50..1_000)),
             }),
             tight: rng.random_bool(0.25),
