@@ -138,7 +138,7 @@ fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     let Some(name) = path.file_name() else { return Err(unusable(path, "it does not name a file")) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder)
-        .map_err(|error| StoreError::Failed(format!("cannot open the folder {}: {error}", folder.display())))?;
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: its folder: {error}", path.display())))?;
     Ok(folder.join(name))
 }
 
