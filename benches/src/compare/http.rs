@@ -11,7 +11,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{
     BOOKS, Context,
     report::{Budget, Row},
-    rounds::alternate,
+    rounds::{Side, alternate_running},
 };
 
 const CONNECTIONS: usize = 256;
@@ -36,29 +36,38 @@ pub(crate) fn info(context: &Context) -> Result<Vec<Row>> {
 
 fn one_server(context: &Context, what: &str, workloads: &[(&str, Workload)]) -> Result<Vec<Row>> {
     let folders = context.stores("shop.db", &context.plain)?;
-    let start = |side: usize| Server::monolith(&context.builds[side].bookstore, &folders[side].path().join("shop.db"));
-    let servers = [start(0)?, start(1)?];
-    compare(context, what, servers.each_ref().map(|server| server.address), workloads)
+    let start = |side: Side| -> Result<_> {
+        let server = Server::monolith(&context.builds[side].bookstore, &folders[side].path().join("shop.db"))?;
+        Ok((server.address, server))
+    };
+    compare(context, what, start, workloads)
 }
 
 pub(crate) fn three(context: &Context) -> Result<Vec<Row>> {
     let folders = context.stores("catalog.db", &context.plain)?;
-    let start = |side: usize| ThreeServers::start(&context.builds[side].bookstore, folders[side].path());
-    let servers = [start(0)?, start(1)?];
-    compare(context, "three servers, purchases", servers.each_ref().map(|three| three.frontend.address), &[HOT, MANY])
+    let start = |side: Side| -> Result<_> {
+        let three = ThreeServers::start(&context.builds[side].bookstore, folders[side].path())?;
+        Ok((three.frontend.address, three))
+    };
+    compare(context, "three servers, purchases", start, &[HOT, MANY])
 }
 
-fn compare(
+/// `start` returns where requests go, and the servers, which run until dropped.
+fn compare<S>(
     context: &Context,
     what: &str,
-    servers: [SocketAddr; 2],
+    start: impl Fn(Side) -> Result<(SocketAddr, S)>,
     workloads: &[(&str, Workload)],
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (which, workload) in workloads {
-        let connect = |side: usize| LoadGenerator::connect(servers[side], CONNECTIONS, THREADS, workload.clone());
-        let mut generators = [connect(0)?, connect(1)?];
-        let rates = alternate(context.rounds, |side| Ok(generators[side].run_for(WARM_UP, TIME).all_served()?.rate()))?;
+        let connect = |side: Side| -> Result<_> {
+            let (address, servers) = start(side)?;
+            Ok((LoadGenerator::connect(address, CONNECTIONS, THREADS, workload.clone())?, servers))
+        };
+        let rates = alternate_running(context.rounds, connect, |(generator, _)| {
+            Ok(generator.run_for(WARM_UP, TIME).all_served()?.rate())
+        })?;
         rows.push(Row::new(format!("{what}, {which}: a second"), rates, Budget::RatioAtLeast(RATIO_MIN)));
     }
     Ok(rows)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     BOOKS, Context,
     report::{Budget, Row},
-    rounds::alternate,
+    rounds::{Side, alternate_running},
     worker::Worker,
 };
 
@@ -21,9 +21,8 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Row>> {
     for (what, books) in [("one hot book", 1), ("10,000 books", BOOKS)] {
         for tasks in TASKS {
             let folders = context.stores("shop.db", &context.plain)?;
-            let open = |side: usize| Worker::open(&context.builds[side], &folders[side].path().join("shop.db"));
-            let mut workers = [open(0)?, open(1)?];
-            let rates = alternate(context.rounds, |side| workers[side].race_for(tasks, books, TIME))?;
+            let open = |side: Side| Worker::open(&context.builds[side], &folders[side].path().join("shop.db"));
+            let rates = alternate_running(context.rounds, open, |worker| worker.race_for(tasks, books, TIME))?;
             let what = format!("in process, {what}, {tasks} tasks: purchases/s");
             rows.push(Row::new(what, rates, Budget::RatioAtLeast(RATIO_MIN)));
         }

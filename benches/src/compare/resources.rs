@@ -13,7 +13,7 @@ use std::{fs, sync::Arc, time::Duration};
 use super::{
     BOOKS, Context,
     report::{Budget, Row},
-    rounds::alternate,
+    rounds::{Side, alternate},
     worker::Worker,
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn memory(context: &Context) -> Result<Vec<Row>> {
 
 /// The executable's size.
 pub(crate) fn size(context: &Context) -> Result<Vec<Row>> {
-    let mb = |side: usize| -> Result<Samples> {
+    let mb = |side: Side| -> Result<Samples> {
         Ok(Samples::one(fs::metadata(&context.builds[side].bookstore)?.len() as f64 / 1e6))
     };
     Ok(vec![Row::new("the executable, MB", [mb(0)?, mb(1)?], Budget::NewAtMost(22.0))])

@@ -2,11 +2,15 @@
 
 use bookstore_benches::{Result, samples::Samples};
 
-/// Which side is measured.
+/// Which side is measured: the old one is 0, the new one 1.
 pub(crate) type Side = usize;
 
-/// Measures the old side (0) and the new one (1) in turn, `rounds` times after a round that warms up. Each begins every other
-/// round, so that a machine that gets slower or faster favours neither.
+/// How many processes of each side are measured one after another. Of the same executable one process may be 10 % faster than
+/// another, for example by where its memory lies.
+const PROCESSES: usize = 4;
+
+/// Measures both sides in turn, `rounds` times after a round that warms up. Each begins every other round, so that a machine
+/// that gets slower or faster favours neither.
 pub(crate) fn alternate(rounds: usize, mut measure: impl FnMut(Side) -> Result<f64>) -> Result<[Samples; 2]> {
     let mut samples = [Samples::default(), Samples::default()];
     for round in 0..=rounds {
@@ -15,6 +19,23 @@ pub(crate) fn alternate(rounds: usize, mut measure: impl FnMut(Side) -> Result<f
             if round > 0 {
                 samples[side].push(measured);
             }
+        }
+    }
+    Ok(samples)
+}
+
+/// Measures running processes of both sides in turn, and starts new ones between some of the rounds.
+pub(crate) fn alternate_running<P>(
+    rounds: usize,
+    start: impl Fn(Side) -> Result<P>,
+    measure: impl Fn(&mut P) -> Result<f64>,
+) -> Result<[Samples; 2]> {
+    let mut samples = [Samples::default(), Samples::default()];
+    for _ in 0..PROCESSES {
+        let mut processes = [start(0)?, start(1)?];
+        let measured = alternate(rounds.div_ceil(PROCESSES), |side| measure(&mut processes[side]))?;
+        for (samples, measured) in samples.iter_mut().zip(measured) {
+            samples.0.extend(measured.0);
         }
     }
     Ok(samples)

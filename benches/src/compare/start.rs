@@ -11,7 +11,7 @@ use std::{thread, time::Duration};
 use super::{
     Context,
     report::{Budget, Row},
-    rounds::alternate,
+    rounds::{Side, alternate},
     worker::Worker,
 };
 
@@ -28,7 +28,7 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Row>> {
         worker.buy(context.real_books, ORDERS)?;
         worker.close()?;
     }
-    let start = |side: usize| -> Result<(Server, f64)> {
+    let start = |side: Side| -> Result<(Server, f64)> {
         let server = Server::monolith(&context.builds[side].bookstore, &stores[side])?;
         let millis = server.ready_after.as_secs_f64() * 1e3;
         Ok((server, millis))
