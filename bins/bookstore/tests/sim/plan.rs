@@ -97,7 +97,7 @@ impl Plan {
             }),
             tight: rng.random_bool(0.25),
             hasty: rng.random_bool(0.4),
-            eager: rng.random_bool(0.5),
+            eager: rng.random_bool(0.75),
             single: rng.random_bool(0.3),
         }
     }
