@@ -2,7 +2,11 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
 use uuid::Uuid;
 
 use super::{
@@ -118,7 +122,7 @@ impl SqliteStore {
         let wal = opened.map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
         let wal = Arc::new(wal);
         self.wal = Some(Arc::clone(&wal));
-        Ok(Box::new(WalFlusher { wal, path, database: Arc::clone(&self.file) }))
+        Ok(Box::new(WalFlusher { wal, path, database: Arc::downgrade(&self.file) }))
     }
 }
 
@@ -193,13 +197,15 @@ impl Drop for SqliteStore {
 struct WalFlusher {
     wal: Arc<File>,
     path: PathBuf,
-    database: Arc<DatabaseFile>,
+    /// Not the lock itself: a flusher that is dropped late must not keep the file from being opened again.
+    database: Weak<DatabaseFile>,
 }
 
 #[async_trait]
 impl Flush for WalFlusher {
     async fn flush(&mut self) -> Result<(), StoreError> {
-        self.database.check()?;
+        let closed = || StoreError::Failed("the store has been closed".into());
+        self.database.upgrade().ok_or_else(closed)?.check()?;
         check_name(&self.wal, &self.path)?;
         self.wal.sync_data().map_err(|error| StoreError::Failed(format!("the WAL could not be flushed: {error}")))
     }
