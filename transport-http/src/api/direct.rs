@@ -76,7 +76,7 @@ fn is_plain((name, value): (&HeaderName, &HeaderValue)) -> bool {
     static UNUSUAL: [HeaderName; 5] = [
         header::ORIGIN,
         header::IF_NONE_MATCH,
-        security_headers::SEC_FETCH_SITE,
+        HeaderName::from_static("sec-fetch-site"),
         security_headers::TRACEPARENT,
         security_headers::REQUEST_ID,
     ];

@@ -74,7 +74,6 @@ pub(super) fn finish(mut response: Response, secret: bool) -> Response {
     response
 }
 
-pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -11,6 +11,7 @@ pub(crate) enum RouteLabel {
     /// By the router.
     Matched(MatchedPath),
     /// Without a router.
+    #[cfg(feature = "pages")]
     Template(&'static str),
 }
 
@@ -18,6 +19,7 @@ impl RouteLabel {
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Matched(path) => path.as_str(),
+            #[cfg(feature = "pages")]
             Self::Template(template) => template,
         }
     }
