@@ -1,7 +1,7 @@
 //! The two requests that a busy shop gets nearly all the time, past the router: `GET /info/{id}` and `POST /purchase/{id}` of
 //! programs.
 //!
-//! The handlers are those of the routes. A request that is unusual in any way takes the router; without this file all do.
+//! The handlers are those of the routes. A request that is unusual in any way takes the router.
 //! The boxes of the router, and of the layers around its routes, cost as much as the rest of such a request: without this file a server
 //! showed 0.75 and sold 0.82 to 0.90 of what it does with it. See `docs/decisions/0037`.
 
