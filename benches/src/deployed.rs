@@ -39,19 +39,19 @@ impl Deployed {
     pub async fn start(shape: Shape, folder: Option<&Path>, books: Vec<NewBook>) -> Self {
         let token = AccessToken::new(&"t".repeat(64)).expect("a good token");
         let serving = Serving {
-            admin_token: Some(token.clone()),
             limits: ServerLimits { connections_max: CONNECTIONS_MAX, in_flight_max: CONNECTIONS_MAX, ..api::limits() },
             metrics: None,
         };
         let store = |name| folder.map_or(StoreUrl::Memory, |folder| StoreUrl::Sqlite(folder.join(name)));
         let deployed = match shape {
             Shape::OneServer => {
-                let config = Monolith { store: store("shop.db"), sample: false, serving };
+                let config =
+                    Monolith { store: store("shop.db"), sample: false, admin_token: Some(token.clone()), serving };
                 let server = deploy::monolith(config).await.expect("the store opens");
                 let (address, task) = run(server).await;
                 Self { address, servers: vec![task] }
             }
-            Shape::ThreeServers => three(store("catalog.db"), store("orders.db"), serving).await,
+            Shape::ThreeServers => three(store("catalog.db"), store("orders.db"), token.clone(), serving).await,
         };
         let timeout = Duration::from_secs(30);
         let options = ConnectOptions { admin_token: Some(token), timeout };
@@ -63,7 +63,7 @@ impl Deployed {
     }
 }
 
-async fn three(ledger: StoreUrl, copy: StoreUrl, serving: Serving) -> Deployed {
+async fn three(ledger: StoreUrl, copy: StoreUrl, admin_token: AccessToken, serving: Serving) -> Deployed {
     let catalog = CatalogServer { store: ledger, sample: false, server_token: None, serving: serving.clone() };
     let (catalog, first) = run(deploy::catalog_server(catalog).await.expect("the store opens")).await;
     let catalog = vec![format!("http://{catalog}")];
@@ -76,7 +76,14 @@ async fn three(ledger: StoreUrl, copy: StoreUrl, serving: Serving) -> Deployed {
     };
     let (orders, second) = run(deploy::order_server(order).await.expect("the store opens")).await;
     let orders = vec![format!("http://{orders}")];
-    let frontend = FrontendServer { catalog, orders, cache_books_max: CACHED_BOOKS, server_token: None, serving };
+    let frontend = FrontendServer {
+        catalog,
+        orders,
+        cache_books_max: CACHED_BOOKS,
+        admin_token: Some(admin_token),
+        server_token: None,
+        serving,
+    };
     let (address, third) = run(deploy::frontend_server(frontend).expect("good addresses")).await;
     Deployed { address, servers: vec![first, second, third] }
 }

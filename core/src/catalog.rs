@@ -52,9 +52,6 @@ impl Catalog {
     /// `reader` and `search` read the same ledger as `store` writes; the stores of this crate give one object for both. It blocks
     /// the calling thread until the store is recovered, see [`Writer::start`].
     ///
-    /// If it is called within a multi-threaded runtime, a task of that runtime sends the answers of large batches. So a thread of
-    /// that runtime MUST NOT be blocked to wait for a purchase.
-    ///
     /// # Errors
     /// - Those of [`Writer::start`]: the store cannot be used.
     pub fn start(
@@ -90,7 +87,10 @@ impl Catalog {
     /// Executes a command about an order.
     // Not an `async fn`, which would keep another copy of the command while it waits.
     fn receipt(&self, order: OrderId, command: Command) -> impl Future<Output = Result<Receipt>> {
-        self.writer.execute(command).map_ok_or_else(move |error| Err(error.for_order(order)), |done| Ok(receipt(done)))
+        self.writer
+            .commands()
+            .call(command)
+            .map_ok_or_else(move |error| Err(error.for_order(order)), |done| Ok(receipt(done)))
     }
 }
 
@@ -130,7 +130,7 @@ impl CatalogService for Catalog {
 
     async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
         let commands = sales.into_iter().map(|(order, lines)| Command::Sell { order, lines });
-        self.writer.execute_many(commands).await.into_iter().map(|outcome| outcome.map(receipt)).collect()
+        self.writer.commands().call_many(commands).await.into_iter().map(|outcome| outcome.map(receipt)).collect()
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -138,7 +138,8 @@ impl CatalogService for Catalog {
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        let Outcome::Amended(id, level) = self.writer.execute(Command::Amend { book, change, key }).await? else {
+        let Outcome::Amended(id, level) = self.writer.commands().call(Command::Amend { book, change, key }).await?
+        else {
             unreachable!("an amend answers with the amended book");
         };
         let text = self.reader.text(id).await.ok().flatten();
@@ -153,7 +154,7 @@ impl CatalogService for Catalog {
         }
         books.iter().try_for_each(NewBook::check)?;
         let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book) });
-        let outcomes = self.writer.execute_many(commands).await;
+        let outcomes = self.writer.commands().call_many(commands).await;
         outcomes
             .into_iter()
             .map(|outcome| match outcome? {

@@ -114,15 +114,6 @@ impl State {
         }
     }
 
-    /// Reads the levels that the batch's sales will need, all side by side, so that the cache misses overlap. In the decisions,
-    /// one after another, they would add up. It changes nothing but the speed.
-    pub(crate) fn look_ahead<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
-        let sales =
-            commands.filter_map(|command| if let Command::Sell { lines, .. } = command { Some(lines) } else { None });
-        let stocks = sales.flatten().filter_map(|line| self.levels.get(line.book)).map(|level| level.stock);
-        std::hint::black_box(stocks.fold(0, u32::wrapping_add));
-    }
-
     /// What the ledger holds under a key, this batch included. `None` if the key is new.
     #[must_use]
     pub fn known(&self, key: OrderId, batch: &Batch) -> Option<Known> {

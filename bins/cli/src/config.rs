@@ -104,6 +104,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
+            admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
             serving: serving(&args.serve, processors())?,
         },
     })
@@ -165,6 +166,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             catalog,
             orders,
             cache_books_max: args.cache_books,
+            admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
             serving: serving(&args.serve, processors())?,
         },
@@ -177,11 +179,7 @@ const SECONDS_MAX: u64 = 3600;
 fn serving(args: &ServeArgs, threads: usize) -> Result<Serving> {
     let drain_timeout = seconds("--drain", args.drain)?;
     let worker_threads = args.threads.map_or(threads, usize::from);
-    Ok(Serving {
-        admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
-        limits: ServerLimits { drain_timeout, worker_threads, ..api::limits() },
-        metrics: None,
-    })
+    Ok(Serving { limits: ServerLimits { drain_timeout, worker_threads, ..api::limits() }, metrics: None })
 }
 
 /// Serving threads of a catalog or order server. It has few connections, and every request on one wakes its thread: half as many

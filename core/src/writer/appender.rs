@@ -2,13 +2,12 @@
 
 use futures_util::future::select;
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     WriterLimits,
-    committer::{Committer, answer_not_executed, answer_unknown},
-    flush_plan::{AnswerBy, Begin, FlushBy, FlushPlan, Load},
-    in_flight::{Appended, Decided, InFlight},
+    committer::{Appended, Committer, Decided, InFlight, answer_not_executed, answer_unknown},
+    flush_plan::{Begin, FlushBy, FlushPlan, Load},
     show_failed, show_writable,
 };
 use crate::{
@@ -29,10 +28,6 @@ use crate::{
 const SPIN_WAIT: Duration = Duration::from_micros(40);
 /// The most callers that it spins for.
 const SPIN_CALLERS_MAX: usize = 4;
-
-/// Whether the levels that a batch needs are read ahead, see [`State::look_ahead`].
-// Why: docs/decisions/0011.
-const LOOK_AHEAD: bool = true;
 
 type CommandCall = Call<Command, Outcome>;
 
@@ -64,14 +59,13 @@ impl<S: LedgerStore> Appender<S> {
         clock: Arc<dyn Clock>,
         limits: WriterLimits,
         execution: Execution,
-        callers: Option<Handle>,
         open: watch::Sender<()>,
     ) -> Result<Self, StoreError> {
         let Recovered { state, highest_keys, flush } = store.recover().await?;
         show_writable(true);
         Ok(Self {
             store,
-            committer: Arc::new(Committer::new(&state, flush, callers)),
+            committer: Arc::new(Committer::new(&state, flush)),
             state: Some(state),
             recent_keys: RecentKeys::of(&highest_keys),
             clock,
@@ -118,11 +112,9 @@ impl<S: LedgerStore> Appender<S> {
     }
 
     /// Has a batch made durable and answered, here or by the committer.
-    async fn commit(&mut self, mut appended: Appended, waiting: &Waiting<Command, Outcome>, in_flight: &mut InFlight) {
+    async fn commit(&mut self, appended: Appended, waiting: &Waiting<Command, Outcome>, in_flight: &mut InFlight) {
         let callers = appended.decided.len();
-        let plan = self.plan(callers, waiting, in_flight);
-        appended.answer = plan.answer;
-        match plan.flush {
+        match self.plan(callers, waiting, in_flight).flush {
             FlushBy::Committer => in_flight.send(appended).await,
             FlushBy::Appender => {
                 self.committer.commit(appended).await;
@@ -159,7 +151,7 @@ impl<S: LedgerStore> Appender<S> {
             return None;
         }
         self.state = Some(state);
-        Some(Appended { batch, decided, answer: AnswerBy::Flusher })
+        Some(Appended { batch, decided })
     }
 
     /// Has the store load what the calls touch, except for keys that are certainly new.
@@ -172,9 +164,6 @@ impl<S: LedgerStore> Appender<S> {
     }
 
     fn decide(&self, calls: Vec<CommandCall>, state: &mut State) -> (Batch, Decided) {
-        if LOOK_AHEAD {
-            state.look_ahead(calls.iter().map(|call| &call.command));
-        }
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
         let decide = |call: CommandCall| (call.reply, state.decide(&call.command, now, &mut batch));

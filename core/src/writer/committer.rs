@@ -4,23 +4,74 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    sync::Mutex,
-};
+use tokio::sync::{Mutex, mpsc};
 
-use super::{
-    Published,
-    flush_plan::AnswerBy,
-    in_flight::{Appended, Decided, FromAppender},
-    show_failed,
-};
+use super::{Published, show_failed};
 use crate::{
-    decide::{Outcome, State},
-    error::Error,
-    execution::Execution,
+    batch::Reply,
+    decide::{Batch, Outcome, State},
+    error::{Error, Result},
     store::Flush,
 };
+
+/// The callers of a batch, and what was decided for each.
+pub(super) type Decided = Vec<(Reply<Outcome>, Result<Outcome>)>;
+
+/// A batch that is appended and waits to be durable. If it is dropped before, its callers learn that the outcome is unknown.
+#[derive(Debug)]
+pub(super) struct Appended {
+    pub(super) batch: Batch,
+    pub(super) decided: Decided,
+}
+
+/// Hands batches to the committer and counts those that it has not answered yet.
+///
+/// One batch may wait while another is being made durable; [`InFlight::send`] waits if there are more.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    to_committer: mpsc::Sender<Appended>,
+    /// One message for each batch that has been answered.
+    answered: mpsc::UnboundedReceiver<()>,
+    count: usize,
+}
+
+/// The committer's end.
+#[derive(Debug)]
+pub(super) struct FromAppender {
+    pub(super) batches: mpsc::Receiver<Appended>,
+    pub(super) answered: mpsc::UnboundedSender<()>,
+}
+
+/// Both ends.
+pub(super) fn channel() -> (InFlight, FromAppender) {
+    let (to_committer, batches) = mpsc::channel(1);
+    let (done, answered) = mpsc::unbounded_channel();
+    (InFlight { to_committer, answered, count: 0 }, FromAppender { batches, answered: done })
+}
+
+impl InFlight {
+    /// Hands over a batch. If the committer is gone the batch is dropped, and its callers learn that the outcome is unknown.
+    pub(super) async fn send(&mut self, appended: Appended) {
+        if self.to_committer.send(appended).await.is_ok() {
+            self.count += 1;
+        }
+    }
+
+    /// Batches that have not been answered. After a panic of the committer it never is 0 again.
+    pub(super) fn count(&mut self) -> usize {
+        while self.answered.try_recv().is_ok() {
+            self.count -= 1;
+        }
+        self.count
+    }
+
+    /// Returns when every batch has been answered, or the committer is gone.
+    pub(super) async fn clear(&mut self) {
+        while self.count > 0 && self.answered.recv().await.is_some() {
+            self.count -= 1;
+        }
+    }
+}
 
 /// Answers a batch that may be in the ledger: *unknown* for what it decided. What it refused did not happen, but the reason may be a
 /// sale of this very batch, which may be lost, so these answers are *not executed*.
@@ -42,18 +93,6 @@ pub(super) fn answer_not_executed(decided: Decided) {
     }
 }
 
-/// Answers that may be sent. They are sent when this is dropped, so that a runtime that shuts down with it in a task still sends them.
-struct Answers(Decided);
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        for (reply, outcome) in self.0.drain(..) {
-            // A caller that has gone needs no answer.
-            reply.send(outcome);
-        }
-    }
-}
-
 /// Makes batches durable, on its own task or where the appender calls it.
 pub(super) struct Committer {
     /// Locked for each batch: by the committer's task or, when nothing is in flight, by the appender.
@@ -61,18 +100,11 @@ pub(super) struct Committer {
     published: Arc<Published>,
     /// A flush has failed, and the store has not been opened again since.
     failed: AtomicBool,
-    /// The runtime of the callers, if it runs by itself.
-    callers: Option<Handle>,
 }
 
 impl Committer {
-    pub(super) fn new(state: &State, flush: Box<dyn Flush>, callers: Option<Handle>) -> Self {
-        Self {
-            flush: Mutex::new(flush),
-            published: Arc::new(Published::new(state)),
-            failed: AtomicBool::new(false),
-            callers,
-        }
+    pub(super) fn new(state: &State, flush: Box<dyn Flush>) -> Self {
+        Self { flush: Mutex::new(flush), published: Arc::new(Published::new(state)), failed: AtomicBool::new(false) }
     }
 
     pub(super) fn published(&self) -> &Arc<Published> {
@@ -94,7 +126,7 @@ impl Committer {
     }
 
     /// Makes a batch durable, publishes it and answers its callers.
-    pub(super) async fn commit(&self, Appended { batch, decided, answer }: Appended) {
+    pub(super) async fn commit(&self, Appended { batch, decided }: Appended) {
         if self.has_failed() {
             // Decided on top of a batch of unknown outcome.
             return answer_unknown(decided);
@@ -107,9 +139,8 @@ impl Committer {
             return answer_unknown(decided);
         }
         self.published.advance(batch.entries);
-        let answers = Answers(decided);
-        if let (AnswerBy::Task, Some(callers)) = (answer, &self.callers) {
-            callers.spawn(async move { drop(answers) });
+        for (reply, outcome) in decided {
+            reply.send(outcome);
         }
     }
 
@@ -119,11 +150,4 @@ impl Committer {
         self.published.replace(state);
         self.failed.store(false, Ordering::Release);
     }
-}
-
-/// The current runtime, if it runs by itself: the tasks of a runtime that somebody has to drive could wait for ever.
-pub(super) fn callers(execution: Execution) -> Option<Handle> {
-    let runtime = Handle::try_current().ok()?;
-    let runs_by_itself = runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-    (execution == Execution::Threads && runs_by_itself).then_some(runtime)
 }

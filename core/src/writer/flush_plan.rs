@@ -1,9 +1,4 @@
-//! When the next batch begins, who makes a batch durable, and who answers it: one pure function of three numbers.
-
-/// From this many answers on, a batch is answered by a task on the callers' runtime: waking callers is cheaper there, and the next
-/// batch is flushed meanwhile. With fewer answers the task costs more than it saves. `usize::MAX` turns it off.
-// Why: docs/decisions/0010.
-const SPAWN_MIN: usize = 128;
+//! When the next batch begins, and who makes a batch durable: one pure function of three numbers.
 
 /// A batch of more than this many times `overlap_min` commands is handed over, though nothing waits behind it.
 ///
@@ -40,21 +35,11 @@ pub(super) enum FlushBy {
     Committer,
 }
 
-/// Who sends the answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AnswerBy {
-    /// The half that made the batch durable.
-    Flusher,
-    /// A task among the callers, if there is a runtime for it.
-    Task,
-}
-
 /// The plan for a batch, and for the one after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FlushPlan {
     pub(super) begin: Begin,
     pub(super) flush: FlushBy,
-    pub(super) answer: AnswerBy,
 }
 
 impl FlushPlan {
@@ -74,48 +59,47 @@ impl FlushPlan {
             } else {
                 FlushBy::Appender
             },
-            answer: if decided >= SPAWN_MIN { AnswerBy::Task } else { AnswerBy::Flusher },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AnswerBy::*, Begin::*, FlushBy::*, *};
+    use super::{Begin::*, FlushBy::*, *};
 
     #[test]
     fn the_plan_for_every_regime() {
         let until = WhenWaiting(64);
         let table = [
             // (decided, waiting, in flight), overlap_min: the plan.
-            ((1, 0, 0), 64, (Now, Appender, Flusher)),
-            ((4, 63, 0), 64, (Now, Appender, Flusher)),
-            ((63, 0, 0), 64, (Now, Appender, Flusher)),
+            ((1, 0, 0), 64, (Now, Appender)),
+            ((4, 63, 0), 64, (Now, Appender)),
+            ((63, 0, 0), 64, (Now, Appender)),
             // Enough wait to begin the next batch beside this one.
-            ((1, 64, 0), 64, (Now, Committer, Flusher)),
-            ((127, 0, 0), 64, (Now, Appender, Flusher)),
-            ((128, 63, 0), 64, (Now, Appender, Task)),
-            ((256, 0, 0), 64, (Now, Appender, Task)),
+            ((1, 64, 0), 64, (Now, Committer)),
+            ((127, 0, 0), 64, (Now, Appender)),
+            ((128, 63, 0), 64, (Now, Appender)),
+            ((256, 0, 0), 64, (Now, Appender)),
             // The batch itself is large: those whom it answers may be enough for the next.
-            ((257, 0, 0), 64, (Now, Committer, Task)),
-            ((4_096, 4_096, 0), 64, (Now, Committer, Task)),
+            ((257, 0, 0), 64, (Now, Committer)),
+            ((4_096, 4_096, 0), 64, (Now, Committer)),
             // Something is in flight.
-            ((0, 0, 1), 64, (until, Committer, Flusher)),
-            ((0, 63, 1), 64, (until, Committer, Flusher)),
-            ((0, 64, 1), 64, (Now, Committer, Flusher)),
-            ((1, 0, 1), 64, (until, Committer, Flusher)),
-            ((128, 63, 2), 64, (until, Committer, Task)),
+            ((0, 0, 1), 64, (until, Committer)),
+            ((0, 63, 1), 64, (until, Committer)),
+            ((0, 64, 1), 64, (Now, Committer)),
+            ((1, 0, 1), 64, (until, Committer)),
+            ((128, 63, 2), 64, (until, Committer)),
             // Every batch changes hands, and begins with the first command.
-            ((0, 0, 0), 0, (Now, Committer, Flusher)),
-            ((1, 0, 0), 0, (Now, Committer, Flusher)),
-            ((1, 0, 1), 0, (Now, Committer, Flusher)),
+            ((0, 0, 0), 0, (Now, Committer)),
+            ((1, 0, 0), 0, (Now, Committer)),
+            ((1, 0, 1), 0, (Now, Committer)),
             // A limit beyond the queue: batches never overlap.
-            ((4_096, 4_096, 0), usize::MAX, (Now, Appender, Task)),
-            ((1, 4_096, 1), usize::MAX, (WhenWaiting(usize::MAX), Committer, Flusher)),
+            ((4_096, 4_096, 0), usize::MAX, (Now, Appender)),
+            ((1, 4_096, 1), usize::MAX, (WhenWaiting(usize::MAX), Committer)),
         ];
-        for ((decided, waiting, in_flight), overlap_min, (begin, flush, answer)) in table {
+        for ((decided, waiting, in_flight), overlap_min, (begin, flush)) in table {
             let load = Load { decided, waiting, in_flight };
-            assert_eq!(FlushPlan::of(load, overlap_min), FlushPlan { begin, flush, answer }, "{load:?}, {overlap_min}");
+            assert_eq!(FlushPlan::of(load, overlap_min), FlushPlan { begin, flush }, "{load:?}, {overlap_min}");
         }
     }
 }

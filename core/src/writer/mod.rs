@@ -16,7 +16,6 @@
 mod appender;
 mod committer;
 mod flush_plan;
-mod in_flight;
 mod published;
 
 pub use crate::execution::Execution;
@@ -66,7 +65,7 @@ impl Default for WriterLimits {
 /// A handle on a running writer. The writer stops when the last one is dropped.
 #[derive(Clone)]
 pub struct Writer {
-    queue: Queue<Command, Outcome>,
+    commands: Queue<Command, Outcome>,
     published: Arc<Published>,
     closed: Closed,
 }
@@ -103,33 +102,25 @@ impl Writer {
         limits: WriterLimits,
         execution: Execution,
     ) -> Result<Self, StoreError> {
-        let (queue, waiting) = batch::queue(limits.waiting_max);
+        let (commands, waiting) = batch::queue(limits.waiting_max);
         let (open, closed) = watch::channel(());
-        let callers = committer::callers(execution);
-        let opening = Appender::open(store, clock, limits, execution, callers, open);
+        let opening = Appender::open(store, clock, limits, execution, open);
         let committer = match execution {
             Execution::Threads => start_threads(opening, waiting)?,
             Execution::Task => start_tasks(opening, waiting)?,
         };
-        Ok(Self { queue, published: Arc::clone(committer.published()), closed: Closed(closed) })
+        Ok(Self { commands, published: Arc::clone(committer.published()), closed: Closed(closed) })
     }
 
-    /// Executes one command durably.
+    /// The way to the writer: [`Queue::call`] executes a command durably, [`Queue::call_many`] many, each by itself.
     ///
     /// # Errors
+    /// Of a call, beside the queue's own:
     /// - The refusals of the [decision](crate::decide::State::decide).
     /// - *Unknown* or *not executed* if the store fails.
-    /// - Those of [`Queue::call`].
-    pub fn execute(&self, command: Command) -> impl Future<Output = Result<Outcome>> {
-        self.queue.call(command)
-    }
-
-    /// Executes many commands durably, each by itself as [`Self::execute`]. The answers are in the order of the commands.
-    pub fn execute_many(
-        &self,
-        commands: impl IntoIterator<Item = Command>,
-    ) -> impl Future<Output = Vec<Result<Outcome>>> {
-        self.queue.call_many(commands)
+    #[must_use]
+    pub fn commands(&self) -> &Queue<Command, Outcome> {
+        &self.commands
     }
 
     /// Tells when the store is closed.
@@ -155,7 +146,7 @@ fn start_threads<S: LedgerStore>(
     on_thread("ledger-write", async move {
         // A store that could not be opened is gone before its error is known.
         let started = opening.await.and_then(|appender| {
-            let (in_flight, from) = in_flight::channel();
+            let (in_flight, from) = committer::channel();
             on_thread("ledger-sync", Arc::clone(appender.committer()).run(from))?;
             Ok((appender, in_flight))
         });
@@ -178,7 +169,7 @@ fn start_tasks<S: LedgerStore>(
     let waits = || Err(StoreError::Failed("this store waits when it is opened: its writer needs threads".into()));
     let appender = opening.now_or_never().unwrap_or_else(waits)?;
     let committer = Arc::clone(appender.committer());
-    let (in_flight, from) = in_flight::channel();
+    let (in_flight, from) = committer::channel();
     tokio::spawn(Arc::clone(&committer).run(from));
     tokio::spawn(appender.run(waiting, in_flight));
     Ok(committer)

@@ -461,7 +461,7 @@ async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
     }
 }
 
-/// Large batches are answered by a task of the runtime that opened the shop. If that one is gone, or nobody drives it, the
+/// If the runtime that opened the shop is gone, or nobody drives it, the
 /// buyers of another one must be answered all the same.
 #[test]
 fn a_large_batch_is_answered_whatever_became_of_the_runtime_that_opened_the_shop() {

@@ -24,12 +24,11 @@ use tower::Service;
 
 use super::{
     admission::{Admission, ConnectionPermit},
-    body_limit::BodyLimit,
     deadline::{deadline_expired, enforce_deadline},
     draining::Draining,
     error_response::{ErrorResponse, normalise, transport_problem},
     limits::ServerLimits,
-    request_body::RequestBody,
+    request_body::{BodyLimit, RequestBody},
     request_context::RequestContext,
     request_metrics::RequestMetrics,
     stall::StallGuard,

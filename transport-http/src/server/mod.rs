@@ -8,7 +8,6 @@
 //! and the connection is closed: no handler has seen it, so nothing was executed.
 
 mod admission;
-mod body_limit;
 mod connection;
 mod deadline;
 mod draining;

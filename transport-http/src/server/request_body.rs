@@ -1,6 +1,9 @@
-//! The body of a request while it arrives.
+//! The body of a request: how it arrives, and how long it may be. Above the limit a request is answered 413, and not executed.
 
-use axum::body::HttpBody;
+use axum::{
+    body::{Body, HttpBody},
+    extract::DefaultBodyLimit,
+};
 use bytes::Bytes;
 use hyper::{
     HeaderMap, Request,
@@ -13,7 +16,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{linger, request_context::RequestContext};
+use super::{limits::ServerLimits, linger, request_context::RequestContext};
 
 /// The body of a received request. It notes when all of it has arrived; if it is dropped before, the rest is
 /// [discarded](linger::discard).
@@ -71,5 +74,32 @@ impl HttpBody for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+/// Bytes that axum's extractors read if no limit is set.
+const AXUM_BYTES_MAX: usize = 2_097_152;
+
+/// Limits what axum's extractors read of a body to [`ServerLimits::body_bytes_max`].
+///
+/// A route may have a `DefaultBodyLimit` of its own, which replaces this one. A handler that reads the body itself MUST limit
+/// it itself, as the public interface's `Payload` does.
+#[derive(Debug)]
+pub(crate) struct BodyLimit {
+    bytes_max: usize,
+    limit: DefaultBodyLimit,
+}
+
+impl BodyLimit {
+    pub(crate) fn new(limits: &ServerLimits) -> Self {
+        Self { bytes_max: limits.body_bytes_max, limit: DefaultBodyLimit::max(limits.body_bytes_max) }
+    }
+
+    /// Limits a request's body, unless its announced length is within the limit.
+    pub(crate) fn apply(&self, request: &mut Request<Body>) {
+        let announced = request.body().size_hint().upper();
+        if announced.is_none_or(|bytes| bytes > self.bytes_max.min(AXUM_BYTES_MAX) as u64) {
+            self.limit.apply(request);
+        }
     }
 }

@@ -12,8 +12,6 @@ use crate::open::StoreUrl;
 /// What the configurations of all servers have in common.
 #[derive(Clone, Debug, Default)]
 pub struct Serving {
-    /// The token that admin requests must show; without one, administration is off.
-    pub admin_token: Option<AccessToken>,
     /// Limits of connections, requests and time, and the number of serving threads.
     pub limits: ServerLimits,
     /// What `/metrics` answers; without it, there is no such page.
@@ -37,7 +35,9 @@ pub struct Monolith {
     pub store: StoreUrl,
     /// Whether a store that never had a book gets the [sample catalogue](crate::sample).
     pub sample: bool,
-    /// Tokens, limits and metrics.
+    /// The token that admin requests must show; without one, administration is off.
+    pub admin_token: Option<AccessToken>,
+    /// Limits and metrics.
     pub serving: Serving,
 }
 
@@ -50,7 +50,7 @@ pub struct CatalogServer {
     pub sample: bool,
     /// The token that the shop's other servers must show; without one, everybody who can connect may use it.
     pub server_token: Option<AccessToken>,
-    /// Tokens, limits and metrics.
+    /// Limits and metrics.
     pub serving: Serving,
 }
 
@@ -65,7 +65,7 @@ pub struct OrderServer {
     pub ack: Ack,
     /// The token that the shop's servers show each other.
     pub server_token: Option<AccessToken>,
-    /// Tokens, limits and metrics.
+    /// Limits and metrics.
     pub serving: Serving,
 }
 
@@ -78,8 +78,10 @@ pub struct FrontendServer {
     pub orders: Vec<String>,
     /// The most books that it keeps in memory; with 0 there is no cache. See [`bookstore_transport_http::cache`].
     pub cache_books_max: usize,
+    /// The token that admin requests must show; without one, administration is off.
+    pub admin_token: Option<AccessToken>,
     /// The token that the shop's servers show each other.
     pub server_token: Option<AccessToken>,
-    /// Tokens, limits and metrics.
+    /// Limits and metrics.
     pub serving: Serving,
 }

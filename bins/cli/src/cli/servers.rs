@@ -10,9 +10,6 @@ use super::ShopArgs;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub(crate) struct ServeArgs {
-    /// File with the token that admin requests must carry; without one, admin is off
-    #[arg(long, value_name = "FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
     /// Allow plain text beyond this machine: to listen there, and to reach other servers
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -49,6 +46,9 @@ pub(crate) struct MonolithArgs {
     /// Do not add the sample catalogue to an empty store
     #[arg(long)]
     pub(crate) no_sample: bool,
+    /// File with the token that admin requests must carry; without one, admin is off
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
 }
@@ -121,6 +121,9 @@ pub(crate) struct FrontendArgs {
     /// Books cached in memory, kept current from the ledger; 0 for no cache
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = books_max)]
     pub(crate) cache_books: usize,
+    /// File with the token that admin requests must carry; without one, admin is off
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
     #[command(flatten)]

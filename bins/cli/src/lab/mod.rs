@@ -13,14 +13,13 @@
 
 mod audit;
 mod caching;
-mod clients;
 mod deployment;
 mod error;
 mod http;
 mod killing;
+mod latency;
 mod machine;
 mod metrics;
-mod mixes;
 mod plan;
 mod promises;
 mod report;
@@ -75,9 +74,9 @@ impl Lab {
         let mut result = LabResult::new(self, started_at, machine::Machine::here(site.folder()));
         for shape in Shape::ALL {
             let shop = session.open(shape, 0).await?;
-            clients::measure(&mut session, &shop, &mut result.clients).await?;
+            latency::by_clients(&mut session, &shop, &mut result.clients).await?;
             tiers::measure(&mut session, &shop, &mut result.tiers).await?;
-            mixes::measure(&mut session, &shop, &mut result.mixes).await?;
+            latency::by_purchases(&mut session, &shop, &mut result.mixes).await?;
             session.close(shop).await?;
         }
         result.caching = caching::measure(&mut session).await?;

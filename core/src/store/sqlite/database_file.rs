@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use std::{
-    fs::{self, File, Metadata, TryLockError},
+    fs::{self, File, TryLockError},
     io, ops,
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,8 +22,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// the process closes any descriptor of it.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
-    file: File,
-    path: PathBuf,
+    name: FileName,
+    _file: File,
 }
 
 impl DatabaseFile {
@@ -50,23 +50,50 @@ impl DatabaseFile {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
-        let opened = Self { file, path };
+        let name = FileName::of(&file, path.clone()).map_err(failed)?;
         // Between opening and locking, another process may have put another file in its place.
-        opened.check()?;
-        Ok(opened)
+        name.check()?;
+        Ok(Self { name, _file: file })
     }
 
     /// The file's name without symbolic links.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.name.path
     }
 
-    /// Checks that the path still leads to the locked file.
+    pub(super) fn name(&self) -> &FileName {
+        &self.name
+    }
+}
+
+/// The name of an open file, which must go on leading to it.
+///
+/// The file MUST stay open as long as its name is checked: the identity of a file that is gone may be given to another one.
+#[derive(Clone, Debug)]
+pub(super) struct FileName {
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl FileName {
+    /// The open `file` under its name `path`.
+    pub(super) fn of(file: &File, path: PathBuf) -> io::Result<Self> {
+        Ok(Self { path, identity: identity_of(file)? })
+    }
+
+    /// Checks that the path still leads to the file.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] if it was removed, moved, or replaced by another file.
+    /// [`StoreError::Failed`] if the file was removed, moved, or replaced by another one.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        check_name(&self.file, &self.path)
+        let failed =
+            |what: &str| Err(StoreError::Failed(format!("{} was {what} while it was in use", self.path.display())));
+        match identity_at(&self.path) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(_) => failed("replaced by another file"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => failed("removed or moved"),
+            Err(error) => failed(&format!("made unreadable ({error})")),
+        }
     }
 }
 
@@ -98,31 +125,48 @@ impl ops::DerefMut for FileConnection {
     }
 }
 
-/// Checks that `path` leads to the open `file`.
-///
-/// # Errors
-/// [`StoreError::Failed`] if the file was removed, moved, or replaced by another one.
-pub(super) fn check_name(file: &File, path: &Path) -> Result<(), StoreError> {
-    let failed = |what: &str| StoreError::Failed(format!("{} was {what} while it was in use", path.display()));
-    let open = file.metadata().map_err(|error| failed(&format!("made unreadable ({error})")))?;
-    match fs::metadata(path) {
-        Ok(named) if is_same_file(&open, &named) => Ok(()),
-        Ok(_) => Err(failed("replaced by another file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(failed("removed or moved")),
-        Err(error) => Err(failed(&format!("made unreadable ({error})"))),
-    }
+/// Which file it is, on the whole machine.
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+/// Not `stat`: a file whose times were asked for gets new ones with the next write, in finer steps, and a flush must then write the
+/// file's inode, too. Before each flush, it took a third of the rate of a single buyer.
+// Why: docs/decisions/0043.
+#[cfg(target_os = "linux")]
+fn identity_at(path: &Path) -> io::Result<Identity> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+    let file = statx(CWD, path, AtFlags::empty(), StatxFlags::INO)?;
+    Ok((makedev(file.stx_dev_major, file.stx_dev_minor), file.stx_ino))
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn identity_at(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|file| identity(&file))
 }
 
 #[cfg(unix)]
-fn is_same_file(open: &Metadata, named: &Metadata) -> bool {
+fn identity_of(file: &File) -> io::Result<Identity> {
+    file.metadata().map(|file| identity(&file))
+}
+
+#[cfg(unix)]
+fn identity(file: &fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt as _;
-    (open.dev(), open.ino()) == (named.dev(), named.ino())
+    (file.dev(), file.ino())
 }
 
 /// Where an open file can be neither removed nor replaced, there is nothing to compare.
 #[cfg(not(unix))]
-fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
-    true
+type Identity = ();
+
+#[cfg(not(unix))]
+fn identity_at(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(drop)
+}
+
+#[cfg(not(unix))]
+fn identity_of(_: &File) -> io::Result<Identity> {
+    Ok(())
 }
 
 /// The path without symbolic links; the file itself need not exist.

@@ -2,16 +2,12 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use std::{
-    fs::File,
-    path::PathBuf,
-    sync::{Arc, Weak},
-};
+use std::{fs::File, sync::Arc};
 use uuid::Uuid;
 
 use super::{
     StoreError, beside,
-    database_file::{DatabaseFile, FileConnection, check_name},
+    database_file::{DatabaseFile, FileConnection, FileName},
     maintenance,
     rows::{self, to_i64, to_u64},
     schema, search,
@@ -44,7 +40,7 @@ pub struct SqliteStore {
     /// The rows of the stock snapshot that have changed since.
     dirty: DirtyRows,
     /// The WAL that is flushed.
-    wal: Option<Arc<File>>,
+    wal: Option<Arc<Wal>>,
     /// Why the store can never be used again: its files were removed or replaced.
     lost: Option<String>,
 }
@@ -101,8 +97,8 @@ impl SqliteStore {
             return Err(StoreError::Failed(lost.clone()));
         }
         let path = self.file.path();
-        let wal = self.wal.as_ref().map_or(Ok(()), |wal| check_name(wal, &beside(path, "-wal")));
-        let Err(lost) = self.file.check().and(wal) else { return Ok(()) };
+        let checked = self.wal.as_ref().map_or_else(|| self.file.name().check(), |wal| wal.check_names());
+        let Err(lost) = checked else { return Ok(()) };
         let saved = connection.map(|connection| maintenance::rescue(connection, path));
         let advice = match saved {
             Some(Ok(to)) => {
@@ -115,14 +111,10 @@ impl SqliteStore {
         Err(StoreError::Failed(lost.clone()))
     }
 
-    /// Appends to the file that holds the WAL.
     fn flusher(&mut self) -> Result<Box<dyn Flush>, StoreError> {
-        let path = beside(self.file.path(), "-wal");
-        let opened = File::options().append(true).open(&path);
-        let wal = opened.map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-        let wal = Arc::new(wal);
+        let wal = Arc::new(Wal::open(&self.file)?);
         self.wal = Some(Arc::clone(&wal));
-        Ok(Box::new(WalFlusher { wal, path, database: Arc::downgrade(&self.file) }))
+        Ok(Box::new(WalFlusher(wal)))
     }
 }
 
@@ -192,22 +184,39 @@ impl Drop for SqliteStore {
     }
 }
 
+/// The open WAL, and the names that lead to it and to its database.
+#[derive(Debug)]
+struct Wal {
+    file: File,
+    name: FileName,
+    database: FileName,
+}
+
+impl Wal {
+    fn open(database: &DatabaseFile) -> Result<Self, StoreError> {
+        let path = beside(database.path(), "-wal");
+        let failed = |error| StoreError::Failed(format!("cannot open {}: {error}", path.display()));
+        // Opened for appending, as nothing else may be done with it.
+        let file = File::options().append(true).open(&path).map_err(failed)?;
+        let name = FileName::of(&file, path.clone()).map_err(failed)?;
+        Ok(Self { file, name, database: database.name().clone() })
+    }
+
+    fn check_names(&self) -> Result<(), StoreError> {
+        self.database.check()?;
+        self.name.check()
+    }
+}
+
 /// Flushes the WAL: `fdatasync`. Before that it checks that the database and the WAL still have their names: what is written to a
 /// file without a name is lost with the process.
-struct WalFlusher {
-    wal: Arc<File>,
-    path: PathBuf,
-    /// Not the lock itself: a flusher that is dropped late must not keep the file from being opened again.
-    database: Weak<DatabaseFile>,
-}
+struct WalFlusher(Arc<Wal>);
 
 #[async_trait]
 impl Flush for WalFlusher {
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let closed = || StoreError::Failed("the store has been closed".into());
-        self.database.upgrade().ok_or_else(closed)?.check()?;
-        check_name(&self.wal, &self.path)?;
-        self.wal.sync_data().map_err(|error| StoreError::Failed(format!("the WAL could not be flushed: {error}")))
+        self.0.check_names()?;
+        self.0.file.sync_data().map_err(|error| StoreError::Failed(format!("the WAL could not be flushed: {error}")))
     }
 }
 
