@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
 use std::{fmt, sync::Arc, time::Duration};
+use uuid::Uuid;
 
 use crate::{
     book::{Added, Amend, Book, NewBook, Topic},
@@ -10,8 +11,9 @@ use crate::{
     decide::{Command, Outcome},
     error::{Error, Result},
     execution::Execution,
+    history::Hash,
     id::{BookId, OrderId, Seq},
-    ledger::Entries,
+    ledger::{Entries, Entry},
     order::{Lines, Order, Receipt},
     page::{BookPage, Query},
     search::{BookSearch, Found},
@@ -38,7 +40,12 @@ pub struct Catalog {
     writer: Writer,
     reader: Arc<dyn LedgerReader>,
     search: Arc<dyn BookSearch>,
+    /// Drawn when it started, see [`Entries::incarnation`].
+    incarnation: Uuid,
 }
+
+/// The most changes of one page of entries, so that a page of large orders stays well below what a client accepts.
+const CHANGES_MAX: usize = 20_000;
 
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,8 +68,9 @@ impl Catalog {
         clock: Arc<dyn Clock>,
         options: CatalogOptions,
     ) -> Result<Self, StoreError> {
+        let incarnation = clock.new_id();
         let writer = Writer::start(store, clock, options.limits, options.execution)?;
-        Ok(Self { writer, reader, search })
+        Ok(Self { writer, reader, search, incarnation })
     }
 
     /// The last durable entry.
@@ -71,11 +79,45 @@ impl Catalog {
         self.writer.published().head()
     }
 
+    /// Drawn when the catalog started, see [`Entries::incarnation`].
+    #[must_use]
+    pub fn incarnation(&self) -> Uuid {
+        self.incarnation
+    }
+
     /// Tells when the store is closed, after the catalog is dropped. A program that is about to end may wait for it, which makes the
     /// next start faster; what was acknowledged is durable without it.
     #[must_use]
     pub fn closed(&self) -> Closed {
         self.writer.closed()
+    }
+
+    /// Up to `limit` entries after `after`, none after `head`.
+    async fn page(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
+        if head <= after {
+            // There are none yet, or the caller wants the head alone and asks for what follows the highest number.
+            return Ok(Vec::new());
+        }
+        let mut entries = match self.writer.published().recent(after, head, limit) {
+            Some(entries) => entries,
+            None => self.reader.entries(after, head, limit).await?,
+        };
+        let mut changes = 0;
+        let fits = entries.iter().take_while(|entry| {
+            changes += entry.changes.len();
+            changes <= CHANGES_MAX
+        });
+        let fits = fits.count().max(1);
+        entries.truncate(fits);
+        Ok(entries)
+    }
+
+    /// The hash of the ledger up to an entry that is durable.
+    async fn hash(&self, at: Seq) -> Result<Hash> {
+        match self.writer.published().hash(at) {
+            Some(hash) => Ok(hash),
+            None => self.reader.hash(at).await,
+        }
     }
 
     /// A found book with its level; `None` if its addition is not durable yet.
@@ -171,16 +213,11 @@ impl CatalogService for Catalog {
         // Out of time: there is nothing yet, which is an answer.
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();
-        let limit = limit.clamp(1, ENTRIES_MAX);
-        let entries = if head <= after {
-            // There are none yet, or the caller wants the head alone and asks for what follows the highest number.
-            Vec::new()
-        } else if let Some(entries) = published.recent(after, head, limit) {
-            entries
-        } else {
-            self.reader.entries(after, head, limit).await?
-        };
-        Ok(Entries { ledger: self.reader.id(), head, entries })
+        let entries = self.page(after, head, limit.clamp(1, ENTRIES_MAX)).await?;
+        let before = if after <= head { Some(self.hash(after).await?) } else { None };
+        let last = self.hash(entries.last().map_or(head, |last| last.seq)).await?;
+        let identity = self.reader.identity().clone();
+        Ok(Entries { identity, incarnation: self.incarnation, head, before, entries, after: last })
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

@@ -37,6 +37,7 @@ use crate::{
     book::{Added, NewBook},
     clock::Timestamp,
     error::{Error, Result},
+    history::Hash,
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
     ledger::{Change, Entry, Kind},
@@ -49,6 +50,8 @@ use crate::{
 pub struct State {
     /// The number of the last entry decided.
     pub head: Seq,
+    /// The hash of the ledger up to the last batch that was [finished](State::finish).
+    pub hash: Hash,
     /// The highest book id in use; 0 if there is none.
     pub last_book: u64,
     /// The books: at least all that the batch touches.
@@ -178,6 +181,11 @@ impl State {
         self.identities.insert(identity, id);
         batch.listed.push((id, new.clone()));
         Ok(Added { id, created: true })
+    }
+
+    /// Ends a batch: what follows is decided on top of it. The writer calls it once all commands of the batch are decided.
+    pub fn finish(&mut self, batch: &Batch) {
+        self.hash = self.hash.after(&batch.entries);
     }
 
     /// The only place where an entry is made and a level changes.

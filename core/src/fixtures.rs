@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{
     book::{BookId, BookText, NewBook},
     clock::{Clock as _, SystemClock},
+    history::{Hash, LedgerIdentity},
+    id::{LedgerId, Seq},
+    ledger::{Entries, Entry},
     money::Cents,
     order::{Line, Lines, OrderId},
 };
@@ -75,4 +78,20 @@ pub fn book(title: &str, stock: u32) -> NewBook {
 pub fn any_book(stock: u32) -> NewBook {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     book(&format!("Book number {}", COUNT.fetch_add(1, Ordering::Relaxed)), stock)
+}
+
+/// A page of a ledger that has these entries, all in one batch.
+#[must_use]
+pub fn page(ledger: LedgerId, all: &[Entry], after: Seq, limit: usize) -> Entries {
+    let head = all.last().map_or(Seq(0), |last| last.seq);
+    let hash = |at: Seq| Hash::EMPTY.after(all.iter().take_while(|entry| entry.seq <= at));
+    let entries: Vec<_> = all.iter().filter(|entry| entry.seq > after).take(limit).cloned().collect();
+    Entries {
+        identity: LedgerIdentity::new(ledger, ledger),
+        incarnation: ledger,
+        head,
+        before: (after <= head).then(|| hash(after)),
+        after: hash(entries.last().map_or(head, |last| last.seq)),
+        entries,
+    }
 }

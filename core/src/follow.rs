@@ -3,26 +3,36 @@
 //! A copy holds nothing that the ledger does not: an empty one, or one that a power cut has shortened, takes the missing entries
 //! from the catalog again, at up to [`ENTRIES_MAX`] a call.
 
+mod pin;
+
+pub use pin::{Pin, Pinned};
+
 use async_trait::async_trait;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
+    history::Relation,
     id::{OrderId, Seq},
+    ledger::Entries,
     order::Order,
     service::{CatalogService, ENTRIES_MAX, OrderReader},
-    store::OrderCopy,
+    store::{Followed, OrderCopy},
 };
 
 /// Keeps a copy up to date with a catalog's ledger, on a task of its own, until it is dropped.
 ///
-/// It long-polls the catalog, appends what it gets, and tries again after a failure. It never follows another ledger than the
-/// copy did before, nor a ledger that is shorter than the copy.
+/// It long-polls the catalog, appends what it gets, and tries again after a failure. With each page it compares the ledger's history
+/// with the copy's, see [`Entries`]. It follows a ledger that went on under a newer timeline, from the first entry again; any other
+/// difference it [refuses](Follower::refused).
 pub struct Follower {
     copy: Arc<dyn OrderCopy>,
     followed: watch::Receiver<Seq>,
     caught_up: watch::Receiver<bool>,
+    refused: watch::Receiver<Option<String>>,
+    pinned: Pinned,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -46,12 +56,14 @@ impl Follower {
     /// # Errors
     /// - [`Error::Unavailable`] if the copy cannot be read.
     pub async fn start(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>) -> Result<Self> {
-        let (_, seq) = copy.followed().await?;
-        let (send_followed, followed) = watch::channel(seq);
+        let (send_followed, followed) = watch::channel(copy.followed().await?.seq);
         let (send_caught_up, caught_up) = watch::channel(false);
-        let follow = follow(catalog, Arc::clone(&copy), send_followed, send_caught_up);
-        let task = tokio::spawn(follow);
-        Ok(Self { copy, followed, caught_up, task })
+        let (send_refused, refused) = watch::channel(None);
+        let pinned = Pinned::new();
+        let shown =
+            Shown { followed: send_followed, caught_up: send_caught_up, refused: send_refused, pinned: pinned.clone() };
+        let task = tokio::spawn(follow(catalog, Arc::clone(&copy), shown));
+        Ok(Self { copy, followed, caught_up, refused, pinned, task })
     }
 
     /// The last entry that the copy has, and every change of it.
@@ -67,61 +79,174 @@ impl Follower {
     }
 }
 
+impl Follower {
+    /// Why the ledger cannot be followed: its history is not the copy's. `None` as long as both are the same.
+    ///
+    /// An order service MUST NOT sell meanwhile, see [`Orders::refuse_while`](crate::Orders::refuse_while).
+    #[must_use]
+    pub fn refused(&self) -> watch::Receiver<Option<String>> {
+        self.refused.clone()
+    }
+}
+
+impl Follower {
+    /// What was compared last, for the client that sells.
+    #[must_use]
+    pub fn pinned(&self) -> Pinned {
+        self.pinned.clone()
+    }
+}
+
 impl Drop for Follower {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Follows for ever.
-async fn follow(
-    catalog: Arc<dyn CatalogService>,
-    copy: Arc<dyn OrderCopy>,
+/// What the follower tells of itself.
+struct Shown {
     followed: watch::Sender<Seq>,
     caught_up: watch::Sender<bool>,
-) {
+    refused: watch::Sender<Option<String>>,
+    pinned: Pinned,
+}
+
+/// Follows for ever.
+async fn follow(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>, shown: Shown) {
     let mut pause = PAUSE.0;
     loop {
-        let (after, wait) = (*followed.borrow(), *caught_up.borrow());
-        match step(catalog.as_ref(), copy.as_ref(), after, wait).await {
-            Ok((seq, head)) => {
+        let (after, wait) = (*shown.followed.borrow(), *shown.caught_up.borrow());
+        let step = tokio::select! {
+            biased;
+            step = step(catalog.as_ref(), copy.as_ref(), wait) => step,
+            // A batch was refused while this poll waits for an entry: another one is answered at once.
+            () = shown.pinned.wanted(), if wait => {
+                shown.caught_up.send_replace(false);
+                continue;
+            }
+        };
+        match step {
+            Ok(Step::Followed { seq, head, incarnation }) => {
                 pause = PAUSE.0;
-                followed.send_replace(seq);
-                caught_up.send_replace(seq >= head);
+                shown.pinned.set(Some(Pin { incarnation, seq }));
+                shown.refused.send_if_modified(|refused| refused.take().is_some());
+                shown.followed.send_replace(seq);
+                shown.caught_up.send_replace(seq >= head);
                 metrics::gauge!("bookstore_copy_lag_entries").set(head.0.saturating_sub(seq.0) as f64);
                 if seq > after && seq >= head {
-                    tokio::time::sleep(GATHER).await;
+                    shown.sleep(GATHER).await;
                 }
             }
-            Err(error) => {
-                if caught_up.send_replace(false) || pause == PAUSE.1 {
-                    tracing::warn!(%error, "cannot follow the ledger, trying again");
-                }
-                tokio::time::sleep(pause).await;
+            Ok(Step::Restarted) => {
+                shown.pinned.set(None);
+                shown.caught_up.send_replace(false);
+                shown.followed.send_replace(Seq(0));
+            }
+            Err(failure) => {
+                let caught_up = shown.caught_up.send_replace(false);
+                shown.failed(failure, caught_up || pause == PAUSE.1);
+                shown.sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
-                // A failed append may have happened all the same, so the copy itself says where to go on.
-                if let Ok((_, seq)) = copy.followed().await {
-                    followed.send_replace(seq);
+                // A failed append may have happened all the same, so the copy itself says where it is.
+                if let Ok(own) = copy.followed().await {
+                    shown.followed.send_replace(own.seq);
                 }
             }
         }
     }
 }
 
-/// Takes the next entries over. Returns the last entry of the copy after that, and the last one of the ledger.
-async fn step(catalog: &dyn CatalogService, copy: &dyn OrderCopy, after: Seq, wait: bool) -> Result<(Seq, Seq)> {
-    let wait = if wait { POLL } else { Duration::ZERO };
-    let page = catalog.entries(after, ENTRIES_MAX, wait).await?;
-    if page.head < after {
-        return Err(Error::unavailable(format!(
-            "the ledger ends at {}, before this copy's {after}: it was restored from an older backup, or is another one",
-            page.head
-        )));
+impl Shown {
+    /// Sleeps, unless a comparison is asked for.
+    async fn sleep(&self, pause: Duration) {
+        // Out of time, which is what it is for.
+        let _ = tokio::time::timeout(pause, self.pinned.wanted()).await;
     }
-    let Some(last) = page.entries.last() else { return Ok((after, page.head)) };
-    let seq = last.seq;
-    copy.append(page.ledger, page.entries).await?;
-    Ok((seq, page.head))
+
+    /// Tells the operator why nothing can be followed, and the order service whether it may still sell.
+    fn failed(&self, failure: Failure, log: bool) {
+        match failure {
+            Failure::Call(error) if log => tracing::warn!(%error, "cannot follow the ledger, trying again"),
+            Failure::Call(_) => {}
+            Failure::OtherHistory(why) => {
+                self.pinned.set(None);
+                if self.refused.send_replace(Some(why.clone())).as_ref() != Some(&why) {
+                    tracing::error!("nothing is sold: {why}");
+                }
+            }
+        }
+    }
+}
+
+/// Where the copy stands after a poll.
+enum Step {
+    /// The copy is at `seq`, in the opening `incarnation` of a ledger that ends at `head`.
+    Followed { seq: Seq, head: Seq, incarnation: Uuid },
+    /// The ledger goes on under a newer timeline than the copy's, and the copy starts again.
+    Restarted,
+}
+
+/// Takes the next entries over.
+async fn step(catalog: &dyn CatalogService, copy: &dyn OrderCopy, wait: bool) -> Result<Step, Failure> {
+    let own = copy.followed().await?;
+    let wait = if wait { POLL } else { Duration::ZERO };
+    let page = catalog.entries(own.seq, ENTRIES_MAX, wait).await?;
+    if let Some(fork) = fork(&own, &page)? {
+        let lost = copy.restart(fork).await?;
+        metrics::counter!("bookstore_copy_set_aside_entries_total").increment(lost);
+        tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; the copy starts again, and what the ledger \
+            does not have any more is set aside: see bookstore audit --copy");
+        return Ok(Step::Restarted);
+    }
+    let seq = page.entries.last().map_or(own.seq, |last| last.seq);
+    let (head, incarnation) = (page.head, page.incarnation);
+    if !page.entries.is_empty() || own.identity.as_ref() != Some(&page.identity) {
+        copy.append(page).await?;
+    }
+    Ok(Step::Followed { seq, head, incarnation })
+}
+
+/// Why a poll was in vain.
+enum Failure {
+    /// A call failed; the next one may succeed.
+    Call(Error),
+    /// The ledger has another history than the copy. Only an operator can mend that.
+    OtherHistory(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// Compares the histories. Returns from which entry on the copy has others than the ledger, if that is because the ledger goes on under
+/// a newer timeline.
+///
+/// # Errors
+/// [`Failure::OtherHistory`]: the ledger is another one, or an older one than the copy's.
+fn fork(own: &Followed, page: &Entries) -> Result<Option<Seq>, Failure> {
+    let refused = |why: String| Err(Failure::OtherHistory(why));
+    let relation = own.identity.as_ref().map_or(Relation::Same, |own| own.relation(&page.identity));
+    match relation {
+        Relation::Newer(fork) if fork <= own.seq => Ok(Some(fork)),
+        Relation::Same | Relation::Newer(_) if page.before == Some(own.hash) => Ok(None),
+        Relation::Same | Relation::Newer(_) => refused(format!(
+            "the catalog's ledger, which ends at entry {}, is not the one that this server followed up to entry {}: it was restored \
+             from a backup or replaced. To go back to a backup, use bookstore restore --replace",
+            page.head, own.seq
+        )),
+        Relation::Older => refused(format!(
+            "the catalog's ledger is of an older timeline than the one that this server followed up to entry {}: its file was \
+             replaced by an old one, or an old catalog came back",
+            own.seq
+        )),
+        Relation::Unrelated => refused(
+            "the catalog's ledger is not the one that this server followed; give this order server a new --store, or the right \
+             --catalog"
+                .into(),
+        ),
+    }
 }
 
 #[async_trait]

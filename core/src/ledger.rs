@@ -4,9 +4,11 @@
 //! caches. An entry carries the stock after it, so each proves itself against the entry before.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
+    history::{Hash, LedgerIdentity},
     id::{BookId, OrderId},
     inline_list::InlineList,
     money::Cents,
@@ -30,6 +32,8 @@ pub enum Kind {
     Reprice,
     /// A new book with its first price and stock.
     Listing,
+    /// The ledger continues under a new [`Timeline`](crate::history::Timeline), whose id is the key. It changes no book.
+    Timeline,
 }
 
 /// What an entry does to one book, and the book's price and stock after it.
@@ -56,10 +60,11 @@ pub struct Entry {
     pub at: Timestamp,
     /// What it records.
     pub kind: Kind,
-    /// The order of a sale or a return; for a restock or a new price, the caller's key if there was one.
+    /// The order of a sale or a return; for a restock or a new price, the caller's key if there was one; the id of a timeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<OrderId>,
-    /// The books that it touches, sorted by id, each once. One, except for sales and returns of several lines.
+    /// The books that it touches, sorted by id, each once. One, except for sales and returns of several lines, and for a timeline,
+    /// which touches none.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Change>))]
     pub changes: InlineList<Change>,
 }
@@ -95,14 +100,26 @@ impl Entry {
 }
 
 /// Consecutive entries of a ledger, as [`CatalogService::entries`](crate::CatalogService::entries) gives them to followers.
+///
+/// A follower MUST take them in only if `before` is the hash that it has at the entry that it asked after: otherwise it has followed
+/// another history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entries {
-    /// Which ledger they are from. A follower MUST NOT mix entries of two ledgers.
+    /// Which ledger they are from, under which timeline. A follower MUST NOT mix entries of two ledgers.
+    #[serde(flatten)]
+    pub identity: LedgerIdentity,
+    /// Drawn each time the ledger is opened for writing.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-    pub ledger: LedgerId,
+    pub incarnation: Uuid,
     /// Its last durable entry when this was read.
     pub head: Seq,
+    /// The hash up to the entry that was asked after; none if that is beyond the head.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub before: Option<Hash>,
     /// The entries after the `seq` that was asked for, oldest first, without gaps.
     pub entries: Vec<Entry>,
+    /// The hash up to the last of the entries or, if there are none, up to the head.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub after: Hash,
 }

@@ -33,6 +33,7 @@ pub mod execution;
 #[cfg(feature = "conformance")]
 pub mod fixtures;
 pub mod follow;
+pub mod history;
 pub mod id;
 pub mod inline_list;
 pub mod ledger;
@@ -52,6 +53,7 @@ pub use book::{Added, Amend, Book, BookText, NewBook, Text, Topic};
 pub use catalog::{Catalog, CatalogOptions};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, Executed, Result};
+pub use history::{LedgerIdentity, Timeline};
 pub use id::{BookId, LedgerId, OrderId, Seq};
 pub use inline_list::InlineList;
 pub use ledger::{Change, Entries, Entry, Kind};

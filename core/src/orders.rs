@@ -1,6 +1,7 @@
 //! The order service: purchases and cancels through a catalog, and reads orders from a copy or from the ledger.
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use std::{
     collections::VecDeque,
     fmt,
@@ -10,6 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    batch::each,
     error::{Error, Result},
     id::{OrderId, Seq},
     order::{Lines, Order, Receipt, Status},
@@ -51,6 +53,8 @@ pub struct Orders {
     reader: Arc<dyn OrderReader>,
     /// How far the copy is, and how long a purchase waits for it; `None` if purchases do not wait for a copy.
     copied: Option<(watch::Receiver<Seq>, Duration)>,
+    /// Why nothing may be sold; `None` if it may.
+    refused: Option<watch::Receiver<Option<String>>>,
     /// Orders whose cancellation passed through this server, newest last.
     cancelled: Mutex<VecDeque<Order>>,
 }
@@ -69,7 +73,7 @@ impl Orders {
     /// [`Follower`](crate::follow::Follower) with a copy on a machine of its own.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
-        Self { catalog, reader, copied: None, cancelled: Mutex::default() }
+        Self { catalog, reader, copied: None, refused: None, cancelled: Mutex::default() }
     }
 
     /// Acknowledges purchases as `ack` says. `followed` is how far the copy is, see
@@ -81,6 +85,20 @@ impl Orders {
             Ack::Copied { wait } => Some((followed, wait)),
         };
         self
+    }
+
+    /// Refuses purchases and cancellations, as not executed, while `refused` says why. Orders can still be read. See
+    /// [`Follower::refused`](crate::follow::Follower::refused).
+    #[must_use]
+    pub fn refuse_while(self, refused: watch::Receiver<Option<String>>) -> Self {
+        Self { refused: Some(refused), ..self }
+    }
+
+    fn may_sell(&self) -> Result<()> {
+        match self.refused.as_ref().and_then(|refused| refused.borrow().clone()) {
+            Some(why) => Err(Error::unavailable(why)),
+            None => Ok(()),
+        }
     }
 
     fn remember(&self, receipt: &Receipt) {
@@ -102,51 +120,71 @@ impl Orders {
         cancelled.iter().rev().find(|cancelled| cancelled.id == order.id).cloned().unwrap_or(order)
     }
 
-    /// Waits until the copy has entry `seq`, if purchases wait for a copy.
-    async fn wait_until_copied(&self, seq: Seq) -> Result<()> {
+    /// Waits until the copy has followed up to entry `seq`, if purchases wait for a copy.
+    async fn wait_until_followed(&self, seq: Seq) -> Result<()> {
         let Some((mut followed, wait)) = self.copied.clone() else { return Ok(()) };
         let copied = followed.wait_for(|followed| *followed >= seq);
         match tokio::time::timeout(wait, copied).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Error::unknown("the order is in the ledger, but not yet in this server's copy")),
+            _ => Err(not_copied()),
         }
     }
+
+    /// Checks that the copy has this very order. That it has followed so far is not enough: until it notices that the ledger was
+    /// restored, it has other orders under the same numbers.
+    async fn check_copied(&self, Receipt { order, .. }: &Receipt) -> Result<()> {
+        match self.reader.order(order.id).await {
+            Ok(Some(copied)) if copied.seq == order.seq => Ok(()),
+            _ => Err(not_copied().for_order(order.id)),
+        }
+    }
+}
+
+fn not_copied() -> Error {
+    Error::unknown("the order is in the ledger, but not yet in this server's copy")
 }
 
 #[async_trait]
 impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
+        self.may_sell()?;
         let receipt = self.catalog.sell(id, lines).await.map_err(|error| error.for_order(id))?;
         self.remember(&receipt);
         if self.copied.is_some() {
             // Boxed, so that the future of a purchase that does not wait for a copy stays small.
-            let copied = Box::pin(self.wait_until_copied(receipt.order.seq)).await;
-            copied.map_err(|error| error.for_order(id))?;
+            let copied = Box::pin(async {
+                self.wait_until_followed(receipt.order.seq).await?;
+                self.check_copied(&receipt).await
+            });
+            copied.await.map_err(|error| error.for_order(id))?;
         }
         Ok(receipt)
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        if let Err(refused) = self.may_sell() {
+            return purchases.iter().map(|_| Err(refused.clone())).collect();
+        }
         let mut answers = self.catalog.sell_many(purchases).await;
         answers.iter().flatten().for_each(|receipt| self.remember(receipt));
         // The copy follows the ledger in order: when it has the last of them it has all of them.
         let last = answers.iter().flatten().map(|receipt| receipt.order.seq).max();
-        if let (Some((followed, _)), Some(last)) = (&self.copied, last)
-            && let Err(late) = self.wait_until_copied(last).await
-        {
-            let copied = *followed.borrow();
-            for answer in &mut answers {
-                if let Ok(Receipt { order, .. }) = answer
-                    && order.seq > copied
-                {
-                    *answer = Err(late.clone().for_order(order.id));
-                }
-            }
+        if let (true, Some(last)) = (self.copied.is_some(), last) {
+            // If that takes too long, some of them may be there all the same.
+            let _ = self.wait_until_followed(last).await;
+            let check = |answer| -> BoxFuture<'_, _> {
+                Box::pin(async {
+                    let receipt: Receipt = answer?;
+                    self.check_copied(&receipt).await.map(|()| receipt)
+                })
+            };
+            answers = each(answers, check).await;
         }
         answers
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
+        self.may_sell()?;
         let receipt = self.catalog.release(id).await.map_err(|error| error.for_order(id))?;
         self.remember(&receipt);
         Ok(receipt)

@@ -160,7 +160,7 @@ impl Audit {
         let in_force = before.map_or(change.price_cents, |level| level.price_cents);
         let price_cents = match entry.kind {
             Kind::Listing | Kind::Reprice => change.price_cents,
-            Kind::Sale | Kind::Return | Kind::Restock => in_force,
+            Kind::Sale | Kind::Return | Kind::Restock | Kind::Timeline => in_force,
         };
         self.levels.insert(book, Level { stock: change.stock, price_cents, version: seq });
         if before.is_some() == listing {
@@ -224,6 +224,9 @@ fn check_shape(entry: &Entry) -> Result<(), &'static str> {
         return Err("its books are not sorted, each once");
     }
     match entry.kind {
+        Kind::Timeline if entry.key.is_none() => Err("a timeline has no id"),
+        Kind::Timeline if !entry.changes.is_empty() => Err("a timeline touches no book"),
+        Kind::Timeline => Ok(()),
         _ if entry.changes.is_empty() => Err("it touches no book"),
         Kind::Sale | Kind::Return if entry.key.is_none() => Err("it has no order id"),
         Kind::Sale if !deltas_are(|delta| delta < 0) => Err("it sells what is not a number of copies"),

@@ -105,7 +105,7 @@ impl FinalState {
     /// Those of [`OrderCopy::followed`] and of its `orders`.
     pub async fn add_copy(&mut self, server: impl Into<String>, copy: &dyn OrderCopy) -> Result<()> {
         const PAGE: usize = 1000;
-        let (_, followed) = copy.followed().await?;
+        let followed = copy.followed().await?.seq;
         let mut all: Vec<Order> = Vec::new();
         loop {
             let page = copy.orders(all.last().map(|order| order.seq), PAGE).await?;

@@ -47,7 +47,7 @@ impl KeyUses {
         match kind {
             Kind::Sale => &mut self.sale,
             Kind::Return => &mut self.returned,
-            Kind::Restock | Kind::Reprice | Kind::Listing => &mut self.amend,
+            Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline => &mut self.amend,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     book::{Added, Amend, NewBook},
     id::{BookId, OrderId},
-    ledger::{Change, Kind},
+    ledger::{Change, Entry, Kind},
     order::{Lines, Order, Receipt},
 };
 
@@ -80,4 +80,13 @@ pub enum Known {
     Order(Order),
     /// A restock or a reprice, and what it did.
     Amend(Kind, Change),
+    /// The id of a timeline, which is nobody's to use.
+    Timeline,
+}
+
+impl Known {
+    /// What an entry makes of its key, if that is no order.
+    pub(crate) fn amend(entry: &Entry) -> Self {
+        entry.changes.first().map_or(Self::Timeline, |change| Self::Amend(entry.kind, *change))
+    }
 }

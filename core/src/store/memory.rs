@@ -27,7 +27,8 @@ use crate::{
     clock::Clock,
     decide::{self, Batch, Known, Levels, State},
     error::Result,
-    id::{BookId, LedgerId, OrderId, Seq},
+    history::{Hash, LedgerIdentity},
+    id::{BookId, OrderId, Seq},
     ledger::{Entry, Kind},
     order::Order,
     recent_keys::RecentKeys,
@@ -37,15 +38,16 @@ use crate::{
 /// A new, empty ledger in memory: its writing half, and its reading half, which also searches.
 #[must_use]
 pub fn open(clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
+    let identity = LedgerIdentity::new(clock.new_id(), clock.new_id());
     let ledger = Ledger {
-        id: clock.new_id(),
         entries: Vec::new(),
+        batches: BTreeMap::from([(Seq(0), Hash::EMPTY)]),
         by_key: BTreeMap::new(),
         texts: BTreeMap::new(),
         identities: BTreeMap::new(),
         levels: Levels::default(),
     };
-    let reader = MemoryReader { ledger: Arc::new(Mutex::new(ledger)) };
+    let reader = MemoryReader { identity, ledger: Arc::new(Mutex::new(ledger)) };
     (reader.reopen(), Arc::new(reader))
 }
 
@@ -58,6 +60,7 @@ pub struct MemoryStore {
 /// The reading half of a ledger in memory, and its search, see [`open`].
 #[derive(Debug)]
 pub struct MemoryReader {
+    identity: LedgerIdentity,
     ledger: Arc<Mutex<Ledger>>,
 }
 
@@ -71,9 +74,10 @@ impl MemoryReader {
 
 #[derive(Debug)]
 struct Ledger {
-    id: LedgerId,
     /// The entry with `seq` n is at n − 1.
     entries: Vec<Entry>,
+    /// The last entry of each batch, and the hash up to it.
+    batches: BTreeMap<Seq, Hash>,
     /// The entries of each key: a sale and perhaps its return, or a keyed amend.
     by_key: BTreeMap<OrderId, Vec<Seq>>,
     texts: BTreeMap<BookId, Text>,
@@ -119,11 +123,17 @@ impl Ledger {
         let first = self.under(key, self.head()).next()?;
         match first.kind {
             Kind::Sale => self.order(key, self.head()).map(Known::Order),
-            _ => Some(Known::Amend(first.kind, first.changes[0])),
+            _ => Some(Known::amend(first)),
         }
     }
 
-    fn append(&mut self, batch: &Batch) {
+    fn hash(&self, at: Seq) -> Hash {
+        let (last, hash) = self.batches.range(..=at).next_back().expect("the empty ledger has a hash");
+        hash.after(self.between(*last, at))
+    }
+
+    fn append(&mut self, batch: &Batch, hash: Hash) {
+        self.batches.extend(batch.entries.last().map(|last| (last.seq, hash)));
         for entry in &batch.entries {
             if let Some(key) = entry.key {
                 self.by_key.entry(key).or_default().push(entry.seq);
@@ -141,7 +151,7 @@ impl Ledger {
 impl LedgerStore for MemoryStore {
     async fn recover(&mut self) -> Result<Recovered, StoreError> {
         let ledger = lock(&self.ledger);
-        let mut state = State { head: ledger.head(), ..State::default() };
+        let mut state = State { head: ledger.head(), hash: ledger.hash(ledger.head()), ..State::default() };
         for entry in &ledger.entries {
             decide::apply(&mut state.levels, entry);
         }
@@ -158,14 +168,14 @@ impl LedgerStore for MemoryStore {
         Ok(())
     }
 
-    async fn append(&mut self, batch: &Batch, _state: &State) -> Result<(), AppendError> {
+    async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         let mut ledger = lock(&self.ledger);
         let follows = std::iter::successors(Some(ledger.head().next()), |seq| Some(seq.next()));
         if !batch.entries.iter().map(|entry| entry.seq).eq(follows.take(batch.entries.len())) {
             let why = format!("the batch does not follow on entry {}", ledger.head());
             return Err(AppendError::NotAppended(StoreError::Unusable(why)));
         }
-        ledger.append(batch);
+        ledger.append(batch, state.hash);
         Ok(())
     }
 }
@@ -182,8 +192,12 @@ impl Flush for Appended {
 
 #[async_trait]
 impl LedgerReader for MemoryReader {
-    fn id(&self) -> LedgerId {
-        lock(&self.ledger).id
+    fn identity(&self) -> &LedgerIdentity {
+        &self.identity
+    }
+
+    async fn hash(&self, at: Seq) -> Result<Hash> {
+        Ok(lock(&self.ledger).hash(at))
     }
 
     async fn text(&self, book: BookId) -> Result<Option<Text>> {

@@ -39,8 +39,9 @@ use crate::{
     book::Text,
     decide::{Batch, State},
     error::Result,
-    id::{BookId, LedgerId, OrderId, Seq},
-    ledger::Entry,
+    history::{Hash, LedgerIdentity},
+    id::{BookId, OrderId, Seq},
+    ledger::{Entries, Entry},
     order::Order,
 };
 
@@ -77,7 +78,8 @@ pub trait LedgerStore: Send + 'static {
 
     /// Appends a batch atomically: all of it or nothing, with the entries under their own numbers.
     ///
-    /// - `state` is the state *after* the batch: its `head` is the batch's last entry, its levels include the batch.
+    /// - `state` is the state *after* the batch: its `head` is the batch's last entry, its levels and its hash include the batch.
+    /// - The store MUST keep the hash with the batch: [`LedgerReader::hash`] needs to know where batches end.
     /// - The batch has one entry at least; there is no empty append.
     /// - The ledger MUST refuse entries that do not follow on its last one without a gap.
     /// - After a crash of the process all of the batch is there, or nothing of it. After a power cut that holds for everything
@@ -129,7 +131,7 @@ pub trait Flush: Send {
 
 /// What [`LedgerStore::recover`] found in a store.
 pub struct Recovered {
-    /// Head, last book and every level. `known` and `identities` are empty.
+    /// Head, hash, last book and every level. `known` and `identities` are empty.
     pub state: State,
     /// The highest keys of the ledger in the order of their bytes, highest first: the first
     /// [`RecentKeys::REACH`](crate::recent_keys::RecentKeys::REACH), or all if they are fewer. A key that is left out although it
@@ -159,8 +161,12 @@ impl fmt::Debug for Recovered {
 /// - [`Error::Unavailable`](crate::Error::Unavailable) if the store cannot be read.
 #[async_trait]
 pub trait LedgerReader: Send + Sync {
-    /// The ledger's identity: drawn when the store is made, and always the same.
-    fn id(&self) -> LedgerId;
+    /// Which ledger it is, and its timelines. It stays the same as long as the store is open.
+    fn identity(&self) -> &LedgerIdentity;
+
+    /// The hash of the ledger up to the entry `at`, which is not after the last one. It MUST be the one that [`Hash::after`] gives,
+    /// batch by batch: [`State::hash`] after an append, and up to an entry within a batch, from the end of the batch before.
+    async fn hash(&self, at: Seq) -> Result<Hash>;
 
     /// The text of a book, if there is such a book. It needs no head.
     async fn text(&self, book: BookId) -> Result<Option<Text>>;
@@ -184,18 +190,66 @@ pub trait LedgerReader: Send + Sync {
 ///   [`Self::followed`] tells.
 #[async_trait]
 pub trait OrderCopy: Send + Sync {
-    /// The ledger that it follows, `None` before the first append, and the last entry that it has followed.
-    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)>;
+    /// How far it has followed.
+    async fn followed(&self) -> Result<Followed>;
 
-    /// Takes in the next entries and remembers `entries.last().seq` as followed, atomically and durably. Without entries it does
-    /// nothing. It may leave out entries of other kinds than sales and returns.
+    /// Takes in the next entries, and remembers the page's identity, the last entry and the hash up to it as followed, atomically and
+    /// durably. It may leave out entries of other kinds than sales and returns. Without entries it remembers the identity only.
     ///
-    /// It MUST refuse entries of another ledger, and entries that do not follow on the last one without a gap.
-    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()>;
+    /// It MUST refuse entries of another ledger, entries that do not follow on the last one without a gap, and a page whose
+    /// [`Entries::before`] is not the hash that it has itself: that page is of another history.
+    async fn append(&self, page: Entries) -> Result<()>;
+
+    /// Starts again from the first entry, since the ledger went on under a newer timeline from the entry `fork`. The copy's entries
+    /// from there on are not in the ledger any more; they MUST be set aside where an operator finds them, in the same transaction.
+    /// Returns how many these are.
+    async fn restart(&self, fork: Seq) -> Result<u64>;
 
     /// An order as far as the copy has followed.
     async fn order(&self, id: OrderId) -> Result<Option<Order>>;
 
     /// Up to `limit` orders sold before `before`, newest first.
     async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
+}
+
+/// How far a copy has followed a ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// The ledger and its timelines; none before the first entry.
+    pub identity: Option<LedgerIdentity>,
+    /// The last entry that it has followed.
+    pub seq: Seq,
+    /// The hash of the ledger up to that entry.
+    pub hash: Hash,
+}
+
+impl Followed {
+    /// Checks that a page continues here.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable), which says why not: another ledger, another history, or a gap.
+    pub fn check(&self, page: &Entries) -> Result<()> {
+        let refused = |why: String| Err(crate::Error::unavailable(why));
+        if self.identity.as_ref().is_some_and(|own| own.ledger != page.identity.ledger) {
+            return refused("these entries are of another ledger than this copy's".into());
+        }
+        if page.before != Some(self.hash) {
+            return refused(format!(
+                "these entries are of another history than this copy's, which is at entry {}",
+                self.seq
+            ));
+        }
+        let follows = std::iter::successors(Some(self.seq.next()), |seq| Some(seq.next()));
+        if !page.entries.iter().map(|entry| entry.seq).eq(follows.take(page.entries.len())) {
+            return refused(format!("these entries do not follow on entry {}", self.seq));
+        }
+        Ok(())
+    }
+
+    /// The place at the end of a page that continues here.
+    #[must_use]
+    pub fn after(&self, page: &Entries) -> Self {
+        let seq = page.entries.last().map_or(self.seq, |last| last.seq);
+        Self { identity: Some(page.identity.clone()), seq, hash: page.after }
+    }
 }

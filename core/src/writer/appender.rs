@@ -150,8 +150,9 @@ impl<S: LedgerStore> Appender<S> {
             }
             return None;
         }
+        let hash = state.hash;
         self.state = Some(state);
-        Some(Appended { batch, decided })
+        Some(Appended { batch, hash, decided })
     }
 
     /// Has the store load what the calls touch, except for keys that are certainly new.
@@ -168,6 +169,7 @@ impl<S: LedgerStore> Appender<S> {
         let mut batch = Batch::with_capacity(calls.len());
         let decide = |call: CommandCall| (call.reply, state.decide(&call.command, now, &mut batch));
         let decided: Decided = calls.into_iter().map(decide).collect();
+        state.finish(&batch);
         metrics::histogram!("bookstore_batch_commands").record(decided.len() as f64);
         (batch, decided)
     }

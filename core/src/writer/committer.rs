@@ -11,6 +11,7 @@ use crate::{
     batch::Reply,
     decide::{Batch, Outcome, State},
     error::{Error, Result},
+    history::Hash,
     store::Flush,
 };
 
@@ -21,6 +22,8 @@ pub(super) type Decided = Vec<(Reply<Outcome>, Result<Outcome>)>;
 #[derive(Debug)]
 pub(super) struct Appended {
     pub(super) batch: Batch,
+    /// The hash of the ledger up to this batch.
+    pub(super) hash: Hash,
     pub(super) decided: Decided,
 }
 
@@ -126,7 +129,7 @@ impl Committer {
     }
 
     /// Makes a batch durable, publishes it and answers its callers.
-    pub(super) async fn commit(&self, Appended { batch, decided }: Appended) {
+    pub(super) async fn commit(&self, Appended { batch, hash, decided }: Appended) {
         if self.has_failed() {
             // Decided on top of a batch of unknown outcome.
             return answer_unknown(decided);
@@ -138,7 +141,7 @@ impl Committer {
             self.failed.store(true, Ordering::Release);
             return answer_unknown(decided);
         }
-        self.published.advance(batch.entries);
+        self.published.advance(batch.entries, hash);
         for (reply, outcome) in decided {
             reply.send(outcome);
         }

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 
 use crate::{
     decide::{self, Level, Levels, State},
+    history::Hash,
     id::{BookId, Seq},
     inline_list::InlineList,
     ledger::Entry,
@@ -18,16 +19,56 @@ pub struct Published {
     head: watch::Sender<Seq>,
     levels: RwLock<Levels>,
     /// The newest entries, for followers that are close behind.
-    recent: RwLock<VecDeque<Entry>>,
+    recent: RwLock<Recent>,
 }
 
-/// Entries that are kept in memory for followers. A follower that is further behind reads the store.
+/// The newest entries, in whole batches.
+#[derive(Debug)]
+struct Recent {
+    /// The last entry before the first of these, and the hash up to it.
+    before: (Seq, Hash),
+    entries: VecDeque<Entry>,
+    /// The last entry of each batch, and the hash up to it.
+    batches: VecDeque<(Seq, Hash)>,
+}
+
+impl Recent {
+    fn new(state: &State) -> Self {
+        Self { before: (state.head, state.hash), entries: VecDeque::new(), batches: VecDeque::new() }
+    }
+
+    /// Takes a batch in, and lets the oldest ones go.
+    fn push(&mut self, last: Seq, hash: Hash, entries: Vec<Entry>) {
+        self.entries.extend(entries);
+        self.batches.push_back((last, hash));
+        while self.entries.len() > RECENT_MAX && self.batches.len() > 1 {
+            let Some(oldest) = self.batches.pop_front() else { return };
+            self.before = oldest;
+            let kept = self.entries.partition_point(|entry| entry.seq <= oldest.0);
+            self.entries.drain(..kept);
+        }
+    }
+
+    fn index(&self, seq: Seq) -> Option<usize> {
+        usize::try_from(seq.0.checked_sub(self.before.0.0)?).ok()
+    }
+
+    /// The hash up to this entry, if it is in memory.
+    fn hash(&self, at: Seq) -> Option<Hash> {
+        let batch = self.batches.partition_point(|(last, _)| *last <= at);
+        let (last, hash) = batch.checked_sub(1).map_or(self.before, |batch| self.batches[batch]);
+        let (from, to) = (self.index(last)?, self.index(at)?);
+        (to <= self.entries.len()).then(|| hash.after(self.entries.range(from..to)))
+    }
+}
+
+/// Entries that are kept in memory for followers, unless one batch is longer. A follower that is further behind reads the store.
 const RECENT_MAX: usize = 4_096;
 
 impl Published {
     pub(super) fn new(state: &State) -> Self {
         let (head, levels) = (watch::Sender::new(state.head), RwLock::new(state.levels.clone()));
-        Self { head, levels, recent: RwLock::default() }
+        Self { head, levels, recent: RwLock::new(Recent::new(state)) }
     }
 
     /// The last durable entry.
@@ -62,33 +103,32 @@ impl Published {
     /// Up to `limit` entries after `after` and up to `head`, if all of them are in memory.
     pub(crate) fn recent(&self, after: Seq, head: Seq, limit: usize) -> Option<Vec<Entry>> {
         let recent = self.recent.read().expect("the writer does not panic");
-        let first = recent.front().filter(|first| first.seq <= after.next())?;
-        let skip = usize::try_from(after.next().0 - first.seq.0).ok()?;
+        let skip = recent.index(after)?;
         let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         // Faster than `clone`, which copies the changes one by one.
         let copy = |entry: &Entry| Entry { changes: InlineList::from_slice(&entry.changes), ..*entry };
-        Some(recent.iter().skip(skip).take(durable.min(limit)).map(copy).collect())
+        Some(recent.entries.iter().skip(skip).take(durable.min(limit)).map(copy).collect())
     }
 
-    /// Shows these entries, which are durable now.
-    pub(super) fn advance(&self, entries: Vec<Entry>) {
+    /// The hash up to an entry, if it is in memory.
+    pub(crate) fn hash(&self, at: Seq) -> Option<Hash> {
+        self.recent.read().expect("the writer does not panic").hash(at)
+    }
+
+    /// Shows the entries of a batch, which are durable now. `hash` is the one after them.
+    pub(super) fn advance(&self, entries: Vec<Entry>, hash: Hash) {
         let Some(last) = entries.last().map(|entry| entry.seq) else { return };
         {
             let mut levels = self.levels.write().expect("readers do not panic");
             entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
         }
-        {
-            let mut recent = self.recent.write().expect("readers do not panic");
-            recent.extend(entries);
-            let surplus = recent.len().saturating_sub(RECENT_MAX);
-            recent.drain(..surplus);
-        }
+        self.recent.write().expect("readers do not panic").push(last, hash, entries);
         self.head.send_replace(last);
     }
 
     /// Starts again from a recovered state.
     pub(super) fn replace(&self, state: &State) {
-        self.recent.write().expect("readers do not panic").clear();
+        *self.recent.write().expect("readers do not panic") = Recent::new(state);
         *self.levels.write().expect("readers do not panic") = state.levels.clone();
         self.head.send_replace(state.head);
     }

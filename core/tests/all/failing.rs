@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Text, Topic,
+    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, Topic,
     decide::{Batch, State},
+    history::Hash,
     page::CheckedQuery,
     search::{BookSearch, Found},
     store::{
@@ -13,9 +14,10 @@ use bookstore_core::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, RwLock},
+    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, RwLock},
     time::Duration,
 };
+use uuid::Uuid;
 
 /// What a store is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -308,8 +310,14 @@ impl Current {
 
 #[async_trait]
 impl LedgerReader for Current {
-    fn id(&self) -> LedgerId {
-        ManualClock::default().new_id()
+    fn identity(&self) -> &LedgerIdentity {
+        static IDENTITY: LazyLock<LedgerIdentity> =
+            LazyLock::new(|| LedgerIdentity::new(Uuid::from_u128(1), Uuid::from_u128(2)));
+        &IDENTITY
+    }
+
+    async fn hash(&self, at: Seq) -> Result<Hash> {
+        self.reader().hash(at).await
     }
 
     async fn text(&self, book: BookId) -> Result<Option<Text>> {

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entry, Error, Kind, LedgerId, Lines, Order, OrderId,
-    OrderQuery, OrderService, Orders, Result, Seq, Status, SystemClock,
+    Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entries, Error, Kind, LedgerIdentity, Lines, Order,
+    OrderId, OrderQuery, OrderService, Orders, Result, Seq, Status, SystemClock,
     follow::Follower,
     orders::{Ack, OrderReader},
-    store::{LedgerReader, OrderCopy, memory},
+    store::{Followed, LedgerReader, OrderCopy, memory},
 };
 use std::{
     sync::{
@@ -81,19 +81,23 @@ struct Flaky {
 
 #[async_trait]
 impl OrderCopy for Flaky {
-    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
+    async fn followed(&self) -> Result<Followed> {
         self.copy.followed().await
     }
 
-    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()> {
+    async fn restart(&self, fork: Seq) -> Result<u64> {
+        self.copy.restart(fork).await
+    }
+
+    async fn append(&self, page: Entries) -> Result<()> {
         let failed = || Err(Error::unknown("injected"));
         match self.appends.fetch_add(1, Ordering::SeqCst) % 6 {
             2 => failed(),
             5 => {
-                self.copy.append(ledger, entries).await?;
+                self.copy.append(page).await?;
                 failed()
             }
-            _ => self.copy.append(ledger, entries).await,
+            _ => self.copy.append(page).await,
         }
     }
 
@@ -128,11 +132,15 @@ struct Stuck;
 
 #[async_trait]
 impl OrderCopy for Stuck {
-    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
-        Ok((None, Seq(0)))
+    async fn followed(&self) -> Result<Followed> {
+        Ok(Followed::default())
     }
 
-    async fn append(&self, _ledger: LedgerId, _entries: Vec<Entry>) -> Result<()> {
+    async fn restart(&self, _fork: Seq) -> Result<u64> {
+        Err(Error::unavailable("injected"))
+    }
+
+    async fn append(&self, _page: Entries) -> Result<()> {
         Err(Error::unavailable("injected"))
     }
 
@@ -171,9 +179,9 @@ async fn of_a_batch_only_what_is_not_copied_in_time_is_unknown() {
     let (catalog, _) = shop();
     catalog.add_books(vec![book("A book", 10)]).await.expect("listed");
     let [early, late, short] = std::array::from_fn(|_| SystemClock.new_order_id());
-    let copied = catalog.sell(early, one()).await.expect("there are ten").order.seq;
-    let (_follower, followed) = tokio::sync::watch::channel(copied);
-    let reader = Arc::new(Behind(Vec::new()));
+    let copied = catalog.sell(early, one()).await.expect("there are ten").order;
+    let (_follower, followed) = tokio::sync::watch::channel(copied.seq);
+    let reader = Arc::new(Behind(vec![copied]));
     let ack = Ack::Copied { wait: Duration::from_millis(50) };
     let orders = Orders::new(Arc::clone(&catalog), reader).acknowledge(ack, followed);
     let many = vec![(late, one()), (early, one()), (short, Lines::one(BookId(1), 100).expect("a good line"))];
@@ -250,47 +258,50 @@ async fn a_copy_does_not_follow_an_older_ledger_or_a_stranger() {
     let follower = Follower::start(Arc::clone(&long), copy.clone()).await.expect("a new copy");
     until_followed(&follower, &long).await;
     drop(follower);
-    let (ledger, seq) = copy.followed().await.expect("read");
+    let followed = copy.followed().await.expect("read");
     for stranger in [short, busy_shop(40).await.0] {
         let follower = Follower::start(stranger, copy.clone()).await.expect("the copy can be read");
         let mut caught_up = follower.caught_up();
         // Long enough for several tries; it must not give in.
         let caught_up = tokio::time::timeout(Duration::from_millis(300), caught_up.wait_for(|caught_up| *caught_up));
         assert!(caught_up.await.is_err(), "it took up with a stranger");
-        assert_eq!(copy.followed().await, Ok((ledger, seq)));
+        assert_eq!(copy.followed().await.as_ref(), Ok(&followed));
+        assert!(follower.refused().borrow().is_some(), "it says why");
     }
 }
 
 /// What every copy must do, whatever it is made of.
 async fn keeps_its_contract(copy: &dyn OrderCopy) {
     let (catalog, orders) = busy_shop(30).await;
-    let page = catalog.entries(Seq(0), 1000, Duration::ZERO).await.expect("the ledger can be read");
-    let (ledger, entries) = (page.ledger, page.entries);
-    assert_eq!(copy.followed().await, Ok((None, Seq(0))));
-    assert!(copy.append(ledger, entries[1..5].to_vec()).await.is_err(), "it does not begin in the middle");
-    copy.append(ledger, entries[..10].to_vec()).await.expect("the beginning");
-    assert_eq!(copy.followed().await, Ok((Some(ledger), Seq(10))));
-    let stranger = SystemClock.new_id();
+    let page =
+        async |after, limit| catalog.entries(Seq(after), limit, Duration::ZERO).await.expect("the ledger can be read");
+    let Entries { identity, entries, after: end, .. } = page(0, 1000).await;
+    assert_eq!(copy.followed().await, Ok(Followed::default()));
+    assert!(copy.append(page(1, 4).await).await.is_err(), "it does not begin in the middle");
+    copy.append(page(0, 10).await).await.expect("the beginning");
+    let hash = page(10, 1).await.before.expect("the ledger is longer");
+    let ten = Followed { identity: Some(identity.clone()), seq: Seq(10), hash };
+    assert_eq!(copy.followed().await.as_ref(), Ok(&ten));
     let before = copy.orders(None, 1000).await.expect("read");
-    let mut holed = entries[10..20].to_vec();
-    holed.remove(5);
-    let refused = [
-        (ledger, entries[11..20].to_vec()),
-        (ledger, entries[9..20].to_vec()),
-        (ledger, entries[..10].to_vec()),
-        (ledger, holed),
-        (stranger, entries[10..20].to_vec()),
-    ];
-    for (n, (ledger, entries)) in refused.into_iter().enumerate() {
-        assert!(copy.append(ledger, entries).await.is_err(), "{n} must be refused");
-        assert_eq!(copy.followed().await.map(|followed| followed.1), Ok(Seq(10)));
+    let next = page(10, 10).await;
+    let mut holed = next.clone();
+    holed.entries.remove(5);
+    let stranger =
+        Entries { identity: LedgerIdentity::new(SystemClock.new_id(), SystemClock.new_id()), ..next.clone() };
+    let other_history = Entries { before: page(9, 1).await.before, ..next.clone() };
+    let no_history = Entries { before: None, ..next };
+    let refused = [page(11, 9).await, page(9, 11).await, page(0, 10).await, holed, stranger, other_history, no_history];
+    for (n, page) in refused.into_iter().enumerate() {
+        assert!(copy.append(page).await.is_err(), "{n} must be refused");
+        assert_eq!(copy.followed().await.as_ref(), Ok(&ten));
         assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&before), "all or nothing");
     }
-    for entry in &entries[10..] {
-        copy.append(ledger, vec![entry.clone()]).await.expect("the next entry");
+    for after in 10..entries.len() as u64 {
+        copy.append(page(after, 1).await).await.expect("the next entry");
     }
-    copy.append(ledger, Vec::new()).await.expect("nothing is fine");
-    assert_eq!(copy.followed().await, Ok((Some(ledger), Seq(entries.len() as u64))));
+    copy.append(page(entries.len() as u64, 1).await).await.expect("nothing is fine");
+    let all = Followed { identity: Some(identity), seq: Seq(entries.len() as u64), hash: end };
+    assert_eq!(copy.followed().await, Ok(all));
     assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&orders));
     assert!(entries.iter().any(|entry| entry.kind == Kind::Return) && orders.iter().any(|o| o.cancelled_at.is_some()));
     for order in &orders {
@@ -299,6 +310,12 @@ async fn keeps_its_contract(copy: &dyn OrderCopy) {
     assert_eq!(copy.order(SystemClock.new_order_id()).await, Ok(None));
     assert_eq!(copy.orders(Some(orders[4].seq), 3).await, Ok(orders[5..8].to_vec()));
     assert_eq!(copy.orders(Some(Seq(0)), 3).await, Ok(Vec::new()));
+    let lost = entries.iter().filter(|entry| entry.seq > Seq(20) && matches!(entry.kind, Kind::Sale)).count() as u64;
+    assert!(copy.restart(Seq(21)).await.expect("it can start again") >= lost, "returns may be counted, too");
+    assert_eq!(copy.followed().await, Ok(Followed::default()));
+    assert_eq!(copy.orders(None, 1000).await, Ok(Vec::new()));
+    copy.append(page(0, 1000).await).await.expect("from the beginning");
+    assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&orders));
 }
 
 #[tokio::test]
@@ -369,7 +386,7 @@ mod sqlite {
         let bought = server.await.purchase(SystemClock.new_order_id(), line).await.expect("bought and copied").order;
         assert_eq!(again.order(bought.id).await, Ok(Some(bought)));
         let head = catalog.entries(Seq(0), 1, std::time::Duration::ZERO).await.expect("read").head;
-        assert_eq!(again.followed().await.map(|followed| followed.1), Ok(head));
+        assert_eq!(again.followed().await.map(|followed| followed.seq), Ok(head));
     }
 
     #[tokio::test]

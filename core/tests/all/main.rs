@@ -13,6 +13,8 @@ mod properties;
 mod races;
 #[cfg(feature = "sqlite")]
 mod reopen;
+#[cfg(all(unix, feature = "sqlite"))]
+mod restore;
 #[cfg(feature = "sqlite")]
 mod search;
 mod wire;

@@ -1,10 +1,11 @@
 //! Any sequence of commands, in any batches, on any store, through any restarts, equals the pure decision one by one.
 
 use bookstore_core::{
-    Amend, BookId, BookText, Cents, Clock, Entry, Error, LedgerId, Line, Lines, ManualClock, NewBook, OrderId, Seq,
-    Timestamp,
+    Amend, BookId, BookText, Cents, Clock, Entry, Error, LedgerIdentity, Line, Lines, ManualClock, NewBook, OrderId,
+    Seq, Timestamp,
     audit::Audit,
     decide::{self, Batch, Command, Levels, Outcome, State},
+    history::Hash,
     recent_keys::RecentKeys,
     store::{LedgerReader, LedgerStore, Recovered, memory},
 };
@@ -163,25 +164,32 @@ impl Reopen for InFile {
 }
 
 /// The same commands through a store, batch by batch, with crashes and restarts in between.
-fn through(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]) -> (Run, Arc<dyn LedgerReader>) {
+/// Also returns the hash after each entry.
+fn through(
+    reopen: &impl Reopen,
+    commands: &[Command],
+    batches: &[(usize, Then)],
+) -> (Run, Vec<Hash>, Arc<dyn LedgerReader>) {
     let (mut store, mut reader) = reopen.open();
     let Recovered { mut state, highest_keys, mut flush } = at_once(store.recover()).expect("the store can be used");
     let mut recent = RecentKeys::of(&highest_keys);
-    let mut run = Run::default();
+    let (mut run, mut hashes) = (Run::default(), Vec::new());
     let mut rest: Vec<(usize, &Command)> = commands.iter().enumerate().collect();
     for (size, then) in batches.iter().cycle() {
         let chunk: Vec<_> = rest.drain(..rest.len().min(*size)).collect();
         if chunk.is_empty() {
             break;
         }
-        let mut batch = Batch::default();
+        let (mut batch, before) = (Batch::default(), state.hash);
         state.forget_batch();
         let keys: Vec<_> = chunk.iter().filter_map(|(_, command)| command.key()).collect();
         let keys: Vec<_> = keys.into_iter().filter(|key| !recent.is_new(*key)).collect();
         let identities: Vec<_> = chunk.iter().filter_map(|(_, command)| command.identity()).collect();
         at_once(store.load(&keys, &identities, &mut state)).expect("loaded");
         run.outcomes.extend(chunk.iter().map(|(n, command)| state.decide(command, at(*n), &mut batch)));
+        state.finish(&batch);
         if !batch.entries.is_empty() {
+            hashes.extend((0..=batch.entries.len()).map(|n| before.after(&batch.entries[..n])).skip(1));
             at_once(store.append(&batch, &state)).expect("appended");
             at_once(flush.flush()).expect("flushed");
         }
@@ -198,20 +206,25 @@ fn through(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]
         let again = at_once(store.recover()).expect("the store can be used again");
         let recovered = again.state;
         assert_eq!((recovered.head, recovered.last_book), (state.head, state.last_book));
+        assert_eq!(recovered.hash, state.hash);
         assert_eq!(all(&recovered.levels), all(&state.levels));
         assert!(recovered.known.is_empty() && recovered.identities.is_empty());
         (state, flush, recent) = (recovered, again.flush, RecentKeys::of(&again.highest_keys));
     }
     run.levels = all(&state.levels);
-    (run, reader)
+    (run, hashes, reader)
 }
 
 /// Asserts that the reader shows the ledger and the orders as the run decided them, also as of every moment before.
-async fn assert_reads(reader: &dyn LedgerReader, run: &Run) {
+async fn assert_reads(reader: &dyn LedgerReader, run: &Run, hashes: &[Hash]) {
     let head = Seq(run.entries.len() as u64);
-    let id: LedgerId = reader.id();
-    assert_eq!(id, ManualClock::default().new_id(), "a ledger keeps its id");
+    let clock = ManualClock::default();
+    assert_eq!(*reader.identity(), LedgerIdentity::new(clock.new_id(), clock.new_id()), "a ledger keeps its id");
     assert_eq!(reader.entries(Seq(0), head, usize::MAX >> 1).await.as_ref(), Ok(&run.entries));
+    assert_eq!(reader.hash(Seq(0)).await, Ok(Hash::EMPTY));
+    for (hash, seq) in hashes.iter().zip(1..) {
+        assert_eq!(reader.hash(Seq(seq)).await.as_ref(), Ok(hash), "after entry {seq}");
+    }
     let three: Vec<Entry> = run.entries.iter().skip(2).take(3).cloned().collect();
     assert_eq!(reader.entries(Seq(2), head, 3).await, Ok(three));
     for moment in [head, Seq(head.0 / 2)] {
@@ -240,11 +253,11 @@ fn audit(run: &Run) {
 
 fn check(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]) {
     let expected = model(commands);
-    let (run, reader) = through(reopen, commands, batches);
+    let (run, hashes, reader) = through(reopen, commands, batches);
     assert_eq!(run, expected);
     audit(&run);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(assert_reads(reader.as_ref(), &run));
+    runtime.block_on(assert_reads(reader.as_ref(), &run, &hashes));
 }
 
 /// A property over commands that never meet proves nothing.

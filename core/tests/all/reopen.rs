@@ -6,9 +6,10 @@ use bookstore_core::{
     audit::Audit,
     conformance::{Deployment, audit},
     decide::{Batch, Command, Level, Outcome, State},
+    history::Hash,
     recent_keys::RecentKeys,
     store::{
-        AppendError, Flush, LedgerReader as _, LedgerStore as _, Recovered, StoreError,
+        AppendError, Flush, Followed, LedgerReader as _, LedgerStore as _, OrderCopy as _, Recovered, StoreError,
         sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
     },
     writer::{Execution, WriterLimits},
@@ -57,6 +58,7 @@ impl Ledger {
             (keys.collect(), commands.iter().filter_map(Command::identity).collect());
         at_once(self.store.load(&keys, &identities, &mut self.state)).expect("loaded");
         let decided = commands.iter().map(|command| self.state.decide(command, Timestamp(5), &mut batch)).collect();
+        self.state.finish(&batch);
         if !batch.entries.is_empty() {
             at_once(self.store.append(&batch, &self.state)).expect("appended");
             at_once(self.flush.flush()).expect("flushed");
@@ -127,8 +129,8 @@ async fn every_answer_is_the_same_after_a_restart() {
     let options = CatalogOptions { limits: small, ..CatalogOptions::default() };
     let start = || {
         let (store, reader) = open(&path);
-        let id = reader.id();
-        (deployment(store, reader, options), id)
+        let identity = reader.identity().clone();
+        (deployment(store, reader, options), identity)
     };
     let (d, ledger) = start();
     d.catalog.add_books((0..30).map(|n| book(&format!("Book {n}"), 9)).collect()).await.expect("listed");
@@ -150,7 +152,8 @@ async fn every_answer_is_the_same_after_a_restart() {
             answers.push(format!("{:?}", d.orders.order(*order).await));
         }
         answers.push(format!("{:?}", d.catalog.search(Query { page_size: Some(100), ..Query::words("book") }).await));
-        answers.push(format!("{:?}", d.catalog.entries(Seq(0), 1000, std::time::Duration::ZERO).await));
+        let ledger = d.catalog.entries(Seq(0), 1000, std::time::Duration::ZERO).await.expect("the ledger can be read");
+        answers.push(format!("{:?} {:?}", ledger.entries, ledger.after));
         answers.push(format!("{:?} {:?}", d.catalog.topics().await, d.orders.orders(Default::default()).await));
         answers.push(format!("{:?}", audit(d).await));
         answers
@@ -231,21 +234,59 @@ fn the_stock_of_every_book_is_read_back() {
     assert_eq!(Ledger::open(&path).state.levels.iter().collect::<Vec<_>>(), levels);
 }
 
-#[test]
-fn a_file_of_the_first_version_is_brought_up_to_date() {
+/// A file that the version before wrote, statement by statement.
+const FORMAT_2: &str = include_str!("format_2.sql");
+
+#[tokio::test]
+async fn a_ledger_of_format_2_is_brought_up_to_date() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let (path, levels) = many_books(dir.path());
-    // As that version had it: a row for each book.
-    let first = "DROP TABLE stock;
-        CREATE TABLE stock (book INTEGER PRIMARY KEY, stock INTEGER, price_cents INTEGER, version INTEGER) STRICT;
-        INSERT INTO stock VALUES (1, 1, 1999, 1);
-        PRAGMA user_version = 1;";
-    rusqlite::Connection::open(&path).and_then(|file| file.execute_batch(first)).expect("changed");
-    let refused = sqlite::Snapshot::open(&path).expect_err("its stock cannot be read yet").to_string();
+    let path = dir.path().join("a.db");
+    rusqlite::Connection::open(&path).and_then(|file| file.execute_batch(FORMAT_2)).expect("written");
+    let refused = sqlite::Snapshot::open(&path).expect_err("it has no hashes yet").to_string();
     assert!(refused.contains("earlier version"), "{refused}");
-    let ledger = Ledger::open(&path);
-    assert_eq!(ledger.state.levels.iter().collect::<Vec<_>>(), levels);
+    let (store, reader) = open(&path);
+    let identity = reader.identity().clone();
+    assert_eq!(identity.ledger.simple().to_string(), "01a22a1b2c8a7032b85e75ed37d79c4b");
+    assert_eq!(identity.timelines.len(), 1);
+    let d = deployment(store, reader, CatalogOptions::default());
+    let page = d.catalog.entries(Seq(0), 100, std::time::Duration::ZERO).await.expect("the ledger can be read");
+    assert_eq!((page.head, page.entries.len()), (Seq(7), 7));
+    assert_eq!(page.after, Hash::EMPTY.after(&page.entries));
+    let summary = audit(&d).await;
+    assert_eq!((summary.sales, summary.returns, summary.copies_sold), (2, 1, 3));
+    let restocked = OrderId("01a22a1b2c8a7032b85e75ed37d70003".parse().expect("a UUID"));
+    let restock = d.catalog.amend(BookId(2), Amend::StockDelta { delta: 5 }, Some(restocked)).await;
+    assert_eq!(restock.map(|book| book.stock), Ok(5), "it was done before");
+    assert_eq!(d.catalog.search(Query::words("paxos")).await.map(|page| page.books.len()), Ok(1));
+    d.orders.purchase(v7(1), Lines::one(BookId(2), 5).expect("a good line")).await.expect("there are five");
+    drop(d);
+    assert_eq!(open(&path).1.identity(), &identity, "that happens once");
     assert!(sqlite::Snapshot::open(&path).is_ok());
+}
+
+#[tokio::test]
+async fn a_copy_of_format_2_starts_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let copy = "UPDATE meta SET role = 'copy', applied = 7; DELETE FROM ledger WHERE kind > 2;";
+    let file = rusqlite::Connection::open(&path).expect("a new file");
+    file.execute_batch(FORMAT_2).and_then(|()| file.execute_batch(copy)).expect("written");
+    drop(file);
+    let copy = sqlite::SqliteCopy::open(&path, SqliteOptions::default()).expect("a copy");
+    assert_eq!(copy.followed().await, Ok(Followed::default()));
+    assert_eq!(copy.orders(None, 100).await, Ok(Vec::new()));
+}
+
+/// Of a newer program's entries, nothing is guessed.
+#[test]
+fn an_entry_of_an_unknown_kind_is_refused() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (path, _) = many_books(dir.path());
+    let hold = "INSERT INTO ledger VALUES ((SELECT max(seq) + 1 FROM ledger), 0, 6, NULL, '[[1,-1,1000,0]]', NULL)";
+    rusqlite::Connection::open(&path).and_then(|file| file.execute(hold, [])).expect("inserted");
+    let (mut store, _) = open(&path);
+    let refused = at_once(store.recover()).expect_err("it is of no known kind").to_string();
+    assert!(refused.contains("newer version"), "{refused}");
 }
 
 #[test]
@@ -267,7 +308,7 @@ fn an_entry_from_elsewhere_is_noticed_before_anything_is_written_on_top_of_it() 
     let path = dir.path().join("a.db");
     let mut ledger = Ledger::open(&path);
     ledger.batch(&[Command::AddBook { book: Box::new(book("One", 5)) }]);
-    let restock = "INSERT INTO ledger VALUES (2, 0, 3, NULL, '[[1,2,1000,7]]')";
+    let restock = "INSERT INTO ledger VALUES (2, 0, 3, NULL, '[[1,2,1000,7]]', NULL)";
     rusqlite::Connection::open(&path).and_then(|file| file.execute(restock, [])).expect("inserted");
 
     let mut batch = Batch::default();

@@ -86,6 +86,7 @@ fn fill(mut store: impl LedgerStore, books: &[NewBook]) {
     for book in books {
         let _ = state.decide(&Command::AddBook { book: Box::new(book.clone()) }, Timestamp(0), &mut batch);
     }
+    state.finish(&batch);
     at_once(store.append(&batch, &state)).expect("appended");
 }
 

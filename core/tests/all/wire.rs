@@ -1,8 +1,10 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Kind, Line,
-    Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text, Timestamp, Topic,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Kind,
+    LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text,
+    Timestamp, Topic,
+    history::Hash,
     page::{Position, SortKey, terms},
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -192,7 +194,10 @@ proptest! {
         assert_travels(&OrderQuery { page_size: query.page_size, page_token: token.clone() });
         assert_travels(&Receipt { order: order.clone(), replayed });
         assert_travels(&OrderPage { orders: vec![order], next_page_token: token.clone() });
-        assert_travels(&Entries { ledger: Uuid::from_u128(number.into()), head: Seq(number), entries: vec![entry] });
+        let id = Uuid::from_u128(number.into());
+        let hash = Hash([number as u8; 32]);
+        let (identity, head) = (LedgerIdentity::new(id, id), Seq(number));
+        assert_travels(&Entries { identity, incarnation: id, head, before: Some(hash), entries: vec![entry], after: hash });
         assert_travels(&Topic { topic: text.title.clone(), books: number });
         assert_travels(&Added { id: BookId(number), created: replayed });
         let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };

@@ -143,7 +143,7 @@ async fn assert_right(shop: &Shop, options: &Options) {
     work(shop).await;
     let head = shop.plain.entries(Seq(0), 1, Duration::ZERO).await.expect("the ledger can be read").head;
     for copy in &shop.copies {
-        while copy.followed().await.expect("a copy can be read").1 < head {
+        while copy.followed().await.expect("a copy can be read").seq < head {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

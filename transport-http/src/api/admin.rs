@@ -18,10 +18,7 @@ use super::{
     rejection::{Answer, Rejection},
     shop::{Shared, Shop},
 };
-use crate::{
-    internal::catalog::shorten,
-    server::{Deadline, Draining},
-};
+use crate::server::{Deadline, Draining};
 
 /// The request showed the admin token.
 pub(super) struct Admin;
@@ -153,7 +150,7 @@ pub(super) async fn entries(State(shop): Shared, _: Admin, uri: Uri, deadline: D
         page = shop.catalog.entries(after, limit, wait) => page?,
         () = draining.started() => shop.catalog.entries(after, limit, Duration::ZERO).await?,
     };
-    Ok(Json(shorten(page)).into_response())
+    Ok(Json(page).into_response())
 }
 
 #[cfg(test)]

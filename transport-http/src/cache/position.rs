@@ -1,6 +1,6 @@
 //! How far the ledger has been followed, and how old that is at most.
 
-use bookstore_core::{Entries, Error, LedgerId, Result, Seq};
+use bookstore_core::{Entries, Error, LedgerId, Result, Seq, history::Hash};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -13,6 +13,8 @@ pub(super) struct LedgerPosition {
     ledger: LedgerId,
     /// The last entry followed.
     pub(super) followed: Seq,
+    /// The hash of the ledger up to that entry.
+    hash: Hash,
     /// Everything that was durable at this time has been followed.
     confirmed: Instant,
     /// While behind: a head that was seen, and the time that is confirmed once it is reached.
@@ -22,21 +24,24 @@ pub(super) struct LedgerPosition {
 impl LedgerPosition {
     /// At the end of the ledger, as a page requested at `sent` shows it.
     pub(super) fn at_head(page: &Entries, sent: Instant) -> Self {
-        Self { ledger: page.ledger, followed: page.head, confirmed: sent, goal: None }
+        Self { ledger: page.identity.ledger, followed: page.head, hash: page.after, confirmed: sent, goal: None }
     }
 
     /// Whether a page continues here.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: another ledger, one that ends before this place, or a gap in the entries.
+    /// [`Error::Unavailable`]: another ledger, one that ends before this place, another history of it, or a gap in the entries.
     pub(super) fn check(&self, page: &Entries) -> Result<()> {
         let followed = self.followed;
-        if page.ledger != self.ledger {
+        if page.identity.ledger != self.ledger {
             return Err(Error::unavailable("the catalogue has another ledger now"));
         }
         if page.head < followed {
             let head = page.head;
             return Err(Error::unavailable(format!("the ledger ends at {head} now, before {followed}")));
+        }
+        if page.before != Some(self.hash) {
+            return Err(Error::unavailable(format!("the ledger has another history now, up to entry {followed}")));
         }
         let next = std::iter::successors(Some(followed.next()), |seq| Some(seq.next()));
         let dense = page.entries.iter().map(|entry| entry.seq).eq(next.take(page.entries.len()));
@@ -49,6 +54,7 @@ impl LedgerPosition {
     /// Moves to the end of a checked page, requested at `sent`.
     pub(super) fn advance(&mut self, page: &Entries, sent: Instant) {
         self.followed = page.entries.last().map_or(self.followed, |entry| entry.seq);
+        self.hash = page.after;
         let (at, head) = self.goal.unwrap_or((sent, page.head));
         if self.followed < head {
             self.goal = Some((at, head));
@@ -67,7 +73,7 @@ impl LedgerPosition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bookstore_core::{Entry, Kind, Timestamp};
+    use bookstore_core::{Entry, Kind, LedgerIdentity, Timestamp};
 
     fn page(ledger: u128, head: u64, entries: impl IntoIterator<Item = u64>) -> Entries {
         let entry = |seq| Entry {
@@ -78,7 +84,10 @@ mod tests {
             changes: std::iter::empty().collect(),
         };
         let entries = entries.into_iter().map(entry).collect();
-        Entries { ledger: LedgerId::from_u128(ledger), head: Seq(head), entries }
+        let ledger = LedgerId::from_u128(ledger);
+        let identity = LedgerIdentity::new(ledger, ledger);
+        let hash = Hash::EMPTY;
+        Entries { identity, incarnation: ledger, head: Seq(head), before: Some(hash), entries, after: hash }
     }
 
     #[test]
@@ -93,6 +102,8 @@ mod tests {
             (page(1, 9, [6, 8]), "a gap inside"),
             (page(1, 9, [5, 6]), "an entry again"),
             (page(1, 9, []), "nothing, though there is more"),
+            (Entries { before: Some(Hash([1; 32])), ..page(1, 9, [6, 7]) }, "another history"),
+            (Entries { before: None, ..page(1, 9, [6, 7]) }, "no history"),
         ] {
             assert!(position.check(&wrong).is_err(), "{why}");
         }

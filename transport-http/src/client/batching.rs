@@ -12,6 +12,7 @@
 use bookstore_core::{
     Error, Lines, OrderId, Receipt, Result,
     batch::{self, Call, Queue, Waiting},
+    follow::Pinned,
     retry::{Effect, still_unknown},
 };
 use futures_util::future::join_all;
@@ -53,6 +54,7 @@ type Response = Result<Receipt>;
 pub(crate) struct Batcher<C> {
     client: Client<C>,
     path: &'static str,
+    pinned: Option<Pinned>,
     /// Each queue has a worker on its runtime, which ends when the queue is dropped.
     queues: PerRuntime<Arc<Queue<PendingCall, Response>>>,
 }
@@ -60,7 +62,12 @@ pub(crate) struct Batcher<C> {
 impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
     /// Sends to `path` of the client's servers. The first call in each runtime starts a worker there.
     pub(crate) fn new(client: Client<C>, path: &'static str) -> Self {
-        Self { client, path, queues: PerRuntime::default() }
+        Self { client, path, pinned: None, queues: PerRuntime::default() }
+    }
+
+    /// Sends a pin with each batch.
+    pub(crate) fn pinned(self, pinned: Pinned) -> Self {
+        Self { pinned: Some(pinned), ..self }
     }
 
     /// Sends one call, with retries, and waits for its answer.
@@ -95,7 +102,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
     /// Sends at most [`BATCH_MAX`] sales as one request. If an earlier attempt may have been executed, refusals are unknown.
     async fn sell_batch(&self, sales: &[(OrderId, Lines)]) -> Vec<Result<Receipt>> {
         let calls = sales.iter().map(|(order, lines)| OrderCommand::Sell(*order, lines));
-        let outcome = self.client.call_with_retries(request(self.path, calls)).await;
+        let outcome = self.client.call_with_retries(request(self.path, calls).pinned(self.pinned.clone())).await;
         let answers = outcome.and_then(|RetryOutcome { answer, after_unknown }| {
             let answers = check_count(answer, sales.len())?;
             let still = |answer: Response| answer.map_err(still_unknown);
@@ -122,15 +129,19 @@ impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
     fn queue(&self) -> Arc<Queue<PendingCall, Response>> {
         self.queues.get(|| {
             let (queue, waiting) = batch::queue(self.client.shared.options.waiting_max);
-            tokio::spawn(send_batches(self.client.clone(), self.path, waiting));
+            tokio::spawn(send_batches(self.client.clone(), self.path, self.pinned.clone(), waiting));
             Arc::new(queue)
         })
     }
 }
 
 /// The worker of a queue: it sends batches as long as the queue is there.
-async fn send_batches<C>(client: Client<C>, path: &'static str, mut waiting: Waiting<PendingCall, Response>)
-where
+async fn send_batches<C>(
+    client: Client<C>,
+    path: &'static str,
+    pinned: Option<Pinned>,
+    mut waiting: Waiting<PendingCall, Response>,
+) where
     C: Connect + Clone + Send + Sync + 'static,
 {
     // For this runtime alone: an idle worker sends at once, whatever other runtimes do.
@@ -153,7 +164,8 @@ where
             return;
         }
         in_flight += 1;
-        tokio::spawn(send_batch(client.clone(), path, calls, InFlight::new(come_back.clone())));
+        let in_flight_batch = InFlight::new(come_back.clone());
+        tokio::spawn(send_batch(client.clone(), path, pinned.clone(), calls, in_flight_batch));
     }
 }
 
@@ -182,6 +194,7 @@ impl Drop for InFlight {
 async fn send_batch<C>(
     client: Client<C>,
     path: &'static str,
+    pinned: Option<Pinned>,
     calls: Vec<Call<PendingCall, Response>>,
     mut in_flight: InFlight,
 ) where
@@ -193,7 +206,7 @@ async fn send_batch<C>(
     if commands.is_empty() {
         return;
     }
-    let request = request(path, commands.iter().map(OrderCommand::as_ref));
+    let request = request(path, commands.iter().map(OrderCommand::as_ref)).pinned(pinned);
     let answers = client.call_once(&request).await.and_then(|answer| check_count(answer, commands.len()));
     in_flight.answered = answers.as_ref().map_or(0, Vec::len);
     // The next batch may go while these answers are handed out.

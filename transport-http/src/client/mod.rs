@@ -160,7 +160,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let server = self.shared.servers.pick(avoid, |bound| self.shared.retries.draw(bound));
         last.store(server.at(), Ordering::Relaxed);
         let claim = Claim::default();
-        let outbound = request.to_server(server.base(), self.shared.authorization.as_ref(), &claim)?;
+        let outbound = request.to_server(server.base(), self.shared.authorization.as_ref(), &claim);
+        let outbound = outbound.inspect_err(|_| request.refresh_pin())?;
         // After a timeout the exchange is dropped, and its connection with it, before the claim is asked.
         let exchanged = timeout_at(deadline.min(attempt_ends), self.shared.pool.exchange(outbound)).await;
         let error = match exchanged {
@@ -169,6 +170,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
                 // A server that cannot serve answers fastest of all: it must not draw all the requests.
                 let unavailable = matches!(answer, Err(Error::Unavailable { .. }));
                 server.note(if unavailable { Outcome::Failed } else { Outcome::Answered });
+                if unavailable {
+                    // It may have been started again.
+                    request.refresh_pin();
+                }
                 return answer;
             }
             Ok(Err(error)) => error,

@@ -1,11 +1,12 @@
 //! What a client sends: a request before a server is chosen, and the body that belongs to it.
 
-use bookstore_core::{Error, Result, retry::Effect};
+use bookstore_core::{Error, Result, follow::Pinned, retry::Effect};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use std::time::Duration;
 
 use super::claim::{Claim, Payload};
+use crate::internal::PIN;
 
 /// A request before its server is chosen. It can be sent to several servers, one after the other.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct OutboundRequest {
     pub(super) effect: Effect,
     /// Time on top of the client's deadline and attempt timeout.
     pub(super) extra_time: Duration,
+    /// What is sent with each attempt to a catalog, the newest each time.
+    pub(super) pinned: Option<Pinned>,
 }
 
 impl OutboundRequest {
@@ -38,7 +41,16 @@ impl OutboundRequest {
 
     fn new(method: Method, path: impl Into<String>, body: Bytes, effect: Effect) -> Self {
         let content_type = HeaderValue::from_static("application/json");
-        Self { method, path: path.into(), body, content_type, headers: Vec::new(), effect, extra_time: Duration::ZERO }
+        Self {
+            method,
+            path: path.into(),
+            body,
+            content_type,
+            headers: Vec::new(),
+            effect,
+            extra_time: Duration::ZERO,
+            pinned: None,
+        }
     }
 
     /// Sets the media type of the body.
@@ -57,10 +69,23 @@ impl OutboundRequest {
         Self { extra_time, ..self }
     }
 
+    /// Has the ledger compared again, if this request depends on that.
+    pub(super) fn refresh_pin(&self) {
+        if let Some(pinned) = &self.pinned {
+            pinned.refresh();
+        }
+    }
+
+    /// Sends this pin with each attempt.
+    pub(crate) fn pinned(self, pinned: Option<Pinned>) -> Self {
+        Self { pinned, ..self }
+    }
+
     /// The request to the server at `base`; its body is sent only if `claim` can be taken then.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if the path is not one of a URI.
+    /// - [`Error::Malformed`] if the path is not one of a URI.
+    /// - [`Error::Unavailable`] if nothing may be sold, see [`Pinned::current`].
     pub(super) fn to_server(
         &self,
         base: &str,
@@ -73,6 +98,9 @@ impl OutboundRequest {
         }
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
+        }
+        if let Some(pinned) = &self.pinned {
+            request = request.header(PIN, pinned.current()?.to_string());
         }
         for (name, value) in &self.headers {
             request = request.header(name, value);

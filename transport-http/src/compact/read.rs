@@ -1,16 +1,19 @@
 //! From bytes to the domain's types. Every value is checked as if it came in JSON.
 
 use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, InlineList, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq,
-    Status, Timestamp,
+    BookId, Cents, Entries, Entry, Error, InlineList, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine, Receipt,
+    Result, Seq, Status, Timeline, Timestamp,
+    history::Hash,
     ledger::{Change, LedgerId},
 };
+use serde::Deserialize;
 use uuid::Uuid;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32};
 
 use super::command::OrderCommand;
 use super::records::{
     ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord, SoldLine,
+    TimelineRecord,
 };
 
 /// Something that a body in this form can be read into.
@@ -118,9 +121,9 @@ pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
         0 => Status::Placed,
         1 => Status::Cancelled,
         2 => {
-            // A newer server may have errors that this program does not know.
-            let foreign = |_| Error::unknown("the server told of an error that is not known here");
-            return Ok(Err(serde_json::from_slice(take_slice(from, answer.len)?).unwrap_or_else(foreign)));
+            let executed = flag(answer.replayed)?;
+            let error = take_slice(from, answer.len)?;
+            return Ok(Err(serde_json::from_slice(error).unwrap_or_else(|_| foreign(error, executed))));
         }
         _ => return Err(broken("an answer is none of the three")),
     };
@@ -140,12 +143,30 @@ pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
     Ok(Ok(Receipt { order, replayed: flag(answer.replayed)? }))
 }
 
+/// An error that this program does not know, from a newer server. `may_be_executed` is what the server says of the call.
+fn foreign(error: &[u8], may_be_executed: bool) -> Error {
+    #[derive(Deserialize)]
+    struct Coded<'a> {
+        code: &'a str,
+    }
+    let code = serde_json::from_slice::<Coded<'_>>(error).map_or("without a code", |coded| coded.code);
+    let why = format!("the server answered with the error {code}, which only a newer version knows: upgrade this one");
+    if may_be_executed { Error::unknown(why) } else { Error::unavailable(why) }
+}
+
 /// A page of the ledger.
 impl FromCompact for Entries {
     fn take(from: &mut &[u8]) -> Result<Self> {
         let page: &PageRecord = take(from)?;
-        let (ledger, head) = (LedgerId::from_bytes(page.ledger), Seq(page.head.get()));
-        Ok(Self { ledger, head, entries: take_list::<EntryRecord, _>(from, take_entry)? })
+        let before = flag(page.has_before)?.then_some(Hash(page.before));
+        let timelines = take_list::<TimelineRecord, _>(from, |from| {
+            let TimelineRecord { id, begins_at } = take(from)?;
+            Ok(Timeline { id: Uuid::from_bytes(*id), begins_at: Seq(begins_at.get()) })
+        })?;
+        let identity = LedgerIdentity { ledger: LedgerId::from_bytes(page.ledger), timelines };
+        let (incarnation, head) = (Uuid::from_bytes(page.incarnation), Seq(page.head.get()));
+        let entries = take_list::<EntryRecord, _>(from, take_entry)?;
+        Ok(Self { identity, incarnation, head, before, entries, after: Hash(page.after) })
     }
 }
 
@@ -158,7 +179,10 @@ fn take_entry(from: &mut &[u8]) -> Result<Entry> {
     Ok(Entry {
         seq: Seq(entry.seq.get()),
         at: Timestamp(entry.at_ms.get()),
-        kind: KINDS.get(usize::from(entry.kind)).copied().ok_or_else(|| broken("an entry is of no kind"))?,
+        kind: KINDS
+            .get(usize::from(entry.kind))
+            .copied()
+            .ok_or_else(|| broken("an entry is of a kind that only a newer version knows: upgrade this one"))?,
         key: flag(entry.has_key)?.then(|| OrderId(Uuid::from_bytes(entry.key))),
         changes,
     })

@@ -11,7 +11,7 @@ use zerocopy::{
 };
 
 /// The media type of these bodies. Its number is the version of the form.
-pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.bookstore.2");
+pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.bookstore.3");
 
 /// A call of a batch, to an order server or to the catalog. [`CallLine`]s follow.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -44,7 +44,7 @@ pub(super) const ANY_PRICE: u64 = u64::MAX;
 pub(super) struct AnswerRecord {
     /// 0 for a placed order, 1 for a cancelled one, 2 for an error.
     pub(super) what: u8,
-    /// Whether an earlier call with the same key did it: 0 or 1.
+    /// Whether an earlier call with the same key did it: 0 or 1. Of an error, whether the call was executed: 0 for no, 1 for unknown.
     pub(super) replayed: u8,
     /// Whether `cancelled_at_ms` is set: 0 or 1.
     pub(super) has_cancelled_at: u8,
@@ -66,14 +66,31 @@ pub(super) struct SoldLine {
     pub(super) unit_price_cents: U64,
 }
 
-/// A page of the ledger. A list of [`EntryRecord`]s follows.
+/// A page of the ledger. A list of [`TimelineRecord`]s and one of [`EntryRecord`]s follow.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct PageRecord {
     /// The id of the ledger.
     pub(super) ledger: [u8; 16],
+    /// The id of its opening.
+    pub(super) incarnation: [u8; 16],
     /// The last entry that there was when the page was made.
     pub(super) head: U64,
+    /// Whether `before` is set: 0 or 1.
+    pub(super) has_before: u8,
+    /// The hash up to the entry that was asked after.
+    pub(super) before: [u8; 32],
+    /// The hash up to the last entry.
+    pub(super) after: [u8; 32],
+}
+
+/// A timeline of the ledger.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct TimelineRecord {
+    pub(super) id: [u8; 16],
+    /// Its first entry.
+    pub(super) begins_at: U64,
 }
 
 /// An entry. [`ChangeLine`]s follow.
@@ -105,4 +122,5 @@ pub(super) struct ChangeLine {
 }
 
 /// The number of each kind of entry. Numbers MUST NOT change.
-pub(super) const KINDS: [Kind; 5] = [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing];
+pub(super) const KINDS: [Kind; 6] =
+    [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing, Kind::Timeline];

@@ -7,9 +7,10 @@ use super::{
     *,
 };
 use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, Line, Lines, Order, OrderId, OrderLine, Receipt, Result, Seq, Status,
-    Timestamp,
-    ledger::{Change, Kind, LedgerId},
+    BookId, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine, Receipt,
+    Result, Seq, Status, Timeline, Timestamp,
+    history::Hash,
+    ledger::{Change, Kind},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::fmt::Debug;
@@ -75,7 +76,7 @@ fn pages() -> impl Strategy<Value = Entries> {
     let change = (any::<u64>(), any::<i64>(), cents(), any::<u32>());
     let change =
         change.prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
-    let kind = select(vec![Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing]);
+    let kind = select(KINDS.to_vec());
     let entry = (any::<u64>(), any::<i64>(), kind, option::of(any::<u128>()), vec(change, 0..3));
     let entry = entry.prop_map(|(seq, at, kind, key, changes)| Entry {
         seq: Seq(seq),
@@ -84,11 +85,30 @@ fn pages() -> impl Strategy<Value = Entries> {
         key: key.map(|key| OrderId(Uuid::from_u128(key))),
         changes: changes.into_iter().collect(),
     });
-    (any::<u128>(), any::<u64>(), vec(entry, 0..4)).prop_map(|(ledger, head, entries)| Entries {
-        ledger: LedgerId::from_u128(ledger),
-        head: Seq(head),
-        entries,
-    })
+    let hashes = (option::of(any::<[u8; 32]>()), any::<[u8; 32]>());
+    let timelines = vec((any::<u128>(), any::<u64>()), 0..3);
+    (any::<[u128; 2]>(), timelines, any::<u64>(), hashes, vec(entry, 0..4)).prop_map(
+        |([ledger, incarnation], timelines, head, (before, after), entries)| Entries {
+            identity: LedgerIdentity {
+                ledger: Uuid::from_u128(ledger),
+                timelines: timelines.into_iter().map(timeline).collect(),
+            },
+            incarnation: Uuid::from_u128(incarnation),
+            head: Seq(head),
+            before: before.map(Hash),
+            entries,
+            after: Hash(after),
+        },
+    )
+}
+
+fn timeline((id, begins_at): (u128, u64)) -> Timeline {
+    Timeline { id: Uuid::from_u128(id), begins_at: Seq(begins_at) }
+}
+
+fn page(ledger: Uuid, head: u64, entries: Vec<Entry>) -> Entries {
+    let identity = LedgerIdentity { ledger, timelines: vec![timeline((1, 2))] };
+    Entries { identity, incarnation: Uuid::nil(), head: Seq(head), before: None, entries, after: Hash([255; 32]) }
 }
 
 proptest! {
@@ -147,9 +167,11 @@ fn the_form_is_this_one() {
     );
     let listing = Entry { kind: Kind::Listing, key: None, ..sale.clone() };
     is(
-        &write_page(&Entries { ledger: id.0, head: Seq(9), entries: vec![sale, listing] }),
+        &write_page(&page(id.0, 9, vec![sale, listing])),
         &[
-            &format!("{uuid} 0900000000000000 02000000"),
+            &format!("{uuid} {:032} 0900000000000000 00 {:064}", 0, 0),
+            &"ff".repeat(32),
+            &format!("01000000 {:031}1 0200000000000000 02000000", 0),
             &format!("0900000000000000 0100000000000000 00 01 {uuid} 01000000"),
             "0100000000000000 feffffffffffffff 0000000000000000 05000000",
             &format!("0900000000000000 0100000000000000 04 00 {:032} 01000000", 0),
@@ -170,12 +192,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A newer server says whether the call was executed, so that what certainly did not happen is not unknown.
 #[test]
-fn an_error_that_is_not_known_here_leaves_the_outcome_unknown() {
+fn an_error_that_is_not_known_here_is_named() {
     let error = br#"{"code":"of-tomorrow"}"#;
-    let record = AnswerRecord { what: 2, len: count(error.len()), ..AnswerRecord::new_zeroed() };
-    let told = take_answer(&mut &*[record.as_bytes(), error].concat()).unwrap();
-    assert!(matches!(told, Err(Error::OutcomeUnknown { .. })), "{told:?}");
+    for (executed, outcome) in [(0, Executed::No), (1, Executed::Unknown)] {
+        let record =
+            AnswerRecord { what: 2, replayed: executed, len: count(error.len()), ..AnswerRecord::new_zeroed() };
+        let answer = take_answer(&mut &*[record.as_bytes(), error].concat()).unwrap().unwrap_err();
+        assert_eq!(answer.executed(), outcome);
+        assert!(answer.to_string().contains("of-tomorrow"), "{answer}");
+    }
 }
 
 /// Each byte that must be one of a few.
@@ -187,12 +214,12 @@ fn bytes_that_mean_nothing_are_refused() {
         .map(|order| Receipt { order, replayed: false });
     let call = write_calls([OrderCommand::Release(OrderId(Uuid::nil()))].into_iter());
     let answer = write_answers(&[Ok(receipt.unwrap())]);
-    let page = write_page(&Entries { ledger: Uuid::nil(), head: Seq(1), entries: vec![sale] });
+    let page = write_page(&page(Uuid::nil(), 1, vec![sale]));
     refuses::<Vec<OrderCommand>>(&call, &[(4, 2)]);
     // Kind, two flags, and the highest byte of the total.
     refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 3), (5, 2), (6, 2), (30, 1)]);
-    // Kind and flag of the first entry.
-    refuses::<Entries>(&page, &[(44, 5), (45, 2)]);
+    // The page's flag; kind and flag of the first entry.
+    refuses::<Entries>(&page, &[(40, 2), (153, 6), (154, 2)]);
 }
 
 #[track_caller]

@@ -1,13 +1,15 @@
 //! From the domain's types to bytes. Lists are written into memory that is reserved for one line each, as nearly all have.
 
 use bookstore_core::{
-    Cents, Entries, Lines, Receipt, Result, Status,
+    Cents, Entries, Executed, Lines, Receipt, Result, Status, Timeline,
     ledger::{Change, Kind},
 };
 use zerocopy::{FromZeros as _, Immutable, IntoBytes, little_endian::U32};
 
 use super::command::OrderCommand;
-use super::records::{ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine};
+use super::records::{
+    ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine, TimelineRecord,
+};
 
 /// Appends a record.
 fn put(to: &mut Vec<u8>, record: &(impl IntoBytes + Immutable)) {
@@ -54,8 +56,10 @@ pub(crate) fn write_answers(answers: &[Result<Receipt>]) -> Vec<u8> {
         match answer {
             Ok(receipt) => write_receipt(&mut to, receipt),
             Err(error) => {
+                let executed = u8::from(error.executed() != Executed::No);
                 let error = serde_json::to_vec(error).expect("an error is JSON");
-                put(&mut to, &AnswerRecord { what: 2, len: count(error.len()), ..AnswerRecord::new_zeroed() });
+                let len = count(error.len());
+                put(&mut to, &AnswerRecord { what: 2, replayed: executed, len, ..AnswerRecord::new_zeroed() });
                 to.extend_from_slice(&error);
             }
         }
@@ -86,7 +90,19 @@ fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
 /// Writes a page of the ledger.
 pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     let mut to = Vec::new();
-    put(&mut to, &PageRecord { ledger: page.ledger.into_bytes(), head: page.head.0.into() });
+    let record = PageRecord {
+        ledger: page.identity.ledger.into_bytes(),
+        incarnation: page.incarnation.into_bytes(),
+        head: page.head.0.into(),
+        has_before: u8::from(page.before.is_some()),
+        before: page.before.map_or([0; 32], |before| before.0),
+        after: page.after.0,
+    };
+    put(&mut to, &record);
+    begin_list(&mut to, page.identity.timelines.len(), size_of::<TimelineRecord>());
+    for Timeline { id, begins_at } in &page.identity.timelines {
+        put(&mut to, &TimelineRecord { id: id.into_bytes(), begins_at: begins_at.0.into() });
+    }
     begin_list(&mut to, page.entries.len(), size_of::<EntryRecord>() + size_of::<ChangeLine>());
     for entry in &page.entries {
         let record = EntryRecord {
@@ -114,5 +130,6 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Restock => 2,
         Kind::Reprice => 3,
         Kind::Listing => 4,
+        Kind::Timeline => 5,
     }
 }

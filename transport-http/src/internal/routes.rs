@@ -7,9 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-
+use bookstore_core::{Catalog, Error, Result, follow::Pin};
+use std::{fmt, sync::Arc};
 use tower::util::MapRequestLayer;
 
+use super::PIN;
 use crate::{
     server::{Health, error_response::ErrorResponse, health_routes, route_label::record_route},
     token::AccessToken,
@@ -22,6 +24,52 @@ pub struct InternalOptions {
     pub token: Option<AccessToken>,
     /// What `/livez` and `/readyz` answer from.
     pub health: Health,
+    /// Checks what a seller sends with its batches, for a catalog; without it, nothing is checked.
+    pub pin: Option<PinCheck>,
+}
+
+/// Whether the ledger is the one that a seller has compared with its copy.
+#[derive(Clone)]
+pub struct PinCheck(Arc<dyn Fn(Pin) -> Result<()> + Send + Sync>);
+
+impl PinCheck {
+    /// Checks against this catalog.
+    #[must_use]
+    pub fn of(catalog: &Arc<Catalog>) -> Self {
+        let catalog = Arc::downgrade(catalog);
+        Self(Arc::new(move |pin| match catalog.upgrade() {
+            Some(catalog) => pin.check(catalog.incarnation(), catalog.head()),
+            None => Err(Error::unavailable("shutting down")),
+        }))
+    }
+}
+
+impl fmt::Debug for PinCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinCheck(…)")
+    }
+}
+
+/// Has a route refuse batches of sellers that have compared another ledger.
+pub(super) fn pinned<S: Clone + Send + Sync + 'static>(
+    route: MethodRouter<S>,
+    check: Option<PinCheck>,
+) -> MethodRouter<S> {
+    match check {
+        Some(check) => route.layer(from_fn_with_state(check, check_pin)),
+        None => route,
+    }
+}
+
+async fn check_pin(State(PinCheck(check)): State<PinCheck>, request: Request, next: Next) -> Response {
+    let checked = match request.headers().get(PIN).map(|pin| pin.to_str().unwrap_or_default().parse::<Pin>()) {
+        Some(pin) => pin.and_then(|pin| check(pin)),
+        None => Ok(()),
+    };
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(error) => ErrorResponse(error).into_response(),
+    }
 }
 
 /// The longest body of a batch or of a list of books, in bytes: room for [`BATCH_MAX`](super::BATCH_MAX) of the longest orders.

@@ -30,7 +30,7 @@ async fn forgets_when(what: &str, tamper: impl FnOnce(&mut Entries) + Send + 'st
 
 #[tokio::test(start_paused = true)]
 async fn it_starts_over_when_the_ledger_is_not_what_it_was() {
-    forgets_when("another ledger", |page| page.ledger = LedgerId::from_u128(7)).await;
+    forgets_when("another ledger", |page| page.identity.ledger = LedgerId::from_u128(7)).await;
     forgets_when("an entry is missing", |page| drop(page.entries.remove(0))).await;
     forgets_when("all entries are missing", |page| page.entries.clear()).await;
     forgets_when("the ledger has become shorter", |page| {
@@ -51,7 +51,7 @@ async fn an_answer_from_before_the_new_start_is_not_kept() {
     shop.upstream.infos.close();
     let reader = shop.reader(ONE);
     shop.upstream.infos.until(1).await;
-    shop.upstream.tamper(|page| page.ledger = LedgerId::from_u128(7));
+    shop.upstream.tamper(|page| page.identity.ledger = LedgerId::from_u128(7));
     shop.sell_elsewhere(ONE).await;
     shop.dropped_everything().await;
     let later = shop.reader(ONE);
@@ -91,7 +91,7 @@ async fn a_search_of_another_ledger_does_not_touch_the_cache() {
     let meanwhile = async {
         shop.upstream.searches.until(1).await;
         shop.upstream.lie(None);
-        shop.upstream.tamper(|page| page.ledger = LedgerId::from_u128(7));
+        shop.upstream.tamper(|page| page.identity.ledger = LedgerId::from_u128(7));
         shop.sell_elsewhere(ONE).await;
         shop.dropped_everything().await;
         shop.caught_up().await;

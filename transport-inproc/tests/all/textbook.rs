@@ -5,6 +5,7 @@ use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId,
     Lines, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, Topic,
     decide::{self, Batch, Command, Known, Outcome, State},
+    fixtures::page,
 };
 use std::{
     sync::{Mutex, MutexGuard},
@@ -116,8 +117,7 @@ impl CatalogService for Textbook {
 
     async fn entries(&self, after: Seq, limit: usize, _wait: Duration) -> Result<Entries> {
         let shop = self.lock();
-        let entries = shop.entries.iter().filter(|entry| entry.seq > after).take(limit).cloned().collect();
-        Ok(Entries { ledger: LedgerId::nil(), head: shop.state.head, entries })
+        Ok(page(LedgerId::nil(), &shop.entries, after, limit))
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

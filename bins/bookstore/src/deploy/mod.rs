@@ -44,7 +44,7 @@ use bookstore_transport_http::{
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
     client::ClientOptions,
     internal::{
-        InternalOptions,
+        InternalOptions, PinCheck,
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
@@ -146,6 +146,7 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let options = internal(config.server_token, &config.serving, always_ready());
+    let options = InternalOptions { pin: Some(PinCheck::of(&catalog)), ..options };
     Ok(Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving).closing(closed))
 }
 
@@ -156,14 +157,16 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 /// - [`OpenError::Url`]: an address of the catalog server is malformed.
 /// - [`OpenError::Store`]: the copy cannot be opened.
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
-    let catalog: Arc<dyn CatalogService> =
-        Arc::new(RemoteCatalog::new(client(&config.catalog, config.server_token.clone(), ClientOptions::inner())?));
+    let client = client(&config.catalog, config.server_token.clone(), ClientOptions::inner())?;
+    let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client.clone()));
     let copy = open_copy(config.store, config.ack).await?;
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
-    let (ready, task) = ready_once_caught_up(follower.caught_up());
+    let (ready, task) = ready_once_caught_up(follower.caught_up(), follower.refused());
     let reader: Arc<dyn OrderReader> = follower.clone();
+    let catalog = Arc::new(RemoteCatalog::new(client).pinned(follower.pinned()));
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
+    let orders = orders.refuse_while(follower.refused());
     let options = internal(config.server_token, &config.serving, ready);
     let router = orders::router(Arc::new(orders), options);
     Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
@@ -234,7 +237,7 @@ fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {
-    InternalOptions { token, health: health(serving, ready) }
+    InternalOptions { token, health: health(serving, ready), pin: None }
 }
 
 fn health(serving: &Serving, ready: ReadyCheck) -> Health {

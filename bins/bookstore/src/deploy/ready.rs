@@ -12,18 +12,22 @@ pub(super) fn always_ready() -> ReadyCheck {
     Arc::new(|| Readiness::Ready)
 }
 
-/// Ready once the copy has caught up for the first time. It stays ready when the catalog cannot be reached later: orders can
-/// still be read.
-pub(super) fn ready_once_caught_up(mut caught_up: watch::Receiver<bool>) -> (ReadyCheck, Task) {
+/// Ready once the copy has caught up for the first time, unless the ledger has another history than the copy. It stays ready when the
+/// catalog cannot be reached later: orders can still be read.
+pub(super) fn ready_once_caught_up(
+    mut caught_up: watch::Receiver<bool>,
+    refused: watch::Receiver<Option<String>>,
+) -> (ReadyCheck, Task) {
     let (send, ready) = watch::channel(false);
     let task = tokio::spawn(async move {
         if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() {
             send.send_replace(true);
         }
     });
-    let check = move || match *ready.borrow() {
-        true => Readiness::Ready,
-        false => Readiness::NotReady("this server's copy has not caught up with the ledger yet".into()),
+    let check = move || match (*ready.borrow(), refused.borrow().clone()) {
+        (_, Some(why)) => Readiness::NotReady(why),
+        (true, None) => Readiness::Ready,
+        (false, None) => Readiness::NotReady("this server's copy has not caught up with the ledger yet".into()),
     };
     (Arc::new(check), Task(task))
 }

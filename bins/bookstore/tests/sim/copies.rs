@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Entry, Error, LedgerId, Order, OrderId, Result, Seq,
+    Entries, Error, Order, OrderId, Result, Seq,
     ledger::Kind,
     orders::Ack,
-    store::{OrderCopy, sqlite::SqliteCopy},
+    store::{Followed, OrderCopy, sqlite::SqliteCopy},
 };
 use rand::RngExt as _;
 use std::{
@@ -66,11 +66,15 @@ impl SimCopy {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl OrderCopy for SimCopy {
-    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
+    async fn followed(&self) -> Result<Followed> {
         self.copy.followed().await
     }
 
-    async fn append(&self, ledger: LedgerId, mut entries: Vec<Entry>) -> Result<()> {
+    async fn restart(&self, fork: Seq) -> Result<u64> {
+        self.copy.restart(fork).await
+    }
+
+    async fn append(&self, mut page: Entries) -> Result<()> {
         let [before, after] = write_times(&self.world, &self.disk);
         self.stay(Stage::Before, before).await;
         let fault = fault(&self.world, &self.disk);
@@ -85,10 +89,10 @@ impl OrderCopy for SimCopy {
         }
         if self.world.has(Bug::CopySkipsAnEntry) {
             // The store itself refuses gaps: the entry is there, but not the order.
-            entries.iter_mut().filter(|entry| entry.seq.0 % 16 == 0).for_each(|entry| entry.kind = Kind::Restock);
+            page.entries.iter_mut().filter(|entry| entry.seq.0 % 16 == 0).for_each(|entry| entry.kind = Kind::Restock);
         }
-        let last = entries.last().map(|entry| entry.seq).unwrap_or_default();
-        self.copy.append(ledger, entries).await?;
+        let last = page.entries.last().map(|entry| entry.seq).unwrap_or_default();
+        self.copy.append(page).await?;
         self.flush();
         self.world.note(format_args!("{}: copied up to {last}", self.host));
         self.stay(Stage::After, after).await;

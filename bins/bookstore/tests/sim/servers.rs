@@ -16,7 +16,7 @@ use bookstore_transport_http::{
     cache::{CachedCatalog, ReadYourWrites},
     client::Client,
     internal::{
-        InternalOptions,
+        InternalOptions, PinCheck,
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
@@ -57,6 +57,7 @@ pub(crate) fn create_ledger(world: &Shared) -> Result<(), StoreError> {
         let listed = state.decide(&command, Timestamp(0), &mut batch);
         listed.map_err(|error| StoreError::Failed(error.to_string()))?;
     }
+    state.finish(&batch);
     at_once(store.append(&batch, &state)).map_err(|error| StoreError::Failed(error.to_string()))?;
     at_once(flush.flush())?;
     at_once(store.close(&state))
@@ -162,8 +163,9 @@ pub(crate) async fn catalog_server(world: Shared) -> turmoil::Result {
         }
     };
     start.takes_time().await;
+    let options = InternalOptions { pin: Some(PinCheck::of(&ledger)), ..internal(&world) };
     let service: Arc<dyn CatalogService> = Arc::new(Watched::new(ledger, &world, Host::Catalog));
-    let router = catalog::router(service, internal(&world));
+    let router = catalog::router(service, options);
     start.serve(router).await
 }
 
@@ -189,13 +191,17 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     let copy = copy.map_err(|error| error.to_string())?;
     world.disk(host).mark_durable();
     start.takes_time().await;
-    let remote = start.faulty(Arc::new(RemoteCatalog::new(start.client(&[Host::Catalog], true))));
+    let client = start.client(&[Host::Catalog], true);
+    let remote = start.faulty(Arc::new(RemoteCatalog::new(client.clone())));
     let catalog: Arc<dyn CatalogService> = Arc::new(Watched::new(remote, &world, host));
     let copy: Arc<dyn OrderCopy> = Arc::new(SimCopy::new(copy, host, &world));
     let follower = Arc::new(Follower::start(Arc::clone(&catalog), copy).await?);
     watch_following(&world, host, &follower);
     let reader: Arc<dyn OrderReader> = follower.clone();
+    let remote = start.faulty(Arc::new(RemoteCatalog::new(client).pinned(follower.pinned())));
+    let catalog = Arc::new(Watched::new(remote, &world, host));
     let orders = Orders::new(catalog, reader).acknowledge(world.plan.ack, follower.followed());
+    let orders = orders.refuse_while(follower.refused());
     let router = orders::router(Arc::new(Watched::new(Arc::new(orders), &world, host)), internal(&world));
     start.serve(router).await
 }

@@ -62,3 +62,17 @@ pub(crate) struct BackupArgs {
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
 }
+
+/// `bookstore restore`
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// The store to make
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// Go back to the backup: it takes the place of the store, under a new timeline
+    #[arg(long)]
+    pub(crate) replace: bool,
+}

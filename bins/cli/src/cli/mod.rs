@@ -9,7 +9,7 @@ use bookstore_core::BookId;
 use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
 
-pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError};
+pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, RestoreArgs};
 pub(crate) use servers::{AckArg, CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs};
 pub(crate) use shop::{
     AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
@@ -196,6 +196,17 @@ May run beside a server. An existing file is never overwritten.
 Example:
   bookstore backup shop-2026-08-01.db --store sqlite:bookstore.db")]
     Backup(BackupArgs),
+    /// Go back to a backup, or make a ledger of its own of it
+    #[command(after_help = "\
+Without --replace the backup becomes another ledger in a new file, for tests and drills: no server of the shop takes it for the real
+one. With --replace it takes the place of the store, which no server may have open; what was there is kept beside it, as
+PATH.replaced-1. A new timeline begins, by which order servers and frontends know that the shop went back: they follow, and set aside
+the orders that the ledger does not have any more. Moving a file into place does none of this, and is refused by order servers.
+
+Examples:
+  bookstore restore shop-2026-08-01.db --store sqlite:drill.db
+  bookstore restore shop-2026-08-01.db --store sqlite:bookstore.db --replace")]
+    Restore(RestoreArgs),
 }
 
 /// `bookstore lab`

@@ -2,7 +2,7 @@
 
 use bookstore_cli::load::{counted, grouped};
 use bookstore_core::{
-    Entry, Kind, Seq,
+    Entry, Kind, OrderId, Seq,
     audit::{Audit, Summary},
     decide,
     store::{
@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -50,6 +50,10 @@ struct CopyReport {
     followed: Seq,
     behind: u64,
     orders: u64,
+    /// Entries of an earlier timeline that the ledger does not have any more.
+    set_aside: u64,
+    /// The first of the orders among them.
+    orders_set_aside: Vec<OrderId>,
 }
 
 /// Runs the command.
@@ -118,8 +122,8 @@ fn must_be(path: &Path, summary: &StoreSummary, role: Role) -> Result<(), StoreE
 /// One copy, read by a thread of its own while the ledger is read.
 struct CopyAudit {
     store: String,
-    summary: StoreSummary,
-    entries: mpsc::Receiver<(StoreSummary, Entry)>,
+    summary: Arc<StoreSummary>,
+    entries: mpsc::Receiver<(Arc<StoreSummary>, Entry)>,
     next: Option<Entry>,
     thread: thread::JoinHandle<Result<StoreSummary, StoreError>>,
     orders: u64,
@@ -132,10 +136,12 @@ impl CopyAudit {
         let path = path.to_path_buf();
         let store = format!("sqlite:{}", path.display());
         let mut thread = thread::spawn(move || {
+            let mut sent = None;
             let (summary, _) = snapshot.read(|summary, entry| {
                 must_be(&path, summary, Role::Copy)?;
+                let summary = sent.get_or_insert_with(|| Arc::new(summary.clone()));
                 // If the receiver is gone, the ledger could not be read, which is reported there.
-                let _ = send.send((*summary, entry));
+                let _ = send.send((Arc::clone(summary), entry));
                 Ok::<(), StoreError>(())
             })?;
             must_be(&path, &summary, Role::Copy)?;
@@ -146,15 +152,16 @@ impl CopyAudit {
             Ok((summary, entry)) => (summary, Some(entry)),
             Err(_) => {
                 let summary = joined(thread)?;
-                thread = thread::spawn(move || Ok(summary));
-                (summary, None)
+                let ended = summary.clone();
+                thread = thread::spawn(move || Ok(ended));
+                (Arc::new(summary), None)
             }
         };
         Ok(Self { store, summary, entries, next, thread, orders: 0 })
     }
 
     fn is_of(&self, ledger: &StoreSummary) -> bool {
-        self.summary.ledger.is_none_or(|id| Some(id) == ledger.ledger)
+        self.summary.identity.as_ref().is_none_or(|own| Some(own.ledger) == ledger.ledger())
     }
 
     fn advance(&mut self) {
@@ -196,7 +203,8 @@ impl CopyAudit {
         joined(self.thread)?;
         let behind = ledger.head.0.saturating_sub(self.summary.head.0);
         let (followed, orders) = (self.summary.head, self.orders);
-        report.copies.push(CopyReport { store: self.store, followed, behind, orders });
+        let (set_aside, orders_set_aside) = (self.summary.set_aside, self.summary.orders_set_aside.clone());
+        report.copies.push(CopyReport { store: self.store, followed, behind, orders, set_aside, orders_set_aside });
         Ok(())
     }
 }
@@ -217,7 +225,7 @@ impl Report {
         if store.head != summary.head {
             self.finding(format!("the ledger ends at entry {}, but its head is {}", summary.head, store.head));
         }
-        self.ledger = store.ledger.map(|id| id.to_string());
+        self.ledger = store.ledger().map(|id| id.to_string());
         self.entries = summary.head.0;
         self.books = summary.books;
         self.orders = summary.sales;
@@ -239,6 +247,14 @@ impl Report {
                 behind => format!("{} entries behind", grouped(behind)),
             };
             card.line("Followed", format!("by {}: {} orders, {lag}", copy.store, grouped(copy.orders)));
+            if copy.set_aside > 0 {
+                let orders = copy.orders_set_aside.iter().map(OrderId::to_string).collect::<Vec<_>>().join(" ");
+                let entries = grouped(copy.set_aside);
+                card.line(
+                    "Set aside",
+                    format!("{entries} entries that the ledger does not have any more; orders: {orders}"),
+                );
+            }
         }
         let mut text = card.text;
         if self.ok {

@@ -9,6 +9,7 @@ mod load;
 mod metrics;
 mod output;
 mod progress;
+mod restore;
 mod serve;
 mod shop;
 
@@ -127,5 +128,6 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Lab(args) => lab::run(&args).await,
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
     }
 }

@@ -1,8 +1,8 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "monolith", "catalog", "order", "frontend", "import", "search", "topics", "info", "buy", "cancel", "orders",
-    "restock", "price", "add", "load", "lab", "audit", "backup",
+    "restock", "price", "add", "load", "lab", "audit", "backup", "restore",
 ];
 
 #[test]

@@ -11,6 +11,7 @@ use crate::{
     conformance::deployment::Deployment,
     error::Error,
     fixtures::{cents, lines, order_id},
+    history::Hash,
     ledger::{Change, Entry, Kind, Seq},
     order::Status,
 };
@@ -32,10 +33,20 @@ pub(super) async fn is_dense_and_ordered(d: Deployment) {
     let sales = entries.iter().filter_map(Entry::order).collect::<Vec<_>>();
     assert_eq!(sales, bought, "in the order of the commits");
     let first = d.catalog.entries(Seq(0), 1, Duration::ZERO).await.expect("the ledger can be read");
+    assert_eq!(first.before, Some(Hash::EMPTY));
     let last = d.catalog.entries(Seq(u64::MAX), 1, Duration::ZERO).await.expect("a head without entries is an answer");
     assert_eq!((last.head, last.entries.len()), (head, 0));
     let again = d.catalog.entries(Seq(22), 1, Duration::ZERO).await.expect("the ledger can be read");
-    assert_eq!(first.ledger, again.ledger, "one ledger has one id");
+    assert_eq!(first.identity, again.identity, "one ledger has one identity");
+    assert_eq!(first.incarnation, again.incarnation, "and was opened once");
+    assert_eq!((last.before, last.after), (None, again.after), "beyond the head there is no history");
+    let mut hash = Hash::EMPTY;
+    for after in 0..head.0 {
+        let page = d.catalog.entries(Seq(after), 1, Duration::ZERO).await.expect("the ledger can be read");
+        assert_eq!(page.before, Some(hash), "each page continues where the one before ended");
+        hash = page.after;
+    }
+    assert_eq!(hash, again.after);
 }
 
 /// Every kind of change has its kind of entry, with key, deltas, price and stock.

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use super::lock;
 use crate::{
-    error::{Error, Result},
-    id::{LedgerId, OrderId, Seq},
-    ledger::{Entry, Kind},
+    error::Result,
+    id::{OrderId, Seq},
+    ledger::{Entries, Entry, Kind},
     order::Order,
-    store::OrderCopy,
+    store::{Followed, OrderCopy},
 };
 
 /// An order server's copy in memory. After a restart the order server rebuilds it from the ledger.
@@ -20,13 +20,12 @@ pub struct MemoryCopy {
 
 #[derive(Debug, Default)]
 struct Copied {
-    /// The ledger that is copied; `None` before the first entry.
-    ledger: Option<LedgerId>,
-    /// The last entry that was taken in.
-    followed: Seq,
+    followed: Followed,
     orders: BTreeMap<OrderId, Order>,
     /// The orders by the number of their sale.
     by_sale: BTreeMap<Seq, OrderId>,
+    /// Orders that the ledger does not have any more.
+    set_aside: Vec<Order>,
 }
 
 impl MemoryCopy {
@@ -35,21 +34,15 @@ impl MemoryCopy {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// The orders that were set aside when the copy started again.
+    #[must_use]
+    pub fn set_aside(&self) -> Vec<Order> {
+        lock(&self.copied).set_aside.clone()
+    }
 }
 
 impl Copied {
-    /// Refuses entries of another ledger, and entries that do not follow on the last one.
-    fn check(&self, ledger: LedgerId, entries: &[Entry]) -> Result<()> {
-        if self.ledger.is_some_and(|own| own != ledger) {
-            return Err(Error::unavailable("these entries are of another ledger than this copy's"));
-        }
-        let follows = std::iter::successors(Some(self.followed.next()), |seq| Some(seq.next()));
-        if !entries.iter().map(|entry| entry.seq).eq(follows.take(entries.len())) {
-            return Err(Error::unavailable(format!("these entries do not follow on entry {}", self.followed)));
-        }
-        Ok(())
-    }
-
     fn take(&mut self, entry: &Entry) {
         if let Some(order) = entry.order() {
             self.by_sale.insert(entry.seq, order.id);
@@ -60,25 +53,32 @@ impl Copied {
         {
             self.orders.insert(key, order.cancelled(entry.at));
         }
-        self.followed = entry.seq;
     }
 }
 
 #[async_trait]
 impl OrderCopy for MemoryCopy {
-    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
-        let copied = lock(&self.copied);
-        Ok((copied.ledger, copied.followed))
+    async fn followed(&self) -> Result<Followed> {
+        Ok(lock(&self.copied).followed.clone())
     }
 
-    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()> {
+    async fn append(&self, page: Entries) -> Result<()> {
         let mut copied = lock(&self.copied);
-        copied.check(ledger, &entries)?;
-        if !entries.is_empty() {
-            copied.ledger = Some(ledger);
-        }
-        entries.iter().for_each(|entry| copied.take(entry));
+        copied.followed.check(&page)?;
+        copied.followed = copied.followed.after(&page);
+        page.entries.iter().for_each(|entry| copied.take(entry));
         Ok(())
+    }
+
+    async fn restart(&self, fork: Seq) -> Result<u64> {
+        let mut copied = lock(&self.copied);
+        let copied = &mut *copied;
+        let lost = copied.by_sale.range(fork..).filter_map(|(_, id)| copied.orders.get(id).cloned());
+        copied.set_aside.extend(lost);
+        let set_aside = std::mem::take(&mut copied.set_aside);
+        let count = set_aside.len() as u64;
+        *copied = Copied { set_aside, ..Copied::default() };
+        Ok(count)
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {

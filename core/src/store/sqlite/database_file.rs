@@ -68,17 +68,17 @@ impl DatabaseFile {
 
 /// The name of an open file, which must go on leading to it.
 ///
-/// The file MUST stay open as long as its name is checked: the identity of a file that is gone may be given to another one.
+/// The file MUST stay open as long as its name is checked: the id of a file that is gone may be given to another one.
 #[derive(Clone, Debug)]
 pub(super) struct FileName {
     path: PathBuf,
-    identity: Identity,
+    id: FileId,
 }
 
 impl FileName {
     /// The open `file` under its name `path`.
     pub(super) fn of(file: &File, path: PathBuf) -> io::Result<Self> {
-        Ok(Self { path, identity: identity_of(file)? })
+        Ok(Self { path, id: id_of(file)? })
     }
 
     /// Checks that the path still leads to the file.
@@ -88,8 +88,8 @@ impl FileName {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let failed =
             |what: &str| Err(StoreError::Failed(format!("{} was {what} while it was in use", self.path.display())));
-        match identity_at(&self.path) {
-            Ok(identity) if identity == self.identity => Ok(()),
+        match id_at(&self.path) {
+            Ok(id) if id == self.id => Ok(()),
             Ok(_) => failed("replaced by another file"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => failed("removed or moved"),
             Err(error) => failed(&format!("made unreadable ({error})")),
@@ -127,45 +127,45 @@ impl ops::DerefMut for FileConnection {
 
 /// Which file it is, on the whole machine.
 #[cfg(unix)]
-type Identity = (u64, u64);
+type FileId = (u64, u64);
 
 /// Not `stat`: a file whose times were asked for gets new ones with the next write, in finer steps, and a flush must then write the
-/// file's inode, too. Before each flush, it took a third of the rate of a single buyer.
+/// file's inode, too. Before each flush, that took a fifth of the rate of a single buyer.
 // Why: docs/decisions/0043.
 #[cfg(target_os = "linux")]
-fn identity_at(path: &Path) -> io::Result<Identity> {
+fn id_at(path: &Path) -> io::Result<FileId> {
     use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
     let file = statx(CWD, path, AtFlags::empty(), StatxFlags::INO)?;
     Ok((makedev(file.stx_dev_major, file.stx_dev_minor), file.stx_ino))
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn identity_at(path: &Path) -> io::Result<Identity> {
-    fs::metadata(path).map(|file| identity(&file))
+fn id_at(path: &Path) -> io::Result<FileId> {
+    fs::metadata(path).map(|file| id(&file))
 }
 
 #[cfg(unix)]
-fn identity_of(file: &File) -> io::Result<Identity> {
-    file.metadata().map(|file| identity(&file))
+fn id_of(file: &File) -> io::Result<FileId> {
+    file.metadata().map(|file| id(&file))
 }
 
 #[cfg(unix)]
-fn identity(file: &fs::Metadata) -> Identity {
+fn id(file: &fs::Metadata) -> FileId {
     use std::os::unix::fs::MetadataExt as _;
     (file.dev(), file.ino())
 }
 
 /// Where an open file can be neither removed nor replaced, there is nothing to compare.
 #[cfg(not(unix))]
-type Identity = ();
+type FileId = ();
 
 #[cfg(not(unix))]
-fn identity_at(path: &Path) -> io::Result<Identity> {
+fn id_at(path: &Path) -> io::Result<FileId> {
     fs::metadata(path).map(drop)
 }
 
 #[cfg(not(unix))]
-fn identity_of(_: &File) -> io::Result<Identity> {
+fn id_of(_: &File) -> io::Result<FileId> {
     Ok(())
 }
 

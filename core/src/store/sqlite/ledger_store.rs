@@ -10,7 +10,8 @@ use super::{
     database_file::{DatabaseFile, FileConnection, FileName},
     maintenance,
     rows::{self, to_i64, to_u64},
-    schema, search,
+    schema::{self, NewIds},
+    search,
     stock_snapshot::{self, DirtyRows},
     unusable, wal_checkpoint,
 };
@@ -18,6 +19,7 @@ use crate::{
     book::NewBook,
     decide::{self, Batch, Known, State},
     execution::Execution,
+    history::Hash,
     id::{BookId, OrderId, Seq},
     ledger::{Entry, Kind},
     recent_keys::RecentKeys,
@@ -53,7 +55,7 @@ impl SqliteStore {
     /// Opens the file and makes all that is in it durable.
     fn open_durably(&self) -> Result<FileConnection, StoreError> {
         let path = self.file.path();
-        let connection = schema::open(path, schema::Role::Ledger, Uuid::nil())?;
+        let connection = schema::open(path, schema::Role::Ledger, NewIds::UNUSED)?;
         let mut connection = FileConnection::new(connection, &self.file);
         match self.execution {
             Execution::Threads => wal_checkpoint::on_thread(&mut connection, path)?,
@@ -74,7 +76,8 @@ impl SqliteStore {
 
     /// Reads head, last book and levels: the stock snapshot, and on top of it the entries since.
     fn read_state(&mut self, connection: &Connection) -> Result<State, StoreError> {
-        let mut state = State { head: rows::head(connection)?, ..State::default() };
+        let head = rows::head(connection)?;
+        let mut state = State { head, hash: rows::hash(connection, head)?, ..State::default() };
         let last_book: Option<i64> = connection.query_row("SELECT max(id) FROM book", [], |row| row.get(0))?;
         state.last_book = to_u64(last_book.unwrap_or_default());
         self.applied = rows::applied(connection)?;
@@ -153,7 +156,7 @@ impl LedgerStore for SqliteStore {
         let snapshot = snapshot_due.then_some((&self.dirty, state));
         let connection = self.connection.as_mut().ok_or_else(not_recovered).map_err(AppendError::NotAppended)?;
         // Until the commit begins, nothing of the transaction is in the ledger; a failed commit may have happened.
-        let transaction = write(connection, batch, snapshot).map_err(AppendError::NotAppended)?;
+        let transaction = write(connection, batch, state.hash, snapshot).map_err(AppendError::NotAppended)?;
         transaction.commit().map_err(|error| AppendError::Unknown(error.into()))?;
         if snapshot_due {
             self.applied = state.head;
@@ -255,7 +258,7 @@ fn highest_keys(connection: &Connection) -> Result<Vec<OrderId>, StoreError> {
 /// What the ledger holds under a key.
 fn known(connection: &Connection, key: OrderId, head: Seq) -> Result<Option<Known>, StoreError> {
     let entries = rows::entries_of(connection, key, head)?;
-    let amended = || entries.first().map(|entry| Known::Amend(entry.kind, entry.changes[0]));
+    let amended = || entries.first().map(|entry| Known::amend(entry));
     Ok(rows::fold_order(&entries).map(Known::Order).or_else(amended))
 }
 
@@ -270,10 +273,12 @@ fn book_of(connection: &Connection, identity: &str) -> Result<Option<BookId>, St
 fn write<'a>(
     connection: &'a mut Connection,
     batch: &Batch,
+    hash: Hash,
     snapshot: Option<(&DirtyRows, &State)>,
 ) -> Result<Transaction<'a>, StoreError> {
     let transaction = connection.transaction()?;
     rows::append_entries(&transaction, &batch.entries)?;
+    rows::end_batch(&transaction, hash)?;
     insert_books(&transaction, &batch.listed)?;
     search::index_books(&transaction, &batch.listed)?;
     reprice(&transaction, batch)?;

@@ -8,11 +8,13 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
 };
+use uuid::Uuid;
 
 use super::{StoreError, beside, rows, schema, stock_snapshot, unusable};
 use crate::{
     decide::Levels,
-    id::{LedgerId, Seq},
+    history::LedgerIdentity,
+    id::{LedgerId, OrderId, Seq},
     ledger::Entry,
 };
 
@@ -37,16 +39,31 @@ pub struct Snapshot {
 }
 
 /// What a store is, and how far it has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The ledger, or the ledger that is copied; `None` for a copy that has followed none yet.
-    pub ledger: Option<LedgerId>,
+    /// The ledger and its timelines, or those that are copied; `None` for a copy that has followed none yet.
+    pub identity: Option<LedgerIdentity>,
     /// Whether this is a copy, which holds sales and returns only.
     pub is_copy: bool,
     /// The last entry; for a copy, the last one that it has followed.
     pub head: Seq,
     /// The entry up to which the stock snapshot is true; for a copy, the same as `head`.
     pub applied: Seq,
+    /// Of a copy: entries that it followed under an earlier timeline and that the ledger does not have any more.
+    pub set_aside: u64,
+    /// The orders among them, the first [`SET_ASIDE_MAX`] at most.
+    pub orders_set_aside: Vec<OrderId>,
+}
+
+/// The most orders that [`Summary::orders_set_aside`] names.
+pub const SET_ASIDE_MAX: usize = 100;
+
+impl Summary {
+    /// The ledger, or the one that is copied.
+    #[must_use]
+    pub fn ledger(&self) -> Option<LedgerId> {
+        self.identity.as_ref().map(|identity| identity.ledger)
+    }
 }
 
 impl Snapshot {
@@ -60,6 +77,14 @@ impl Snapshot {
             return Err(unusable(path, "there is no such file"));
         }
         Ok(Self { connection: schema::open_read_only(path)? })
+    }
+
+    /// The ledger and its timelines, see [`Summary::identity`].
+    ///
+    /// # Errors
+    /// - [`StoreError::Unusable`], [`StoreError::Failed`] if the file is damaged or cannot be read.
+    pub fn identity(&mut self) -> Result<Option<LedgerIdentity>, StoreError> {
+        schema::identity(&self.connection)
     }
 
     /// Reads everything as of one moment. It calls `entry` with the summary and each entry, in order, and returns the summary and
@@ -90,7 +115,18 @@ fn summary(transaction: &Transaction<'_>) -> Result<Summary, StoreError> {
     let is_copy = role == "copy";
     let applied = rows::applied(transaction)?;
     let head = if is_copy { applied } else { rows::head(transaction)? };
-    Ok(Summary { ledger: schema::ledger_id(transaction)?, is_copy, head, applied })
+    let (set_aside, orders_set_aside) = if is_copy { set_aside(transaction)? } else { (0, Vec::new()) };
+    Ok(Summary { identity: schema::identity(transaction)?, is_copy, head, applied, set_aside, orders_set_aside })
+}
+
+/// How many entries a copy has set aside, and the orders among them.
+fn set_aside(connection: &Connection) -> Result<(u64, Vec<OrderId>), StoreError> {
+    let entries: i64 = connection.query_row("SELECT count(*) FROM set_aside", [], |row| row.get(0))?;
+    let mut orders =
+        connection.prepare("SELECT DISTINCT key FROM set_aside WHERE key IS NOT NULL ORDER BY seq LIMIT ?1")?;
+    let orders = orders.query_map([SET_ASIDE_MAX as i64], |row| row.get::<_, [u8; 16]>(0))?;
+    let orders = orders.map(|row| row.map(|key| OrderId(Uuid::from_bytes(key)))).collect::<Result<_, _>>()?;
+    Ok((rows::to_u64(entries), orders))
 }
 
 /// Writes a consistent copy of the store `path` to the new file `to`, beside a process that writes, and makes it durable. The
@@ -108,6 +144,23 @@ pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
     };
     let snapshot = Snapshot::open(path)?;
     write_copy(&snapshot.connection, name)
+}
+
+/// Writes a copy of the ledger `path`, which may be of an earlier format, to the new file `to`.
+///
+/// # Errors
+/// As [`backup`].
+pub(super) fn copy(path: &Path, to: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Err(unusable(path, "there is no such file"));
+    }
+    let connection = schema::open_any_read_only(path)?;
+    let role: String = connection.query_row("SELECT role FROM meta", [], |row| row.get(0))?;
+    if role != "ledger" {
+        return Err(unusable(path, "it is not a ledger but an order server's copy of one"));
+    }
+    let name = to.to_str().ok_or_else(|| StoreError::Failed(format!("{} is not a name in UTF-8", to.display())))?;
+    write_copy(&connection, name)
 }
 
 /// Writes all that a connection sees to a new file, and makes it durable.

@@ -1,4 +1,4 @@
-//! The embedded store: one SQLite file in WAL mode, format version 2.
+//! The embedded store: one SQLite file in WAL mode, format version 3.
 //!
 //! One process writes, which a lock on the database file itself ensures; other processes may read at the same time. Each flush
 //! checks that the file and its WAL are still where they were opened: if somebody removed or replaced them, nothing is
@@ -15,6 +15,7 @@
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `order_copy.rs` | an order server's copy of the sales and returns |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
+//! | `restore.rs` | going back to a backup |
 //! | `database_file.rs` | the lock of the one writer; whether the file is still there |
 //! | `schema.rs`, `rows.rs` | tables and upgrades; rows as domain types |
 //!
@@ -40,6 +41,7 @@ mod maintenance;
 mod order_copy;
 mod pool;
 mod reader;
+mod restore;
 mod rows;
 mod schema;
 mod search;
@@ -48,9 +50,10 @@ mod text_cache;
 mod wal_checkpoint;
 
 pub use ledger_store::SqliteStore;
-pub use maintenance::{Snapshot, Summary, backup};
+pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};
 pub use order_copy::SqliteCopy;
 pub use reader::SqliteReader;
+pub use restore::{Restored, restore_copy, restore_replacing};
 
 use rusqlite::{Connection, config::DbConfig};
 use std::{
@@ -62,6 +65,7 @@ use std::{
 use super::StoreError;
 use crate::{clock::Clock, execution::Execution};
 use database_file::DatabaseFile;
+use schema::NewIds;
 
 /// How a SQLite store runs, and its limits.
 #[derive(Clone, Copy, Debug)]
@@ -98,13 +102,14 @@ pub fn open(
     clock: &dyn Clock,
     options: SqliteOptions,
 ) -> Result<(SqliteStore, Arc<SqliteReader>), StoreError> {
+    restore::refuse_if_restoring(path)?;
     let file = Arc::new(DatabaseFile::lock(path)?);
     let path = file.path();
     maintenance::refuse_if_rescued(path)?;
-    let connection = schema::open(path, schema::Role::Ledger, clock.new_id())?;
-    let id = schema::ledger_id(&connection)?.ok_or_else(|| unusable(path, "it has no ledger id"))?;
+    let connection = schema::open(path, schema::Role::Ledger, NewIds::drawn(clock))?;
+    let identity = schema::identity(&connection)?.ok_or_else(|| unusable(path, "it has no ledger id"))?;
     drop(connection);
-    let reader = SqliteReader::open(&file, id, options)?;
+    let reader = SqliteReader::open(&file, identity, options)?;
     Ok((SqliteStore::new(file, options.execution), Arc::new(reader)))
 }
 
@@ -122,6 +127,11 @@ fn unusable(path: &Path, why: &str) -> StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        if let rusqlite::Error::FromSqlConversionFailure(_, _, unknown) = &error
+            && unknown.is::<rows::UnknownKind>()
+        {
+            return Self::Unusable(unknown.to_string());
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Unusable("the file is not a bookstore database".into()),
             Some(ErrorCode::DatabaseCorrupt) => Self::Unusable(format!("the file is damaged ({error})")),
@@ -151,7 +161,7 @@ mod tests {
     #[test]
     fn no_statement_is_compiled_anew_for_another_key() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = schema::open(&folder.path().join("shop.db"), schema::Role::Ledger, Uuid::nil()).unwrap();
+        let connection = schema::open(&folder.path().join("shop.db"), schema::Role::Ledger, NewIds::UNUSED).unwrap();
         let lookups = 5;
         for n in 1..=lookups {
             assert_eq!(rows::order(&connection, OrderId(Uuid::from_u128(n)), Seq(1)).unwrap(), None);

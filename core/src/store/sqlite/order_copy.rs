@@ -8,23 +8,23 @@ use std::{
     path::Path,
     sync::{Arc, Mutex},
 };
-use uuid::Uuid;
 
 use super::{
     SqliteOptions, StoreError,
     database_file::{DatabaseFile, FileConnection},
     pool::Pool,
     rows::{self, to_i64},
-    schema,
+    schema::{self, NewIds},
 };
 use crate::{
     error::{Error, Result},
     execution::Execution,
-    id::{LedgerId, OrderId, Seq},
-    ledger::{Entry, Kind},
+    history::Hash,
+    id::{OrderId, Seq},
+    ledger::{Entries, Kind},
     order::Order,
     service::Ack,
-    store::OrderCopy,
+    store::{Followed, OrderCopy},
 };
 
 /// An order server's copy in a SQLite file. It holds the lock on the file until it is dropped.
@@ -46,7 +46,7 @@ impl SqliteCopy {
     /// - [`StoreError::Failed`] if it cannot be read or written.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = Arc::new(DatabaseFile::lock(path)?);
-        let connection = schema::open(file.path(), schema::Role::Copy, Uuid::nil())?;
+        let connection = schema::open(file.path(), schema::Role::Copy, NewIds::UNUSED)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let readers = Pool::open(&file, options)?;
         let writer = Arc::new(Mutex::new(FileConnection::new(connection, &file)));
@@ -70,15 +70,13 @@ impl SqliteCopy {
     }
 }
 
-#[async_trait]
-impl OrderCopy for SqliteCopy {
-    async fn followed(&self) -> Result<(Option<LedgerId>, Seq)> {
-        self.readers.read(|connection| Ok((schema::ledger_id(connection)?, rows::applied(connection)?))).await
-    }
-
-    async fn append(&self, ledger: LedgerId, entries: Vec<Entry>) -> Result<()> {
+impl SqliteCopy {
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let writer = Arc::clone(&self.writer);
-        let work = move || append(&mut writer.lock().expect("nobody panics with it"), ledger, entries);
+        let work = move || write(&mut writer.lock().expect("nobody panics with it"));
         match self.execution {
             Execution::Task => work(),
             Execution::Threads => {
@@ -86,6 +84,21 @@ impl OrderCopy for SqliteCopy {
                 done.unwrap_or_else(|_| Err(Error::unknown("the copy's writer did not finish")))
             }
         }
+    }
+}
+
+#[async_trait]
+impl OrderCopy for SqliteCopy {
+    async fn followed(&self) -> Result<Followed> {
+        self.readers.read(followed).await
+    }
+
+    async fn append(&self, page: Entries) -> Result<()> {
+        self.write(move |connection| append(connection, page)).await
+    }
+
+    async fn restart(&self, fork: Seq) -> Result<u64> {
+        self.write(move |connection| Ok(restart(connection, fork)?)).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
@@ -100,28 +113,43 @@ impl OrderCopy for SqliteCopy {
 /// The head to read by: all that a copy holds is durable in the ledger.
 const EVERYTHING: Seq = Seq(i64::MAX as u64);
 
+fn followed(connection: &Connection) -> Result<Followed, StoreError> {
+    let hash: Option<[u8; 32]> = connection.query_row("SELECT hash FROM meta", [], |row| row.get(0))?;
+    let (identity, seq) = (schema::identity(connection)?, rows::applied(connection)?);
+    Ok(Followed { identity, seq, hash: hash.map_or(Hash::EMPTY, Hash) })
+}
+
 /// Takes in the next entries in one transaction.
-fn append(connection: &mut Connection, ledger: LedgerId, mut entries: Vec<Entry>) -> Result<()> {
+fn append(connection: &mut Connection, mut page: Entries) -> Result<()> {
     let transaction = connection.transaction().map_err(StoreError::from)?;
-    if let Some(followed) = schema::ledger_id(&transaction)?
-        && followed != ledger
-    {
-        return Err(Error::unavailable("this copy follows another ledger; give this order server a new store"));
-    }
-    let mut last = rows::applied(&transaction)?;
-    for entry in &entries {
-        if entry.seq != last.next() {
-            let message = format!("entry {} does not follow on this copy's {last}", entry.seq);
-            return Err(Error::unavailable(message));
-        }
-        last = entry.seq;
-    }
-    entries.retain(|entry| matches!(entry.kind, Kind::Sale | Kind::Return));
-    rows::insert_entries(&transaction, &entries)?;
-    let mut update =
-        transaction.prepare_cached("UPDATE meta SET ledger = ?1, applied = ?2").map_err(StoreError::from)?;
-    update.execute((ledger.as_bytes(), to_i64(last.0))).map_err(StoreError::from)?;
-    drop(update);
+    let followed = followed(&transaction)?;
+    followed.check(&page)?;
+    let after = followed.after(&page);
+    page.entries.retain(|entry| matches!(entry.kind, Kind::Sale | Kind::Return));
+    rows::insert_entries(&transaction, &page.entries)?;
+    remember(&transaction, &followed, &after)?;
     transaction.commit().map_err(StoreError::from)?;
     Ok(())
+}
+
+/// Writes down how far the copy has followed.
+fn remember(connection: &Connection, before: &Followed, after: &Followed) -> Result<(), StoreError> {
+    if let Some(identity) = after.identity.as_ref().filter(|_| before.identity != after.identity) {
+        schema::set_identity(connection, identity)?;
+    }
+    let mut update = connection.prepare_cached("UPDATE meta SET applied = ?1, hash = ?2")?;
+    update.execute((to_i64(after.seq.0), after.hash.0))?;
+    Ok(())
+}
+
+/// Sets the entries from `fork` on aside, and empties the copy.
+fn restart(connection: &mut Connection, fork: Seq) -> Result<u64, StoreError> {
+    let transaction = connection.transaction()?;
+    let set_aside = "INSERT INTO set_aside (fork, seq, at_ms, kind, key, changes)
+        SELECT ?1, seq, at_ms, kind, key, changes FROM ledger WHERE seq >= ?1";
+    let count = transaction.execute(set_aside, [to_i64(fork.0)])?;
+    let empty = "DELETE FROM ledger; UPDATE meta SET ledger = NULL, timelines = '[]', applied = 0, hash = NULL;";
+    transaction.execute_batch(empty)?;
+    transaction.commit()?;
+    Ok(count as u64)
 }

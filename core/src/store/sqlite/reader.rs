@@ -14,7 +14,8 @@ use super::{
 use crate::{
     book::{Text, Topic},
     error::Result,
-    id::{BookId, LedgerId, OrderId, Seq},
+    history::{Hash, LedgerIdentity},
+    id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::Order,
     store::LedgerReader,
@@ -26,7 +27,7 @@ use crate::{
 /// [`SqliteOptions`] for the limits.
 #[derive(Debug)]
 pub struct SqliteReader {
-    id: LedgerId,
+    identity: LedgerIdentity,
     pub(super) pool: Pool,
     texts: TextCache,
     pub(super) topics: Arc<Mutex<Topics>>,
@@ -40,9 +41,13 @@ pub(super) struct Topics {
 }
 
 impl SqliteReader {
-    pub(super) fn open(file: &Arc<DatabaseFile>, id: LedgerId, options: SqliteOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        file: &Arc<DatabaseFile>,
+        identity: LedgerIdentity,
+        options: SqliteOptions,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
-            id,
+            identity,
             pool: Pool::open(file, options)?,
             texts: TextCache::new(options.cached_texts),
             topics: Arc::default(),
@@ -52,8 +57,12 @@ impl SqliteReader {
 
 #[async_trait]
 impl LedgerReader for SqliteReader {
-    fn id(&self) -> LedgerId {
-        self.id
+    fn identity(&self) -> &LedgerIdentity {
+        &self.identity
+    }
+
+    async fn hash(&self, at: Seq) -> Result<Hash> {
+        self.pool.read(move |connection| rows::hash(connection, at)).await
     }
 
     async fn text(&self, book: BookId) -> Result<Option<Text>> {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::StoreError;
 use crate::{
     clock::Timestamp,
+    history::{self, Hash},
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
     ledger::{Change, Entry, Kind},
@@ -23,33 +24,24 @@ pub(super) fn to_u64(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }
 
-/// The number of a kind of entry in the file. These numbers never change.
-fn kind_number(kind: Kind) -> i64 {
-    match kind {
-        Kind::Sale => 1,
-        Kind::Return => 2,
-        Kind::Restock => 3,
-        Kind::Reprice => 4,
-        Kind::Listing => 5,
-    }
-}
-
 const SALE: i64 = 1;
 
 fn kind(number: i64) -> rusqlite::Result<Kind> {
-    Ok(match number {
-        SALE => Kind::Sale,
-        2 => Kind::Return,
-        3 => Kind::Restock,
-        4 => Kind::Reprice,
-        5 => Kind::Listing,
-        _ => return Err(rusqlite::Error::IntegralValueOutOfRange(2, number)),
-    })
+    let known = u8::try_from(number).ok().and_then(history::kind_of);
+    known.ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(2, Type::Integer, Box::new(UnknownKind(number))))
 }
+
+/// A newer program wrote the entry.
+#[derive(Debug, thiserror::Error)]
+#[error("an entry is of kind {0}, which only a newer version of this program knows: upgrade this one")]
+pub(super) struct UnknownKind(i64);
 
 /// Appends `[[book,delta,price_cents,stock],…]` to `text`.
 fn write_changes(text: &mut String, changes: &[Change]) {
     let mut number = itoa::Buffer::new();
+    if changes.is_empty() {
+        return text.push_str("[]");
+    }
     let mut before = "[[";
     for Change { book, delta, price_cents, stock } in changes {
         text.push_str(before);
@@ -95,6 +87,28 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 pub(super) fn head(connection: &Connection) -> Result<Seq, StoreError> {
     let head: Option<i64> = connection.query_row("SELECT max(seq) FROM ledger", [], |row| row.get(0))?;
     Ok(Seq(to_u64(head.unwrap_or_default())))
+}
+
+/// The hash up to an entry: from the last batch that ends there or before, over the entries after it.
+pub(super) fn hash(connection: &Connection, at: Seq) -> Result<Hash, StoreError> {
+    let last = "SELECT seq, hash FROM ledger WHERE seq <= ?1 AND hash IS NOT NULL ORDER BY seq DESC LIMIT 1";
+    let mut last = connection.prepare_cached(last)?;
+    let last = last.query_row([to_i64(at.0)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (last, hash) = last.unwrap_or((0, Hash::EMPTY.0));
+    if to_u64(last) == at.0 {
+        return Ok(Hash(hash));
+    }
+    let sql = select_entries("WHERE seq > ?1 AND seq <= ?2 ORDER BY seq");
+    let mut rest = connection.prepare_cached(&sql)?;
+    let rest = rest.query_map((last, to_i64(at.0)), entry)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(Hash(hash).after(&rest))
+}
+
+/// Notes the hash after a batch, on its last entry: the last one that was appended.
+pub(super) fn end_batch(connection: &Connection, hash: Hash) -> Result<(), StoreError> {
+    let sql = "UPDATE ledger SET hash = ?1 WHERE seq = (SELECT max(seq) FROM ledger)";
+    connection.prepare_cached(sql)?.execute([hash.0])?;
+    Ok(())
 }
 
 /// For a ledger the entry of its stock snapshot, for a copy the last entry that it has followed.
@@ -210,7 +224,7 @@ fn bind(statement: &mut Statement<'_>, after: usize, entry: &Entry, text: &mut S
     text.clear();
     write_changes(text, &entry.changes);
     statement.raw_bind_parameter(after + 1, entry.at.0)?;
-    statement.raw_bind_parameter(after + 2, kind_number(entry.kind))?;
+    statement.raw_bind_parameter(after + 2, history::kind_number(entry.kind))?;
     statement.raw_bind_parameter(after + 3, entry.key.as_ref().map(|key| key.0.as_bytes().as_slice()))?;
     statement.raw_bind_parameter(after + 4, text.as_str())
 }

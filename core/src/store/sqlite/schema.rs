@@ -2,8 +2,9 @@
 //!
 //! | table | in | what it holds |
 //! |---|---|---|
-//! | `meta` | both | one row: role, ledger id, `applied` |
-//! | `ledger` | both | the entries; a copy has sales and returns only |
+//! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
+//! | `ledger` | both | the entries, the last one of each batch with the hash up to it; a copy has sales and returns only |
+//! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts, and the price to sort by |
 //! | `book_fts` | ledger | the full-text index of the texts |
 //! | `stock` | ledger | the stock snapshot |
@@ -12,11 +13,17 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::path::Path;
 use uuid::Uuid;
 
-use super::{StoreError, configure, unusable};
-use crate::id::LedgerId;
+use super::{StoreError, configure, rows, unusable};
+use crate::{
+    clock::Clock,
+    history::{Hash, LedgerIdentity},
+    id::LedgerId,
+};
 
 /// The format that this program writes. A file of a higher one is refused, a file of a lower one brought up to date.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
+/// The earliest format that is brought up to date.
+const OLDEST: i64 = 2;
 /// `BOOK` in ASCII, in the header of every file of ours.
 const APPLICATION_ID: i64 = 0x424F_4F4B;
 
@@ -41,21 +48,43 @@ impl Role {
 // `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
 // `book.price_cents` is always current, because searches sort by it; the books' texts never change.
-const TABLES: &str = "
+// `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy. `meta.wal` is what a WAL of this file knows it by, see `wal_owner.rs`.
+// Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
+const META_TABLE: &str = "
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         role TEXT NOT NULL CHECK (role IN ('ledger', 'copy')),
         ledger BLOB,
-        applied INTEGER NOT NULL
+        timelines TEXT NOT NULL,
+        applied INTEGER NOT NULL,
+        hash BLOB,
+        wal BLOB,
+        origin TEXT
     ) STRICT;
+";
+
+const LEDGER_TABLE: &str = "
     CREATE TABLE ledger (
         seq INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
-        kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 5),
+        kind INTEGER NOT NULL,
+        key BLOB,
+        changes TEXT NOT NULL,
+        hash BLOB
+    ) STRICT;
+";
+
+const LEDGER_INDEX: &str = "CREATE UNIQUE INDEX ledger_key ON ledger (key, kind) WHERE key IS NOT NULL;";
+
+const COPY_TABLE: &str = "
+    CREATE TABLE set_aside (
+        fork INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
         key BLOB,
         changes TEXT NOT NULL
     ) STRICT;
-    CREATE UNIQUE INDEX ledger_key ON ledger (key, kind) WHERE key IS NOT NULL;
 ";
 
 const CATALOGUE_TABLES: &str = "
@@ -88,17 +117,17 @@ const STOCK_TABLE: &str = "
 ";
 
 /// Opens a file for writing, makes the tables if it is new, brings an earlier format up to date, and checks that the file is what
-/// `role` says. `new_id` is the id of a ledger that is made here.
-pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connection, StoreError> {
+/// `role` says. `ids` are those of a ledger, and of its timeline, that are made here.
+pub(super) fn open(path: &Path, role: Role, ids: NewIds) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
     configure(&connection).map_err(|error| named(path, error))?;
     if is_empty(&connection).map_err(|error| named(path, error))? {
         connection.pragma_update(None, "journal_mode", "wal")?;
-        create(&mut connection, role, new_id)?;
+        create(&mut connection, role, ids)?;
     }
     if check(&connection, path, role)? < VERSION {
-        upgrade(&mut connection, role).map_err(|error| named(path, error))?;
+        upgrade(&mut connection, role, ids).map_err(|error| named(path, error))?;
     }
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -109,10 +138,7 @@ pub(super) fn open(path: &Path, role: Role, new_id: LedgerId) -> Result<Connecti
 
 /// Opens a file of ours read-only, beside the process that writes it.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)
-        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
-    configure(&connection).map_err(|error| named(path, error))?;
+    let connection = open_any_read_only(path)?;
     if check_header(&connection, path)? < VERSION {
         return Err(unusable(
             path,
@@ -122,39 +148,108 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a file of ours read-only, also one of an earlier format.
+pub(super) fn open_any_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    configure(&connection).map_err(|error| named(path, error))?;
+    check_header(&connection, path)?;
+    Ok(connection)
+}
+
 fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?)
 }
 
-fn create(connection: &mut Connection, role: Role, new_id: LedgerId) -> Result<(), StoreError> {
+/// What a ledger that is made, or brought up to date, is called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewIds {
+    ledger: LedgerId,
+    timeline: Uuid,
+}
+
+impl NewIds {
+    pub(super) fn drawn(clock: &dyn Clock) -> Self {
+        Self { ledger: clock.new_id(), timeline: clock.new_id() }
+    }
+
+    /// For a file that is no new ledger.
+    pub(super) const UNUSED: Self = Self { ledger: Uuid::nil(), timeline: Uuid::nil() };
+}
+
+fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(META_TABLE)?;
+    transaction.execute_batch(LEDGER_TABLE)?;
+    transaction.execute_batch(LEDGER_INDEX)?;
     // A copy learns its ledger's id from the first entries it takes in.
-    let ledger = match role {
+    let identity = match role {
         Role::Ledger => {
             transaction.execute_batch(CATALOGUE_TABLES)?;
             transaction.execute_batch(STOCK_TABLE)?;
-            Some(*new_id.as_bytes())
+            Some(LedgerIdentity::new(ids.ledger, ids.timeline))
         }
-        Role::Copy => None,
+        Role::Copy => {
+            transaction.execute_batch(COPY_TABLE)?;
+            None
+        }
     };
-    transaction.execute("INSERT INTO meta VALUES (1, ?1, ?2, 0)", (role.name(), ledger))?;
+    transaction.execute("INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', 0)", [role.name()])?;
+    if let Some(identity) = identity {
+        set_identity(&transaction, &identity)?;
+    }
     transaction.commit()?;
     Ok(())
 }
 
-/// Format 1 had a row for each book in `stock`. The table is made anew and filled from the ledger, by the next recovery.
-fn upgrade(connection: &mut Connection, role: Role) -> Result<(), StoreError> {
+/// Brings a file of format 2 up to date. Its entries become one batch, under one timeline. A copy starts again from the first entry,
+/// since it cannot tell the hash up to its last one.
+fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    if role == Role::Ledger {
-        transaction.execute_batch("DROP TABLE stock; UPDATE meta SET applied = 0;")?;
-        transaction.execute_batch(STOCK_TABLE)?;
+    let (ledger, applied): (Option<[u8; 16]>, i64) =
+        transaction.query_row("SELECT ledger, applied FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    transaction.execute_batch("DROP TABLE meta; DROP INDEX ledger_key; ALTER TABLE ledger RENAME TO earlier;")?;
+    transaction.execute_batch(META_TABLE)?;
+    transaction.execute_batch(LEDGER_TABLE)?;
+    let kept = match role {
+        Role::Ledger => {
+            let copy = "INSERT INTO ledger SELECT seq, at_ms, kind, key, changes, NULL FROM earlier ORDER BY seq";
+            transaction.execute(copy, [])?;
+            applied
+        }
+        Role::Copy => {
+            transaction.execute_batch(COPY_TABLE)?;
+            0
+        }
+    };
+    transaction.execute_batch("DROP TABLE earlier;")?;
+    transaction.execute_batch(LEDGER_INDEX)?;
+    let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', ?2)";
+    transaction.execute(new, (role.name(), kept))?;
+    if let (Role::Ledger, Some(ledger)) = (role, ledger) {
+        set_identity(&transaction, &LedgerIdentity::new(Uuid::from_bytes(ledger), ids.timeline))?;
+        end_batches(&transaction)?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Divides a ledger whose batches are not known into batches of 1,024 entries.
+fn end_batches(connection: &Connection) -> Result<(), StoreError> {
+    let mut next = connection.prepare(&rows::select_entries("WHERE seq > ?1 ORDER BY seq LIMIT 1024"))?;
+    let mut end = connection.prepare("UPDATE ledger SET hash = ?1 WHERE seq = ?2")?;
+    let (mut last, mut hash) = (0, Hash::EMPTY);
+    loop {
+        let entries = next.query_map([last], rows::entry)?.collect::<Result<Vec<_>, _>>()?;
+        let Some(entry) = entries.last() else { return Ok(()) };
+        hash = hash.after(&entries);
+        last = rows::to_i64(entry.seq.0);
+        end.execute((hash.0, last))?;
+    }
 }
 
 /// The format of a file that is one of ours.
@@ -166,6 +261,9 @@ fn check_header(connection: &Connection, path: &Path) -> Result<i64, StoreError>
     let found = pragma("user_version")?;
     if found > VERSION {
         return Err(StoreError::TooNew { path: path.display().to_string(), found, known: VERSION });
+    }
+    if found < OLDEST {
+        return Err(unusable(path, &format!("it has format {found}, which this program does not bring up to date")));
     }
     Ok(found)
 }
@@ -182,11 +280,23 @@ fn check(connection: &Connection, path: &Path, role: Role) -> Result<i64, StoreE
     }
 }
 
-/// The id of the ledger that is in the file, or of the one that it copies: `None` before a copy's first entry.
-pub(super) fn ledger_id(connection: &Connection) -> Result<Option<LedgerId>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT ledger FROM meta")?;
-    let id: Option<[u8; 16]> = statement.query_row([], |row| row.get(0))?;
-    Ok(id.map(Uuid::from_bytes))
+/// The ledger that is in the file, or the one that it copies: `None` before a copy's first entry.
+pub(super) fn identity(connection: &Connection) -> Result<Option<LedgerIdentity>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT ledger, timelines FROM meta")?;
+    let (ledger, timelines): (Option<[u8; 16]>, String) =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(ledger) = ledger else { return Ok(None) };
+    let timelines = serde_json::from_str(&timelines)
+        .map_err(|error| StoreError::Unusable(format!("it is damaged: its timelines cannot be read ({error})")))?;
+    Ok(Some(LedgerIdentity { ledger: Uuid::from_bytes(ledger), timelines }))
+}
+
+/// Writes down which ledger it is, or which it copies.
+pub(super) fn set_identity(connection: &Connection, identity: &LedgerIdentity) -> Result<(), StoreError> {
+    let timelines = serde_json::to_string(&identity.timelines).expect("timelines are JSON");
+    let mut statement = connection.prepare_cached("UPDATE meta SET ledger = ?1, timelines = ?2")?;
+    statement.execute((identity.ledger.as_bytes(), timelines))?;
+    Ok(())
 }
 
 /// The same error, with the name of the file.

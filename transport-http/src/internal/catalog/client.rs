@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, Query, Receipt,
-    Result, Seq, Topic, catalog::WAIT_MAX, retry::Effect,
+    Result, Seq, Topic, catalog::WAIT_MAX, follow::Pinned, retry::Effect,
 };
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
@@ -42,6 +42,15 @@ impl<C: Connect + Clone + Send + Sync + 'static> RemoteCatalog<C> {
     #[must_use]
     pub fn new(client: Client<C>) -> Self {
         Self { calls: Batcher::new(client.clone(), CALLS), client }
+    }
+
+    /// Sells only through the catalog whose ledger was compared with a copy: sends `pinned` with each batch of sales and releases. A
+    /// catalog that was started again refuses them until its ledger has been compared, see [`Follower::pinned`].
+    ///
+    /// [`Follower::pinned`]: bookstore_core::follow::Follower::pinned
+    #[must_use]
+    pub fn pinned(self, pinned: Pinned) -> Self {
+        Self { calls: self.calls.pinned(pinned), ..self }
     }
 }
 

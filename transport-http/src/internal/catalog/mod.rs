@@ -25,5 +25,3 @@ pub use client::RemoteCatalog;
 pub use messages::CatalogCall;
 #[cfg(feature = "server")]
 pub use server::router;
-#[cfg(feature = "server")]
-pub(crate) use server::shorten;

@@ -9,8 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use bookstore_core::{
-    Added, Book, BookId, BookPage, CatalogService, Entries, NewBook, Order, OrderId, Query, Seq, Topic,
-    catalog::WAIT_MAX,
+    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Seq, Topic, catalog::WAIT_MAX,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -20,14 +19,11 @@ use crate::{
     compact,
     internal::{
         batch::{Calls, answer_all, compact_response},
-        routes::{InternalOptions, big, finish},
+        routes::{InternalOptions, big, finish, pinned},
     },
     server::error_response::ErrorResponse,
     server::{Deadline, Draining},
 };
-
-/// The most changes of one page of entries, so that a page of large orders stays well below what a client accepts.
-const CHANGES_MAX: usize = 20_000;
 
 type Service = State<Arc<dyn CatalogService>>;
 type Answer<T> = Result<Json<T>, ErrorResponse>;
@@ -46,7 +42,7 @@ type Answer<T> = Result<Json<T>, ErrorResponse>;
 /// ```
 pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Router {
     let router = Router::new()
-        .route(CALLS, big(post(calls)))
+        .route(CALLS, pinned(big(post(calls)), options.pin.clone()))
         .route(SEARCH, post(search))
         .route(TOPICS, get(topics))
         .route(BOOKS, big(post(add_books)))
@@ -121,22 +117,9 @@ async fn entries(
         page = service.entries(after, limit, wait) => page?,
         () = draining.started() => service.entries(after, limit, Duration::ZERO).await?,
     };
-    let page = shorten(page);
     Ok(if compact::is_accepted(&headers) {
         compact_response(compact::write_page(&page))
     } else {
         Json(page).into_response()
     })
-}
-
-/// Cuts a page to at most [`CHANGES_MAX`] changes, but never to none. A page may always be shorter than asked for.
-pub(crate) fn shorten(mut page: Entries) -> Entries {
-    let mut changes = 0;
-    let fits = page.entries.iter().take_while(|entry| {
-        changes += entry.changes.len();
-        changes <= CHANGES_MAX
-    });
-    let fits = fits.count().max(1);
-    page.entries.truncate(fits);
-    page
 }

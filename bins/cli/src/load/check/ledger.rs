@@ -94,7 +94,7 @@ impl<'a> LedgerCheck<'a> {
         let answer = called.result.map_err(|failure| failure.why())?;
         let page: Entries =
             serde_json::from_slice(&answer.body).map_err(|error| format!("its entries cannot be read: {error}"))?;
-        if *self.ledger.get_or_insert(page.ledger) != page.ledger {
+        if *self.ledger.get_or_insert(page.identity.ledger) != page.identity.ledger {
             return Err("another ledger answered half-way".into());
         }
         Ok(page)

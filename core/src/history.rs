@@ -1,0 +1,262 @@
+//! What a ledger knows of its own history: its timelines, and a hash over all of its entries.
+//!
+//! Two servers that have the same hash at the same entry have the same entries up to there. A ledger that was restored from a backup
+//! goes on under a new [`Timeline`], so that what follows it can tell a newer history from another one. The word, and the idea, are
+//! PostgreSQL's.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{borrow::Borrow, fmt, str::FromStr};
+use uuid::Uuid;
+
+use crate::{
+    id::{LedgerId, Seq},
+    ledger::{Change, Entry, Kind},
+};
+
+/// The hash of a ledger up to an entry: 32 bytes, in text 64 hexadecimal digits.
+///
+/// It runs over batches: the hash after a batch is BLAKE3 over the hash before it and the batch's entries. Within a batch it is the
+/// same over the batch's first entries, so every entry has one. An empty ledger has [`Hash::EMPTY`].
+///
+/// ```
+/// use bookstore_core::history::Hash;
+///
+/// assert_eq!(Hash::EMPTY.after::<bookstore_core::Entry>([]), Hash::EMPTY);
+/// assert_eq!(Hash::EMPTY.to_string().parse(), Ok(Hash::EMPTY));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl Hash {
+    /// The hash of a ledger without entries.
+    pub const EMPTY: Self = Self([0; 32]);
+
+    /// The hash after these entries of one batch, if this is the hash before them.
+    #[must_use]
+    pub fn after<E: Borrow<Entry>>(self, entries: impl IntoIterator<Item = E>) -> Self {
+        let mut entries = entries.into_iter().peekable();
+        if entries.peek().is_none() {
+            return self;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        let mut bytes = Vec::with_capacity(128);
+        for entry in entries {
+            bytes.clear();
+            write_entry(&mut bytes, entry.borrow());
+            hasher.update(&bytes);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+/// An entry as it is hashed: fixed lengths, so that no two entries have the same bytes. It never changes, whatever the file or the
+/// wire look like.
+fn write_entry(bytes: &mut Vec<u8>, entry: &Entry) {
+    let Entry { seq, at, kind, key, changes } = entry;
+    bytes.extend(seq.0.to_le_bytes());
+    bytes.extend(at.0.to_le_bytes());
+    bytes.push(kind_number(*kind));
+    bytes.push(u8::from(key.is_some()));
+    bytes.extend(key.map_or([0; 16], |key| key.0.into_bytes()));
+    bytes.extend((changes.len() as u64).to_le_bytes());
+    for Change { book, delta, price_cents, stock } in changes.iter().copied() {
+        bytes.extend(book.0.to_le_bytes());
+        bytes.extend(delta.to_le_bytes());
+        bytes.extend(price_cents.get().to_le_bytes());
+        bytes.extend(stock.to_le_bytes());
+    }
+}
+
+/// The number of a kind in hashes and in files. Numbers never change; 6 to 15 are reserved for holds, confirmations, lapses,
+/// extensions, voids, fulfilments, revisions, withdrawals, relistings and erasures.
+pub(crate) fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Sale => 1,
+        Kind::Return => 2,
+        Kind::Restock => 3,
+        Kind::Reprice => 4,
+        Kind::Listing => 5,
+        Kind::Timeline => 16,
+    }
+}
+
+/// The kind with this number, if this program knows it.
+pub(crate) fn kind_of(number: u8) -> Option<Kind> {
+    const KINDS: [Kind; 6] = [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing, Kind::Timeline];
+    KINDS.into_iter().find(|kind| kind_number(*kind) == number)
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hash({self})")
+    }
+}
+
+impl FromStr for Hash {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        blake3::Hash::from_hex(text).map(|hash| Self(*hash.as_bytes())).map_err(|_| "64 hexadecimal digits are needed")
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A stretch of a ledger's history: from its first entry to its end, or to where the next timeline began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Timeline {
+    /// Drawn at random when it began.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    pub id: Uuid,
+    /// Its first entry: 1 for the timeline that a ledger is made with, otherwise the number of a [`Kind::Timeline`] entry.
+    pub begins_at: Seq,
+}
+
+/// Which ledger it is, under which timeline, and opened how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LedgerIdentity {
+    /// The ledger.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    pub ledger: LedgerId,
+    /// Its timelines, oldest first. The last one is the present one.
+    pub timelines: Vec<Timeline>,
+}
+
+/// How a history stands to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Both are under the same timeline.
+    Same,
+    /// The other one went on from this one under a newer timeline, which begins at this entry.
+    Newer(Seq),
+    /// This one went on from the other one.
+    Older,
+    /// They are two ledgers, or two timelines that both went on from a third.
+    Unrelated,
+}
+
+impl LedgerIdentity {
+    /// A new ledger with one timeline.
+    #[must_use]
+    pub fn new(ledger: LedgerId, timeline: Uuid) -> Self {
+        Self { ledger, timelines: vec![Timeline { id: timeline, begins_at: Seq(1) }] }
+    }
+
+    /// How `other` stands to this history.
+    ///
+    /// ```
+    /// use bookstore_core::{Seq, history::{LedgerIdentity, Relation, Timeline}};
+    /// use uuid::Uuid;
+    ///
+    /// let before = LedgerIdentity::new(Uuid::from_u128(1), Uuid::from_u128(10));
+    /// let mut restored = before.clone();
+    /// restored.timelines.push(Timeline { id: Uuid::from_u128(11), begins_at: Seq(7) });
+    /// assert_eq!(before.relation(&restored), Relation::Newer(Seq(7)));
+    /// assert_eq!(restored.relation(&before), Relation::Older);
+    /// ```
+    #[must_use]
+    pub fn relation(&self, other: &Self) -> Relation {
+        let (mine, theirs) = (&self.timelines, &other.timelines);
+        if self.ledger != other.ledger {
+            Relation::Unrelated
+        } else if mine == theirs {
+            Relation::Same
+        } else if let Some([next, ..]) = theirs.strip_prefix(mine.as_slice()) {
+            Relation::Newer(next.begins_at)
+        } else if mine.starts_with(theirs) {
+            Relation::Older
+        } else {
+            Relation::Unrelated
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        id::{BookId, OrderId},
+        money::Cents,
+    };
+
+    fn entry(seq: u64, delta: i64) -> Entry {
+        let change = Change { book: BookId(3), delta, price_cents: Cents::new(1999).unwrap(), stock: 7 };
+        Entry {
+            seq: Seq(seq),
+            at: Timestamp(5),
+            kind: Kind::Sale,
+            key: Some(OrderId(Uuid::from_u128(9))),
+            changes: [change].into(),
+        }
+    }
+
+    /// Files and other servers hold hashes, so they never change.
+    #[test]
+    fn the_hash_of_an_entry_never_changes() {
+        let hash = Hash::EMPTY.after([&entry(1, -1)]);
+        assert_eq!(hash.to_string(), "9443898e8612b2f8953b057af62b96abdf6099e6bb4c3f8f9d52dd9c60248bb6");
+    }
+
+    #[test]
+    fn another_history_has_another_hash() {
+        let [one, two, other] = [entry(1, -1), entry(2, -1), entry(2, -2)];
+        let both = Hash::EMPTY.after([&one, &two]);
+        assert_ne!(both, Hash::EMPTY.after([&one, &other]));
+        assert_ne!(both, Hash::EMPTY.after([&one]).after([&two]), "the batches are part of it");
+    }
+
+    #[test]
+    fn kinds_keep_their_numbers() {
+        for (number, kind) in [
+            (1, Kind::Sale),
+            (2, Kind::Return),
+            (3, Kind::Restock),
+            (4, Kind::Reprice),
+            (5, Kind::Listing),
+            (16, Kind::Timeline),
+        ] {
+            assert_eq!((kind_number(kind), kind_of(number)), (number, Some(kind)));
+        }
+        assert_eq!(kind_of(6), None);
+    }
+
+    #[test]
+    fn siblings_and_strangers_are_unrelated() {
+        let base = LedgerIdentity::new(Uuid::from_u128(1), Uuid::from_u128(10));
+        let under = |timeline, seq| {
+            let mut identity = base.clone();
+            identity.timelines.push(Timeline { id: Uuid::from_u128(timeline), begins_at: Seq(seq) });
+            identity
+        };
+        assert_eq!(under(11, 5).relation(&under(11, 5)), Relation::Same);
+        assert_eq!(under(11, 5).relation(&under(12, 5)), Relation::Unrelated);
+        let stranger = LedgerIdentity::new(Uuid::from_u128(2), Uuid::from_u128(10));
+        assert_eq!(base.relation(&stranger), Relation::Unrelated);
+    }
+}
