@@ -88,6 +88,7 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
 }
 
 /// The kind with this number, if this program knows it.
+#[cfg(feature = "sqlite")]
 pub(crate) fn kind_of(number: u8) -> Option<Kind> {
     const KINDS: [Kind; 6] = [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing, Kind::Timeline];
     KINDS.into_iter().find(|kind| kind_number(*kind) == number)
@@ -231,6 +232,7 @@ mod tests {
         assert_ne!(both, Hash::EMPTY.after([&one]).after([&two]), "the batches are part of it");
     }
 
+    #[cfg(feature = "sqlite")]
     #[test]
     fn kinds_keep_their_numbers() {
         for (number, kind) in [

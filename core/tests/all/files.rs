@@ -1,7 +1,7 @@
 //! What operators do to a database file: other names for it, and removing or replacing it while it is in use.
 
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService as _, Clock as _, Executed, OrderId, SystemClock,
+    Amend, Catalog, CatalogOptions, CatalogService as _, Clock as _, Executed, OrderId, SystemClock,
     fixtures::{book, lines},
     store::{
         StoreError,
@@ -139,4 +139,129 @@ async fn a_replaced_file_is_noticed_and_its_ledger_saved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_wal_is_noticed_and_its_ledger_saved() {
     nothing_is_lost_after(|path| fs::remove_file(path.with_extension("db-wal")).expect("it is there")).await;
+}
+
+/// What is left of a shop after `kill -9`: its database and its WAL, in another folder.
+async fn crashed(work: impl AsyncFn(&Catalog)) -> (TempDir, OrderId) {
+    let (folder, left) = (folder(), folder());
+    let path = folder.path().join("shop.db");
+    let (catalog, order) = shop_with_a_sale(&path).await;
+    work(&catalog).await;
+    for name in ["shop.db", "shop.db-wal"] {
+        fs::copy(folder.path().join(name), left.path().join(name)).expect("copied");
+    }
+    sqlite::backup(&path, &left.path().join("backup.db")).expect("written");
+    (left, order)
+}
+
+/// Every file of a folder, with its content.
+fn content(folder: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let files = fs::read_dir(folder).expect("it can be read").map(|file| file.expect("it can be read"));
+    let mut files: Vec<_> =
+        files.map(|file| (file.file_name(), fs::read(file.path()).expect("it can be read"))).collect();
+    files.sort();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_beside_the_wal_of_another_database_is_refused_and_nothing_is_written() {
+    // With a short WAL, and with one that has started again.
+    for sales in [1, 4_000] {
+        let (left, order) = crashed(async |catalog| sell(catalog, sales).await).await;
+        let (path, wal) = (left.path().join("shop.db"), left.path().join("shop.db-wal"));
+        let crashed_database = fs::read(&path).expect("it can be read");
+        let length = fs::metadata(&wal).expect("it is there").len();
+        assert!(length < 48 << 20, "{length} bytes: the WAL has started again");
+        fs::copy(left.path().join("backup.db"), &path).expect("copied");
+        let before = content(left.path());
+        for refused in [open(&path).map(drop), sqlite::Snapshot::open(&path).map(drop)] {
+            let refused = refused.expect_err("the WAL is another's").to_string();
+            assert!(refused.contains("shop.db-wal") && refused.contains("another database"), "{refused}");
+        }
+        assert!(content(left.path()) == before, "nothing is written");
+        // Without it, the backup is what it was.
+        let aside = left.path().join("aside");
+        fs::rename(&wal, &aside).expect("moved");
+        let catalog = open(&path).expect("it is whole");
+        assert_eq!(catalog.find_order(order).await.map(|order| order.id), Ok(order));
+        close(catalog).await;
+        // Together, database and WAL are what they were.
+        fs::write(&path, crashed_database).expect("written");
+        fs::rename(&aside, &wal).expect("moved");
+        let catalog = open(&path).expect("they belong together");
+        assert_eq!(catalog.find_order(order).await.map(|order| order.id), Ok(order));
+        close(catalog).await;
+    }
+}
+
+/// Sells copies of the one book one after the other, after a restock.
+async fn sell(catalog: &Catalog, sales: u32) {
+    catalog.amend(1.into(), Amend::StockDelta { delta: sales.into() }, None).await.expect("restocked");
+    for _ in 0..sales {
+        catalog.sell(SystemClock.new_order_id(), lines(&[(1, 1)])).await.expect("there are enough");
+    }
+}
+
+/// A database that was opened, closed and killed again and again is always its own WAL's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_and_its_wal_belong_together_after_any_number_of_starts() {
+    let folder = folder();
+    let path = folder.path().join("shop.db");
+    let (catalog, order) = shop_with_a_sale(&path).await;
+    drop(catalog);
+    for start in 0..6 {
+        let left = tempfile::tempdir().expect("a folder");
+        let catalog = open(&path).expect("it is the same");
+        sell(&catalog, 1 + start % 3).await;
+        for name in ["shop.db", "shop.db-wal"] {
+            fs::copy(folder.path().join(name), left.path().join(name)).expect("copied");
+        }
+        let killed = open(&left.path().join("shop.db")).expect("they belong together");
+        assert_eq!(killed.find_order(order).await.map(|order| order.id), Ok(order));
+        close(killed).await;
+        close(catalog).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wal_without_its_database_is_not_deleted() {
+    for empty in [false, true] {
+        let (left, _) = crashed(async |_| {}).await;
+        let path = left.path().join("shop.db");
+        fs::remove_file(&path).expect("it is there");
+        if empty {
+            fs::write(&path, "").expect("written");
+        }
+        let before = content(left.path());
+        let refused = open(&path).map(drop).expect_err("a new shop would delete the WAL").to_string();
+        assert!(refused.contains("without its database"), "{refused}");
+        assert!(content(left.path()) == before, "nothing is made or written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_an_old_snapshot_does_not_make_the_wal_grow_for_ever() {
+    let folder = folder();
+    let path = folder.path().join("shop.db");
+    let options = SqliteOptions { wal_bytes_max: 1 << 20, ..SqliteOptions::default() };
+    let (store, reader) = sqlite::open(&path, &SystemClock, options).expect("a new file");
+    let limits = WriterLimits { recover_after: Duration::ZERO, ..WriterLimits::default() };
+    let options = CatalogOptions { limits, ..CatalogOptions::default() };
+    let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options).expect("it opens");
+    catalog.add_books(vec![book("A book", 1_000_000)]).await.expect("it is added");
+    let other = rusqlite::Connection::open(&path).expect("another program");
+    other.execute_batch("BEGIN; SELECT count(*) FROM ledger").expect("it reads");
+    let refused = loop {
+        if let Err(refused) = catalog.sell(SystemClock.new_order_id(), lines(&[(1, 1)])).await {
+            break refused;
+        }
+    };
+    assert_eq!(refused.executed(), Executed::No);
+    let length = || fs::metadata(path.with_extension("db-wal")).expect("it is there").len();
+    assert!((1 << 20..2 << 20).contains(&length()), "{}", length());
+    assert_eq!(catalog.info(1.into()).await.map(|book| book.id), Ok(1.into()), "books can be read");
+    other.execute_batch("COMMIT").expect("it is done");
+    while catalog.sell(SystemClock.new_order_id(), lines(&[(1, 1)])).await.is_err() {}
+    assert!(length() < 1 << 20, "{}", length());
+    close(catalog).await;
 }

@@ -5,5 +5,6 @@ mod failures;
 mod hang_up;
 mod limits;
 mod overload;
+mod pins;
 mod roundtrip;
 mod support;

@@ -43,8 +43,13 @@ use super::{
 };
 
 /// SQLite where it is called: a thread would make every run another one.
-const SQLITE: SqliteOptions =
-    SqliteOptions { execution: Execution::Task, readers: 1, waiting_reads_max: 1024, cached_texts: 16 };
+const SQLITE: SqliteOptions = SqliteOptions {
+    execution: Execution::Task,
+    readers: 1,
+    waiting_reads_max: 1024,
+    cached_texts: 16,
+    wal_bytes_max: 1 << 30,
+};
 
 /// A ledger with the seed's books, as it is before the first start.
 pub(crate) fn create_ledger(world: &Shared) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{StoreError, unusable};
+use super::{StoreError, unusable, wal_owner};
 
 /// How long to wait for a process that is still closing the store.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -33,10 +33,11 @@ impl DatabaseFile {
     ///
     /// # Errors
     /// - [`StoreError::InUse`] if another process has locked it.
-    /// - [`StoreError::Unusable`] if it is a link to nothing.
+    /// - [`StoreError::Unusable`] if it is a link to nothing, or missing beside a WAL.
     /// - [`StoreError::Failed`] if it cannot be opened or made.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         let path = resolve(path)?;
+        wal_owner::refuse_orphan(&path)?;
         let failed = |error: io::Error| StoreError::Failed(format!("cannot open {}: {error}", path.display()));
         let file = open_or_create(&path).map_err(failed)?;
         let started = Instant::now();

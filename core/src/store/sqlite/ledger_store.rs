@@ -6,14 +6,16 @@ use std::{fs::File, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    StoreError, beside,
+    SqliteOptions, StoreError, beside,
     database_file::{DatabaseFile, FileConnection, FileName},
     maintenance,
     rows::{self, to_i64, to_u64},
     schema::{self, NewIds},
     search,
     stock_snapshot::{self, DirtyRows},
-    unusable, wal_checkpoint,
+    unusable,
+    wal_checkpoint::{self, WalLength},
+    wal_owner,
 };
 use crate::{
     book::NewBook,
@@ -35,6 +37,8 @@ const SNAPSHOT_ENTRIES: u64 = 65_536;
 pub struct SqliteStore {
     file: Arc<DatabaseFile>,
     execution: Execution,
+    wal_bytes_max: u64,
+    wal_length: Arc<WalLength>,
     /// `None` before the first recovery, and after a failed one.
     connection: Option<FileConnection>,
     /// The stock snapshot is as of this entry.
@@ -48,17 +52,28 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    pub(super) fn new(file: Arc<DatabaseFile>, execution: Execution) -> Self {
-        Self { file, execution, connection: None, applied: Seq(0), dirty: DirtyRows::default(), wal: None, lost: None }
+    pub(super) fn new(file: Arc<DatabaseFile>, options: SqliteOptions) -> Self {
+        let SqliteOptions { execution, wal_bytes_max, .. } = options;
+        Self {
+            file,
+            execution,
+            wal_bytes_max,
+            wal_length: Arc::default(),
+            connection: None,
+            applied: Seq(0),
+            dirty: DirtyRows::default(),
+            wal: None,
+            lost: None,
+        }
     }
 
     /// Opens the file and makes all that is in it durable.
-    fn open_durably(&self) -> Result<FileConnection, StoreError> {
+    fn open_durably(&mut self) -> Result<FileConnection, StoreError> {
         let path = self.file.path();
         let connection = schema::open(path, schema::Role::Ledger, NewIds::UNUSED)?;
         let mut connection = FileConnection::new(connection, &self.file);
         match self.execution {
-            Execution::Threads => wal_checkpoint::on_thread(&mut connection, path)?,
+            Execution::Threads => self.wal_length = wal_checkpoint::on_thread(&mut connection, path)?,
             Execution::Task => wal_checkpoint::in_commits(&connection)?,
         }
         // After a failed flush the kernel may hold pages that it no longer means to write: copying the WAL into the database
@@ -66,10 +81,12 @@ impl SqliteStore {
         connection.pragma_update(None, "synchronous", "FULL")?;
         let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy {
-            return Err(StoreError::Failed("a reader keeps the WAL from being emptied".into()));
+            return Err(StoreError::Failed(
+                "another program reads the store and keeps its WAL from being emptied".into(),
+            ));
         }
         // The first commit makes the WAL again; with FULL it also syncs the directory that names the file.
-        connection.execute("UPDATE meta SET applied = applied", [])?;
+        wal_owner::mark(&connection)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(connection)
     }
@@ -154,9 +171,18 @@ impl LedgerStore for SqliteStore {
         let snapshot_due = state.head.0 - self.applied.0 >= SNAPSHOT_ENTRIES.max(state.last_book);
         batch.entries.iter().for_each(|entry| self.dirty.touch(entry));
         let snapshot = snapshot_due.then_some((&self.dirty, state));
+        let length = self.wal_length.bytes();
+        if length >= self.wal_bytes_max {
+            let why = format!("another program reads the store, and its WAL has grown to {length} bytes meanwhile");
+            return Err(AppendError::NotAppended(StoreError::Failed(why)));
+        }
+        let restarted = self.wal_length.take_restarted();
         let connection = self.connection.as_mut().ok_or_else(not_recovered).map_err(AppendError::NotAppended)?;
         // Until the commit begins, nothing of the transaction is in the ledger; a failed commit may have happened.
         let transaction = write(connection, batch, state.hash, snapshot).map_err(AppendError::NotAppended)?;
+        if restarted {
+            wal_owner::mark(&transaction).map_err(AppendError::NotAppended)?;
+        }
         transaction.commit().map_err(|error| AppendError::Unknown(error.into()))?;
         if snapshot_due {
             self.applied = state.head;

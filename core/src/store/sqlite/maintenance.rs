@@ -10,8 +10,9 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{StoreError, beside, rows, schema, stock_snapshot, unusable};
+use super::{StoreError, beside, rows, schema, stock_snapshot, unusable, wal_owner};
 use crate::{
+    clock::{Clock as _, SystemClock},
     decide::Levels,
     history::LedgerIdentity,
     id::{LedgerId, OrderId, Seq},
@@ -166,6 +167,12 @@ pub(super) fn copy(path: &Path, to: &Path) -> Result<(), StoreError> {
 /// Writes all that a connection sees to a new file, and makes it durable.
 fn write_copy(connection: &Connection, to: &str) -> Result<(), StoreError> {
     connection.execute("VACUUM INTO ?1", [to])?;
+    let copy = Connection::open(to)?;
+    if schema::version(&copy)? == schema::VERSION {
+        // Of the WAL beside the original, the copy has nothing left to take.
+        wal_owner::set_new(&copy, SystemClock.new_id())?;
+    }
+    copy.close().map_err(|(_, error)| StoreError::from(error))?;
     let synced = File::open(to).and_then(|file| file.sync_all());
     synced.map_err(|error| StoreError::Failed(format!("{to}: {error}")))
 }

@@ -13,6 +13,7 @@
 //! | `search.rs` | the full-text search |
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
+//! | `wal_owner.rs` | whether a WAL belongs to the database beside it |
 //! | `order_copy.rs` | an order server's copy of the sales and returns |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
 //! | `restore.rs` | going back to a backup |
@@ -48,6 +49,7 @@ mod search;
 mod stock_snapshot;
 mod text_cache;
 mod wal_checkpoint;
+mod wal_owner;
 
 pub use ledger_store::SqliteStore;
 pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};
@@ -78,11 +80,20 @@ pub struct SqliteOptions {
     pub waiting_reads_max: usize,
     /// Books whose texts are kept in memory: about 300 bytes each, and at most 1,024 on average.
     pub cached_texts: usize,
+    /// The longest WAL, in bytes; 1 GiB. The WAL cannot start again while another program reads an old snapshot. When it is this long,
+    /// commands are refused as not executed until that program is done, so that it does not fill the disk.
+    pub wal_bytes_max: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { execution: Execution::Threads, readers: 4, waiting_reads_max: 1024, cached_texts: 65_536 }
+        Self {
+            execution: Execution::Threads,
+            readers: 4,
+            waiting_reads_max: 1024,
+            cached_texts: 65_536,
+            wal_bytes_max: 1 << 30,
+        }
     }
 }
 
@@ -106,11 +117,12 @@ pub fn open(
     let file = Arc::new(DatabaseFile::lock(path)?);
     let path = file.path();
     maintenance::refuse_if_rescued(path)?;
+    wal_owner::check(path)?;
     let connection = schema::open(path, schema::Role::Ledger, NewIds::drawn(clock))?;
     let identity = schema::identity(&connection)?.ok_or_else(|| unusable(path, "it has no ledger id"))?;
     drop(connection);
     let reader = SqliteReader::open(&file, identity, options)?;
-    Ok((SqliteStore::new(file, options.execution), Arc::new(reader)))
+    Ok((SqliteStore::new(file, options), Arc::new(reader)))
 }
 
 /// The name of the file with this suffix beside the database.

@@ -15,8 +15,10 @@ use super::{
     pool::Pool,
     rows::{self, to_i64},
     schema::{self, NewIds},
+    wal_owner,
 };
 use crate::{
+    clock::SystemClock,
     error::{Error, Result},
     execution::Execution,
     history::Hash,
@@ -46,7 +48,8 @@ impl SqliteCopy {
     /// - [`StoreError::Failed`] if it cannot be read or written.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = Arc::new(DatabaseFile::lock(path)?);
-        let connection = schema::open(file.path(), schema::Role::Copy, NewIds::UNUSED)?;
+        wal_owner::check(file.path())?;
+        let connection = schema::open(file.path(), schema::Role::Copy, NewIds::drawn(&SystemClock))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let readers = Pool::open(&file, options)?;
         let writer = Arc::new(Mutex::new(FileConnection::new(connection, &file)));

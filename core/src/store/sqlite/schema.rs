@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::path::Path;
 use uuid::Uuid;
 
-use super::{StoreError, configure, rows, unusable};
+use super::{StoreError, configure, rows, unusable, wal_owner};
 use crate::{
     clock::Clock,
     history::{Hash, LedgerIdentity},
@@ -48,7 +48,7 @@ impl Role {
 // `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
 // `book.price_cents` is always current, because searches sort by it; the books' texts never change.
-// `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy. `meta.wal` is what a WAL of this file knows it by, see `wal_owner.rs`.
+// `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy. For `meta.wal` see `wal_owner.rs`.
 // Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
 const META_TABLE: &str = "
     CREATE TABLE meta (
@@ -59,6 +59,7 @@ const META_TABLE: &str = "
         applied INTEGER NOT NULL,
         hash BLOB,
         wal BLOB,
+        wal_before BLOB,
         origin TEXT
     ) STRICT;
 ";
@@ -150,6 +151,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a file of ours read-only, also one of an earlier format.
 pub(super) fn open_any_read_only(path: &Path) -> Result<Connection, StoreError> {
+    wal_owner::check(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
@@ -167,15 +169,16 @@ fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
 pub(super) struct NewIds {
     ledger: LedgerId,
     timeline: Uuid,
+    wal: Uuid,
 }
 
 impl NewIds {
     pub(super) fn drawn(clock: &dyn Clock) -> Self {
-        Self { ledger: clock.new_id(), timeline: clock.new_id() }
+        Self { ledger: clock.new_id(), timeline: clock.new_id(), wal: clock.new_id() }
     }
 
-    /// For a file that is no new ledger.
-    pub(super) const UNUSED: Self = Self { ledger: Uuid::nil(), timeline: Uuid::nil() };
+    /// For a file that is neither new nor of an earlier format.
+    pub(super) const UNUSED: Self = Self { ledger: Uuid::nil(), timeline: Uuid::nil(), wal: Uuid::nil() };
 }
 
 fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
@@ -201,6 +204,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     if let Some(identity) = identity {
         set_identity(&transaction, &identity)?;
     }
+    wal_owner::set_new(&transaction, ids.wal)?;
     transaction.commit()?;
     Ok(())
 }
@@ -233,6 +237,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
         set_identity(&transaction, &LedgerIdentity::new(Uuid::from_bytes(ledger), ids.timeline))?;
         end_batches(&transaction)?;
     }
+    wal_owner::set_new(&transaction, ids.wal)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
@@ -252,13 +257,18 @@ fn end_batches(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
+/// The format of a file.
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
 /// The format of a file that is one of ours.
 fn check_header(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("application_id").map_err(|error| named(path, error.into()))? != APPLICATION_ID {
         return Err(unusable(path, "it is a SQLite file, but not a bookstore's; give another path"));
     }
-    let found = pragma("user_version")?;
+    let found = version(connection)?;
     if found > VERSION {
         return Err(StoreError::TooNew { path: path.display().to_string(), found, known: VERSION });
     }

@@ -7,11 +7,16 @@
 use rusqlite::{Connection, hooks::Wal, wal::CheckpointMode};
 use std::{
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI32, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
-use super::StoreError;
+use super::{StoreError, rows::to_i64};
 
+const PAGE_BYTES: u64 = 4096;
 /// The length of the WAL, in pages of 4 KiB, from which on its pages are moved.
 const PAGES: i32 = 8_192;
 /// The writer moves the rest of the WAL when it is at most this many pages.
@@ -25,19 +30,51 @@ pub(super) fn in_commits(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.pragma_update(None, "wal_autocheckpoint", PAGES)?)
 }
 
+/// The length of the WAL, as the last commit left it.
+#[derive(Debug, Default)]
+pub(super) struct WalLength {
+    pages: AtomicI32,
+    restarted: AtomicBool,
+}
+
+impl WalLength {
+    pub(super) fn bytes(&self) -> u64 {
+        bytes(self.pages.load(Ordering::Relaxed))
+    }
+
+    /// Whether the WAL has started again since this was asked last.
+    pub(super) fn take_restarted(&self) -> bool {
+        self.restarted.swap(false, Ordering::Relaxed)
+    }
+}
+
+fn bytes(pages: i32) -> u64 {
+    u64::try_from(pages).unwrap_or_default() * PAGE_BYTES
+}
+
 /// Has the WAL of the file `path`, which `connection` writes, moved by a thread, until [`stop`] or until `connection` is closed.
-pub(super) fn on_thread(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let mut mover = Mover { path: path.to_owned(), thread: None, plan: Plan::default() };
+pub(super) fn on_thread(connection: &mut Connection, path: &Path) -> Result<Arc<WalLength>, StoreError> {
+    // What a reader has made it grow to is given back when it starts again.
+    connection.pragma_update(None, "journal_size_limit", to_i64(bytes(PAGES_MAX)))?;
+    let length = Arc::new(WalLength::default());
+    let mut mover = Mover { path: path.to_owned(), thread: None, plan: Plan::default(), length: Arc::clone(&length) };
     let after_commit = move |wal: &mut Wal, pages| {
         mover.after_commit(wal, pages);
         Ok(())
     };
-    Ok(connection.wal_hook(Some(after_commit))?)
+    connection.wal_hook(Some(after_commit))?;
+    Ok(length)
 }
 
 /// Ends it, and waits for the thread. Only then can the whole WAL be moved and emptied.
 pub(super) fn stop(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(connection.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)?)
+}
+
+/// Shows the operator how long the WAL is, and how much of it could not be moved: a reader still needs it.
+fn show(pages: i32, moved: i32) {
+    metrics::gauge!("bookstore_wal_bytes").set(bytes(pages) as f64);
+    metrics::gauge!("bookstore_wal_unmoved_bytes").set(bytes(pages - moved) as f64);
 }
 
 /// Looks after each commit whether pages are to be moved. Nothing is lost if that fails: what has not been moved is still in the
@@ -47,10 +84,15 @@ struct Mover {
     /// It returns how many pages of the WAL have been moved so far.
     thread: Option<JoinHandle<rusqlite::Result<i32>>>,
     plan: Plan,
+    length: Arc<WalLength>,
 }
 
 impl Mover {
     fn after_commit(&mut self, wal: &mut Wal, pages: i32) {
+        if pages < self.length.pages.swap(pages, Ordering::Relaxed) {
+            self.length.restarted.store(true, Ordering::Relaxed);
+            show(pages, 0);
+        }
         self.plan.committed(pages);
         let Some(thread) = self.thread.take_if(|thread| thread.is_finished() || self.plan.is_too_long()) else {
             if self.thread.is_none() && self.plan.is_due() {
@@ -63,6 +105,7 @@ impl Mover {
             tracing::warn!(%error, "the WAL could not be moved into the database, it will be tried again");
             before
         });
+        show(pages, moved);
         match self.plan.rest(moved) {
             Rest::OnThread => self.begin(),
             Rest::ByWriter => {
