@@ -92,6 +92,7 @@ cases! {
         refuses_a_total_that_is_too_large
         sells_a_hundred_lines
         sells_the_last_copy
+        refuses_ids_that_name_nothing
     }
     cancels {
         puts_copies_back

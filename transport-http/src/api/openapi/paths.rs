@@ -60,13 +60,14 @@ pub(super) fn purchase_page() {}
 
 /// Buys copies of one book, once per `Idempotency-Key`.
 ///
-/// The key names the purchase intent: make a UUID, keep it until there is an answer, and send it again after a lost
-/// one. Whoever knows the order id may read and cancel the order, so a key that is not a UUID must be unguessable too.
+/// The key names the purchase intent: draw a UUID, keep it until there is an answer, and send it again after a lost
+/// one. Whoever knows the order id may read and cancel the order, so any other key is refused: it could be guessed.
 #[utoipa::path(post, path = "/purchase/{id}", tag = "orders",
     params(
         ("id" = BookId, Path, description = "The book's number"),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
-            description = "The order id: a UUID, version 7 preferred. Any other text of at most 255 characters is hashed to one; it may stand in quotes. Without it a retry buys again"),
+        ("Idempotency-Key" = Option<String>, Header,
+            pattern = "^\"?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[47][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}\"?$",
+            description = "The order id: a random UUID of version 4 or 7, version 7 preferred; it may stand in quotes. Without it a retry buys again"),
     ),
     request_body(content = inline(Option<Purchase>), description = "One copy if there is no body"),
     responses(
@@ -77,7 +78,7 @@ pub(super) fn purchase() {}
 
 /// Buys several books at once, all or none, once per order id.
 #[utoipa::path(put, path = "/orders/{id}", tag = "orders",
-    params(("id" = OrderId, Path, description = "The order id, made by the buyer once per purchase intent")),
+    params(("id" = OrderId, Path, description = "The order id, made by the buyer once per purchase intent: a random UUID of version 4 or 7")),
     request_body = OrderRequest,
     responses(
         (status = 201, description = "Bought", body = Order),
@@ -85,13 +86,14 @@ pub(super) fn purchase() {}
             headers(("Idempotency-Replayed" = String, description = "`true`")))))]
 pub(super) fn place_order() {}
 
-/// Reads an order.
+/// Reads an order. One whose id is no UUID of version 4 or 7 needs the admin token.
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses((status = 200, description = "The order", content((Order = "application/json"), (String = "text/html")))))]
 pub(super) fn order() {}
 
-/// Cancels an order and puts its copies back into stock; again and again is the same as once.
+/// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs the
+/// admin token.
 #[utoipa::path(post, path = "/orders/{id}/cancel", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses(
