@@ -5,7 +5,7 @@ use futures_util::TryFutureExt as _;
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    book::{Added, Amend, Book, NewBook, Topic},
+    book::{Added, Amend, Book, NewBook},
     clock::Clock,
     decide::{Command, Outcome},
     error::{Error, Result},
@@ -13,10 +13,11 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entries,
     order::{Lines, Order, Receipt},
-    page::{BookPage, Query},
+    page::{BookPage, Query, fitting},
     search::{BookSearch, Found},
     service::OrderReader,
     store::{LedgerReader, LedgerStore, StoreError},
+    topics::{TopicPage, TopicQuery},
     writer::{Closed, Writer, WriterLimits},
 };
 
@@ -106,15 +107,16 @@ impl CatalogService for Catalog {
     async fn search(&self, query: Query) -> Result<BookPage> {
         let query = query.check()?;
         let mut found = self.search.find(query.clone()).await?;
-        let more = found.len() > query.size;
-        found.truncate(query.size);
+        let fits = fitting(found.iter().take(query.size).map(|found| found.text.json_bytes()));
+        let more = found.len() > fits;
+        found.truncate(fits);
         let next_page_token = found.last().filter(|_| more).map(|last| query.token(&last.position));
         let books = found.into_iter().filter_map(|found| self.book(found)).collect();
         Ok(BookPage { books, next_page_token })
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.search.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.search.topics(query.check()?).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

@@ -46,6 +46,7 @@ pub mod retry;
 pub mod search;
 pub mod service;
 pub mod store;
+pub mod topics;
 pub mod writer;
 
 pub use book::{Added, Amend, Book, BookText, NewBook, Text, Topic};
@@ -60,3 +61,4 @@ pub use order::{Line, Lines, Order, OrderLine, Receipt, Status};
 pub use orders::Orders;
 pub use page::{BookPage, OrderPage, OrderQuery, Query, Sort};
 pub use service::{CatalogService, OrderReader, OrderService};
+pub use topics::{TopicPage, TopicQuery, TopicSort};

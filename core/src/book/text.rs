@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
 use super::BookText;
+use crate::page::json_string_bytes;
 
 /// A [`BookText`] that does not change, in one allocation that clones share.
 ///
@@ -89,6 +90,14 @@ impl Text {
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.len()
+    }
+
+    /// The most bytes of the JSON of a book with this text.
+    pub(crate) fn json_bytes(&self) -> usize {
+        /// Names of the fields, punctuation, the longest numbers.
+        const AROUND: usize = 256;
+        let strings = [self.title(), self.author(), self.topic()].into_iter().chain(self.isbn()).chain(self.subjects());
+        strings.map(|text| json_string_bytes(text) + 1).sum::<usize>() + AROUND
     }
 
     fn field(&self, n: usize) -> &str {

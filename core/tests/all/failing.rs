@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Text, Topic,
+    BookId, Clock as _, Entry, LedgerId, ManualClock, Order, OrderId, Result, Seq, Text, TopicPage,
     decide::{Batch, State},
     page::CheckedQuery,
     search::{BookSearch, Found},
@@ -10,6 +10,7 @@ use bookstore_core::{
         AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},
     },
+    topics::CheckedTopicQuery,
 };
 use std::{
     collections::BTreeMap,
@@ -335,7 +336,7 @@ impl BookSearch for Current {
         self.reader().find(query).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.reader().topics().await
+    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
+        self.reader().topics(query).await
     }
 }

@@ -27,7 +27,7 @@ pub(crate) mod request;
 pub(crate) mod response;
 mod retry;
 
-use bookstore_core::{Error, Result};
+use bookstore_core::{Error, Result, retry::Effect};
 use http::HeaderValue;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::{
@@ -175,10 +175,17 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
             Err(_) => TransportError::Timeout,
         };
         let sent = !claim.revoke();
-        let unreachable = matches!(error, TransportError::NoConnection(_));
-        server.note(if unreachable { Outcome::NoConnection } else { Outcome::Failed });
+        server.note(match error {
+            TransportError::NoConnection(_) => Outcome::NoConnection,
+            TransportError::TooLong => Outcome::Answered,
+            _ => Outcome::Failed,
+        });
         tracing::debug!(server = server.base(), path = request.path, %error, sent, "an attempt failed");
         let message = error.summary();
+        if matches!(error, TransportError::TooLong) && request.effect == Effect::ReadOnly {
+            // Another attempt would bring the same answer, from any server.
+            return Err(Error::invalid("page_size", format!("{message}; ask for less")));
+        }
         Err(if sent { Error::unknown(message) } else { Error::unavailable(message) })
     }
 }

@@ -67,7 +67,7 @@ fn programs_get_the_wire_json() {
     };
 
     assert_eq!(run(&["info", "1"]).ok().json(), on_the_wire("/info/1"));
-    assert_eq!(run(&["topics"]).ok().json(), on_the_wire("/topics"));
+    assert_eq!(run(&["topics"]).ok().json()["topics"], on_the_wire("/topics")["topics"]);
     assert_eq!(run(&["search", "noobs"]).ok().json(), on_the_wire("/search?q=noobs"));
     let page = run(&["search", "--page-size", "2", "--sort", "price"]).ok().json();
     let token = page["next_page_token"].as_str().unwrap();

@@ -2,17 +2,19 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 use super::{
     SqliteOptions, StoreError,
     database_file::DatabaseFile,
     pool::Pool,
     rows::{self, to_i64},
+    search::Topics,
     text_cache::TextCache,
 };
 use crate::{
-    book::{Text, Topic},
+    book::Text,
     error::Result,
     id::{BookId, LedgerId, OrderId, Seq},
     ledger::Entry,
@@ -30,13 +32,6 @@ pub struct SqliteReader {
     pub(super) pool: Pool,
     texts: TextCache,
     pub(super) topics: Arc<Mutex<Topics>>,
-}
-
-/// The topics as of a book. Books are only ever added, so they hold until there is a higher book id.
-#[derive(Debug, Default)]
-pub(super) struct Topics {
-    pub(super) last_book: i64,
-    pub(super) topics: Vec<Topic>,
 }
 
 impl SqliteReader {

@@ -9,8 +9,13 @@ use std::{
     time::Duration,
 };
 
+use crate::internal::catalog::shorten_to;
+
 /// The pause after a read of the ledger that failed.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// The most changes of one batch, whose text is at most 100 KB long then: each of many slow subscribers may hold one.
+const CHANGES_MAX: usize = 1000;
 
 /// A book's stock or price has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,9 +47,9 @@ impl EventBatch {
         Ok(Self { after: head, last: head, text: Bytes::new() })
     }
 
-    /// The next entries after `after`, at most [`ENTRIES_MAX`]; none if there are none within `wait`.
+    /// The next entries after `after`, at most [`ENTRIES_MAX`] with at most [`CHANGES_MAX`]; none if there are none within `wait`.
     pub(super) async fn read(catalog: &dyn CatalogService, after: Seq, wait: Duration) -> Result<Self> {
-        let page = catalog.entries(after, ENTRIES_MAX, wait).await?;
+        let page = shorten_to(catalog.entries(after, ENTRIES_MAX, wait).await?, CHANGES_MAX);
         let last = page.entries.last().map_or(after.min(page.head), |entry| entry.seq);
         let text = render(&page.entries, &prices_today(catalog, &page.entries).await?);
         Ok(Self { after, last, text })

@@ -2,12 +2,12 @@
 //! operation's id, its doc comment the operation's text.
 #![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
 
-use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Sort};
+use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Sort, TopicPage, TopicSort};
 
 use super::schemas::{AmendBody, NewBooks};
 use crate::api::{
     events::StockEvent,
-    messages::{AddedBooks, Topics},
+    messages::AddedBooks,
     orders::{OrderRequest, Purchase},
 };
 
@@ -35,9 +35,14 @@ pub(super) fn search() {}
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) fn search_topic() {}
 
-/// Every topic with its number of books.
+/// The topics with their numbers of books, a page at a time.
 #[utoipa::path(get, path = "/topics", tag = "books",
-    responses((status = 200, description = "The topics, sorted by name", content((Topics = "application/json"), (String = "text/html")))))]
+    params(
+        ("sort" = Option<TopicSort>, Query, description = "By `name`, or those with the most `books` first"),
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Topics a page, 100 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of topics", content((TopicPage = "application/json"), (String = "text/html")))))]
 pub(super) fn topics() {}
 
 /// One book as it stands.

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use bookstore_core::{
-    Added, Book, BookId, BookPage, CatalogService, Entries, NewBook, Order, OrderId, Query, Seq, Topic,
+    Added, Book, BookId, BookPage, CatalogService, Entries, NewBook, Order, OrderId, Query, Seq, TopicPage, TopicQuery,
     catalog::WAIT_MAX,
 };
 use serde::Deserialize;
@@ -26,8 +26,9 @@ use crate::{
     server::{Deadline, Draining},
 };
 
-/// The most changes of one page of entries, so that a page of large orders stays well below what a client accepts.
-const CHANGES_MAX: usize = 20_000;
+/// The most changes of one page of entries, so that the JSON of a page of large orders is at most
+/// [`PAGE_BYTES_MAX`](bookstore_core::page::PAGE_BYTES_MAX) long.
+const CHANGES_MAX: usize = 8_000;
 
 type Service = State<Arc<dyn CatalogService>>;
 type Answer<T> = Result<Json<T>, ErrorResponse>;
@@ -48,7 +49,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
     let router = Router::new()
         .route(CALLS, big(post(calls)))
         .route(SEARCH, post(search))
-        .route(TOPICS, get(topics))
+        .route(TOPICS, post(topics))
         .route(BOOKS, big(post(add_books)))
         .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
         .route(ENTRIES, get(entries))
@@ -67,9 +68,9 @@ async fn search(State(service): Service, Json(query): Json<Query>) -> Answer<Boo
     Ok(Json(service.search(query).await?))
 }
 
-/// `GET /v1/topics`
-async fn topics(State(service): Service) -> Answer<Vec<Topic>> {
-    Ok(Json(service.topics().await?))
+/// `POST /v1/topics`
+async fn topics(State(service): Service, Json(query): Json<TopicQuery>) -> Answer<TopicPage> {
+    Ok(Json(service.topics(query).await?))
 }
 
 /// `GET /v1/books/{id}`
@@ -130,13 +131,62 @@ async fn entries(
 }
 
 /// Cuts a page to at most [`CHANGES_MAX`] changes, but never to none. A page may always be shorter than asked for.
-pub(crate) fn shorten(mut page: Entries) -> Entries {
+pub(crate) fn shorten(page: Entries) -> Entries {
+    shorten_to(page, CHANGES_MAX)
+}
+
+/// As [`shorten`], to at most this many changes.
+pub(crate) fn shorten_to(mut page: Entries, changes_max: usize) -> Entries {
     let mut changes = 0;
     let fits = page.entries.iter().take_while(|entry| {
         changes += entry.changes.len();
-        changes <= CHANGES_MAX
+        changes <= changes_max
     });
     let fits = fits.count().max(1);
     page.entries.truncate(fits);
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bookstore_core::{Cents, Change, Entry, Kind, Lines, OrderLine, OrderPage, Status, Timestamp, page};
+
+    /// The longest entries that there are.
+    fn entries(count: usize, changes: usize) -> Entries {
+        let change =
+            |n: u64| Change { book: BookId(u64::MAX - n), delta: -1000, price_cents: Cents::MAX, stock: u32::MAX };
+        let (at, key) = (Timestamp(253_402_300_799_999), Some(OrderId(uuid::Uuid::max())));
+        let changes = (0..changes as u64).map(change).collect();
+        let entry = Entry { seq: Seq(u64::MAX), at, kind: Kind::Listing, key, changes };
+        Entries { ledger: uuid::Uuid::max(), head: Seq(u64::MAX), entries: vec![entry; count] }
+    }
+
+    fn json_bytes(value: &impl serde::Serialize) -> usize {
+        serde_json::to_vec(value).unwrap().len()
+    }
+
+    #[test]
+    fn pages_of_entries_and_of_orders_are_bounded_in_bytes() {
+        for (count, changes) in [(1000, Lines::MAX), (1000, 8), (1000, 9), (1000, 1), (1, Lines::MAX)] {
+            let page = shorten(entries(count, changes));
+            let bytes = json_bytes(&page);
+            assert!(!page.entries.is_empty() && bytes <= page::PAGE_BYTES_MAX, "{count} of {changes}: {bytes} bytes");
+        }
+        assert_eq!(shorten_to(entries(3, 100), 50).entries.len(), 1, "never none");
+        let line = OrderLine { book: BookId(u64::MAX), quantity: 1000, unit_price_cents: Cents::MAX };
+        let at = Timestamp(253_402_300_799_999);
+        let order = Order {
+            id: OrderId(uuid::Uuid::max()),
+            status: Status::Cancelled,
+            lines: std::iter::repeat_n(line, Lines::MAX).collect(),
+            total_cents: Cents::MAX,
+            placed_at: at,
+            seq: Seq(u64::MAX),
+            cancelled_at: Some(at),
+        };
+        let orders = vec![order; Query::PAGE_MAX as usize];
+        let bytes = json_bytes(&OrderPage { orders, next_page_token: Some("x".repeat(100)) });
+        assert!(bytes <= page::PAGE_BYTES_MAX, "{bytes} bytes");
+    }
 }
