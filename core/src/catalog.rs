@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{
     book::{Added, Amend, Book, NewBook},
@@ -70,6 +72,20 @@ impl Catalog {
     #[must_use]
     pub fn head(&self) -> Seq {
         self.writer.published().head()
+    }
+
+    /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
+    #[must_use]
+    pub fn writable(&self) -> watch::Receiver<bool> {
+        self.writer.published().writable()
+    }
+
+    /// Has the writer open a store that has failed again, if that is due; without a failure nothing happens. Any other call does
+    /// the same, so only a server that gets no calls while it is not ready needs this, about once a second.
+    pub async fn reopen(&self) {
+        // Refused in any state, so it changes nothing.
+        let refused = Command::Release { order: OrderId(Uuid::nil()) };
+        let _ = self.writer.commands().call(refused).await;
     }
 
     /// Tells when the store is closed, after the catalog is dropped. A program that is about to end may wait for it, which makes the

@@ -165,6 +165,14 @@ async fn a_token_opens_what_it_guards_and_nothing_else_does() {
     let right = with(Some(token("a")));
     right.sell(order_id(), one(1, 1)).await.unwrap();
     right.info(BookId(1)).await.unwrap();
+    // Inside a server it is not the buyer who shows a wrong token.
+    let options =
+        ClientOptions { token: Some(token("b")), hides_unauthorized: true, retries_max: 2, ..ClientOptions::default() };
+    let inside = RemoteCatalog::new(client(&[server.url()], options));
+    let errors = [inside.sell(order_id(), one(1, 1)).await.unwrap_err(), inside.info(BookId(1)).await.unwrap_err()];
+    for error in errors {
+        assert!(matches!(&error, Error::Unavailable { message } if message.contains("token")), "{error}");
+    }
     for wrong in [with(None), with(Some(token("b")))] {
         let unauthorized = wrong.sell(order_id(), one(1, 1)).await.unwrap_err();
         assert!(matches!(unauthorized, Error::Unauthorized { .. }), "{unauthorized}");

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `ledger_store.rs` | the writing half: load, append, flush |
 //! | `reader.rs`, `pool.rs`, `text_cache.rs` | the reading half, its connections, and the texts in memory |
-//! | `search.rs` | the full-text search |
+//! | `search.rs`, `word_searches.rs` | the full-text search, and the places for it |
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `order_copy.rs` | an order server's copy of the sales and returns |
@@ -46,6 +46,7 @@ mod search;
 mod stock_snapshot;
 mod text_cache;
 mod wal_checkpoint;
+mod word_searches;
 
 pub use ledger_store::SqliteStore;
 pub use maintenance::{Snapshot, Summary, backup};

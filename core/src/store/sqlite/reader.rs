@@ -12,6 +12,7 @@ use super::{
     rows::{self, to_i64},
     search::Topics,
     text_cache::TextCache,
+    word_searches::WordSearches,
 };
 use crate::{
     book::Text,
@@ -32,6 +33,7 @@ pub struct SqliteReader {
     pub(super) pool: Pool,
     texts: TextCache,
     pub(super) topics: Arc<Mutex<Topics>>,
+    pub(super) word_searches: WordSearches,
 }
 
 impl SqliteReader {
@@ -41,6 +43,7 @@ impl SqliteReader {
             pool: Pool::open(file, options)?,
             texts: TextCache::new(options.cached_texts),
             topics: Arc::default(),
+            word_searches: WordSearches::new(options.readers),
         })
     }
 }

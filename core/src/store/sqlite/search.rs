@@ -24,7 +24,13 @@ use crate::{
 #[async_trait]
 impl BookSearch for SqliteReader {
     async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
-        self.pool.read(move |connection| find(connection, &query)).await
+        let place = if query.words.is_some() { Some(self.word_searches.enter().await?) } else { None };
+        self.pool
+            .read(move |connection| {
+                let _place = place;
+                find(connection, &query)
+            })
+            .await
     }
 
     async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {

@@ -118,7 +118,8 @@ pub(super) fn orders() {}
 /// Stock and price changes as they happen.
 ///
 /// Each event is named `stock`; its `id` is the ledger's `seq`. An order of several books is several events, of which the
-/// last carries the id.
+/// last carries the id. To resume more than 10,000 entries back takes the admin token; without it the stream begins now, with an
+/// event named `reset`: what is shown may be out of date, and has to be read again.
 #[utoipa::path(get, path = "/events", tag = "books",
     params(("Last-Event-ID" = Option<Seq>, Header, description = "Resume after this event; without it the stream begins now")),
     responses((status = 200, description = "Server-sent events without end", body = StockEvent, content_type = "text/event-stream")))]
