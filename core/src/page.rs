@@ -31,11 +31,6 @@ pub(crate) fn fitting(items: impl Iterator<Item = usize>) -> usize {
     items.enumerate().take_while(fits).count()
 }
 
-/// The bytes of a string in JSON, for texts without control characters.
-pub(crate) fn json_string_bytes(text: &str) -> usize {
-    2 + text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
-}
-
 /// How books are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 use crate::{
-    book::Topic,
+    book::{Topic, json_string_bytes},
     error::{Error, Result},
-    page::{fitting, json_string_bytes, read_token, write_token},
+    page::{fitting, read_token, write_token},
 };
 
 /// How topics are sorted.

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
 use super::BookText;
-use crate::page::json_string_bytes;
 
 /// A [`BookText`] that does not change, in one allocation that clones share.
 ///
@@ -122,6 +121,11 @@ impl Text {
 
 /// The bit of a digit that says that another digit follows. A digit has six bits, and the lowest digit comes first.
 const MORE: u8 = 1 << 6;
+
+/// The bytes of a string in JSON, for texts without control characters.
+pub(crate) fn json_string_bytes(text: &str) -> usize {
+    2 + text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
 
 /// Appends the length of a field in bytes, each digit as one ASCII character, and then the field.
 fn put(fields: &mut String, field: &str) {
