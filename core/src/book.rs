@@ -8,6 +8,7 @@ mod text;
 
 pub use crate::id::BookId;
 pub use text::Text;
+pub(crate) use text::json_string_bytes;
 
 /// A book as clients see it: its text, which never changes, and its price and stock, which the ledger changes.
 ///

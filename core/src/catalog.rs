@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use futures_util::TryFutureExt as _;
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    book::{Added, Amend, Book, NewBook, Topic},
+    book::{Added, Amend, Book, NewBook},
     clock::Clock,
     decide::{Command, Outcome},
     error::{Error, Result},
@@ -15,14 +16,15 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::{Entries, Entry},
     order::{Lines, Order, Receipt},
-    page::{BookPage, Query},
+    page::{BookPage, Query, fitting},
     search::{BookSearch, Found},
     service::OrderReader,
     store::{LedgerReader, LedgerStore, StoreError},
+    topics::{TopicPage, TopicQuery},
     writer::{Closed, Writer, WriterLimits},
 };
 
-pub use crate::service::{ADD_BOOKS_MAX, CatalogService, ENTRIES_MAX, WAIT_MAX};
+pub use crate::service::{ADD_BOOKS_MAX, CHANGES_MAX, CatalogService, ENTRIES_MAX, WAIT_MAX};
 
 /// How a catalog runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,9 +45,6 @@ pub struct Catalog {
     /// Drawn when it started, see [`Entries::incarnation`].
     incarnation: Uuid,
 }
-
-/// The most changes of one page of entries, so that a page of large orders stays well below what a client accepts.
-const CHANGES_MAX: usize = 20_000;
 
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +82,20 @@ impl Catalog {
     #[must_use]
     pub fn incarnation(&self) -> Uuid {
         self.incarnation
+    }
+
+    /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
+    #[must_use]
+    pub fn writable(&self) -> watch::Receiver<bool> {
+        self.writer.published().writable()
+    }
+
+    /// Has the writer open a store that has failed again, if that is due; without a failure nothing happens. Any other call does
+    /// the same, so only a server that gets no calls while it is not ready needs this, about once a second.
+    pub async fn reopen(&self) {
+        // Refused in any state, so it changes nothing.
+        let refused = Command::Release { order: OrderId(Uuid::nil()) };
+        let _ = self.writer.commands().call(refused).await;
     }
 
     /// Tells when the store is closed, after the catalog is dropped. A program that is about to end may wait for it, which makes the
@@ -148,15 +161,16 @@ impl CatalogService for Catalog {
     async fn search(&self, query: Query) -> Result<BookPage> {
         let query = query.check()?;
         let mut found = self.search.find(query.clone()).await?;
-        let more = found.len() > query.size;
-        found.truncate(query.size);
+        let fits = fitting(found.iter().take(query.size).map(|found| found.text.json_bytes()));
+        let more = found.len() > fits;
+        found.truncate(fits);
         let next_page_token = found.last().filter(|_| more).map(|last| query.token(&last.position));
         let books = found.into_iter().filter_map(|found| self.book(found)).collect();
         Ok(BookPage { books, next_page_token })
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.search.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.search.topics(query.check()?).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

@@ -78,7 +78,8 @@ pub trait Clock: Send + Sync {
     /// The time now. It MAY jump, in either direction.
     fn now(&self) -> Timestamp;
 
-    /// A UUID that was never drawn before, by any process. It SHOULD be of version 7.
+    /// A UUID that was never drawn before, by any process. It SHOULD be of version 7, and nobody who has seen other ids MUST be
+    /// able to guess it: whoever knows an order id may read and cancel the order.
     fn new_id(&self) -> Uuid;
 
     /// A fresh order id. Make one per purchase intent, and keep it until the outcome is known.
@@ -88,6 +89,10 @@ pub trait Clock: Send + Sync {
 }
 
 /// The machine's clock and random source.
+///
+/// Its ids are of version 7: the clock's milliseconds, and 74 bits that are random in every id. There is no counter, so ids of
+/// one millisecond are in no order, and none tells anything of another one; after the clock was set, ids follow it at once.
+/// The bits come from a cryptographic generator of the thread that the kernel seeds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -98,8 +103,16 @@ impl Clock for SystemClock {
     }
 
     fn new_id(&self) -> Uuid {
-        Uuid::now_v7()
+        fresh_id(self.now())
     }
+}
+
+/// A UUID of version 7 at this moment. Before 1970 its time is 1970, the first that the format has.
+fn fresh_id(now: Timestamp) -> Uuid {
+    let millis = u64::try_from(now.0).unwrap_or_default();
+    // A version 4 has its random bits where a version 7 has them.
+    let [_, _, _, _, _, _, random @ ..] = Uuid::new_v4().into_bytes();
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 /// A clock that stands still until it is set, and counts its ids, so that the same run gives the same trace.
@@ -162,6 +175,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The time of an id, and its 74 random bits.
+    fn parts(id: Uuid) -> (u64, u128) {
+        assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+        let bits = id.as_u128();
+        let random = (bits >> 64 & 0xfff) << 62 | bits & ((1 << 62) - 1);
+        (u64::try_from(bits >> 80).expect("48 bits"), random)
+    }
+
+    #[test]
+    fn ids_of_one_millisecond_have_nothing_in_common() {
+        let ids: Vec<_> = (0..1000).map(|_| parts(fresh_id(Timestamp(1_700_000_000_123)))).collect();
+        assert!(ids.iter().all(|(millis, _)| *millis == 1_700_000_000_123));
+        for bit in 0..74 {
+            let set = ids.iter().filter(|(_, random)| random >> bit & 1 == 1).count();
+            assert!((300..700).contains(&set), "bit {bit} is set in {set} of 1000 ids");
+        }
+        // One in 2^54 runs has a pair as close as this.
+        let mut random: Vec<u128> = ids.iter().map(|(_, random)| *random).collect();
+        random.sort_unstable();
+        assert!(random.windows(2).all(|pair| pair[1] - pair[0] > 1), "two ids are neighbours");
+    }
+
+    #[test]
+    fn ids_follow_the_clock_wherever_it_is_set() {
+        for (now, expected) in
+            [(5_000, 5_000), (1_700_000_000_000, 1_700_000_000_000), (5_000, 5_000), (-1, 0), (i64::MIN, 0)]
+        {
+            assert_eq!(parts(fresh_id(Timestamp(now))).0, expected);
+        }
+        let (before, id, after) = (SystemClock.now(), SystemClock.new_id(), SystemClock.now());
+        let millis = i64::try_from(parts(id).0).expect("48 bits");
+        assert!((before.0..=after.0).contains(&millis) || after < before);
     }
 
     #[test]

@@ -107,6 +107,7 @@ impl State {
     /// The refusals that [`CatalogService`](crate::CatalogService) lists for each call. A refused command leaves no trace, so a
     /// key that was refused for want of stock may buy after a restock.
     pub fn decide(&mut self, command: &Command, now: Timestamp, batch: &mut Batch) -> Result<Outcome> {
+        command.key().map(OrderId::check).transpose()?;
         match command {
             Command::Sell { order, lines } => self.sell(*order, lines, now, batch).map(Outcome::Receipt),
             Command::Release { order } => self.release(*order, now, batch).map(Outcome::Receipt),

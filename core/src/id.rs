@@ -29,12 +29,27 @@ impl fmt::Display for BookId {
 ///
 /// Version 7 is preferred: time-ordered keys are appended at the end of the ledger's index, and a fresh one costs no
 /// look-up (see [`RecentKeys`](crate::recent_keys::RecentKeys)). An order can be read and cancelled by anybody who knows its
-/// id, so an id must not be guessable.
+/// id, so an id must not be guessable: over the public HTTP interface a new order's id must be [random](Self::is_random).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
 #[serde(transparent)]
 pub struct OrderId(pub Uuid);
+
+impl OrderId {
+    /// Whether the id is a UUID of version 4 or 7 as RFC 9562 defines them: the versions that are drawn at random, so that
+    /// nobody can guess an id that was drawn well.
+    #[must_use]
+    pub fn is_random(self) -> bool {
+        self.0.get_variant() == uuid::Variant::RFC4122 && matches!(self.0.get_version_num(), 4 | 7)
+    }
+
+    /// Whether the id is the nil or the max UUID, which stand for no id at all. No call may use them as a key.
+    #[must_use]
+    pub fn is_reserved(self) -> bool {
+        self.0.is_nil() || self.0.is_max()
+    }
+}
 
 impl fmt::Display for OrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,6 +47,7 @@ pub mod retry;
 pub mod search;
 pub mod service;
 pub mod store;
+pub mod topics;
 pub mod writer;
 
 pub use book::{Added, Amend, Book, BookText, NewBook, Text, Topic};
@@ -62,3 +63,4 @@ pub use order::{Line, Lines, Order, OrderLine, Receipt, Status};
 pub use orders::Orders;
 pub use page::{BookPage, OrderPage, OrderQuery, Query, Sort};
 pub use service::{CatalogService, OrderReader, OrderService};
+pub use topics::{TopicPage, TopicQuery, TopicSort};

@@ -14,6 +14,23 @@ use crate::{
     order::Order,
 };
 
+/// The most bytes of a page's JSON, whatever texts are on it: 1 MiB. A page that would be longer ends early, with a token that
+/// leads on. It has one item at least; none is longer than 80 KiB.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of [`PAGE_BYTES_MAX`] that are kept for what is around the items: names of fields, numbers, and the page token.
+const AROUND_ITEMS: usize = 16 << 10;
+
+/// How many of these items, given the bytes of JSON of each, are on one page: one at least, if there is one.
+pub(crate) fn fitting(items: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = AROUND_ITEMS;
+    let fits = |(at, item): &(usize, usize)| {
+        bytes = bytes.saturating_add(*item).saturating_add(1);
+        *at == 0 || bytes <= PAGE_BYTES_MAX
+    };
+    items.enumerate().take_while(fits).count()
+}
+
 /// How books are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -179,7 +196,8 @@ pub enum SortKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookPage {
-    /// The books, in the order that the query asks for. A page can have fewer than its size although another one follows.
+    /// The books, in the order that the query asks for. A page can have fewer than its size although another one follows: its
+    /// JSON is at most [`PAGE_BYTES_MAX`] long.
     pub books: Vec<Book>,
     /// Leads to the next page; `None` on the last page.
     pub next_page_token: Option<String>,
@@ -244,11 +262,11 @@ fn fingerprint(about: &str) -> u32 {
     about.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-fn write_token<T: Serialize>(place: &T, about: &str) -> String {
+pub(crate) fn write_token<T: Serialize>(place: &T, about: &str) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::json!([fingerprint(about), place]).to_string())
 }
 
-fn read_token<T: DeserializeOwned>(token: &str, about: &str) -> Result<T> {
+pub(crate) fn read_token<T: DeserializeOwned>(token: &str, about: &str) -> Result<T> {
     let bad = || Error::invalid("page_token", "is not one that this list gave for this query");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
     let (mark, place): (u32, T) = serde_json::from_slice(&bytes).map_err(|_| bad())?;

@@ -23,7 +23,8 @@ impl FromStr for OrderId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Uuid::parse_str(text).map(Self).map_err(|_| Error::malformed(format!("an order id is a UUID, not {text:?}")))
+        let id = Uuid::parse_str(text).map_err(|_| Error::malformed(format!("an order id is a UUID, not {text:?}")))?;
+        Self(id).check()
     }
 }
 
@@ -33,6 +34,9 @@ impl OrderId {
 
     /// The order id of an `Idempotency-Key`: the key itself if it is a UUID, otherwise a UUID of version 5, the hash of
     /// the key.
+    ///
+    /// Whoever can guess the key knows the order id. So this is for a program that trusts those who give it keys; the public
+    /// HTTP interface sells under [random](Self::is_random) ids only.
     ///
     /// ```
     /// use bookstore_core::OrderId;
@@ -47,9 +51,10 @@ impl OrderId {
     ///
     /// # Errors
     /// - [`Error::Malformed`] if the key is empty, longer than [`OrderId::KEY_MAX`], or has control characters.
+    /// - Those of [`OrderId::check`].
     pub fn from_key(key: &str) -> Result<Self, Error> {
-        if let Ok(id) = key.parse() {
-            return Ok(id);
+        if let Ok(id) = Uuid::parse_str(key) {
+            return Self(id).check();
         }
         if key.is_empty() || key.chars().count() > Self::KEY_MAX || key.contains(|c: char| c.is_control()) {
             return Err(Error::malformed(format!(
@@ -58,6 +63,18 @@ impl OrderId {
             )));
         }
         Ok(Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())))
+    }
+
+    /// Refuses the [reserved](Self::is_reserved) ids.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] in `order_id`.
+    pub fn check(self) -> Result<Self, Error> {
+        if self.is_reserved() {
+            let message = "must not be the nil or the max UUID, which name nothing; draw a UUID of version 4 or 7";
+            return Err(Error::invalid("order_id", message));
+        }
+        Ok(self)
     }
 }
 

@@ -168,6 +168,25 @@ mod tests {
         assert!(!recent.is_new(*forgotten));
     }
 
+    /// Ids of one millisecond come in any order. What was forgotten may then be above what is fresh, which is looked up; what
+    /// the ledger holds is never called new.
+    #[test]
+    fn ids_of_one_millisecond_need_no_order() {
+        const MANY: u64 = 3 * RecentKeys::REACH as u64;
+        let at = |millis: u64, n: u64| {
+            let random = bytes(n.wrapping_mul(0x2545_F491_4F6C_DD1D));
+            OrderId(uuid::Builder::from_unix_timestamp_millis(1_700_000_000_000 + millis, &random).into_uuid())
+        };
+        let mut recent = RecentKeys::default();
+        for n in 0..MANY {
+            recent.insert(at(0, n));
+            assert!(!recent.is_new(at(0, n)));
+        }
+        assert!((0..MANY).all(|n| !recent.is_new(at(0, n))), "the ledger holds them");
+        let looked_up = (0..10_000).filter(|n| !recent.is_new(at(1, *n))).count();
+        assert!(looked_up < 10_000 / 150, "{looked_up} ids of the next millisecond are looked up");
+    }
+
     #[test]
     fn an_id_that_tells_no_time_is_always_looked_up() {
         let mut recent = RecentKeys::default();

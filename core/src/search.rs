@@ -8,9 +8,10 @@
 use async_trait::async_trait;
 
 use crate::{
-    book::{Text, Topic},
+    book::Text,
     error::Result,
     page::{CheckedQuery, Position},
+    topics::{CheckedTopicQuery, TopicPage},
 };
 
 /// Finds books by words and topic.
@@ -47,13 +48,13 @@ pub trait BookSearch: Send + Sync {
     /// - [`Error::Unavailable`](crate::Error::Unavailable) if the index cannot be read.
     async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>>;
 
-    /// Every topic with its number of books, sorted by name.
+    /// A page of the topics with their numbers of books; a [`TopicList`](crate::topics::TopicList) cuts it.
     ///
     /// As in a search, topics that differ in ASCII case only are one topic, spelled as in the book that was added first.
     ///
     /// # Errors
     /// - As [`Self::find`].
-    async fn topics(&self) -> Result<Vec<Topic>>;
+    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage>;
 }
 
 /// A book that a search found.

@@ -17,12 +17,13 @@ use std::time::Duration;
 
 use crate::{
     batch::each,
-    book::{Added, Amend, Book, NewBook, Topic},
+    book::{Added, Amend, Book, NewBook},
     error::Result,
     id::{BookId, OrderId, Seq},
     ledger::Entries,
     order::{Lines, Order, Receipt},
     page::{BookPage, OrderPage, OrderQuery, Query},
+    topics::{TopicPage, TopicQuery},
 };
 
 #[cfg_attr(not(doc), expect(unused_imports, reason = "the docs name it"))]
@@ -32,13 +33,17 @@ use crate::error::Error;
 pub const ADD_BOOKS_MAX: usize = 1000;
 /// The most entries of one [`CatalogService::entries`].
 pub const ENTRIES_MAX: usize = 1000;
+/// The most changes of all entries of one [`CatalogService::entries`], but for a single entry: as JSON, a page is at most
+/// [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX) long.
+pub const CHANGES_MAX: usize = 8_000;
 /// The longest wait of one [`CatalogService::entries`].
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The books of a shop, and the ledger of everything that changed their stock and price.
 #[async_trait]
 pub trait CatalogService: Send + Sync {
-    /// Finds books by topic, by words, or both, a page at a time.
+    /// Finds books by topic, by words, or both, a page at a time. A page's JSON is at most
+    /// [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX) long, so a page may end early.
     ///
     /// Pages MUST NOT repeat a book or leave one out while the catalog stands still. What matches, and in which order, is in
     /// [`BookSearch`](crate::search::BookSearch).
@@ -47,11 +52,14 @@ pub trait CatalogService: Send + Sync {
     /// - [`Error::Invalid`] for a query outside the limits of [`Query`].
     async fn search(&self, query: Query) -> Result<BookPage>;
 
-    /// Every topic with its number of books, sorted by name.
+    /// The topics with their numbers of books, a page at a time. The length of a page is limited as for [`Self::search`].
+    ///
+    /// Pages by name MUST NOT repeat a topic or leave one out, other than those that are added meanwhile. Pages by the number of
+    /// books MAY, while books are added.
     ///
     /// # Errors
-    /// - None but those of every call.
-    async fn topics(&self) -> Result<Vec<Topic>>;
+    /// - [`Error::Invalid`] for a query outside the limits of [`TopicQuery`].
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage>;
 
     /// One book with its price and stock.
     ///

@@ -23,6 +23,17 @@ function showChange(event) {
   });
 }
 
+// Too much has changed since this page listened last: what it shows is read again, one book at a time.
+async function showAgain() {
+  for (const book of new Set([...document.querySelectorAll("[data-stock]")].map((element) => Number(element.dataset.stock)))) {
+    const answer = await fetch(`/info/${book}`, { headers: { accept: "application/json" } }).catch(() => null);
+    if (answer?.ok) {
+      const { stock, price_cents } = await answer.json();
+      showChange({ data: JSON.stringify({ book, stock, price_cents }) });
+    }
+  }
+}
+
 // A hidden page gives its connection back: browsers have few for one server.
 let events = null;
 function listen() {
@@ -30,6 +41,7 @@ function listen() {
   if (wanted && events === null) {
     events = new EventSource("/events");
     events.addEventListener("stock", showChange);
+    events.addEventListener("reset", showAgain);
   } else if (!wanted && events !== null) {
     events.close();
     events = null;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
 };
 use std::{
     fmt,
@@ -186,8 +186,12 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         .await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.call(Effect::Read, |service| async move { service.topics().await }).await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.call(Effect::Read, |service| {
+            let query = query.clone();
+            async move { service.topics(query).await }
+        })
+        .await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

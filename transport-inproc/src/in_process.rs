@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic, batch::each,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
 };
 use std::{
     fmt,
@@ -36,7 +36,7 @@ enum Deadline {
 /// a call.
 ///
 /// ```
-/// use bookstore_core::{Catalog, CatalogOptions, CatalogService, Error, SystemClock, store::memory};
+/// use bookstore_core::{Catalog, CatalogOptions, CatalogService, Error, SystemClock, TopicQuery, store::memory};
 /// use bookstore_transport_inproc::InProcess;
 /// use std::sync::Arc;
 ///
@@ -44,7 +44,7 @@ enum Deadline {
 /// # let (store, reader) = memory::open(&SystemClock);
 /// # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 /// let closed = InProcess::new(Arc::new(catalog)).at_most(0);
-/// assert!(matches!(closed.topics().await, Err(Error::Overloaded { .. })));
+/// assert!(matches!(closed.topics(TopicQuery::default()).await, Err(Error::Overloaded { .. })));
 /// # }
 /// ```
 ///
@@ -169,8 +169,8 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.read(self.service.search(query)).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.read(self.service.topics()).await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.read(self.service.topics(query)).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

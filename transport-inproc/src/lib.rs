@@ -4,7 +4,7 @@
 //! Both wrap either of the two services, and are that service themselves, so they can be put around each other:
 //!
 //! ```
-//! use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, store::memory};
+//! use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, TopicQuery, store::memory};
 //! use bookstore_transport_inproc::InProcess;
 //! use std::{sync::Arc, time::Duration};
 //!
@@ -12,7 +12,7 @@
 //! let (store, reader) = memory::open(&SystemClock);
 //! let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
 //! let catalog = InProcess::new(Arc::new(catalog)).at_most(100).within(Duration::from_secs(2));
-//! assert!(catalog.topics().await.unwrap().is_empty());
+//! assert!(catalog.topics(TopicQuery::default()).await.unwrap().topics.is_empty());
 //! # }
 //! ```
 

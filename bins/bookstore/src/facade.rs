@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderId, OrderService, Query, Receipt,
-    Result, SystemClock, Topic, writer::Closed,
+    Result, SystemClock, Topic, TopicQuery, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -122,12 +122,20 @@ impl Bookstore {
         self.search(Query::topic(topic)).await
     }
 
-    /// Every topic with its number of books, sorted by name.
+    /// Every topic with its number of books, sorted by name: all pages of [`CatalogService::topics`], which reads them one at a
+    /// time.
     ///
     /// # Errors
-    /// [Those of every call](Self#errors-of-every-call).
+    /// [Those of every call](Self#errors-of-every-call), of any page.
     pub async fn topics(&self) -> Result<Vec<Topic>> {
-        self.read(|| self.catalog.topics()).await
+        let mut query = TopicQuery { page_size: Some(TopicQuery::PAGE_MAX), ..TopicQuery::default() };
+        let mut all = Vec::new();
+        loop {
+            let page = self.read(|| self.catalog.topics(query.clone())).await?;
+            all.extend(page.topics);
+            let Some(token) = page.next_page_token else { return Ok(all) };
+            query.page_token = Some(token);
+        }
     }
 
     /// One book with its price and stock of now.

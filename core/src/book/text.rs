@@ -91,6 +91,14 @@ impl Text {
         self.0.len()
     }
 
+    /// The most bytes of the JSON of a book with this text.
+    pub(crate) fn json_bytes(&self) -> usize {
+        /// Names of the fields, punctuation, the longest numbers.
+        const AROUND: usize = 256;
+        let strings = [self.title(), self.author(), self.topic()].into_iter().chain(self.isbn()).chain(self.subjects());
+        strings.map(|text| json_string_bytes(text) + 1).sum::<usize>() + AROUND
+    }
+
     fn field(&self, n: usize) -> &str {
         self.fields().nth(n).expect("a text has these fields")
     }
@@ -113,6 +121,11 @@ impl Text {
 
 /// The bit of a digit that says that another digit follows. A digit has six bits, and the lowest digit comes first.
 const MORE: u8 = 1 << 6;
+
+/// The bytes of a string in JSON, for texts without control characters.
+pub(crate) fn json_string_bytes(text: &str) -> usize {
+    2 + text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
 
 /// Appends the length of a field in bytes, each digit as one ASCII character, and then the field.
 fn put(fields: &mut String, field: &str) {

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     batch::each,
-    book::{Added, Amend, Book, BookId, NewBook, Topic},
+    book::{Added, Amend, Book, BookId, NewBook},
     catalog::CatalogService,
     error::{Error, Result},
     ledger::{Entries, Seq},
     order::{Lines, Order, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query},
+    topics::{TopicPage, TopicQuery},
 };
 
 /// A [`CatalogService`] or [`OrderService`] whose calls are recorded; reads of topics and of ledger entries are not.
@@ -85,8 +86,8 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record(|outcome| Operation::Search { outcome }, self.service.search(query), shown).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.service.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.service.topics(query).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

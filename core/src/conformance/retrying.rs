@@ -7,13 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     batch::each,
-    book::{Added, Amend, Book, BookId, NewBook, Topic},
+    book::{Added, Amend, Book, BookId, NewBook},
     catalog::CatalogService,
     error::Result,
     ledger::{Entries, Seq},
     order::{Lines, Order, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query},
+    topics::{TopicPage, TopicQuery},
 };
 
 /// A service whose calls with a key are each sent twice, one after the other; the first answer is thrown away.
@@ -31,8 +32,8 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
         self.0.search(query).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.0.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.0.topics(query).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

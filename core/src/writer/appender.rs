@@ -62,10 +62,11 @@ impl<S: LedgerStore> Appender<S> {
         open: watch::Sender<()>,
     ) -> Result<Self, StoreError> {
         let Recovered { state, highest_keys, flush } = store.recover().await?;
-        show_writable(true);
+        let committer = Arc::new(Committer::new(&state, flush));
+        show_writable(committer.published(), true);
         Ok(Self {
             store,
-            committer: Arc::new(Committer::new(&state, flush)),
+            committer,
             state: Some(state),
             recent_keys: RecentKeys::of(&highest_keys),
             clock,
@@ -137,13 +138,13 @@ impl<S: LedgerStore> Appender<S> {
             return None;
         };
         if let Err(error) = self.load(&calls, &mut state).await {
-            show_failed("read", &error);
+            show_failed(self.committer.published(), "read", &error);
             refuse(calls);
             return None;
         }
         let (batch, decided) = self.decide(calls, &mut state);
         if let Err(error) = self.write(&batch, &state).await {
-            show_failed("write", &error);
+            show_failed(self.committer.published(), "write", &error);
             match error {
                 AppendError::NotAppended(_) => answer_not_executed(decided),
                 AppendError::Unknown(_) => answer_unknown(decided),
@@ -195,9 +196,9 @@ impl<S: LedgerStore> Appender<S> {
         match self.store.recover().await {
             Ok(Recovered { state, highest_keys, flush }) => {
                 tracing::info!(head = %state.head, "the store is open again");
-                show_writable(true);
                 self.failed_at = None;
                 self.committer.reopened(&state, flush).await;
+                show_writable(self.committer.published(), true);
                 self.recent_keys = RecentKeys::of(&highest_keys);
                 self.state = Some(state);
             }

@@ -137,7 +137,7 @@ impl Committer {
         // A batch without entries rests on what is durable: the batches before it, and what the store has confirmed.
         let durable = if batch.entries.is_empty() { Ok(()) } else { self.flush.lock().await.flush().await };
         if let Err(error) = durable {
-            show_failed("sync", &error);
+            show_failed(&self.published, "sync", &error);
             self.failed.store(true, Ordering::Release);
             return answer_unknown(decided);
         }

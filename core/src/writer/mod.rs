@@ -183,12 +183,13 @@ fn on_thread(name: &str, half: impl Future<Output = ()> + Send + 'static) -> Res
     Ok(())
 }
 
-/// Tells the operator that the shop can be read only, and why.
-fn show_failed(to: &str, error: &dyn fmt::Display) {
+/// Tells the operator and [`Published::writable`] that the shop can be read only, and why.
+fn show_failed(published: &Published, to: &str, error: &dyn fmt::Display) {
     tracing::error!(%error, "the store failed to {to}; it will be opened again");
-    show_writable(false);
+    show_writable(published, false);
 }
 
-fn show_writable(writable: bool) {
+fn show_writable(published: &Published, writable: bool) {
     metrics::gauge!("bookstore_ledger_writable").set(f64::from(u8::from(writable)));
+    published.show_writable(writable);
 }

@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Published {
     head: watch::Sender<Seq>,
+    writable: watch::Sender<bool>,
     levels: RwLock<Levels>,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
@@ -68,7 +69,17 @@ const RECENT_MAX: usize = 4_096;
 impl Published {
     pub(super) fn new(state: &State) -> Self {
         let (head, levels) = (watch::Sender::new(state.head), RwLock::new(state.levels.clone()));
-        Self { head, levels, recent: RwLock::new(Recent::new(state)) }
+        Self { head, writable: watch::Sender::new(true), levels, recent: RwLock::new(Recent::new(state)) }
+    }
+
+    /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
+    #[must_use]
+    pub fn writable(&self) -> watch::Receiver<bool> {
+        self.writable.subscribe()
+    }
+
+    pub(super) fn show_writable(&self, writable: bool) {
+        self.writable.send_replace(writable);
     }
 
     /// The last durable entry.

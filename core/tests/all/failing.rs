@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, Topic,
+    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, TopicPage,
     decide::{Batch, State},
     history::Hash,
     page::CheckedQuery,
@@ -11,6 +11,7 @@ use bookstore_core::{
         AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},
     },
+    topics::CheckedTopicQuery,
 };
 use std::{
     collections::BTreeMap,
@@ -343,7 +344,7 @@ impl BookSearch for Current {
         self.reader().find(query).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.reader().topics().await
+    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
+        self.reader().topics(query).await
     }
 }

@@ -2,7 +2,8 @@
 //! ledger once the store is open again.
 
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, Error, Executed, Lines, OrderId, Receipt, Result, SystemClock, Timestamp,
+    BookId, Catalog, CatalogOptions, CatalogService as _, Error, Executed, Lines, OrderId, Receipt, Result,
+    SystemClock, Timestamp,
     clock::Clock as _,
     conformance::{Deployment, audit},
     decide::{Batch, State},
@@ -499,5 +500,29 @@ fn a_large_batch_is_answered_whatever_became_of_the_runtime_that_opened_the_shop
             told.iter().find(|(_, outcome)| outcome.is_err())
         );
         buyers.block_on(settle(&d, 1000, &told));
+    }
+}
+
+/// A server that says that it is not ready gets no calls, so the store must be opened again without any.
+#[tokio::test]
+async fn a_catalog_says_whether_its_ledger_can_be_written_and_reopens_it() {
+    for (operation, moment) in [(Append, Before), (Append, After), (Flush, After), (Load, Before)] {
+        let plan = Plan::new([(operation, 2, moment)]);
+        let (store, reader) = in_memory();
+        let store = Failing { store, plan };
+        let options = options((Execution::Threads, 64), Duration::ZERO);
+        let catalog = Catalog::start(store, reader.clone(), reader, std::sync::Arc::new(SystemClock), options).unwrap();
+        let writable = catalog.writable();
+        catalog.add_books(vec![book("A book", 9)]).await.unwrap();
+        assert!(*writable.borrow());
+        let sold = catalog.sell(SystemClock.new_order_id(), Lines::one(BookId(1), 1).unwrap()).await;
+        assert!(sold.is_err() && !*writable.borrow(), "{operation:?} {moment:?}: {sold:?}");
+        let head = catalog.head();
+        for _ in 0..2 {
+            catalog.reopen().await;
+        }
+        assert!(*writable.borrow(), "{operation:?} {moment:?}");
+        assert!(catalog.head() <= head.next(), "it changes nothing itself");
+        catalog.sell(SystemClock.new_order_id(), Lines::one(BookId(1), 1).unwrap()).await.unwrap();
     }
 }

@@ -154,7 +154,11 @@ async fn every_answer_is_the_same_after_a_restart() {
         answers.push(format!("{:?}", d.catalog.search(Query { page_size: Some(100), ..Query::words("book") }).await));
         let ledger = d.catalog.entries(Seq(0), 1000, std::time::Duration::ZERO).await.expect("the ledger can be read");
         answers.push(format!("{:?} {:?}", ledger.entries, ledger.after));
-        answers.push(format!("{:?} {:?}", d.catalog.topics().await, d.orders.orders(Default::default()).await));
+        answers.push(format!(
+            "{:?} {:?}",
+            d.catalog.topics(Default::default()).await,
+            d.orders.orders(Default::default()).await
+        ));
         answers.push(format!("{:?}", audit(d).await));
         answers
     };

@@ -263,7 +263,7 @@ proptest! {
         if let Ok(one) = from_key {
             prop_assert_eq!(one == hashed, key == other);
         }
-        let id = OrderId(Uuid::from_u128(id));
+        let id = OrderId(Uuid::from_u128(id.clamp(1, u128::MAX - 1)));
         prop_assert_eq!(OrderId::from_key(&id.to_string()), Ok(id));
         prop_assert_eq!(OrderId::from_key(&id.to_string().to_uppercase()), Ok(id));
         prop_assert_eq!(id.to_string().parse(), Ok(id));
@@ -380,6 +380,37 @@ fn a_key_has_one_to_255_characters_none_of_them_control() {
     assert!(refused(&"k".repeat(256)) && refused(&"k".repeat(1000)));
     assert!(refused("") && refused("a\tb") && refused("\u{85}"));
     assert!(!refused(" "));
+}
+
+#[test]
+fn an_id_that_names_nothing_is_refused_in_words() {
+    for id in [Uuid::nil(), Uuid::max()] {
+        for text in [id.to_string(), id.simple().to_string(), id.urn().to_string().to_uppercase()] {
+            for read in [text.parse::<OrderId>(), OrderId::from_key(&text)] {
+                let refused = read.expect_err("it names nothing").to_string();
+                assert!(refused.contains("nil") && refused.contains("version 4 or 7"), "{refused}");
+            }
+        }
+    }
+}
+
+#[test]
+fn random_ids_are_those_of_version_4_and_7() {
+    let random = |text: &str| OrderId(text.parse().expect("a UUID")).is_random();
+    assert!(random("6f1c0d9e-3b5a-4c27-9d1e-2a7b8c4d5e6f") && random("0192f0c1-2345-7abc-8def-0123456789ab"));
+    for other in [
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "6f1c0d9e-3b5a-1c27-9d1e-2a7b8c4d5e6f",
+        "6f1c0d9e-3b5a-5c27-9d1e-2a7b8c4d5e6f",
+        "6f1c0d9e-3b5a-8c27-9d1e-2a7b8c4d5e6f",
+        // Version 4 and 7 of other variants.
+        "6f1c0d9e-3b5a-4c27-1d1e-2a7b8c4d5e6f",
+        "0192f0c1-2345-7abc-cdef-0123456789ab",
+    ] {
+        assert!(!random(other), "{other}");
+    }
+    assert!(!OrderId::from_key("basket 17").expect("a key").is_random());
 }
 
 /// The name of an error in JSON is its code, whatever its variant is called in Rust.

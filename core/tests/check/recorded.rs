@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Error, Line,
     Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
-    SystemClock, Topic,
+    SystemClock, TopicPage, TopicQuery,
     check::{self, Cached, Cancellations, FinalState, Options, Recorded, Recorder, Report, Rule},
     fixtures::{any_book, cents, lines},
     follow::Follower,
@@ -240,8 +240,8 @@ impl CatalogService for Wrong<dyn CatalogService> {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.service.search(query).await
     }
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.service.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.service.topics(query).await
     }
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.service.release(order).await

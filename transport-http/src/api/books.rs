@@ -11,7 +11,6 @@ use bookstore_core::{Book, BookId, Seq};
 use super::{
     extract::{InPath, TextInPath},
     json::json,
-    messages::Topics,
     query,
     rejection::{Answer, Rejection},
     shop::Shared,
@@ -29,8 +28,7 @@ pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInP
 
 /// `GET /topics`
 pub(super) async fn topics(State(shop): Shared, uri: Uri) -> Answer {
-    query::none(&uri)?;
-    Ok(Json(Topics { topics: shop.catalog.topics().await? }).into_response())
+    Ok(Json(shop.catalog.topics(query::topics(&uri)?).await?).into_response())
 }
 
 /// `GET /info/{id}`

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use super::{
     books,
-    extract::{InPath, Key, Payload},
+    extract::{InPath, Payload},
+    order_id::NewOrderKey,
     orders,
     rejection::{Answer, Rejection},
     security_headers,
@@ -65,7 +66,7 @@ impl Direct {
 
 async fn purchase(shop: Arc<Shop>, book: BookId, request: Request) -> Answer {
     let (mut head, body) = request.into_parts();
-    let key = Key::from_request_parts(&mut head, &()).await?;
+    let key = NewOrderKey::from_request_parts(&mut head, &()).await?;
     let payload = Payload::from_request(Request::from_parts(head, body), &()).await?;
     orders::purchase(State(shop), InPath(book), key, payload).await
 }

@@ -1,6 +1,6 @@
 //! The bodies and headers of the public interface that its servers and [`RemoteShop`](super::RemoteShop) share.
 
-use bookstore_core::{Added, Cents, Topic};
+use bookstore_core::{Added, Cents};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +20,6 @@ pub(super) struct AmendRequest {
     /// The new price; needs `If-Match`, `*` will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) price_cents: Option<Cents>,
-}
-
-/// Every topic, sorted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(super) struct Topics {
-    /// The topics with their numbers of books.
-    pub(super) topics: Vec<Topic>,
 }
 
 /// The numbers of the added books.

@@ -12,6 +12,7 @@ mod json;
 mod messages;
 #[cfg(feature = "openapi")]
 mod openapi;
+pub(crate) mod order_id;
 mod orders;
 mod query;
 mod rejection;

@@ -6,14 +6,15 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{BookId, Cents, Line, Lines, OrderId, Receipt};
+use bookstore_core::{BookId, Cents, Line, Lines, Receipt};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     admin::Admin,
-    extract::{InPath, Key, Object, Payload},
+    extract::{InPath, Object, Payload},
     json::json,
     messages::REPLAYED,
+    order_id::{ExistingOrderId, NewOrderId, NewOrderKey},
     query,
     rejection::Answer,
     shop::Shared,
@@ -90,7 +91,7 @@ impl From<Line> for LineRequest {
 pub(super) async fn purchase(
     State(shop): Shared,
     InPath(book): InPath<BookId>,
-    Key(key): Key,
+    NewOrderKey(key): NewOrderKey,
     payload: Payload,
 ) -> Answer {
     let Purchase { quantity, price_cents } = payload.optional_json()?.unwrap_or_default();
@@ -100,19 +101,19 @@ pub(super) async fn purchase(
 }
 
 /// `PUT /orders/{id}`
-pub(super) async fn place_order(State(shop): Shared, InPath(id): InPath<OrderId>, payload: Payload) -> Answer {
+pub(super) async fn place_order(State(shop): Shared, NewOrderId(id): NewOrderId, payload: Payload) -> Answer {
     let OrderRequest { lines } = payload.json()?;
     let lines = Lines::new(lines.into_iter().map(Line::from))?;
     Ok(bought(shop.orders.purchase(id, lines).await?))
 }
 
 /// `GET /orders/{id}`
-pub(super) async fn order(State(shop): Shared, InPath(id): InPath<OrderId>) -> Answer {
+pub(super) async fn order(State(shop): Shared, ExistingOrderId(id): ExistingOrderId) -> Answer {
     Ok(Json(shop.orders.order(id).await?).into_response())
 }
 
 /// `POST /orders/{id}/cancel`
-pub(super) async fn cancel(State(shop): Shared, InPath(id): InPath<OrderId>, payload: Payload) -> Answer {
+pub(super) async fn cancel(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, payload: Payload) -> Answer {
     payload.optional_json::<Nothing>()?;
     Ok(receipt(StatusCode::OK, shop.orders.cancel(id).await?))
 }

@@ -2,7 +2,7 @@
 
 use axum::http::Uri;
 use bookstore_core::{
-    Error, OrderQuery, Query, Result, Seq, Sort,
+    Error, OrderQuery, Query, Result, Seq, Sort, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
 };
 use std::{str::FromStr, time::Duration};
@@ -66,6 +66,17 @@ pub(super) fn search(uri: &Uri, topic: Option<String>) -> Result<Query> {
         page_token: parameters.text("page_token"),
         topic: topic.or_else(|| parameters.text("topic")),
     })
+}
+
+/// The query of `GET /topics`.
+pub(super) fn topics(uri: &Uri) -> Result<TopicQuery> {
+    let mut parameters = Parameters::of(uri, &["sort", "page_size", "page_token"])?;
+    let sort = match parameters.text("sort").as_deref() {
+        None | Some("name") => TopicSort::Name,
+        Some("books") => TopicSort::Books,
+        Some(other) => return Err(Error::invalid("sort", format!("must be name or books, not {other:?}"))),
+    };
+    Ok(TopicQuery { sort, page_size: parameters.number("page_size")?, page_token: parameters.text("page_token") })
 }
 
 /// The query of `GET /orders`.

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, Topic,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, TopicPage, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
 };
@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use serde::Serialize;
 use std::time::Duration;
 
-use super::messages::{AddedBooks, AmendRequest, REPLAYED, Topics};
+use super::messages::{AddedBooks, AmendRequest, REPLAYED};
 use crate::client::{
     Client,
     request::{OutboundRequest, json},
@@ -76,8 +76,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
         self.client.call(OutboundRequest::get(search_path(&query))).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.client.call::<Topics>(OutboundRequest::get("/topics")).await.map(|found| found.topics)
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        query.check()?;
+        self.client.call(OutboundRequest::get(topics_path(&query))).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {
@@ -163,6 +164,16 @@ fn search_path(query: &Query) -> String {
     };
     if let Some(sort) = sort {
         pairs.append_pair("sort", sort);
+    }
+    page(&mut pairs, query.page_size, query.page_token.as_deref());
+    pairs.finish()
+}
+
+/// The path of a page of topics.
+fn topics_path(query: &TopicQuery) -> String {
+    let mut pairs = after("/topics?");
+    if query.sort == TopicSort::Books {
+        pairs.append_pair("sort", "books");
     }
     page(&mut pairs, query.page_size, query.page_token.as_deref());
     pairs.finish()

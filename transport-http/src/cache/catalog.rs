@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, Query,
-    Receipt, Result, Seq, Topic, batch::each, order::Status,
+    Receipt, Result, Seq, TopicPage, TopicQuery, batch::each, order::Status,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -22,11 +22,11 @@ const ATTEMPTS_MAX: usize = 2;
 
 /// A catalogue on other machines, its books cached here. See the [module](super) for what its readers may rely on.
 ///
-/// Topics are kept until a book is added; a search goes to the catalogue, and shows no book older than the cache has it.
+/// Pages of topics are kept until a book is added; a search goes to the catalogue, and shows no book older than the cache has it.
 /// Everything else passes through.
 ///
 /// ```
-/// use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, store::memory};
+/// use bookstore_core::{Catalog, CatalogOptions, CatalogService, SystemClock, TopicQuery, store::memory};
 /// use bookstore_transport_http::cache::{CacheOptions, CachedCatalog};
 /// use std::{sync::Arc, time::Duration};
 ///
@@ -37,7 +37,7 @@ const ATTEMPTS_MAX: usize = 2;
 /// let upstream = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).expect("memory can be used");
 /// let options = CacheOptions { max_staleness: Duration::from_millis(500), ..CacheOptions::default() };
 /// let cache = CachedCatalog::start(Arc::new(upstream), options);
-/// assert!(cache.topics().await?.is_empty());
+/// assert!(cache.topics(TopicQuery::default()).await?.topics.is_empty());
 /// # Ok(())
 /// # }
 /// ```
@@ -126,19 +126,19 @@ impl CatalogService for CachedCatalog {
         Ok(page)
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        let found = self.upstream.state().look_up_topics(Instant::now());
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        let found = self.upstream.state().look_up_topics(&query, Instant::now());
         let (generation, stale) = match found {
-            TopicsLookup::Hit(topics) => return Ok(topics),
+            TopicsLookup::Hit(page) => return Ok(page),
             TopicsLookup::Ask { generation, stale } => (generation, stale),
         };
-        let call = self.upstream.ask(self.upstream.catalog.topics());
+        let call = self.upstream.ask(self.upstream.catalog.topics(query.clone()));
         match self.upstream.ask_unless_stale(call, stale).await {
-            Reached::Stale(topics) => Ok(topics),
+            Reached::Stale(page) => Ok(page),
             Reached::Answer(answer) => {
-                let topics = answer?;
-                self.upstream.state().store_topics(&topics, generation);
-                Ok(topics)
+                let page = answer?;
+                self.upstream.state().store_topics(query, &page, generation);
+                Ok(page)
             }
         }
     }

@@ -1,19 +1,24 @@
-//! The cached topics: kept until a book is added.
+//! The cached pages of topics: kept until a book is added.
 
-use bookstore_core::Topic;
+use bookstore_core::{TopicPage, TopicQuery};
+use std::collections::VecDeque;
 
-/// The topics, if they are known.
+/// The most pages that are kept, of at most 1 MiB of JSON each; one more drops the oldest.
+const PAGES_MAX: usize = 16;
+
+/// The pages of topics that are known.
 #[derive(Default)]
 pub(super) struct CachedTopics {
-    topics: Option<Vec<Topic>>,
+    /// Newest last.
+    pages: VecDeque<(TopicQuery, TopicPage)>,
     /// Grows whenever topics that are on their way may be out of date.
     generation: u64,
 }
 
 impl CachedTopics {
-    /// The topics, if they are current.
-    pub(super) fn get(&self) -> Option<Vec<Topic>> {
-        self.topics.clone()
+    /// A page, if it is current.
+    pub(super) fn get(&self, query: &TopicQuery) -> Option<TopicPage> {
+        self.pages.iter().find(|(kept, _)| kept == query).map(|(_, page)| page.clone())
     }
 
     /// To be passed to [`CachedTopics::store`] with the answer to a request that starts now.
@@ -23,17 +28,26 @@ impl CachedTopics {
 
     /// A book may have been added.
     pub(super) fn invalidate(&mut self) {
-        self.topics = None;
+        self.pages.clear();
         self.generation += 1;
     }
 
     /// Stores an answer, unless a book was added since it was asked for, or the answer to a later request came first. Books are
     /// only ever added, so of two answers the one with more books is the newer.
-    pub(super) fn store(&mut self, topics: &[Topic], generation: u64) {
-        let books = |topics: &[Topic]| topics.iter().map(|topic| topic.books).sum::<u64>();
-        let newer = self.topics.as_deref().is_none_or(|kept| books(kept) < books(topics));
-        if self.generation == generation && newer {
-            self.topics = Some(topics.to_vec());
+    pub(super) fn store(&mut self, query: TopicQuery, page: &TopicPage, generation: u64) {
+        if self.generation != generation {
+            return;
+        }
+        let kept = self.pages.iter().position(|(kept, _)| *kept == query);
+        match kept.and_then(|at| self.pages.get_mut(at)) {
+            Some((_, kept)) if kept.total_books < page.total_books => *kept = page.clone(),
+            Some(_) => {}
+            None => {
+                if self.pages.len() == PAGES_MAX {
+                    self.pages.pop_front();
+                }
+                self.pages.push_back((query, page.clone()));
+            }
         }
     }
 }

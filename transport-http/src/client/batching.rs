@@ -207,13 +207,14 @@ async fn send_batch<C>(
         return;
     }
     let request = request(path, commands.iter().map(OrderCommand::as_ref)).pinned(pinned);
-    let answers = client.call_once(&request).await.and_then(|answer| check_count(answer, commands.len()));
+    let answers = client.call_once(&request).await.and_then(|answer| Ok(check_count(answer, commands.len())?));
     in_flight.answered = answers.as_ref().map_or(0, Vec::len);
     // The next batch may go while these answers are handed out.
     drop(in_flight);
     match answers {
         Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer))),
-        Err(error) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
+        Err(Failure::Attempt(error)) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
+        Err(Failure::Local(error)) => replies.into_iter().for_each(|reply| reply.send(Err(error.clone()))),
     }
 }
 

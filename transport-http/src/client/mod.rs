@@ -11,6 +11,7 @@
 //! | `pool.rs`, `per_runtime.rs` | connections, one set for each runtime |
 //! | `claim.rs` | decides between *not executed* and *unknown* when a caller gives up |
 //! | `balance.rs` | chooses a server; ejects servers that fail |
+//! | `refused_token.rs` | a token that servers of one deployment refuse each other |
 //! | `retry.rs` | attempts until the deadline, within a retry budget |
 //! | `batching.rs`, `adaptive_delay.rs` | sends waiting calls together |
 //! | `add_books.rs` | sends long lists of books in several requests |
@@ -23,11 +24,12 @@ mod claim;
 mod options;
 mod per_runtime;
 mod pool;
+mod refused_token;
 pub(crate) mod request;
 pub(crate) mod response;
 mod retry;
 
-use bookstore_core::{Error, Result};
+use bookstore_core::{Error, Result, retry::Effect};
 use http::HeaderValue;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::{
@@ -46,6 +48,7 @@ use crate::token::AccessToken;
 use balance::{Outcome, Servers};
 use claim::Claim;
 use pool::{Pool, TransportError};
+use refused_token::RefusedTokens;
 use request::OutboundRequest;
 use response::FromResponse;
 use retry::{Failure, Retries, RetryOutcome};
@@ -70,6 +73,7 @@ struct Shared<C> {
     in_flight: Semaphore,
     /// The token, as it is sent with every request.
     authorization: Option<HeaderValue>,
+    refused_tokens: RefusedTokens,
     options: ClientOptions,
 }
 
@@ -114,6 +118,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
             admitted: Semaphore::new(options.waiting_max.saturating_add(options.requests_in_flight_max)),
             in_flight: Semaphore::new(options.requests_in_flight_max),
             authorization: options.token.as_ref().map(AccessToken::header),
+            refused_tokens: RefusedTokens::default(),
             options,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -139,22 +144,24 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let attempt = || async move {
             let permit = timeout_at(deadline, self.shared.in_flight.acquire()).await;
             let _permit = permit.map_err(|_| Failure::Local(full()))?;
-            Ok(self.attempt(request, deadline, last).await?)
+            self.attempt(request, deadline, last).await
         };
         self.shared.retries.run(request.effect, deadline, attempt).await
     }
 
     /// Calls once, for at most one attempt's timeout, without a place among `requests_in_flight_max`.
-    async fn call_once<T: FromResponse>(&self, request: &OutboundRequest) -> Result<T> {
+    async fn call_once<T: FromResponse>(&self, request: &OutboundRequest) -> Result<T, Failure> {
         let deadline = Instant::now() + self.shared.options.attempt_timeout + request.extra_time;
         self.attempt(request, deadline, &AtomicUsize::new(usize::MAX)).await
     }
 
     /// One attempt, at another server than the `last` one if possible. Its timeout ends it before `deadline` if it comes first.
-    async fn attempt<T>(&self, request: &OutboundRequest, deadline: Instant, last: &AtomicUsize) -> Result<T>
-    where
-        T: FromResponse,
-    {
+    async fn attempt<T: FromResponse>(
+        &self,
+        request: &OutboundRequest,
+        deadline: Instant,
+        last: &AtomicUsize,
+    ) -> Result<T, Failure> {
         let attempt_ends = Instant::now() + self.shared.options.attempt_timeout + request.extra_time;
         let avoid = Some(last.load(Ordering::Relaxed)).filter(|&at| at != usize::MAX);
         let server = self.shared.servers.pick(avoid, |bound| self.shared.retries.draw(bound));
@@ -166,9 +173,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let exchanged = timeout_at(deadline.min(attempt_ends), self.shared.pool.exchange(outbound)).await;
         let error = match exchanged {
             Ok(Ok((head, body))) => {
-                let answer = response::read(server.base(), &head, &body);
+                let answer = self.without_token_errors(server.base(), response::read(server.base(), &head, &body));
                 // A server that cannot serve answers fastest of all: it must not draw all the requests.
-                let unavailable = matches!(answer, Err(Error::Unavailable { .. }));
+                let unavailable =
+                    matches!(answer, Err(Failure::Attempt(Error::Unavailable { .. }) | Failure::Local(_)));
                 server.note(if unavailable { Outcome::Failed } else { Outcome::Answered });
                 if unavailable {
                     // It may have been started again.
@@ -180,10 +188,30 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
             Err(_) => TransportError::Timeout,
         };
         let sent = !claim.revoke();
-        let unreachable = matches!(error, TransportError::NoConnection(_));
-        server.note(if unreachable { Outcome::NoConnection } else { Outcome::Failed });
+        server.note(match error {
+            TransportError::NoConnection(_) => Outcome::NoConnection,
+            TransportError::TooLong => Outcome::Answered,
+            _ => Outcome::Failed,
+        });
         tracing::debug!(server = server.base(), path = request.path, %error, sent, "an attempt failed");
         let message = error.summary();
-        Err(if sent { Error::unknown(message) } else { Error::unavailable(message) })
+        if matches!(error, TransportError::TooLong) && request.effect == Effect::ReadOnly {
+            // Another attempt would bring the same answer, from any server.
+            return Err(Error::invalid("page_size", format!("{message}; ask for less")).into());
+        }
+        Err(if sent { Error::unknown(message) } else { Error::unavailable(message) }.into())
+    }
+
+    /// The answer of the server at `base`. If its caller is not to blame for a refused token, that is *not available*; another
+    /// server may accept the token, the same one will not.
+    fn without_token_errors<T>(&self, base: &str, answer: Result<T>) -> Result<T, Failure> {
+        match answer {
+            Err(Error::Unauthorized { message }) if self.shared.options.hides_unauthorized => {
+                let unavailable = self.shared.refused_tokens.hide(base, &message);
+                let others = self.shared.servers.len() > 1;
+                Err(if others { Failure::Attempt(unavailable) } else { Failure::Local(unavailable) })
+            }
+            answer => Ok(answer?),
+        }
     }
 }

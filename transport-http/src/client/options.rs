@@ -34,6 +34,11 @@ pub struct ClientOptions {
     pub answer_bytes_max: usize,
     /// The bearer token that is sent with every request, if the servers require one.
     pub token: Option<AccessToken>,
+    /// Whether the caller is not to blame for a token that the servers refuse, as in a client inside a server. Then such a call ends
+    /// as [`Unavailable`], the refusing server counts as failed, and the log says at most every 10 seconds that the token is wrong.
+    ///
+    /// [`Unavailable`]: bookstore_core::Error::Unavailable
+    pub hides_unauthorized: bool,
     /// The seed of all random choices: the pauses between attempts and the choice of a server.
     pub seed: u64,
 }
@@ -49,6 +54,7 @@ impl Default for ClientOptions {
             batches_in_flight_max: 2,
             answer_bytes_max: 8 << 20,
             token: None,
+            hides_unauthorized: false,
             seed: rand::random(),
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, response::Parts};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::{
     client::legacy::{
         self,
@@ -49,7 +49,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> Pool<C> {
     /// # Errors
     /// - [`TransportError::NoConnection`] if no connection could be made: nothing was sent.
     /// - [`TransportError::ConnectionLost`] if the connection ended before there was a response.
-    /// - [`TransportError::BrokenResponse`] if the response broke off, or is longer than the client accepts.
+    /// - [`TransportError::BrokenResponse`] if the response broke off.
+    /// - [`TransportError::TooLong`] if it is longer than the client accepts.
     pub(super) async fn exchange(&self, request: Request<Payload>) -> Result<(Parts, Bytes), TransportError> {
         let response = self.client().request(request).await.map_err(|error| {
             if error.is_connect() {
@@ -60,7 +61,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Pool<C> {
         })?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, self.response_bytes_max).collect().await;
-        Ok((head, body.map_err(TransportError::BrokenResponse)?.to_bytes()))
+        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+            true => TransportError::TooLong,
+            false => TransportError::BrokenResponse(error),
+        })?;
+        Ok((head, body.to_bytes()))
     }
 
     /// The connections of the current runtime.
@@ -94,6 +99,8 @@ pub(super) enum TransportError {
     NoConnection(Box<dyn StdError + Send + Sync>),
     ConnectionLost(Box<dyn StdError + Send + Sync>),
     BrokenResponse(Box<dyn StdError + Send + Sync>),
+    /// The response is longer than this client accepts. The server has answered: nobody has failed.
+    TooLong,
     /// The attempt's time was over.
     Timeout,
 }
@@ -104,7 +111,8 @@ impl TransportError {
         match self {
             Self::NoConnection(_) => "a server cannot be reached",
             Self::ConnectionLost(_) => "the connection to a server was lost",
-            Self::BrokenResponse(_) => "a server's answer broke off or was too long",
+            Self::BrokenResponse(_) => "a server's answer broke off",
+            Self::TooLong => "a server's answer is longer than this client accepts",
             Self::Timeout => "a server did not answer in time",
         }
     }

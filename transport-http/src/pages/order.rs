@@ -17,10 +17,7 @@ use super::{
     timeouts::{read_in_time, write_in_time},
 };
 use crate::{
-    api::{
-        Answer, Shared, Shop,
-        extract::{InPath, Payload},
-    },
+    api::{Answer, Shared, Shop, extract::Payload, order_id::ExistingOrderId},
     error_status,
 };
 
@@ -47,7 +44,7 @@ struct LineView {
 }
 
 /// `GET /orders/{id}`
-pub(super) async fn show(State(shop): Shared, InPath(id): InPath<OrderId>, uri: Uri) -> Answer {
+pub(super) async fn show(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, uri: Uri) -> Answer {
     let order = shop.orders.order(id).await?;
     let was_cancelled = !Fields::of_uri(&uri).text("cancelled").is_empty();
     let notice = (was_cancelled && order.status == Status::Placed)
@@ -56,7 +53,7 @@ pub(super) async fn show(State(shop): Shared, InPath(id): InPath<OrderId>, uri: 
 }
 
 /// `POST /orders/{id}/cancel` with a form, which has no fields.
-pub(super) async fn cancel(State(shop): Shared, InPath(id): InPath<OrderId>, _: Payload) -> Answer {
+pub(super) async fn cancel(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, _: Payload) -> Answer {
     match write_in_time(shop.orders.cancel(id)).await {
         // The page may be read from a copy that is behind.
         Ok(_) => Ok(see_other(&format!("/orders/{id}?cancelled=yes"))),

@@ -1,13 +1,13 @@
 //! Topics are kept until a book is listed.
 
-use bookstore_core::CatalogService as _;
+use bookstore_core::{CatalogService as _, TopicQuery, TopicSort};
 use bookstore_transport_http::cache::CacheOptions;
 use tokio::time::advance;
 
 use crate::support::{Frontend, frontend, new_book, settle};
 
 async fn books(shop: &Frontend) -> u64 {
-    shop.cache.topics().await.unwrap().iter().map(|topic| topic.books).sum()
+    shop.cache.topics(TopicQuery::default()).await.unwrap().total_books
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,4 +80,22 @@ async fn an_answer_that_was_overtaken_is_not_kept() {
     assert_eq!((first, second), (3, 4));
     shop.set_unreachable(true);
     assert_eq!(books(&shop).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_page_is_kept_by_itself_and_not_too_many() {
+    let shop = frontend(CacheOptions::default()).await;
+    let of_size = |size| TopicQuery { sort: TopicSort::Books, page_size: Some(size), page_token: None };
+    for asked in [1, 1] {
+        shop.cache.topics(of_size(24)).await.unwrap();
+        assert_eq!(shop.upstream.topics_asked(), asked);
+    }
+    for size in 100..200 {
+        shop.cache.topics(of_size(size)).await.unwrap();
+    }
+    assert_eq!(shop.upstream.topics_asked(), 101);
+    shop.cache.topics(of_size(199)).await.unwrap();
+    assert_eq!(shop.upstream.topics_asked(), 101, "the newest are kept");
+    shop.cache.topics(of_size(24)).await.unwrap();
+    assert_eq!(shop.upstream.topics_asked(), 102, "the oldest are not");
 }

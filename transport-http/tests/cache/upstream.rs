@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, Catalog, CatalogService, Entries, Entry, Error, Lines, NewBook, Order,
-    OrderId, Query, Receipt, Result, Seq, Topic,
+    OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
 };
 use std::{
     collections::VecDeque,
@@ -176,10 +176,10 @@ impl CatalogService for Upstream {
         Ok(page)
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         self.topics_asked.fetch_add(1, SeqCst);
         self.reach()?;
-        let topics = self.catalog.topics().await;
+        let topics = self.catalog.topics(query).await;
         self.topics.pass().await;
         topics
     }

@@ -37,6 +37,41 @@ async fn topics_have_counts() {
 }
 
 #[tokio::test]
+async fn topics_come_in_pages() {
+    let shop = shop().await;
+    let page = shop.get("/topics?page_size=1").await.json();
+    assert_eq!((&page["total_topics"], &page["total_books"]), (&2.into(), &3.into()));
+    let next = format!("/topics?page_size=1&page_token={}", page["next_page_token"].as_str().unwrap());
+    let last = shop.get(&next).await.json();
+    assert_eq!((&last["topics"][0]["topic"], &last["next_page_token"]), (&"undergraduate school".into(), &().into()));
+    let largest = shop.get("/topics?sort=books&page_size=1").await.json();
+    assert_eq!(largest["topics"][0], serde_json::json!({"topic": "distributed systems", "books": 2}));
+    for bad in ["page_size=0", "page_size=1001", "page_token=x", "sort=size"] {
+        shop.get(&format!("/topics?{bad}")).await.problem(422, "invalid");
+    }
+}
+
+/// However many topics a shop has, and however long their names are, no answer grows with them.
+#[tokio::test]
+async fn no_answer_grows_with_the_number_of_topics() {
+    let shop = shop().await;
+    let topic = |n: usize| format!("{n:04} {}", "\"\u{1F4DA}".repeat(247));
+    for books in (0..3000).collect::<Vec<_>>().chunks(1000) {
+        let books = books.iter().map(|n| book(&format!("Book {n}"), &topic(*n), 1)).collect();
+        shop.catalog.add_books(books).await.unwrap();
+    }
+    for path in ["/topics", "/topics?page_size=1000", "/topics?sort=books&page_size=1000"] {
+        let page = shop.get(path).await;
+        assert!(page.body.len() <= 1 << 20, "{path}: {} bytes", page.body.len());
+        assert_eq!(page.json()["total_topics"], 3002);
+    }
+    for path in ["/", "/topics"] {
+        let page = shop.send("GET", path, &[("accept", "text/html")], "").await;
+        assert!(page.status.is_success() && page.body.len() <= 1 << 20, "{path}: {} bytes", page.body.len());
+    }
+}
+
+#[tokio::test]
 async fn a_book_has_a_strong_etag_that_changes_with_it() {
     let shop = shop().await;
     let answer = shop.get("/info/1").await;

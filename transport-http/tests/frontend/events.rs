@@ -1,6 +1,6 @@
 //! Server-sent events over a real connection.
 
-use crate::support::{Running, TEST_TIMEOUT, book, shop};
+use crate::support::{Running, TEST_TIMEOUT, TOKEN, book, shop};
 use bookstore_core::{Amend, BookId, CatalogService, Cents, Clock, Line, Lines, OrderId, SystemClock};
 use serde_json::{Value, json};
 use tokio::{
@@ -24,9 +24,14 @@ struct Event {
 impl Stream {
     /// Subscribes and reads the head of the answer.
     async fn open(shop: &Running, last_event_id: Option<&str>) -> Self {
+        Self::open_as(shop, last_event_id, "").await
+    }
+
+    /// As [`Stream::open`], with more headers.
+    async fn open_as(shop: &Running, last_event_id: Option<&str>, headers: &str) -> Self {
         let resume = last_event_id.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
         let (reader, mut writer) = TcpStream::connect(shop.addr).await.unwrap().into_split();
-        let request = format!("GET /events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n{resume}\r\n");
+        let request = format!("GET /events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n{headers}{resume}\r\n");
         writer.write_all(request.as_bytes()).await.unwrap();
         let mut stream = Self { lines: BufReader::new(reader).lines(), _writer: writer };
         assert_eq!(stream.line().await.as_deref(), Some("HTTP/1.1 200 OK"));
@@ -108,6 +113,30 @@ async fn resuming_misses_nothing_and_repeats_nothing() {
     let mut stream = Stream::open(&shop, Some("999")).await;
     buy(&shop, &[(1, 1)]).await;
     stream.expect(7, json!({"book": 1, "stock": 9, "price_cents": 1999})).await;
+}
+
+/// Reading far back is dear, and anybody may ask for events: strangers begin at the present, and are told so.
+#[tokio::test]
+async fn a_stranger_resumes_within_a_bounded_past() {
+    let shop = shop().await;
+    for chunk in (0..10_000).collect::<Vec<_>>().chunks(1000) {
+        let books = chunk.iter().map(|n| book(&format!("Book {n}"), "testing", 1)).collect();
+        shop.catalog.add_books(books).await.unwrap();
+    }
+    let mut stream = Stream::open(&shop, Some("3")).await;
+    assert_eq!(stream.next().await.unwrap().id, Some(4), "10,000 entries back");
+    let mut stream = Stream::open(&shop, Some("2")).await;
+    while stream.line().await.expect("an event") != "event: reset" {}
+    assert_eq!(stream.line().await.as_deref(), Some("data: {\"after\":10003}"));
+    assert_eq!(stream.line().await.as_deref(), Some("id: 10003"));
+    buy(&shop, &[(1, 1)]).await;
+    stream.expect(10_004, json!({"book": 1, "stock": 11, "price_cents": 1999})).await;
+    let token = format!("authorization: Bearer {TOKEN}\r\n");
+    let mut stream = Stream::open_as(&shop, Some("0"), &token).await;
+    assert_eq!(stream.next().await.unwrap().id, Some(1), "the shop's own people resume anywhere");
+    let proxy = "authorization: Basic eDp4\r\n";
+    let mut stream = Stream::open_as(&shop, Some("10003"), proxy).await;
+    stream.expect(10_004, json!({"book": 1, "stock": 11, "price_cents": 1999})).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Buying, cancelling, reading.
 
+use bookstore_core::{BookId, CatalogService as _, Lines, OrderId};
+
 use crate::support::{ID, Running, shop};
 use serde_json::Value;
 
@@ -40,16 +42,89 @@ async fn a_key_buys_once_quoted_or_bare() {
         .problem(422, "order-id-reused");
 }
 
+/// What a stranger may guess: text, which is hashed in the open, and UUIDs that are not drawn at random.
+const GUESSABLE: [&str; 8] = [
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "6f1c0d9e-3b5a-1c27-9d1e-2a7b8c4d5e6f",
+    "6f1c0d9e-3b5a-3c27-9d1e-2a7b8c4d5e6f",
+    "6f1c0d9e-3b5a-5c27-9d1e-2a7b8c4d5e6f",
+    "6f1c0d9e-3b5a-6c27-9d1e-2a7b8c4d5e6f",
+    "6f1c0d9e-3b5a-8c27-9d1e-2a7b8c4d5e6f",
+    "0192f0c1-2345-7abc-cdef-0123456789ab",
+];
+
 #[tokio::test]
-async fn any_text_is_a_key() {
+async fn a_new_orders_id_is_a_random_uuid() {
     let shop = shop().await;
     let buy = async |key: &str| shop.json("POST", "/purchase/1", &[("idempotency-key", key)], "{}").await;
-    let (first, again, quoted, other) =
-        (buy("my key").await, buy("my key").await, buy("\"my key\"").await, buy("x").await);
-    assert_eq!([&first, &again, &quoted, &other].map(|answer| answer.status.as_u16()), [201, 200, 200, 201]);
-    assert_eq!(id_of(&first.json()), id_of(&quoted.json()));
-    assert_ne!(id_of(&first.json()), id_of(&other.json()));
-    assert_eq!(buy(&"k".repeat(255)).await.status, 201);
+    let put = async |id: &str| {
+        shop.json("PUT", &format!("/orders/{id}"), &[], r#"{"lines":[{"book":1,"quantity":1}]}"#).await
+    };
+    for key in GUESSABLE.into_iter().chain(["my key", "1001", "\"order 7\"", &"k".repeat(255)]) {
+        let problem = buy(key).await.problem(422, "invalid");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("UUID") && detail.contains("version 4 or 7") && problem["executed"] == "no",
+            "{key}: {problem}"
+        );
+    }
+    for id in GUESSABLE {
+        let problem = put(id).await.problem(422, "invalid");
+        assert!(problem["detail"].as_str().unwrap().contains("version 4 or 7"), "{id}: {problem}");
+    }
+    // The admin token does not change what a new order's id must be.
+    shop.admin("POST", "/purchase/1", &[("idempotency-key", "my key")], "{}").await.problem(422, "invalid");
+    assert_eq!(shop.stock(1).await, 12);
+    assert_eq!(buy("6f1c0d9e-3b5a-4c27-9d1e-2a7b8c4d5e6f").await.status, 201);
+    assert_eq!(put("6F1C0D9E3B5A4C279D1E2A7B8C4D5E6F").await.header("idempotency-replayed"), "true");
+    assert_eq!(put(ID).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_order_under_another_id_is_the_admins_alone() {
+    let shop = shop().await;
+    let id = OrderId::from_key("basket 17").unwrap();
+    shop.catalog.sell(id, Lines::one(BookId(1), 2).unwrap()).await.unwrap();
+    let missing = OrderId::from_key("basket 18").unwrap();
+    let wrong = [("authorization", "Bearer ffffffffffffffffffffffffffffffff")];
+    for id in [id, missing] {
+        let (order, cancel) = (format!("/orders/{id}"), format!("/orders/{id}/cancel"));
+        // The same whether there is such an order or not.
+        let problem = shop.get(&order).await.problem(422, "invalid");
+        assert!(problem["detail"].as_str().unwrap().contains("admin token"), "{problem}");
+        shop.json("POST", &cancel, &[], "{}").await.problem(422, "invalid");
+        shop.send("GET", &order, &wrong, "").await.problem(401, "unauthorized");
+        shop.json("POST", &cancel, &wrong, "{}").await.problem(401, "unauthorized");
+    }
+    assert_eq!(shop.stock(1).await, 10);
+    let order = format!("/orders/{id}");
+    assert_eq!(shop.admin("GET", &order, &[], "").await.json()["status"], "placed");
+    assert_eq!(shop.admin("POST", &format!("{order}/cancel"), &[], "{}").await.json()["status"], "cancelled");
+    shop.admin("GET", &format!("/orders/{missing}"), &[], "").await.problem(404, "unknown-order");
+    for nothing in [&GUESSABLE[0], &GUESSABLE[1]] {
+        shop.admin("GET", &format!("/orders/{nothing}"), &[], "").await.problem(422, "invalid");
+    }
+    assert_eq!(shop.stock(1).await, 12);
+}
+
+/// Orders and restocks share one space of keys. Whoever could buy under a guessed key would make the restock fail.
+#[tokio::test]
+async fn nobody_can_take_the_key_of_a_restock() {
+    let shop = shop().await;
+    let key = [("idempotency-key", "delivery of Monday")];
+    shop.json("POST", "/purchase/1", &key, "{}").await.problem(422, "invalid");
+    let hashed = OrderId::from_key(key[0].1).unwrap();
+    let lines = r#"{"lines":[{"book":1,"quantity":1}]}"#;
+    shop.json("PUT", &format!("/orders/{hashed}"), &[], lines).await.problem(422, "invalid");
+    for _ in 0..2 {
+        assert_eq!(shop.admin("PATCH", "/books/1", &key, r#"{"stock_delta":3}"#).await.json()["stock"], 15);
+    }
+    for nothing in [GUESSABLE[0], GUESSABLE[1]] {
+        let key = [("idempotency-key", nothing)];
+        shop.admin("PATCH", "/books/1", &key, r#"{"stock_delta":3}"#).await.problem(422, "invalid");
+    }
+    assert_eq!(shop.stock(1).await, 15);
 }
 
 #[tokio::test]

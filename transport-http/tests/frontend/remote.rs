@@ -2,7 +2,7 @@
 
 use crate::support::{ID, Running, TOKEN, book, shop, start};
 use bookstore_core::{
-    CatalogService, Error, Lines, OrderId, OrderQuery, OrderService, Query, Seq,
+    CatalogService, Error, Lines, OrderId, OrderQuery, OrderService, Query, Seq, TopicQuery,
     conformance::{self, Deployment},
 };
 use bookstore_transport_http::{
@@ -40,7 +40,7 @@ async fn without_a_token_a_buyer_can_do_all_that_buyers_do() {
     let id: OrderId = ID.parse().unwrap();
     let lines = Lines::one(bookstore_core::BookId(1), 2).unwrap();
     assert_eq!(remote.search(Query::topic("distributed systems")).await.unwrap().books.len(), 2);
-    assert_eq!(remote.topics().await.unwrap().len(), 2);
+    assert_eq!(remote.topics(TopicQuery::default()).await.unwrap().topics.len(), 2);
     assert!(!remote.purchase(id, lines.clone()).await.unwrap().replayed);
     assert!(remote.purchase(id, lines).await.unwrap().replayed);
     assert_eq!(remote.order(id).await.unwrap().total_cents.get(), 3998);

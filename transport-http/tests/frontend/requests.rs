@@ -80,7 +80,9 @@ fn routes() -> impl Strategy<Value = (&'static str, &'static str)> {
 }
 
 fn targets() -> impl Strategy<Value = (&'static str, String)> {
-    let id = any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string());
+    let random = any::<[u8; 16]>().prop_map(|bytes| uuid::Builder::from_random_bytes(bytes).into_uuid().to_string());
+    let any = any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string());
+    let id = prop_oneof![2 => random, 1 => any];
     let route = (routes(), texts(), id)
         .prop_map(|((method, path), text, id)| (method, path.replace("{id}", &id).replace("{}", &text)));
     let name = select(vec!["q", "topic", "sort", "page_size", "page_token", "after", "limit", "x"]);

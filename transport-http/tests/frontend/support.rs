@@ -7,7 +7,8 @@ use axum::{
 };
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error, Lines,
-    NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, Topic, fixtures::cents, store::memory,
+    NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage, TopicQuery, fixtures::cents,
+    store::memory,
 };
 use bookstore_transport_http::{
     api::{self, Shop},
@@ -243,8 +244,8 @@ impl CatalogService for Shaky {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.inner.search(query).await
     }
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.inner.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.inner.topics(query).await
     }
     async fn info(&self, book: BookId) -> Result<Book> {
         self.inner.info(book).await

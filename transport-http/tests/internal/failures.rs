@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use bookstore_core::{
-    Amend, BookId, CatalogService, Error, Executed, OrderService, Orders, Seq, follow::Follower,
+    Amend, BookId, CatalogService, Error, Executed, OrderService, Orders, Seq, TopicQuery, follow::Follower,
     store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
@@ -197,7 +197,35 @@ async fn an_answer_without_end_is_cut_off() {
     let options = ClientOptions { answer_bytes_max: 64 << 10, ..ClientOptions::default() };
     let remote = RemoteCatalog::new(client(&[url], options));
     let error = remote.amend(BookId(1), RESTOCK, None).await.unwrap_err();
-    assert_eq!(error, Error::unknown("a server's answer broke off or was too long"));
+    assert_eq!(error, Error::unknown("a server's answer is longer than this client accepts"));
+}
+
+/// Answers that are too long for the client are nobody's failure: the server gets all requests as before, and none twice.
+#[tokio::test]
+async fn an_answer_that_is_too_long_fails_nobody() {
+    let (listener, requests) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(AtomicUsize::new(0)));
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let counted = Arc::clone(&requests);
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move {
+                while client.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    let long = format!("HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n{}", " ".repeat(2000));
+                    let _ = client.write_all(long.as_bytes()).await;
+                }
+            });
+        }
+    });
+    let options = ClientOptions { answer_bytes_max: 1000, ..ClientOptions::default() };
+    let remote = RemoteCatalog::new(client(&[url], options));
+    for asked in 1..=10 {
+        let error = remote.topics(TopicQuery::default()).await.unwrap_err();
+        assert!(matches!(&error, Error::Invalid { message, .. } if message.contains("longer")), "{error:?}");
+        assert_eq!(requests.load(Ordering::SeqCst), asked, "no answer of this length is asked for again");
+    }
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ async fn every_refusal_is_a_problem() {
     };
     let bare = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     check(bare("GET", "/nothing"), 404, "not-found").await;
-    let allowed = check(bare("DELETE", "/v1/topics"), 405, "method-not-allowed").await;
+    let allowed = check(bare("DELETE", "/v1/entries"), 405, "method-not-allowed").await;
     assert!(allowed.contains("allow: GET"), "{allowed}");
     check(bare("GET", "/v1/books/x"), 400, "malformed").await;
     check(bare("GET", "/v1/books/7"), 404, "unknown-book").await;

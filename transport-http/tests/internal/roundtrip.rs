@@ -4,8 +4,8 @@ use crate::support::*;
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Order, OrderId,
-    OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, Topic, book::NewBook,
-    follow::Follower, orders::Ack, store::memory::MemoryCopy,
+    OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, TopicPage, TopicQuery, TopicSort,
+    book::NewBook, follow::Follower, orders::Ack, store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
     client::ClientOptions,
@@ -70,7 +70,11 @@ async fn every_catalog_call_answers_as_it_does_directly() {
         assert_eq!(remote.info(BookId(id)).await.unwrap(), direct.info(BookId(id)).await.unwrap());
     }
     assert_eq!(remote.info(BookId(9)).await, Err(Error::BookNotFound { book: BookId(9) }));
-    assert_eq!(remote.topics().await.unwrap(), direct.topics().await.unwrap());
+    let topics = TopicQuery { sort: TopicSort::Books, page_size: Some(1), page_token: None };
+    let page = remote.topics(topics.clone()).await.unwrap();
+    assert_eq!(page, direct.topics(topics.clone()).await.unwrap());
+    let topics = TopicQuery { page_token: page.next_page_token, ..topics };
+    assert_eq!(remote.topics(topics.clone()).await, direct.topics(topics).await);
 
     let mut query = Query { page_size: Some(2), sort: Sort::Title, ..Query::topic("testing") };
     let page = remote.search(query.clone()).await.unwrap();
@@ -149,7 +153,7 @@ async fn long_lists_and_large_orders_fit() {
         assert_eq!(page.entries.first().unwrap().seq, seq.next(), "no gaps");
         (seq, pages) = (last.seq, pages + 1);
     }
-    assert_eq!((seq, pages), (Seq(1300), 2));
+    assert_eq!((seq, pages), (Seq(1300), 4), "no page has more than 8,000 changes");
 }
 
 #[tokio::test]
@@ -161,6 +165,14 @@ async fn a_token_opens_what_it_guards_and_nothing_else_does() {
     let right = with(Some(token("a")));
     right.sell(order_id(), one(1, 1)).await.unwrap();
     right.info(BookId(1)).await.unwrap();
+    // Inside a server it is not the buyer who shows a wrong token.
+    let options =
+        ClientOptions { token: Some(token("b")), hides_unauthorized: true, retries_max: 2, ..ClientOptions::default() };
+    let inside = RemoteCatalog::new(client(&[server.url()], options));
+    let errors = [inside.sell(order_id(), one(1, 1)).await.unwrap_err(), inside.info(BookId(1)).await.unwrap_err()];
+    for error in errors {
+        assert!(matches!(&error, Error::Unavailable { message } if message.contains("token")), "{error}");
+    }
     for wrong in [with(None), with(Some(token("b")))] {
         let unauthorized = wrong.sell(order_id(), one(1, 1)).await.unwrap_err();
         assert!(matches!(unauthorized, Error::Unauthorized { .. }), "{unauthorized}");
@@ -179,7 +191,7 @@ impl CatalogService for Refusing {
     async fn search(&self, _: Query) -> Result<BookPage> {
         Err(self.0.clone())
     }
-    async fn topics(&self) -> Result<Vec<Topic>> {
+    async fn topics(&self, _: TopicQuery) -> Result<TopicPage> {
         Err(self.0.clone())
     }
     async fn info(&self, _: BookId) -> Result<Book> {

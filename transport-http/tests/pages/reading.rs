@@ -55,6 +55,23 @@ async fn hostile_texts_are_shown_as_texts() {
 }
 
 #[tokio::test]
+async fn the_first_page_has_the_largest_topics_and_a_way_to_all() {
+    let mut books: Vec<_> = (0..130).map(|n| book(&format!("Book {n}"), &format!("topic {n:03}"), 5, 1)).collect();
+    books.push(book("Another one", "topic 077", 5, 1));
+    let visit = Visit::to(books).await;
+    let home = visit.browser.open("/").await;
+    home.check(StatusCode::OK, &["131 books on 130 topics", "topic 077", "topic 022"]);
+    assert!(!home.says("topic 023") && home.links().contains(&"/topics".to_owned()));
+    let first = visit.browser.open("/topics").await;
+    assert!(first.says("topic 099") && !first.says("topic 100"));
+    let next = first.links().into_iter().find(|link| link.starts_with("/topics?page_token=")).expect("a next page");
+    let last = visit.browser.open(&next).await;
+    last.check(StatusCode::OK, &["topic 100", "topic 129", "First page", "That is all."]);
+    assert!(!last.says("topic 099"));
+    visit.browser.open("/topics?page_token=x").await.check(StatusCode::UNPROCESSABLE_ENTITY, &[]);
+}
+
+#[tokio::test]
 async fn every_topic_leads_to_its_books_whatever_its_name() {
     let names = ["a/b?c#d%20\"<i>", "..", "naïve + sentimental", "100% & more", "C++"];
     let visit = Visit::to(names.iter().map(|name| book(&format!("On {name}"), name, 5, 1)).collect()).await;

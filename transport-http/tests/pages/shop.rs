@@ -5,7 +5,7 @@ use axum::Router;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries,
     Error, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
-    Status, SystemClock, Topic, fixtures::cents, store::memory,
+    Status, SystemClock, TopicPage, TopicQuery, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
     api::Shop,
@@ -98,11 +98,11 @@ impl CatalogService for Faulty {
         self.catalog.search(query).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         if self.blind.load(Ordering::SeqCst) {
             return Err(Error::overloaded("injected"));
         }
-        self.catalog.topics().await
+        self.catalog.topics(query).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId,
-    Lines, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, Topic,
+    Lines, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, TopicPage, TopicQuery,
     decide::{self, Batch, Command, Known, Outcome, State},
     fixtures::page,
 };
@@ -131,7 +131,7 @@ impl CatalogService for Textbook {
         Err(Error::unavailable("this service has no search"))
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
+    async fn topics(&self, _: TopicQuery) -> Result<TopicPage> {
         Err(Error::unavailable("this service has no search"))
     }
 }

@@ -63,7 +63,7 @@ use crate::{
     sample,
 };
 pub use config::{CatalogServer, FrontendServer, Metrics, Monolith, OrderServer, Serving};
-use ready::{always_ready, ready_once_caught_up, ready_while_reachable};
+use ready::{ready_once_caught_up, ready_while_reachable, ready_while_writable};
 
 /// A server whose store is open, ready to [run](Server::run).
 pub struct Server {
@@ -132,9 +132,10 @@ pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
     let ledger = open_ledger(config.store).await?;
     add_samples(ledger.as_ref(), config.sample).await?;
     let closed = ledger.closed();
+    let (ready, task) = ready_while_writable(&ledger);
     let (catalog, orders) = in_process(ledger);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.admin_token);
-    Ok(public(shop, &config.serving, always_ready()).closing(closed))
+    Ok(public(shop, &config.serving, ready).with_task(task).closing(closed))
 }
 
 /// Opens the store of a catalog server: it owns books and ledger, and serves order servers and frontends.
@@ -145,9 +146,11 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     let catalog = open_ledger(config.store).await?;
     add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
-    let options = internal(config.server_token, &config.serving, always_ready());
+    let (ready, task) = ready_while_writable(&catalog);
+    let options = internal(config.server_token, &config.serving, ready);
     let options = InternalOptions { pin: Some(PinCheck::of(&catalog)), ..options };
-    Ok(Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving).closing(closed))
+    let server = Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving);
+    Ok(server.with_task(task).closing(closed))
 }
 
 /// Opens the copy of an order server, and starts to follow the catalog's ledger with it. The server is ready when the copy has
@@ -157,7 +160,7 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 /// - [`OpenError::Url`]: an address of the catalog server is malformed.
 /// - [`OpenError::Store`]: the copy cannot be opened.
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
-    let client = client(&config.catalog, config.server_token.clone(), ClientOptions::inner())?;
+    let client = client(&config.catalog, config.server_token.clone(), between(ClientOptions::inner()))?;
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client.clone()));
     let copy = open_copy(config.store, config.ack).await?;
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
@@ -182,7 +185,7 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
 /// Outside a tokio runtime.
 pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
     // Each serving thread has batches of its own. While one is on its way the next one fills; two at once would be half as full.
-    let options = ClientOptions { batches_in_flight_max: 1, ..ClientOptions::default() };
+    let options = between(ClientOptions { batches_in_flight_max: 1, ..ClientOptions::default() });
     let client = |urls: &[String]| client(urls, config.server_token.clone(), options.clone());
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(&config.catalog)?));
     let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(client(&config.orders)?));
@@ -191,6 +194,11 @@ pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
     let (catalog, orders) = cached((catalog, orders), config.cache_books_max);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.admin_token);
     Ok(public(shop, &config.serving, ready).with_task(task))
+}
+
+/// Options of a client inside a server: a token that the servers behind it refuse is this deployment's fault, not its callers'.
+fn between(options: ClientOptions) -> ClientOptions {
+    ClientOptions { hides_unauthorized: true, ..options }
 }
 
 fn cached((catalog, orders): Services, books_max: usize) -> Services {

@@ -1,15 +1,38 @@
 //! What `/readyz` of each server answers.
 
-use bookstore_core::{BookId, CatalogService, Clock as _, Error, OrderService, SystemClock};
+use bookstore_core::{BookId, Catalog, CatalogService, Clock as _, Error, OrderService, SystemClock};
 use bookstore_transport_http::server::{Readiness, ReadyCheck};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 use super::Task;
 
-/// For servers that hold the ledger: it is recovered before they listen.
-pub(super) fn always_ready() -> ReadyCheck {
-    Arc::new(|| Readiness::Ready)
+/// How often a ledger that cannot be written is tried again by a server that is not ready, and so may get no calls.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+
+/// For servers that hold the ledger: ready while it can be written. A load balancer sends no calls to a server that is not ready,
+/// so the task has the store opened again without any.
+pub(super) fn ready_while_writable(catalog: &Arc<Catalog>) -> (ReadyCheck, Task) {
+    let writable = catalog.writable();
+    let task = tokio::spawn(reopen_when_failed(writable.clone(), Arc::downgrade(catalog)));
+    let check = move || match *writable.borrow() {
+        true => Readiness::Ready,
+        false => {
+            Readiness::NotReady("the ledger cannot be written, so nothing can be bought; books can be read".into())
+        }
+    };
+    (Arc::new(check), Task(task))
+}
+
+async fn reopen_when_failed(mut writable: watch::Receiver<bool>, catalog: Weak<Catalog>) {
+    while writable.wait_for(|writable| !*writable).await.is_ok() {
+        tokio::time::sleep(REOPEN_EVERY).await;
+        let Some(catalog) = catalog.upgrade() else { return };
+        catalog.reopen().await;
+    }
 }
 
 /// Ready once the copy has caught up for the first time, unless the ledger has another history than the copy. It stays ready when the

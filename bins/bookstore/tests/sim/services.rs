@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Topic, batch::each,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -88,8 +88,8 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         self.service.search(query).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.service.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.service.topics(query).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

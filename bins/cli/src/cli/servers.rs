@@ -79,6 +79,9 @@ pub(crate) struct OrderArgs {
     pub(crate) id: Option<OrderId>,
     #[command(flatten, next_help_heading = "Read an order")]
     pub(crate) shop: ShopArgs,
+    /// File with the shop's admin token: needed for an order whose id is no UUID of version 4 or 7
+    #[arg(long, value_name = "FILE", help_heading = "Read an order")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// Serve orders of this catalog server; several addresses of the same one are tried in turn
     #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Run an order server")]
     pub(crate) catalog: Vec<String>,

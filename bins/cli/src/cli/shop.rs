@@ -114,6 +114,12 @@ pub(crate) struct CancelArgs {
     pub(crate) id: OrderId,
     #[command(flatten)]
     pub(crate) shop: ShopArgs,
+    /// File with the shop's admin token: needed for an order whose id is no UUID of version 4 or 7
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow sending the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// `bookstore orders`

@@ -110,7 +110,7 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Monolith(args) => serve::monolith(&args).await,
         Command::Catalog(args) => serve::catalog(&args).await,
         Command::Order(args) => match args.id {
-            Some(id) => shop::order(id, &args.shop).await,
+            Some(id) => shop::order(id, &args).await,
             None => serve::order(&args).await,
         },
         Command::Frontend(args) => serve::frontend(&args).await,

@@ -6,6 +6,7 @@ use bookstore_transport_http::problem::Problem;
 use serde::Serialize;
 use std::{
     io::{self, IsTerminal as _},
+    path::Path,
     pin::pin,
     process::ExitCode,
     time::Duration,
@@ -16,7 +17,7 @@ use super::{
     output::{self, print, print_json, quoted},
 };
 use crate::{
-    cli::{BuyArgs, CancelArgs, InfoArgs, SearchArgs, ShopArgs},
+    cli::{BuyArgs, CancelArgs, InfoArgs, OrderArgs, SearchArgs, ShopArgs},
     config,
 };
 
@@ -211,9 +212,16 @@ fn buy_again(args: &BuyArgs, id: OrderId) -> String {
     format!("bookstore buy {} --quantity {}{price} --order-id {id}{}", args.book, args.quantity, same_shop(&args.shop))
 }
 
+/// Connects for one order. The admin token is read and sent only if the order's id needs it.
+fn connect_for(id: OrderId, args: &ShopArgs, token_file: Option<&Path>, insecure: bool) -> Result<Bookstore, Failure> {
+    let file = token_file.filter(|_| !id.is_random());
+    connect(args, file.map(|file| config::admin_token_for(Some(file), &args.server, insecure)).transpose()?)
+}
+
 /// `bookstore order ORDER_ID`
-pub(super) async fn order(id: OrderId, args: &ShopArgs) -> Result<ExitCode, Failure> {
-    let shop = connect(args, None)?;
+pub(super) async fn order(id: OrderId, args: &OrderArgs) -> Result<ExitCode, Failure> {
+    let shop = connect_for(id, &args.shop, args.admin_token_file.as_deref(), args.serve.insecure)?;
+    let args = &args.shop;
     let order = answer(args, shop.order(id)).await.map_err(|error| failed(args, error, None))?;
     if args.json {
         print_json(&order);
@@ -225,7 +233,7 @@ pub(super) async fn order(id: OrderId, args: &ShopArgs) -> Result<ExitCode, Fail
 
 /// `bookstore cancel`
 pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
-    let shop = connect(&args.shop, None)?;
+    let shop = connect_for(args.id, &args.shop, args.admin_token_file.as_deref(), args.insecure)?;
     let cancelled = answer(&args.shop, shop.cancel(args.id)).await;
     let receipt = cancelled.map_err(|error| {
         let again = format!(

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bookstore::core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Entries, Error, Executed, InlineList, Lines,
     NewBook, Order, OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, Status,
-    SystemClock, Topic,
+    SystemClock, TopicPage, TopicQuery,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -130,8 +130,8 @@ impl CatalogService for Buggy {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.catalog.search(query).await
     }
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.catalog.topics().await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        self.catalog.topics(query).await
     }
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.catalog.release(order).await

@@ -131,5 +131,10 @@ fn servers_of_one_shop_show_each_other_their_token() {
     let friend =
         dir.serve(&["order", "--store", "memory:", "--catalog", &catalog.url, "--server-token-file", "server.token"]);
     friend.ready();
+    let frontend = dir.serve(&["frontend", "--catalog", &catalog.url, "--order", &friend.url]);
+    let buy = ["buy", "2", "--timeout", "20", "--server", &frontend.url];
+    dir.run(&buy).failed(4, &["not executed", "token"]);
+    assert!(frontend.get("/info/2").starts_with("HTTP/1.1 503"));
+    assert!(frontend.log().contains("--server-token-file"), "{}", frontend.log());
     assert!(!catalog.log().contains(SERVER_TOKEN) && !friend.log().contains(SERVER_TOKEN));
 }

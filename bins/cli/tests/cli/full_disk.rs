@@ -86,7 +86,10 @@ async fn a_full_disk_loses_nothing_and_the_shop_goes_on_when_there_is_room() {
     acknowledged.extend(more);
     assert!(error.unwrap().may_retry(true), "a full disk is no answer about the book");
     assert!(server.shop().info(BookId(1)).await.unwrap().stock > 0, "books can still be read");
+    assert!(server.get("/readyz").contains("cannot be written") && server.get("/readyz").starts_with("HTTP/1.1 503"));
     disk.empty();
+    // A server that is not ready gets no calls from a load balancer: it opens its store again without any.
+    server.ready();
     let (more, _) = buy_until(&server, Result::is_ok).await;
     acknowledged.extend(more);
     assert!(server.get("/metrics").contains("\nbookstore_ledger_writable 1\n"));

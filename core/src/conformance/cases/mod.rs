@@ -77,6 +77,9 @@ cases! {
         pages_through_long_titles
         rejects_invalid_tokens
         rejects_page_sizes_out_of_range
+        shows_every_topic_once_in_every_sort
+        rejects_bad_queries_for_topics
+        ends_pages_of_long_texts_early
     }
     purchases {
         sells_one_line
@@ -92,6 +95,7 @@ cases! {
         refuses_a_total_that_is_too_large
         sells_a_hundred_lines
         sells_the_last_copy
+        refuses_ids_that_name_nothing
     }
     cancels {
         puts_copies_back

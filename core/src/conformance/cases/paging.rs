@@ -11,7 +11,8 @@ use crate::{
     book::{Book, BookText, NewBook},
     conformance::deployment::Deployment,
     fixtures::{book, cents},
-    page::{OrderQuery, Query, Sort},
+    page::{OrderQuery, PAGE_BYTES_MAX, Query, Sort},
+    topics::{TopicQuery, TopicSort},
 };
 
 const SORTS: [Sort; 4] = [Sort::Relevance, Sort::Title, Sort::Price, Sort::Newest];
@@ -184,4 +185,91 @@ pub(super) async fn rejects_page_sizes_out_of_range(d: Deployment) {
     }
     let query = Query { page_size: Some(Query::PAGE_MAX), ..Query::default() };
     assert_eq!(d.catalog.search(query).await.map(|page| page.books.len()), Ok(1));
+}
+
+/// Whatever the page size, the pages together show every topic once, by name or the largest first.
+///
+/// Topics with as many books are in the order of their names, so that a page can go on between them.
+pub(super) async fn shows_every_topic_once_in_every_sort(d: Deployment) {
+    let on = |n: usize| NewBook {
+        text: BookText {
+            topic: format!("{} {}", ["b", "A", "Ü"][n % 3], n % 23 % 11), ..book(&n.to_string(), 1).text
+        },
+        ..book("", 1)
+    };
+    d.add_books((0..70).map(on).collect()).await;
+    for sort in [TopicSort::Name, TopicSort::Books] {
+        let read_all = async |size: u32| {
+            let (mut all, mut query) = (Vec::new(), TopicQuery { sort, page_size: Some(size), page_token: None });
+            loop {
+                let page = d.catalog.topics(query.clone()).await.expect("a good query");
+                assert_eq!((page.total_topics, page.total_books), (33, 70), "{query:?}");
+                assert!(page.topics.len() == size as usize || page.next_page_token.is_none(), "{query:?}");
+                all.extend(page.topics);
+                let Some(token) = page.next_page_token else { return all };
+                query.page_token = Some(token);
+            }
+        };
+        let at_once = read_all(1000).await;
+        let in_order = at_once.windows(2).all(|pair| {
+            let (a, b) = (&pair[0], &pair[1]);
+            let by_name = a.topic.to_ascii_lowercase() < b.topic.to_ascii_lowercase();
+            if sort == TopicSort::Name { by_name } else { a.books > b.books || (a.books == b.books && by_name) }
+        });
+        assert!(in_order && at_once.len() == 33, "{at_once:?}");
+        for size in [1, 7, 11, 33, 34] {
+            assert_eq!(read_all(size).await, at_once, "{size} a page");
+        }
+    }
+}
+
+/// A page of topics has 1 to [`TopicQuery::PAGE_MAX`] of them, and a token is good for its own order only.
+pub(super) async fn rejects_bad_queries_for_topics(d: Deployment) {
+    d.add_books(many_alike(3)).await;
+    d.add_books(vec![book("Stranger", 10)]).await;
+    for size in [0, TopicQuery::PAGE_MAX + 1, u32::MAX] {
+        let query = TopicQuery { page_size: Some(size), ..TopicQuery::default() };
+        assert_invalid(d.catalog.topics(query).await, "page_size");
+    }
+    let first = TopicQuery { page_size: Some(1), ..TopicQuery::default() };
+    let token = d.catalog.topics(first.clone()).await.expect("a good query").next_page_token;
+    let other = TopicQuery { sort: TopicSort::Books, page_token: token.clone(), ..first.clone() };
+    assert_invalid(d.catalog.topics(other).await, "page_token");
+    assert_invalid(d.catalog.search(Query { page_token: token, ..Query::default() }).await, "page_token");
+    let nonsense = TopicQuery { page_token: Some("nonsense".into()), ..first };
+    assert_invalid(d.catalog.topics(nonsense).await, "page_token");
+}
+
+/// A page ends before its JSON is longer than [`PAGE_BYTES_MAX`], and its token leads to the rest.
+///
+/// A transport that fails here has too small a limit for answers; a service that cuts pages by number alone gives
+/// strangers answers of many times that length.
+pub(super) async fn ends_pages_of_long_texts_early(d: Deployment) {
+    let long = |n: usize, length: usize| format!("{n:03}{}", "\u{1F4DA}".repeat(length - 3));
+    let longest = |n: usize| NewBook {
+        text: BookText {
+            title: long(n, BookText::TITLE_MAX),
+            author: long(n, BookText::FIELD_MAX),
+            topic: long(n, BookText::FIELD_MAX),
+            subjects: (0..BookText::SUBJECTS_MAX).map(|s| long(s, BookText::FIELD_MAX)).collect(),
+            ..BookText::default()
+        },
+        ..book("", 1)
+    };
+    for n in 0..40 {
+        d.add_books(vec![longest(n)]).await;
+    }
+    let (mut found, mut query) = (Vec::new(), Query { page_size: Some(Query::PAGE_MAX), ..Query::default() });
+    loop {
+        let page = d.catalog.search(query.clone()).await.expect("a page of an acceptable length");
+        let json = serde_json::to_string(&page).expect("JSON").len();
+        assert!(json <= PAGE_BYTES_MAX, "{json} bytes");
+        assert!(page.books.len() >= 10, "only {} books", page.books.len());
+        found.extend(page.books.iter().map(|book| book.id.0));
+        let Some(token) = page.next_page_token else { break };
+        query.page_token = Some(token);
+    }
+    assert_eq!(found, (1..=40).collect::<Vec<_>>());
+    let topics = d.catalog.topics(TopicQuery::default()).await.expect("topics can be read");
+    assert_eq!((topics.topics.len(), topics.total_topics), (40, 40));
 }

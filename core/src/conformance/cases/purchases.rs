@@ -5,14 +5,16 @@
 
 use super::support::{assert_invalid, assert_replayed};
 use crate::{
-    book::{BookId, NewBook},
+    book::{Amend, BookId, NewBook},
     conformance::deployment::Deployment,
     error::Error,
     fixtures::{any_book, cents, lines, order_id},
+    id::OrderId,
     ledger::Seq,
     money::Cents,
     order::{Line, Lines, OrderLine, Status},
 };
+use uuid::Uuid;
 
 /// A purchase takes the copies, and its order can be read at once through both services.
 ///
@@ -259,4 +261,20 @@ pub(super) async fn sells_the_last_copy(d: Deployment) {
     d.buy(book, 1).await.expect("there is one");
     assert_eq!(d.buy(book, 1).await, Err(Error::OutOfStock { book, available: 0 }));
     assert_eq!((d.stock(book).await, d.head().await), (0, Seq(3)));
+}
+
+/// The nil and the max UUID name nothing: neither an order nor a keyed change can have them, and no order is found there.
+///
+/// Programs that forget to draw an id send the nil UUID. If it were taken, all of them would share one order.
+pub(super) async fn refuses_ids_that_name_nothing(d: Deployment) {
+    let book = d.add_book(5).await;
+    for id in [Uuid::nil(), Uuid::max()].map(OrderId) {
+        assert_invalid(d.orders.purchase(id, lines(&[(book, 1)])).await, "order_id");
+        assert_invalid(d.orders.purchase_many(vec![(id, lines(&[(book, 1)]))]).await.remove(0), "order_id");
+        assert_invalid(d.catalog.sell(id, lines(&[(book, 1)])).await, "order_id");
+        assert_invalid(d.catalog.amend(book, Amend::StockDelta { delta: 1 }, Some(id)).await, "order_id");
+        d.orders.cancel(id).await.expect_err("there is no such order");
+        d.orders.order(id).await.expect_err("there is no such order");
+    }
+    assert_eq!((d.stock(book).await, d.head().await), (5, Seq(1)));
 }

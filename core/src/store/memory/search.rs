@@ -10,6 +10,7 @@ use crate::{
     id::BookId,
     page::{CheckedQuery, Position, Sort, SortKey, terms},
     search::{BookSearch, Found},
+    topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
 
 #[async_trait]
@@ -18,13 +19,13 @@ impl BookSearch for MemoryReader {
         Ok(lock(&self.ledger).find(&query))
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
+    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
         let mut topics = BTreeMap::<String, Topic>::new();
         for text in lock(&self.ledger).texts.values() {
             let first = || Topic { topic: text.topic().into(), books: 0 };
             topics.entry(text.topic().to_ascii_lowercase()).or_insert_with(first).books += 1;
         }
-        Ok(topics.into_values().collect())
+        Ok(TopicList::new(topics.into_values().collect()).page(&query))
     }
 }
 

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `ledger_store.rs` | the writing half: load, append, flush |
 //! | `reader.rs`, `pool.rs`, `text_cache.rs` | the reading half, its connections, and the texts in memory |
-//! | `search.rs` | the full-text search |
+//! | `search.rs`, `word_searches.rs` | the full-text search, and the places for it |
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `wal_owner.rs` | whether a WAL belongs to the database beside it |
@@ -50,6 +50,7 @@ mod stock_snapshot;
 mod text_cache;
 mod wal_checkpoint;
 mod wal_owner;
+mod word_searches;
 
 pub use ledger_store::SqliteStore;
 pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};

@@ -2,17 +2,20 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 use super::{
     SqliteOptions, StoreError,
     database_file::DatabaseFile,
     pool::Pool,
     rows::{self, to_i64},
+    search::Topics,
     text_cache::TextCache,
+    word_searches::WordSearches,
 };
 use crate::{
-    book::{Text, Topic},
+    book::Text,
     error::Result,
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
@@ -31,13 +34,7 @@ pub struct SqliteReader {
     pub(super) pool: Pool,
     texts: TextCache,
     pub(super) topics: Arc<Mutex<Topics>>,
-}
-
-/// The topics as of a book. Books are only ever added, so they hold until there is a higher book id.
-#[derive(Debug, Default)]
-pub(super) struct Topics {
-    pub(super) last_book: i64,
-    pub(super) topics: Vec<Topic>,
+    pub(super) word_searches: WordSearches,
 }
 
 impl SqliteReader {
@@ -51,6 +48,7 @@ impl SqliteReader {
             pool: Pool::open(file, options)?,
             texts: TextCache::new(options.cached_texts),
             topics: Arc::default(),
+            word_searches: WordSearches::new(options.readers),
         })
     }
 }

@@ -5,11 +5,11 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ToSql, Transaction, params, params_from_iter, types::Value};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::{
     StoreError,
-    reader::{SqliteReader, Topics, text_from},
+    reader::{SqliteReader, text_from},
     rows::{to_i64, to_u64},
 };
 use crate::{
@@ -18,17 +18,30 @@ use crate::{
     id::BookId,
     page::{CheckedQuery, Position, Sort, SortKey},
     search::{BookSearch, Found},
+    topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
 
 #[async_trait]
 impl BookSearch for SqliteReader {
     async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
-        self.pool.read(move |connection| find(connection, &query)).await
+        let place = if query.words.is_some() { Some(self.word_searches.enter().await?) } else { None };
+        self.pool
+            .read(move |connection| {
+                let _place = place;
+                find(connection, &query)
+            })
+            .await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        let cache = Arc::clone(&self.topics);
-        self.pool.read(move |connection| topics(connection, &cache)).await
+    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
+        // One at a time: after a new book the first caller counts, and those who wait find it done.
+        let mut topics = Arc::clone(&self.topics).lock_owned().await;
+        self.pool
+            .read(move |connection| {
+                topics.bring_up_to_date(connection)?;
+                Ok(topics.list.page(&query))
+            })
+            .await
     }
 }
 
@@ -51,20 +64,24 @@ pub(super) fn index_books(transaction: &Transaction<'_>, listed: &[(BookId, NewB
 /// With `min(id)`, SQLite takes the bare column `topic` from the row that has the smallest id.
 const SPELLED_AS_FIRST_LISTED: &str = "SELECT topic, count(*), min(id) FROM book GROUP BY topic ORDER BY topic";
 
-fn topics(connection: &Connection, cache: &Mutex<Topics>) -> Result<Vec<Topic>, StoreError> {
-    let last: Option<i64> = connection.query_row("SELECT max(id) FROM book", [], |row| row.get(0))?;
-    let last = last.unwrap_or_default();
-    {
-        let cached = cache.lock().expect("nobody panics with it");
-        if cached.last_book == last {
-            return Ok(cached.topics.clone());
+/// The topics as of a book. Books are only ever added, so they hold until there is a higher book id.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    last_book: i64,
+    list: TopicList,
+}
+
+impl Topics {
+    fn bring_up_to_date(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let last: Option<i64> = connection.query_row("SELECT max(id) FROM book", [], |row| row.get(0))?;
+        let last_book = last.unwrap_or_default();
+        if self.last_book != last_book {
+            let mut statement = connection.prepare_cached(SPELLED_AS_FIRST_LISTED)?;
+            let rows = statement.query_map([], |row| Ok(Topic { topic: row.get(0)?, books: to_u64(row.get(1)?) }))?;
+            *self = Self { last_book, list: TopicList::new(rows.collect::<Result<_, _>>()?) };
         }
+        Ok(())
     }
-    let mut statement = connection.prepare_cached(SPELLED_AS_FIRST_LISTED)?;
-    let rows = statement.query_map([], |row| Ok(Topic { topic: row.get(0)?, books: to_u64(row.get(1)?) }))?;
-    let topics: Vec<Topic> = rows.collect::<Result<_, _>>()?;
-    *cache.lock().expect("nobody panics with it") = Topics { last_book: last, topics: topics.clone() };
-    Ok(topics)
 }
 
 fn find(connection: &Connection, query: &CheckedQuery) -> Result<Vec<Found>, StoreError> {

@@ -12,6 +12,9 @@ use std::{
 /// The pause after a read of the ledger that failed.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
+/// The most changes of one batch, whose text is at most 100 KB long then: each of many slow subscribers may hold one.
+const CHANGES_MAX: usize = 1000;
+
 /// A book's stock or price has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -42,13 +45,24 @@ impl EventBatch {
         Ok(Self { after: head, last: head, text: Bytes::new() })
     }
 
-    /// The next entries after `after`, at most [`ENTRIES_MAX`]; none if there are none within `wait`.
+    /// The next entries after `after`, at most [`ENTRIES_MAX`] with at most [`CHANGES_MAX`]; none if there are none within `wait`.
     pub(super) async fn read(catalog: &dyn CatalogService, after: Seq, wait: Duration) -> Result<Self> {
-        let page = catalog.entries(after, ENTRIES_MAX, wait).await?;
+        let mut page = catalog.entries(after, ENTRIES_MAX, wait).await?;
+        page.entries.truncate(fitting(&page.entries));
         let last = page.entries.last().map_or(after.min(page.head), |entry| entry.seq);
         let text = render(&page.entries, &prices_today(catalog, &page.entries).await?);
         Ok(Self { after, last, text })
     }
+}
+
+/// How many of these have at most [`CHANGES_MAX`] changes; one at least.
+fn fitting(entries: &[Entry]) -> usize {
+    let mut changes = 0;
+    let fits = entries.iter().take_while(|entry| {
+        changes += entry.changes.len();
+        changes <= CHANGES_MAX
+    });
+    fits.count().max(1)
 }
 
 /// The ledger's last entry.

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     batch::{EventBatch, PAUSE, head},
-    subscriber::Subscriber,
+    subscriber::{GREETING, Subscriber, reset},
 };
 use crate::server::Draining;
 
@@ -21,6 +21,9 @@ use crate::server::Draining;
 pub const SUBSCRIBERS_MAX: usize = 1024;
 /// Batches that a slow subscriber may be behind before it reads the ledger itself.
 const BEHIND_MAX: usize = 64;
+/// How many entries before the ledger's end a stream may begin, unless the request shows the admin token. Reading back costs as much
+/// as it is long, and anybody may ask for it.
+pub(super) const PAST_MAX: u64 = 10_000;
 /// How long one read of the ledger waits for the next entry.
 const POLL: Duration = Duration::from_secs(20);
 
@@ -56,12 +59,13 @@ impl Feed {
         Self { catalog, live, wake: Arc::default(), places, task: OnceLock::new() }
     }
 
-    /// A stream of everything after `after`, or after the ledger's end now.
+    /// A stream of everything after `after`, or after the ledger's end now. A stream that would begin more than `past_max` entries
+    /// before the end begins there instead, with an event that says so.
     ///
     /// # Errors
     /// - [`Error::Overloaded`]: there are [`SUBSCRIBERS_MAX`] already.
     /// - What reading the ledger's end ended with.
-    pub(super) async fn subscribe(&self, after: Option<Seq>, draining: Draining) -> Result<Subscriber> {
+    pub(super) async fn subscribe(&self, after: Option<Seq>, past_max: u64, draining: Draining) -> Result<Subscriber> {
         let full = |_| Error::overloaded(format!("there are {SUBSCRIBERS_MAX} subscribers already"));
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
         let live = self.live.subscribe();
@@ -71,9 +75,12 @@ impl Feed {
             tokio::spawn(follow)
         });
         self.wake.notify_one();
-        let after = after.map_or(head, |after| after.min(head));
+        let asked = after.map_or(head, |after| after.min(head));
+        let too_far = head.0 - asked.0 > past_max;
+        let (after, greeting) = if too_far { (head, reset(head)) } else { (asked, GREETING) };
         let catalog = Arc::clone(&self.catalog);
-        Ok(Subscriber { catalog, live, after, behind: after < head, greeted: false, draining, _place: place })
+        let (behind, greeting) = (after < head, Some(greeting));
+        Ok(Subscriber { catalog, live, after, behind, greeting, draining, _place: place })
     }
 }
 

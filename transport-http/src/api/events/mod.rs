@@ -16,18 +16,20 @@ use axum::{
 };
 use bookstore_core::{Error, Seq};
 use futures_util::stream;
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use super::{
+    admin::Admin,
     extract::only,
     query,
     rejection::{Answer, Rejection},
-    shop::Shared,
+    shop::{Shared, Shop},
 };
 use crate::server::Draining;
 
 #[cfg(feature = "openapi")]
 pub(super) use batch::StockEvent;
+use feed::PAST_MAX;
 pub use feed::{Feed, SUBSCRIBERS_MAX};
 
 /// The `Last-Event-ID` header: the last event that a browser has seen on an earlier stream.
@@ -46,17 +48,31 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     }
 }
 
+/// How many entries back the caller may begin: any number with the admin token.
+pub(super) struct Past(u64);
+
+impl FromRequestParts<Arc<Shop>> for Past {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Infallible> {
+        // Anybody may have events, whatever a proxy's own credentials are.
+        let admin = Admin::from_request_parts(parts, shop).await.is_ok();
+        Ok(Self(if admin { u64::MAX } else { PAST_MAX }))
+    }
+}
+
 /// `GET /events`
 ///
 /// Written by hand, since axum's `Sse` would render every event once for each subscriber.
 pub(super) async fn events(
     State(shop): Shared,
     LastEventId(after): LastEventId,
+    Past(past_max): Past,
     draining: Draining,
     uri: Uri,
 ) -> Answer {
     query::none(&uri)?;
-    let subscriber = shop.feed.subscribe(after, draining).await?;
+    let subscriber = shop.feed.subscribe(after, past_max, draining).await?;
     let texts = stream::unfold(subscriber, |mut subscriber| async move {
         let text = subscriber.next().await?;
         Some((Ok::<_, Infallible>(text), subscriber))

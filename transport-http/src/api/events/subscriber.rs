@@ -11,9 +11,17 @@ use crate::server::Draining;
 /// How long a stream may be silent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The first words of every stream: how long a browser waits before it comes back.
-const GREETING: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+pub(super) const GREETING: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 /// A comment, which readers skip.
 const BEAT: Bytes = Bytes::from_static(b":\n\n");
+
+/// The first words of a stream that begins at `head` although the subscriber asked for what was long before: what it shows may be
+/// out of date, so it must read that again.
+pub(super) fn reset(head: Seq) -> Bytes {
+    let mut text = GREETING.to_vec();
+    text.extend_from_slice(format!("event: reset\ndata: {{\"after\":{head}}}\nid: {head}\n\n").as_bytes());
+    text.into()
+}
 
 /// One open stream.
 pub(super) struct Subscriber {
@@ -23,7 +31,8 @@ pub(super) struct Subscriber {
     pub(super) after: Seq,
     /// Whether the ledger has entries that `live` will not bring.
     pub(super) behind: bool,
-    pub(super) greeted: bool,
+    /// Sent before anything else.
+    pub(super) greeting: Option<Bytes>,
     pub(super) draining: Draining,
     pub(super) _place: OwnedSemaphorePermit,
 }
@@ -31,8 +40,8 @@ pub(super) struct Subscriber {
 impl Subscriber {
     /// What to send next; `None` ends the stream.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
-        if !std::mem::replace(&mut self.greeted, true) {
-            return Some(GREETING);
+        if let Some(greeting) = self.greeting.take() {
+            return Some(greeting);
         }
         let draining = self.draining.clone();
         tokio::select! {
@@ -99,7 +108,7 @@ mod tests {
     async fn a_silent_line_has_a_heartbeat() {
         let feed = feed();
         let (_server, draining) = watch::channel(false);
-        let mut subscriber = feed.subscribe(None, Draining::new(Arc::new(draining))).await.unwrap();
+        let mut subscriber = feed.subscribe(None, 0, Draining::new(Arc::new(draining))).await.unwrap();
         assert_eq!(subscriber.next().await, Some(GREETING));
         let opened = Instant::now();
         assert_eq!(subscriber.next().await, Some(BEAT));
@@ -114,7 +123,7 @@ mod tests {
         let draining = Draining::new(Arc::new(draining));
         let place = Arc::clone(&feed.places).try_acquire_owned().expect("there is room");
         let (catalog, after) = (Arc::clone(&feed.catalog), Seq(after));
-        (server, send, Subscriber { catalog, live, after, behind: false, greeted: true, draining, _place: place })
+        (server, send, Subscriber { catalog, live, after, behind: false, greeting: None, draining, _place: place })
     }
 
     fn batch(after: u64, last: u64, text: &'static str) -> EventBatch {

@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::IntoResponse,
 };
-use bookstore_core::{BookId, OrderId, Seq, Sort};
+use bookstore_core::{BookId, OrderId, Seq, Sort, TopicSort};
 use bytes::Bytes;
 use std::sync::OnceLock;
 use utoipa::{
@@ -40,7 +40,7 @@ use schemas::Problem;
         paths::orders, paths::amend, paths::add_books, paths::entries,
         paths::livez, paths::readyz, paths::metrics, paths::openapi,
     ),
-    components(schemas(Problem, BookId, OrderId, Seq, Sort)),
+    components(schemas(Problem, BookId, OrderId, Seq, Sort, TopicSort)),
     tags(
         (name = "books", description = "Looking for books"),
         (name = "orders", description = "Buying them"),

@@ -2,12 +2,12 @@
 //! operation's id, its doc comment the operation's text.
 #![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
 
-use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Sort};
+use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Sort, TopicPage, TopicSort};
 
 use super::schemas::{AmendBody, NewBooks};
 use crate::api::{
     events::StockEvent,
-    messages::{AddedBooks, Topics},
+    messages::AddedBooks,
     orders::{OrderRequest, Purchase},
 };
 
@@ -35,9 +35,14 @@ pub(super) fn search() {}
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) fn search_topic() {}
 
-/// Every topic with its number of books.
+/// The topics with their numbers of books, a page at a time.
 #[utoipa::path(get, path = "/topics", tag = "books",
-    responses((status = 200, description = "The topics, sorted by name", content((Topics = "application/json"), (String = "text/html")))))]
+    params(
+        ("sort" = Option<TopicSort>, Query, description = "By `name`, or those with the most `books` first"),
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Topics a page, 100 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of topics", content((TopicPage = "application/json"), (String = "text/html")))))]
 pub(super) fn topics() {}
 
 /// One book as it stands.
@@ -60,13 +65,14 @@ pub(super) fn purchase_page() {}
 
 /// Buys copies of one book, once per `Idempotency-Key`.
 ///
-/// The key names the purchase intent: make a UUID, keep it until there is an answer, and send it again after a lost
-/// one. Whoever knows the order id may read and cancel the order, so a key that is not a UUID must be unguessable too.
+/// The key names the purchase intent: draw a UUID, keep it until there is an answer, and send it again after a lost
+/// one. Whoever knows the order id may read and cancel the order, so any other key is refused: it could be guessed.
 #[utoipa::path(post, path = "/purchase/{id}", tag = "orders",
     params(
         ("id" = BookId, Path, description = "The book's number"),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
-            description = "The order id: a UUID, version 7 preferred. Any other text of at most 255 characters is hashed to one; it may stand in quotes. Without it a retry buys again"),
+        ("Idempotency-Key" = Option<String>, Header,
+            pattern = "^\"?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[47][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}\"?$",
+            description = "The order id: a random UUID of version 4 or 7, version 7 preferred; it may stand in quotes. Without it a retry buys again"),
     ),
     request_body(content = inline(Option<Purchase>), description = "One copy if there is no body"),
     responses(
@@ -77,7 +83,7 @@ pub(super) fn purchase() {}
 
 /// Buys several books at once, all or none, once per order id.
 #[utoipa::path(put, path = "/orders/{id}", tag = "orders",
-    params(("id" = OrderId, Path, description = "The order id, made by the buyer once per purchase intent")),
+    params(("id" = OrderId, Path, description = "The order id, made by the buyer once per purchase intent: a random UUID of version 4 or 7")),
     request_body = OrderRequest,
     responses(
         (status = 201, description = "Bought", body = Order),
@@ -85,13 +91,14 @@ pub(super) fn purchase() {}
             headers(("Idempotency-Replayed" = String, description = "`true`")))))]
 pub(super) fn place_order() {}
 
-/// Reads an order.
+/// Reads an order. One whose id is no UUID of version 4 or 7 needs the admin token.
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses((status = 200, description = "The order", content((Order = "application/json"), (String = "text/html")))))]
 pub(super) fn order() {}
 
-/// Cancels an order and puts its copies back into stock; again and again is the same as once.
+/// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs the
+/// admin token.
 #[utoipa::path(post, path = "/orders/{id}/cancel", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses(
@@ -111,7 +118,8 @@ pub(super) fn orders() {}
 /// Stock and price changes as they happen.
 ///
 /// Each event is named `stock`; its `id` is the ledger's `seq`. An order of several books is several events, of which the
-/// last carries the id.
+/// last carries the id. To resume more than 10,000 entries back takes the admin token; without it the stream begins now, with an
+/// event named `reset`: what is shown may be out of date, and has to be read again.
 #[utoipa::path(get, path = "/events", tag = "books",
     params(("Last-Event-ID" = Option<Seq>, Header, description = "Resume after this event; without it the stream begins now")),
     responses((status = 200, description = "Server-sent events without end", body = StockEvent, content_type = "text/event-stream")))]

@@ -53,17 +53,19 @@ fn of_the_service(operation: &str) -> Vec<Error> {
             vec![no_such_book, out_of_stock, Error::PriceChanged { book, price_cents }, reused, invalid]
         }
         "info" | "purchase_page" => vec![no_such_book],
-        "order" => vec![no_such_order],
-        "cancel" => {
-            let too_many = "book 3 would have more than 1000000000 copies if these were put back";
-            vec![no_such_order, Error::invalid("stock", too_many)]
+        "order" | "cancel" => {
+            let guessable = "is no UUID of version 4 or 7, and may be guessed: this order needs the admin token";
+            let unauthorized = Error::Unauthorized { message: "the bearer token is not the right one".into() };
+            vec![no_such_order, Error::invalid("order_id", guessable), unauthorized]
         }
         "amend" => {
             let mismatch = Error::VersionMismatch { book, version: Seq(7) };
             vec![no_such_book, out_of_stock, reused, mismatch, Error::VersionRequired, invalid]
         }
         "list" => vec![Error::invalid("title", "must have 1 to 1000 characters, not 0")],
-        "search" | "search_topic" | "orders" | "entries" => vec![Error::invalid("page_size", "must be from 1 to 100")],
+        "search" | "search_topic" | "topics" | "orders" | "entries" => {
+            vec![Error::invalid("page_size", "must be from 1 to 100")]
+        }
         _ => Vec::new(),
     }
 }
@@ -73,6 +75,9 @@ fn of_the_interface(path: &str, operation: &Operation, safe: bool) -> Vec<Reject
     let mut all: Vec<Rejection> = Vec::new();
     if operation.operation_id.as_deref() == Some("purchase_page") {
         all.push(Rejection::MethodNotAllowed(Some("POST")));
+    }
+    if operation.operation_id.as_deref() == Some("order") {
+        all.push(Rejection::Forbidden("admin is off on this server"));
     }
     if operation.security.is_some() {
         all.push(Error::Unauthorized { message: "the bearer token is not the right one".into() }.into());

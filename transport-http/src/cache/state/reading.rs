@@ -1,6 +1,6 @@
 //! Reading: what the cache answers, and what becomes of the catalogue's answers.
 
-use bookstore_core::{Book, BookId, Seq, Topic};
+use bookstore_core::{Book, BookId, Seq, TopicPage, TopicQuery};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -45,16 +45,16 @@ impl Lookup {
     }
 }
 
-/// What a reader of the topics gets.
+/// What a reader of a page of topics gets.
 pub(in crate::cache) enum TopicsLookup {
-    /// The topics.
-    Hit(Vec<Topic>),
+    /// The page.
+    Hit(TopicPage),
     /// The catalogue has to be asked.
     Ask {
         /// To be given back with the answer.
         generation: u64,
         /// What to show if the catalogue cannot be reached.
-        stale: Option<Vec<Topic>>,
+        stale: Option<TopicPage>,
     },
 }
 
@@ -156,19 +156,19 @@ impl State {
         }
     }
 
-    /// The topics, or what it takes to ask for them.
-    pub(in crate::cache) fn look_up_topics(&self, now: Instant) -> TopicsLookup {
-        let stale = self.topics.get().filter(|_| self.has_followed(self.observed));
+    /// A page of topics, or what it takes to ask for it.
+    pub(in crate::cache) fn look_up_topics(&self, query: &TopicQuery, now: Instant) -> TopicsLookup {
+        let stale = self.topics.get(query).filter(|_| self.has_followed(self.observed));
         match stale {
             Some(topics) if self.fresh(now).is_some() || self.is_unreachable(now) => TopicsLookup::Hit(topics),
             stale => TopicsLookup::Ask { generation: self.topics.generation(), stale },
         }
     }
 
-    /// Stores the answer to a request for topics.
-    pub(in crate::cache) fn store_topics(&mut self, topics: &[Topic], generation: u64) {
+    /// Stores the answer to a request for a page of topics.
+    pub(in crate::cache) fn store_topics(&mut self, query: TopicQuery, page: &TopicPage, generation: u64) {
         if self.position.is_some() {
-            self.topics.store(topics, generation);
+            self.topics.store(query, page, generation);
         }
     }
 }

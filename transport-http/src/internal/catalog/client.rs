@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, Query, Receipt,
-    Result, Seq, Topic, catalog::WAIT_MAX, follow::Pinned, retry::Effect,
+    Result, Seq, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned, retry::Effect,
 };
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
@@ -61,8 +61,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
         self.client.call(OutboundRequest::send(Method::POST, SEARCH, json(&query)?, Effect::ReadOnly)).await
     }
 
-    async fn topics(&self) -> Result<Vec<Topic>> {
-        self.client.call(OutboundRequest::get(TOPICS)).await
+    async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
+        query.check()?;
+        self.client.call(OutboundRequest::send(Method::POST, TOPICS, json(&query)?, Effect::ReadOnly)).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

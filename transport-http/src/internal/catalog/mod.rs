@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POST /v1/calls` | many `sell` and `release` at once, see [`CatalogCall`] |
 //! | `POST /v1/search` | `search`: a POST, since a query may be longer than a URI; it changes nothing |
-//! | `GET /v1/topics` | `topics` |
+//! | `POST /v1/topics` | `topics`, as `search` |
 //! | `GET /v1/books/{id}` | `info` |
 //! | `PATCH /v1/books/{id}` | `amend` |
 //! | `POST /v1/books` | `add_books` |

@@ -9,7 +9,8 @@ use axum::{
     routing::{get, post},
 };
 use bookstore_core::{
-    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Seq, Topic, catalog::WAIT_MAX,
+    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Seq, TopicPage, TopicQuery,
+    catalog::WAIT_MAX,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -44,7 +45,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
     let router = Router::new()
         .route(CALLS, pinned(big(post(calls)), options.pin.clone()))
         .route(SEARCH, post(search))
-        .route(TOPICS, get(topics))
+        .route(TOPICS, post(topics))
         .route(BOOKS, big(post(add_books)))
         .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
         .route(ENTRIES, get(entries))
@@ -63,9 +64,9 @@ async fn search(State(service): Service, Json(query): Json<Query>) -> Answer<Boo
     Ok(Json(service.search(query).await?))
 }
 
-/// `GET /v1/topics`
-async fn topics(State(service): Service) -> Answer<Vec<Topic>> {
-    Ok(Json(service.topics().await?))
+/// `POST /v1/topics`
+async fn topics(State(service): Service, Json(query): Json<TopicQuery>) -> Answer<TopicPage> {
+    Ok(Json(service.topics(query).await?))
 }
 
 /// `GET /v1/books/{id}`
@@ -122,4 +123,55 @@ async fn entries(
     } else {
         Json(page).into_response()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bookstore_core::{
+        BookId, Cents, Change, Entries, Entry, Kind, LedgerIdentity, Lines, Order, OrderId, OrderLine, OrderPage,
+        Query, Seq, Status, Timestamp,
+        catalog::{CHANGES_MAX, ENTRIES_MAX},
+        history::Hash,
+        page,
+    };
+    use uuid::Uuid;
+
+    /// The longest entries that there are.
+    fn entries(count: usize, changes: usize) -> Entries {
+        let change =
+            |n: u64| Change { book: BookId(u64::MAX - n), delta: -1000, price_cents: Cents::MAX, stock: u32::MAX };
+        let (at, key) = (Timestamp(253_402_300_799_999), Some(OrderId(Uuid::max())));
+        let changes = (0..changes as u64).map(change).collect();
+        let entry = Entry { seq: Seq(u64::MAX), at, kind: Kind::Listing, key, changes };
+        let (identity, hash) = (LedgerIdentity::new(Uuid::max(), Uuid::max()), Hash([255; 32]));
+        let (incarnation, head, before) = (Uuid::max(), Seq(u64::MAX), Some(hash));
+        Entries { identity, incarnation, head, before, entries: vec![entry; count], after: hash }
+    }
+
+    fn json_bytes(value: &impl serde::Serialize) -> usize {
+        serde_json::to_vec(value).unwrap().len()
+    }
+
+    #[test]
+    fn pages_of_entries_and_of_orders_are_bounded_in_bytes() {
+        for changes in [1, CHANGES_MAX / ENTRIES_MAX, Lines::MAX] {
+            let page = entries(ENTRIES_MAX.min(CHANGES_MAX / changes), changes);
+            let bytes = json_bytes(&page);
+            assert!(bytes <= page::PAGE_BYTES_MAX, "{changes} each: {bytes} bytes");
+        }
+        let line = OrderLine { book: BookId(u64::MAX), quantity: 1000, unit_price_cents: Cents::MAX };
+        let at = Timestamp(253_402_300_799_999);
+        let order = Order {
+            id: OrderId(Uuid::max()),
+            status: Status::Cancelled,
+            lines: std::iter::repeat_n(line, Lines::MAX).collect(),
+            total_cents: Cents::MAX,
+            placed_at: at,
+            seq: Seq(u64::MAX),
+            cancelled_at: Some(at),
+        };
+        let orders = vec![order; Query::PAGE_MAX as usize];
+        let bytes = json_bytes(&OrderPage { orders, next_page_token: Some("x".repeat(100)) });
+        assert!(bytes <= page::PAGE_BYTES_MAX, "{bytes} bytes");
+    }
 }

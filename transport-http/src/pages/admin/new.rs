@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode};
-use bookstore_core::{Added, BookText, Error, NewBook, Result, Topic};
+use bookstore_core::{Added, BookText, Error, NewBook, Result, Topic, TopicQuery, TopicSort};
 
 use super::{
     frame::{Tab, page},
@@ -19,6 +19,9 @@ use crate::{
         timeouts::{read_in_time, write_in_time},
     },
 };
+
+/// Topics that the form suggests: those with the most books.
+const SUGGESTIONS: u32 = 200;
 
 #[derive(Template)]
 #[template(path = "admin/new.html")]
@@ -68,7 +71,8 @@ impl New {
             error => Notice::failure(error, "This added no book."),
         });
         // Only suggestions: the form works without.
-        let topics = read_in_time(shop.catalog.topics()).await.unwrap_or_default();
+        let largest = TopicQuery { sort: TopicSort::Books, page_size: Some(SUGGESTIONS), page_token: None };
+        let topics = read_in_time(shop.catalog.topics(largest)).await.unwrap_or_default().topics;
         Self { tab: Tab::New, fields: fields.into(), topics, notice }
     }
 }
