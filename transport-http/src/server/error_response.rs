@@ -52,9 +52,11 @@ pub(crate) fn transport_problem(status: StatusCode, detail: &str, executed: Exec
         StatusCode::FORBIDDEN => ("forbidden", "Forbidden"),
         StatusCode::NOT_FOUND => ("not-found", "Not found"),
         StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "Method not allowed"),
+        StatusCode::REQUEST_TIMEOUT => ("body-too-slow", "Body too slow"),
         StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Body too large"),
         StatusCode::URI_TOO_LONG => ("uri-too-long", "URI too long"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "Unsupported content type"),
+        StatusCode::MISDIRECTED_REQUEST => ("other-host", "Not this server's name"),
         _ => ("internal", "Internal error"),
     };
     let problem = json!({

@@ -3,7 +3,9 @@
 mod batches;
 mod failures;
 mod hang_up;
+mod heads;
 mod limits;
 mod overload;
 mod roundtrip;
+mod strangers;
 mod support;
