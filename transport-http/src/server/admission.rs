@@ -114,7 +114,8 @@ impl BodyPlace {
         if !admission.bodies.take() {
             return None;
         }
-        if connection.peer.bodies.fetch_add(1, Ordering::Relaxed) >= admission.bodies_per_peer_max {
+        let of_peer = connection.peer.bodies.fetch_add(1, Ordering::Relaxed);
+        if of_peer >= admission.bodies_per_peer_max && !connection.peer.is_shared {
             connection.peer.bodies.fetch_sub(1, Ordering::Relaxed);
             admission.bodies.free();
             return None;

@@ -25,6 +25,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
+    time::timeout_at,
 };
 use tower::Service;
 
@@ -100,14 +101,23 @@ where
     });
     let answer = service_fn(move |request| Arc::clone(&connection).answer(request));
     let mut served = pin!(http.serve_connection(io, answer));
-    let ended = tokio::select! {
+    let told = tokio::select! {
         biased;
-        ended = served.as_mut() => ended,
-        told = state.told() => if told == Told::MakeRoom && state.is_idle() {
-            Ok(())
-        } else {
-            served.as_mut().graceful_shutdown();
-            served.await
+        ended = served.as_mut() => Err(ended),
+        told = state.told() => Ok(told),
+    };
+    let ended = match told {
+        Err(ended) => ended,
+        Ok(Told::MakeRoom) if state.is_idle() => Ok(()),
+        Ok(_) => {
+            // A new client has not sent its request yet, and believes that it is served. Its answer will be the last.
+            match timeout_at(state.first_request_until(), served.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    served.as_mut().graceful_shutdown();
+                    served.await
+                }
+            }
         }
     };
     if let Err(error) = ended {

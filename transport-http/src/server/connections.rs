@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -38,6 +39,9 @@ struct Open {
     candidates: Vec<(u64, u64)>,
 }
 
+/// How long a server that drains waits for the first request of a connection, from when it was accepted.
+const FIRST_REQUEST_WAIT: Duration = Duration::from_millis(500);
+
 /// How many of the longest idle connections are looked for at once: with all places taken, each new connection needs one.
 const CANDIDATES: usize = 64;
 
@@ -45,6 +49,8 @@ const CANDIDATES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Peer {
     key: IpAddr,
+    /// Many clients share the address.
+    pub(super) is_shared: bool,
     /// Changed under the lock only.
     connections: AtomicUsize,
     /// Bodies of this peer that are waited for.
@@ -68,9 +74,10 @@ impl Connections {
     /// longest time makes room; if none is idle, it is a spare one.
     pub(crate) fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<ConnectionPermit> {
         let key = peer_key(from.ip());
-        let is_limited = !key.is_loopback() && !self.shared_peers.contains(&key);
+        let is_shared = self.shared_peers.contains(&key);
+        let is_limited = !key.is_loopback() && !is_shared;
         let mut open = self.open();
-        let peer = open.peers.entry(key).or_insert_with(|| Arc::new(Peer::new(key)));
+        let peer = open.peers.entry(key).or_insert_with(|| Arc::new(Peer::new(key, is_shared)));
         let peer = Arc::clone(peer);
         let is_admitted = !is_limited || peer.connections.load(Ordering::Relaxed) < self.per_peer_max;
         let is_spare = match is_admitted {
@@ -166,8 +173,8 @@ fn peer_key(address: IpAddr) -> IpAddr {
 }
 
 impl Peer {
-    fn new(key: IpAddr) -> Self {
-        Self { key, connections: AtomicUsize::new(0), bodies: AtomicUsize::new(0) }
+    fn new(key: IpAddr, is_shared: bool) -> Self {
+        Self { key, is_shared, connections: AtomicUsize::new(0), bodies: AtomicUsize::new(0) }
     }
 }
 
@@ -208,7 +215,11 @@ pub(crate) enum Told {
 pub(crate) struct ConnectionState {
     pub(crate) admission: Arc<Admission>,
     pub(crate) peer: Arc<Peer>,
+    /// When the server was started.
     started: Instant,
+    /// When the connection was accepted.
+    accepted: Instant,
+    has_had_request: AtomicBool,
     /// A read waits for the peer.
     awaits_peer: AtomicBool,
     /// A request is answered.
@@ -227,6 +238,8 @@ impl ConnectionState {
             admission,
             peer,
             started,
+            accepted: Instant::now(),
+            has_had_request: AtomicBool::new(false),
             awaits_peer: AtomicBool::new(false),
             in_request: AtomicBool::new(false),
             endless: AtomicBool::new(false),
@@ -234,7 +247,7 @@ impl ConnectionState {
             told: AtomicU8::new(0),
             tell: Notify::new(),
         };
-        state.touch(Instant::now());
+        state.touch(state.accepted);
         state
     }
 
@@ -255,6 +268,7 @@ impl ConnectionState {
 
     pub(crate) fn begin_request(&self, at: Instant) {
         self.touch(at);
+        self.has_had_request.store(true, Ordering::Relaxed);
         self.endless.store(false, Ordering::Relaxed);
         self.in_request.store(true, Ordering::Relaxed);
     }
@@ -266,6 +280,11 @@ impl ConnectionState {
 
     pub(crate) fn is_endless(&self) -> bool {
         self.endless.load(Ordering::Relaxed)
+    }
+
+    /// Until when a draining server waits for the connection's first request: the past, unless it is a new one.
+    pub(crate) fn first_request_until(&self) -> Instant {
+        if self.has_had_request.load(Ordering::Relaxed) { self.accepted } else { self.accepted + FIRST_REQUEST_WAIT }
     }
 
     /// Notes whether a read has to wait.

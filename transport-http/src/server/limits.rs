@@ -21,7 +21,7 @@ pub struct ServerLimits {
     /// Connections from one peer address at once, not from loopback; 512. More are closed at once. Of an IPv6 address the first
     /// 64 bits count.
     pub connections_per_peer_max: usize,
-    /// Peers without a limit of their own for connections: proxies, which bring many clients from one address; none.
+    /// Peers without limits of their own: proxies, which bring many clients from one address; none.
     pub shared_peers: Vec<IpAddr>,
     /// Connections beyond those that still get one answer each, 503 or a health check's, before they are closed; 64. Any
     /// more are closed at once. As many at most are on their way out to make room for others.
@@ -37,7 +37,7 @@ pub struct ServerLimits {
     /// What they hold in memory is at most this times the longest body of a route: 64 MiB with 64 KiB each. Longer ones are for
     /// those who have shown a token.
     pub bodies_incomplete_max: usize,
-    /// Requests of one peer address at once whose bodies are waited for; 64.
+    /// Requests of one peer address at once whose bodies are waited for, from loopback, too; 64.
     pub bodies_incomplete_per_peer_max: usize,
     /// The least rate of a body that is waited for, in bytes a second, beyond [`body_grace`](Self::body_grace); 1024. A slower
     /// one is answered 408, not executed, and the connection is closed.

@@ -1,6 +1,7 @@
 //! The inner interfaces over real sockets, with the real core behind them.
 
 mod batches;
+mod ending;
 mod failures;
 mod hang_up;
 mod heads;

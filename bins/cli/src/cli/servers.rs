@@ -2,7 +2,7 @@
 
 use bookstore_core::OrderId;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use super::ShopArgs;
 
@@ -13,7 +13,17 @@ pub(crate) struct ServeArgs {
     /// Allow plain text beyond this machine: to listen there, and to reach other servers
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Seconds that running requests get to finish after SIGTERM or SIGINT
+    /// A name of this server, if clients use others than localhost and its address: that of a proxy in front, say. Without it, a
+    /// server beyond loopback answers to any name
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) host: Vec<String>,
+    /// The address of a proxy, which brings many clients: no limits for what comes from one address
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub(crate) trusted_proxy: Vec<IpAddr>,
+    /// Seconds after SIGTERM or SIGHUP in which /readyz says 503 and the server still serves, before it stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) grace: u64,
+    /// Seconds that running requests get to finish when the server stops
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
     /// Threads that serve connections, 1 to 1024 [default: one for each processor, half as many in a catalog or order

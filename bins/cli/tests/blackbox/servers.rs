@@ -71,7 +71,7 @@ impl Server {
         let mut words = network.on(host);
         words.push(env!("CARGO_BIN_EXE_bookstore").to_owned());
         words.extend(args.iter().map(|arg| (*arg).to_owned()));
-        words.extend(["--insecure", "--server-token-file", "server.token"].map(str::to_owned));
+        words.extend(["--insecure", "--server-token-file", "server.token", "--grace", "0"].map(str::to_owned));
         let anywhere = SocketAddr::new(network.address(host), 0);
         let log = Arc::default();
         let (child, address) = spawn(&words, dir, anywhere, &log).await;
