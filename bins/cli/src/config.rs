@@ -11,7 +11,10 @@ use bookstore::{
     deploy::{CatalogServer, FrontendServer, Monolith, OrderServer, Serving},
 };
 use bookstore_core::orders::Ack;
-use bookstore_transport_http::{api, server::ServerLimits};
+use bookstore_transport_http::{
+    api,
+    server::{RateLimit, ServerLimits},
+};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, builder::BoolishValueParser};
 use listenfd::ListenFd;
 use std::{
@@ -22,7 +25,7 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{AckArg, CatalogArgs, Cli, Command, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs};
+use crate::cli::{AckArg, CatalogArgs, Cli, Command, FrontendArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs};
 use address::{hosts, listen, servers_behind};
 use token::{inner_token, token};
 
@@ -128,8 +131,8 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
-            admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
-            serving: serving(&args.serve, listen, processors())?,
+            admin_token: token("--admin-token-file", args.public.admin_token_file.as_deref())?,
+            serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
 }
@@ -194,9 +197,9 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             catalog,
             orders,
             cache_books_max: args.cache_books,
-            admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
+            admin_token: token("--admin-token-file", args.public.admin_token_file.as_deref())?,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve, listen, processors())?,
+            serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
 }
@@ -213,6 +216,11 @@ fn serving(args: &ServeArgs, listen: SocketAddr, threads: usize) -> Result<Servi
         ..api::limits()
     };
     Ok(Serving { limits, metrics: None })
+}
+
+fn public(args: &PublicArgs, mut serving: Serving) -> Serving {
+    serving.limits.changes_per_peer = (args.rate_limit > 0).then(|| RateLimit::per_minute(args.rate_limit));
+    serving
 }
 
 /// Serving threads of a catalog or order server. It has few connections, and every request on one wakes its thread: half as many

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use bookstore_core::{Error, Executed};
 use hyper::{Request, StatusCode, header};
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,11 +14,13 @@ use std::{
 };
 
 use super::{
-    connections::ConnectionState,
+    connection_state::ConnectionState,
+    connections::peer_key,
     error_response::{ErrorResponse, transport_problem},
     health::OPERATIONAL_PATHS,
     hosts::Hosts,
     limits::ServerLimits,
+    rate_limit::{RateLimiter, TooManyChanges},
     request_context::RequestContext,
     request_head::{BadHead, check_head},
 };
@@ -37,6 +40,8 @@ pub(crate) struct Admission {
     bodies: Count,
     bodies_per_peer_max: usize,
     uri_bytes_max: usize,
+    changes: Option<RateLimiter>,
+    pub(super) shared_peers: Vec<IpAddr>,
     hosts: Option<Hosts>,
     pub(crate) body_grace: Duration,
     pub(crate) body_bytes_per_second_min: u32,
@@ -51,6 +56,8 @@ impl Admission {
             bodies: Count::new(limits.bodies_incomplete_max),
             bodies_per_peer_max: limits.bodies_incomplete_per_peer_max,
             uri_bytes_max: limits.uri_bytes_max,
+            shared_peers: limits.shared_peers.iter().map(|peer| peer_key(*peer)).collect(),
+            changes: limits.changes_per_peer.map(RateLimiter::new),
             hosts: limits.hosts.clone(),
             body_grace: limits.body_grace,
             body_bytes_per_second_min: limits.body_bytes_per_second_min.max(1),
@@ -79,6 +86,11 @@ impl Admission {
         }
         if spare_connection {
             return Err(NotAdmitted::TooManyConnections);
+        }
+        if let Some(limiter) = &self.changes
+            && !request.method().is_safe()
+        {
+            limiter.admit(&context.connection.peer, request.headers(), &self.shared_peers, context.started())?;
         }
         if context.take_place() { Ok(Some(Place(Arc::clone(context)))) } else { Err(NotAdmitted::TooManyRequests) }
     }
@@ -164,12 +176,19 @@ pub(crate) enum NotAdmitted {
     TooManyConnections,
     TooManyRequests,
     TooManyBodies,
+    TooManyChanges(TooManyChanges),
     BodyTooSlow { bytes_per_second_min: u32 },
 }
 
 impl From<BadHead> for NotAdmitted {
     fn from(bad: BadHead) -> Self {
         Self::BadHead(bad)
+    }
+}
+
+impl From<TooManyChanges> for NotAdmitted {
+    fn from(too_many: TooManyChanges) -> Self {
+        Self::TooManyChanges(too_many)
     }
 }
 
@@ -189,6 +208,7 @@ impl NotAdmitted {
             Self::TooManyBodies => {
                 overloaded("this server waits for too many bodies; send each at once, with its headers").await
             }
+            Self::TooManyChanges(too_many) => too_many.respond(),
             Self::BodyTooSlow { bytes_per_second_min } => {
                 let detail = format!("the body must arrive at {bytes_per_second_min} bytes a second or faster");
                 let response = transport_problem(StatusCode::REQUEST_TIMEOUT, &detail, Executed::No);

@@ -31,7 +31,8 @@ use tower::Service;
 
 use super::{
     admission::Admission,
-    connections::{ConnectionPermit, ConnectionState, Connections, Told},
+    connection_state::{ConnectionState, Told},
+    connections::{ConnectionPermit, Connections},
     deadline::{deadline_expired, enforce_deadline},
     error_response::{ErrorResponse, normalise, transport_problem},
     limits::ServerLimits,

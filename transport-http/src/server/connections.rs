@@ -5,13 +5,16 @@ use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
-use super::{admission::Admission, limits::ServerLimits};
+use super::{
+    admission::Admission,
+    connection_state::{ConnectionState, Told},
+    limits::ServerLimits,
+};
 
 /// All connections of a server.
 #[derive(Debug)]
@@ -21,7 +24,6 @@ pub(crate) struct Connections {
     connections_max: usize,
     spare_max: usize,
     per_peer_max: usize,
-    shared_peers: Vec<IpAddr>,
     /// Locked when a connection begins and when it ends, not by requests.
     open: Mutex<Open>,
 }
@@ -39,16 +41,13 @@ struct Open {
     candidates: Vec<(u64, u64)>,
 }
 
-/// How long a server that drains waits for the first request of a connection, from when it was accepted.
-const FIRST_REQUEST_WAIT: Duration = Duration::from_millis(500);
-
 /// How many of the longest idle connections are looked for at once: with all places taken, each new connection needs one.
 const CANDIDATES: usize = 64;
 
 /// What all connections from one address have in common. Of an IPv6 address the first 64 bits count: one customer has them all.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    key: IpAddr,
+    pub(super) key: IpAddr,
     /// Many clients share the address.
     pub(super) is_shared: bool,
     /// Changed under the lock only.
@@ -65,7 +64,6 @@ impl Connections {
             connections_max: limits.connections_max,
             spare_max: limits.spare_connections_max,
             per_peer_max: limits.connections_per_peer_max,
-            shared_peers: limits.shared_peers.iter().map(|peer| peer_key(*peer)).collect(),
             open: Mutex::default(),
         }
     }
@@ -74,7 +72,7 @@ impl Connections {
     /// longest time makes room; if none is idle, it is a spare one.
     pub(crate) fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<ConnectionPermit> {
         let key = peer_key(from.ip());
-        let is_shared = self.shared_peers.contains(&key);
+        let is_shared = self.admission.shared_peers.contains(&key);
         let is_limited = !key.is_loopback() && !is_shared;
         let mut open = self.open();
         let peer = open.peers.entry(key).or_insert_with(|| Arc::new(Peer::new(key, is_shared)));
@@ -162,7 +160,7 @@ impl Open {
 }
 
 /// The address that a peer's limits count by.
-fn peer_key(address: IpAddr) -> IpAddr {
+pub(super) fn peer_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let [a, b, c, d, ..] = address.segments();
@@ -201,112 +199,10 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// What a connection is told from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// To end once its request is answered, at once if it is idle.
-    Drain = 1,
-    /// To close, if it is still idle.
-    MakeRoom = 2,
-}
-
-/// What the server, the connection itself, and its requests know of a connection.
-#[derive(Debug)]
-pub(crate) struct ConnectionState {
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) peer: Arc<Peer>,
-    /// When the server was started.
-    started: Instant,
-    /// When the connection was accepted.
-    accepted: Instant,
-    has_had_request: AtomicBool,
-    /// A read waits for the peer.
-    awaits_peer: AtomicBool,
-    /// A request is answered.
-    in_request: AtomicBool,
-    /// An [`EndlessAnswer`](super::stall::EndlessAnswer) is written.
-    endless: AtomicBool,
-    /// When its last request began, or it did, in microseconds since the server's start.
-    active_us: AtomicU64,
-    told: AtomicU8,
-    tell: Notify,
-}
-
-impl ConnectionState {
-    pub(super) fn new(admission: Arc<Admission>, peer: Arc<Peer>, started: Instant) -> Self {
-        let state = Self {
-            admission,
-            peer,
-            started,
-            accepted: Instant::now(),
-            has_had_request: AtomicBool::new(false),
-            awaits_peer: AtomicBool::new(false),
-            in_request: AtomicBool::new(false),
-            endless: AtomicBool::new(false),
-            active_us: AtomicU64::new(0),
-            told: AtomicU8::new(0),
-            tell: Notify::new(),
-        };
-        state.touch(state.accepted);
-        state
-    }
-
-    fn touch(&self, at: Instant) {
-        let us = u64::try_from(at.duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
-        self.active_us.store(us, Ordering::Relaxed);
-    }
-
-    fn active_at(&self) -> u64 {
-        self.active_us.load(Ordering::Relaxed)
-    }
-
-    /// Whether nothing happens on the connection until its peer sends something: no request, and no answer that is being
-    /// written, since the connection reads only between answers.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.awaits_peer.load(Ordering::Relaxed) && !self.in_request.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn begin_request(&self, at: Instant) {
-        self.touch(at);
-        self.has_had_request.store(true, Ordering::Relaxed);
-        self.endless.store(false, Ordering::Relaxed);
-        self.in_request.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn end_request(&self, is_endless: bool) {
-        self.endless.store(is_endless, Ordering::Relaxed);
-        self.in_request.store(false, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_endless(&self) -> bool {
-        self.endless.load(Ordering::Relaxed)
-    }
-
-    /// Until when a draining server waits for the connection's first request: the past, unless it is a new one.
-    pub(crate) fn first_request_until(&self) -> Instant {
-        if self.has_had_request.load(Ordering::Relaxed) { self.accepted } else { self.accepted + FIRST_REQUEST_WAIT }
-    }
-
-    /// Notes whether a read has to wait.
-    pub(crate) fn reads(&self, waits: bool) {
-        self.awaits_peer.store(waits, Ordering::Relaxed);
-    }
-
-    fn tell(&self, told: Told) {
-        self.told.fetch_max(told as u8, Ordering::Relaxed);
-        self.tell.notify_one();
-    }
-
-    /// Waits until the connection is told something.
-    pub(crate) async fn told(&self) -> Told {
-        self.tell.notified().await;
-        if self.told.load(Ordering::Relaxed) == Told::MakeRoom as u8 { Told::MakeRoom } else { Told::Drain }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     fn connections(limits: ServerLimits) -> Arc<Connections> {
         Arc::new(Connections::new(&limits, Arc::new(Admission::new(&limits))))
@@ -349,12 +245,12 @@ mod tests {
         assert!(next().is_none());
         for (permit, active_us) in held.iter().zip([30, 10, 20]) {
             permit.state.reads(true);
-            permit.state.active_us.store(active_us, Ordering::Relaxed);
+            permit.state.was_active_at(active_us);
         }
         held[1].state.begin_request(Instant::now());
         assert!(next().is_some_and(|permit| !permit.is_spare), "the third one makes room");
-        let told: Vec<_> = held.iter().map(|permit| permit.state.told.load(Ordering::Relaxed)).collect();
-        assert_eq!(told, [0, 0, Told::MakeRoom as u8]);
+        let told: Vec<_> = held.iter().map(|permit| permit.state.told().now_or_never()).collect();
+        assert_eq!(told, [None, None, Some(Told::MakeRoom)]);
         // The new one is gone again, and its place is free.
         let _regular = next().filter(|permit| !permit.is_spare).unwrap();
         assert!(next().is_none(), "one at a time: the third one has not closed yet");

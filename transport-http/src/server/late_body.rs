@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     admission::{BodyPlace, NotAdmitted},
-    connections::ConnectionState,
+    connection_state::ConnectionState,
 };
 
 /// A body that did not arrive with its headers: it has a place among those that are waited for, and a least rate.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::hosts::Hosts;
+use super::{hosts::Hosts, rate_limit::RateLimit};
 
 /// The limits of one server.
 ///
@@ -21,7 +21,8 @@ pub struct ServerLimits {
     /// Connections from one peer address at once, not from loopback; 512. More are closed at once. Of an IPv6 address the first
     /// 64 bits count.
     pub connections_per_peer_max: usize,
-    /// Peers without limits of their own: proxies, which bring many clients from one address; none.
+    /// Peers without limits of their own: proxies, which bring many clients from one address; none. Their clients have a
+    /// [rate limit](Self::changes_per_peer) by the address in `X-Forwarded-For`, which such a proxy MUST set.
     pub shared_peers: Vec<IpAddr>,
     /// Connections beyond those that still get one answer each, 503 or a health check's, before they are closed; 64. Any
     /// more are closed at once. As many at most are on their way out to make room for others.
@@ -44,6 +45,8 @@ pub struct ServerLimits {
     pub body_bytes_per_second_min: u32,
     /// How long a body may take to arrive at any rate; 5 s.
     pub body_grace: Duration,
+    /// Requests of one address that change something (all methods but those that only read), not from loopback: 429 above; none.
+    pub changes_per_peer: Option<RateLimit>,
     /// The longest request line and headers, in bytes (at least 8 KiB): 431 above; 16 KiB.
     pub header_bytes_max: usize,
     /// The longest path and query, in bytes: 414 above; 2 KiB.
@@ -88,6 +91,7 @@ impl Default for ServerLimits {
             bodies_incomplete_per_peer_max: 64,
             body_bytes_per_second_min: 1024,
             body_grace: Duration::from_secs(5),
+            changes_per_peer: None,
             header_bytes_max: 16 << 10,
             uri_bytes_max: 2 << 10,
             body_bytes_max: 64 << 10,

@@ -9,6 +9,7 @@
 
 mod admission;
 mod connection;
+mod connection_state;
 mod connections;
 mod deadline;
 mod draining;
@@ -18,6 +19,7 @@ mod hosts;
 mod late_body;
 mod limits;
 mod linger;
+mod rate_limit;
 mod request_body;
 pub(crate) mod request_context;
 mod request_head;
@@ -49,6 +51,7 @@ pub use draining::Draining;
 pub use health::{Health, MetricsText, Readiness, ReadyCheck, health_routes};
 pub use hosts::Hosts;
 pub use limits::ServerLimits;
+pub use rate_limit::RateLimit;
 pub use shutdown::Grace;
 pub use tcp::{Tcp, tcp};
 use workers::Workers;

@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::{admission::NotAdmitted, connections::ConnectionState, route_label::RouteLabel};
+use super::{admission::NotAdmitted, connection_state::ConnectionState, route_label::RouteLabel};
 
 /// One of the extensions of a request while it is served; shared by what measures, limits and answers it.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::connections::ConnectionState;
+use super::connection_state::ConnectionState;
 
 /// A stream that fails a write which makes no progress for `timeout`, so that a peer that never reads cannot keep its connection.
 pub(crate) struct StallGuard<Io> {

@@ -7,6 +7,7 @@ mod hang_up;
 mod heads;
 mod limits;
 mod overload;
+mod rates;
 mod roundtrip;
 mod strangers;
 mod support;

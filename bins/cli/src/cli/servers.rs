@@ -35,6 +35,18 @@ pub(crate) struct ServeArgs {
     pub(crate) stop_with_stdin: bool,
 }
 
+/// The flags of servers with the public interface.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct PublicArgs {
+    /// Purchases and other changes a minute from one address; 0 for no limit. This machine has none
+    #[arg(long, value_name = "N", default_value_t = 600)]
+    pub(crate) rate_limit: u32,
+    /// File with the token that admin requests must carry; without one, admin is off
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+}
+
 /// The flags of servers that talk to each other.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
@@ -56,11 +68,10 @@ pub(crate) struct MonolithArgs {
     /// Do not add the sample catalogue to an empty store
     #[arg(long)]
     pub(crate) no_sample: bool,
-    /// File with the token that admin requests must carry; without one, admin is off
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub(crate) admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) public: PublicArgs,
 }
 
 /// `bookstore catalog`
@@ -131,11 +142,10 @@ pub(crate) struct FrontendArgs {
     /// Books cached in memory, kept current from the ledger; 0 for no cache
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = books_max)]
     pub(crate) cache_books: usize,
-    /// File with the token that admin requests must carry; without one, admin is off
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub(crate) admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) public: PublicArgs,
     #[command(flatten)]
     pub(crate) internal: InternalArgs,
 }
