@@ -88,7 +88,7 @@ impl RateLimiter {
 
     fn count(&self, client: IpAddr, now: Instant) -> Result<(), TooManyChanges> {
         let each = Duration::from_secs(60) / self.limit.per_minute;
-        let part = self.hash.hash_one(client) as usize % PARTS;
+        let part = usize::from(self.hash.hash_one(client).to_ne_bytes()[0]) % PARTS;
         let mut part = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
         let empty_at = part.empty_at.get(&client).copied().unwrap_or(now).max(now);
         let wait = (empty_at + each).duration_since(now).saturating_sub(each * self.limit.burst);
