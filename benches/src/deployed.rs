@@ -91,7 +91,7 @@ async fn three(ledger: StoreUrl, copy: StoreUrl, admin_token: AccessToken, servi
 async fn run(server: Server) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    (address, tokio::spawn(server.run(listener, std::future::pending())))
+    (address, tokio::spawn(server.run(listener, std::future::pending::<()>())))
 }
 
 impl Drop for Deployed {

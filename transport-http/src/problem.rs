@@ -69,6 +69,8 @@ pub fn read_problem(status: StatusCode, body: &[u8]) -> Error {
     }
     if let Ok(ForeignProblem { executed, detail }) = serde_json::from_slice(body) {
         return match executed {
+            Executed::No if status == StatusCode::TOO_MANY_REQUESTS => Error::overloaded(detail),
+            Executed::No if status == StatusCode::REQUEST_TIMEOUT => Error::unavailable(detail),
             Executed::No if status.is_client_error() => Error::malformed(detail),
             Executed::No => Error::unavailable(detail),
             Executed::Unknown => Error::unknown(detail),

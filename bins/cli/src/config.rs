@@ -11,19 +11,23 @@ use bookstore::{
     deploy::{CatalogServer, FrontendServer, Monolith, OrderServer, Serving},
 };
 use bookstore_core::orders::Ack;
-use bookstore_transport_http::{api, server::ServerLimits};
+use bookstore_transport_http::{
+    api,
+    server::{RateLimit, ServerLimits},
+};
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, builder::BoolishValueParser};
+use listenfd::ListenFd;
 use std::{
     ffi::OsString,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{AckArg, CatalogArgs, Cli, Command, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs};
-use address::{listen, servers_behind};
-use token::token;
+use crate::cli::{AckArg, CatalogArgs, Cli, Command, FrontendArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs};
+use address::{hosts, listen, servers_behind};
+use token::{inner_token, token};
 
 pub(crate) use address::servers;
 pub(crate) use token::{admin_token, admin_token_for};
@@ -68,6 +72,25 @@ fn with_variable(arg: clap::Arg) -> clap::Arg {
     if matches!(arg.get_action(), ArgAction::SetTrue) { arg.value_parser(BoolishValueParser::new()) } else { arg }
 }
 
+/// The socket that systemd, or another program, listens on for this server (`LISTEN_FDS`). `--listen` becomes its address.
+pub(crate) fn inherited(cli: &mut Cli) -> Result<Option<TcpListener>> {
+    let listen = match &mut cli.command {
+        Command::Monolith(args) => &mut args.listen,
+        Command::Catalog(args) => &mut args.listen,
+        Command::Order(args) if args.id.is_none() => &mut args.listen,
+        Command::Frontend(args) => &mut args.listen,
+        _ => return Ok(None),
+    };
+    let mut sockets = ListenFd::from_env();
+    if sockets.len() > 1 {
+        return wrong(format!("LISTEN_FDS gives {} sockets; a server listens on one", sockets.len()));
+    }
+    let bad = |error: std::io::Error| Misconfigured(format!("the socket of LISTEN_FDS cannot be used: {error}"));
+    let Some(listener) = sockets.take_tcp_listener(0).map_err(bad)? else { return Ok(None) };
+    *listen = listener.local_addr().map_err(bad)?.to_string();
+    Ok(Some(listener))
+}
+
 /// The log filter: `--log`, or else `RUST_LOG`, or else the command's default.
 pub(crate) fn log_filter(cli: &Cli) -> Result<EnvFilter> {
     let default = match &cli.command {
@@ -93,32 +116,38 @@ const SERVER_LOG: &str = "warn,bookstore=info,bookstore_core=info,bookstore_tran
 pub(crate) struct Checked<S> {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// How long the server goes on after it was asked to stop.
+    pub(crate) grace: Duration,
     /// What to run.
     pub(crate) server: S,
 }
 
 /// Checks `bookstore monolith`.
 pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
+    let listen = listen(&args.listen, args.serve.insecure)?;
     Ok(Checked {
-        listen: listen(&args.listen, args.serve.insecure)?,
+        listen,
+        grace: seconds("--grace", args.serve.grace)?,
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
-            admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
-            serving: serving(&args.serve, processors())?,
+            admin_token: token("--admin-token-file", args.public.admin_token_file.as_deref())?,
+            serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
 }
 
 /// Checks `bookstore catalog`.
 pub(crate) fn catalog(args: &CatalogArgs) -> Result<Checked<CatalogServer>> {
+    let listen = listen(&args.listen, args.serve.insecure)?;
     Ok(Checked {
-        listen: listen(&args.listen, args.serve.insecure)?,
+        listen,
+        grace: seconds("--grace", args.serve.grace)?,
         server: CatalogServer {
             store: store("--store", &args.store)?,
             sample: args.sample,
-            server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve, inner_threads())?,
+            server_token: inner_token(&args.internal, listen)?,
+            serving: serving(&args.serve, listen, inner_threads())?,
         },
     })
 }
@@ -137,6 +166,7 @@ pub(crate) fn order(args: &OrderArgs) -> Result<Checked<OrderServer>> {
     let listen = listen(&args.listen, args.serve.insecure)?;
     Ok(Checked {
         listen,
+        grace: seconds("--grace", args.serve.grace)?,
         server: OrderServer {
             store: store("--store", &args.store)?,
             catalog: servers_behind("--catalog", &args.catalog, listen, args.serve.insecure)?,
@@ -144,8 +174,8 @@ pub(crate) fn order(args: &OrderArgs) -> Result<Checked<OrderServer>> {
                 AckArg::Ledger => Ack::Ledger,
                 AckArg::Copied => Ack::Copied { wait: COPIED_WAIT },
             },
-            server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve, inner_threads())?,
+            server_token: inner_token(&args.internal, listen)?,
+            serving: serving(&args.serve, listen, inner_threads())?,
         },
     })
 }
@@ -162,24 +192,35 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
     }
     Ok(Checked {
         listen,
+        grace: seconds("--grace", args.serve.grace)?,
         server: FrontendServer {
             catalog,
             orders,
             cache_books_max: args.cache_books,
-            admin_token: token("--admin-token-file", args.admin_token_file.as_deref())?,
+            admin_token: token("--admin-token-file", args.public.admin_token_file.as_deref())?,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
-            serving: serving(&args.serve, processors())?,
+            serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
 }
 
-/// The longest `--drain` and `--timeout`.
+/// The longest `--drain`, `--grace` and `--timeout`.
 const SECONDS_MAX: u64 = 3600;
 
-fn serving(args: &ServeArgs, threads: usize) -> Result<Serving> {
-    let drain_timeout = seconds("--drain", args.drain)?;
-    let worker_threads = args.threads.map_or(threads, usize::from);
-    Ok(Serving { limits: ServerLimits { drain_timeout, worker_threads, ..api::limits() }, metrics: None })
+fn serving(args: &ServeArgs, listen: SocketAddr, threads: usize) -> Result<Serving> {
+    let limits = ServerLimits {
+        drain_timeout: seconds("--drain", args.drain)?,
+        worker_threads: args.threads.map_or(threads, usize::from),
+        hosts: hosts(&args.host, listen.ip())?,
+        shared_peers: args.trusted_proxy.clone(),
+        ..api::limits()
+    };
+    Ok(Serving { limits, metrics: None })
+}
+
+fn public(args: &PublicArgs, mut serving: Serving) -> Serving {
+    serving.limits.changes_per_peer = (args.rate_limit > 0).then(|| RateLimit::per_minute(args.rate_limit));
+    serving
 }
 
 /// Serving threads of a catalog or order server. It has few connections, and every request on one wakes its thread: half as many

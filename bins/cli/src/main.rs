@@ -11,7 +11,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match config::parse(std::env::args_os()) {
+    let mut cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
@@ -26,10 +26,15 @@ fn main() -> ExitCode {
         }
         Err(wrong) => return commands::Failure::from(wrong).report(),
     }
+    // Before there are threads: it takes the variables out of the environment.
+    let inherited = match config::inherited(&mut cli) {
+        Ok(inherited) => inherited,
+        Err(wrong) => return commands::Failure::from(wrong).report(),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return commands::Failure::Failed(format!("cannot start: {error}")).report(),
     };
-    let ended = runtime.block_on(commands::run(cli.command));
+    let ended = runtime.block_on(commands::run(cli.command, inherited));
     ended.unwrap_or_else(commands::Failure::report)
 }

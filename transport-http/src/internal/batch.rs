@@ -56,7 +56,7 @@ where
 
 /// Answers every call of a batch by itself. The sales, nearly all of the calls, go on as a batch.
 ///
-/// This runs on the request's own task, so it is dropped when the client hangs up. That leaves nothing half done: a call is
+/// This runs on the request's own task, so it is dropped if the server cuts the connection off. That leaves nothing half done: a call is
 /// one command, and the ledger's writer executes a command wholly or, if its caller has gone before the batch was taken, not at
 /// all. Waiting for a copy comes after the commit and changes nothing.
 ///

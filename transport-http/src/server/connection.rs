@@ -7,31 +7,39 @@ use axum::{
 };
 use bookstore_core::Executed;
 use futures_util::FutureExt as _;
-use hyper::{StatusCode, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
+    time::timeout_at,
 };
 use tower::Service;
 
 use super::{
-    admission::{Admission, ConnectionPermit},
+    admission::Admission,
+    connection_state::{ConnectionState, Told},
+    connections::{ConnectionPermit, Connections},
     deadline::{deadline_expired, enforce_deadline},
-    draining::Draining,
     error_response::{ErrorResponse, normalise, transport_problem},
     limits::ServerLimits,
     request_body::{BodyLimit, RequestBody},
     request_context::RequestContext,
     request_metrics::RequestMetrics,
-    stall::StallGuard,
+    stall::{EndlessAnswer, StallGuard},
 };
 
 /// How long a spare connection may take to send the headers of its one request.
@@ -39,7 +47,8 @@ const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the connections of one server share.
 pub(crate) struct Shared {
-    pub(crate) admission: Admission,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) connections: Arc<Connections>,
     metrics: RequestMetrics,
     body_limit: BodyLimit,
     limits: ServerLimits,
@@ -55,11 +64,16 @@ impl Shared {
             .header_read_timeout(limits.header_timeout)
             .max_header_size(limits.header_bytes_max)
             .max_buf_size(limits.header_bytes_max.max(64 << 10))
-            .auto_date_header(limits.date_header);
+            .auto_date_header(limits.date_header)
+            // A client may close its side when it has sent its request. One that is gone altogether looks the same until it is written
+            // to, so its request runs to its end.
+            .half_close(true);
         let mut spare_http = http.clone();
         spare_http.keep_alive(false).header_read_timeout(SPARE_HEADER_TIMEOUT.min(limits.header_timeout));
+        let admission = Arc::new(Admission::new(&limits));
         Self {
-            admission: Admission::new(&limits),
+            connections: Arc::new(Connections::new(&limits, Arc::clone(&admission))),
+            admission,
             metrics: RequestMetrics::default(),
             body_limit: BodyLimit::new(&limits),
             limits,
@@ -77,23 +91,34 @@ where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Send + 'static,
 {
     let http = if permit.is_spare { &shared.spare_http } else { &shared.http };
-    let io = TokioIo::new(StallGuard::new(io, shared.limits.stall_timeout));
-    let draining = Arc::new(shared.draining.clone());
-    let drain = Draining::new(Arc::clone(&draining));
+    let state = Arc::clone(&permit.state);
+    let io = TokioIo::new(StallGuard::new(io, shared.limits.stall_timeout, Arc::clone(&state)));
     let connection = Arc::new(Connection {
         shared: Arc::clone(&shared),
         service: Mutex::new(service),
-        draining,
+        draining: Arc::new(shared.draining.clone()),
+        state: Arc::clone(&state),
         is_spare: permit.is_spare,
     });
     let answer = service_fn(move |request| Arc::clone(&connection).answer(request));
     let mut served = pin!(http.serve_connection(io, answer));
-    let ended = tokio::select! {
+    let told = tokio::select! {
         biased;
-        ended = served.as_mut() => ended,
-        () = drain.started() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+        ended = served.as_mut() => Err(ended),
+        told = state.told() => Ok(told),
+    };
+    let ended = match told {
+        Err(ended) => ended,
+        Ok(Told::MakeRoom) if state.is_idle() => Ok(()),
+        Ok(_) => {
+            // A new client has not sent its request yet, and believes that it is served. Its answer will be the last.
+            match timeout_at(state.first_request_until(), served.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    served.as_mut().graceful_shutdown();
+                    served.await
+                }
+            }
         }
     };
     if let Err(error) = ended {
@@ -108,6 +133,7 @@ struct Connection<S> {
     /// The connection's own clone: what all connections count or lock travels between the processors.
     service: Mutex<S>,
     draining: Arc<watch::Receiver<bool>>,
+    state: Arc<ConnectionState>,
     is_spare: bool,
 }
 
@@ -115,22 +141,29 @@ impl<S> Connection<S>
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send>,
 {
-    /// Answers a request. If the client hangs up, this future is dropped, and with it what the handler does.
+    /// Answers a request. A client that hangs up is not noticed before the answer is written: the handler runs to its end. If the
+    /// connection is cut off when the server ends, this future is dropped, and with it what the handler does.
     async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
         let shared = &self.shared;
-        let context = Arc::new(RequestContext::new(shared.limits.request_deadline, Arc::clone(&self.draining)));
+        let (draining, state) = (Arc::clone(&self.draining), Arc::clone(&self.state));
+        let context = Arc::new(RequestContext::new(shared.limits.request_deadline, draining, state));
+        self.state.begin_request(context.started());
         let timer = shared.metrics.start(request.method(), &context);
-        let admitted = shared.admission.admit_request(&request, self.is_spare);
+        let admitted = shared.admission.admit_request(&request, self.is_spare, &context);
         let request = RequestBody::wrap(request, &context);
         let response = match admitted {
-            Ok(_permit) => self.call(request.map(Body::new), &context).await,
+            Ok(_place) => self.call(request.map(Body::new), &context).await,
             Err(refusal) => {
                 drop(request);
                 refusal.respond().await
             }
         };
-        let response = normalise(response).await;
+        let mut response = normalise(response).await;
+        if shared.admission.stopping.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         timer.finish(&response);
+        self.state.end_request(response.extensions().get::<EndlessAnswer>().is_some());
         Ok(response)
     }
 
@@ -143,7 +176,11 @@ where
             let answer = self.service.lock().unwrap_or_else(PoisonError::into_inner).call(request);
             answer.await
         };
-        match enforce_deadline(context, AssertUnwindSafe(work).catch_unwind()).await {
+        let answer = enforce_deadline(context, AssertUnwindSafe(work).catch_unwind()).await;
+        if let Some(refusal) = context.refusal() {
+            return refusal.respond().await;
+        }
+        match answer {
             Some(Ok(Ok(response))) => response,
             Some(Err(_)) => panicked(is_safe),
             None => ErrorResponse(deadline_expired(context, is_safe)).into_response(),

@@ -58,6 +58,7 @@ pub(crate) fn deadline_expired(context: &RequestContext, is_safe: bool) -> Error
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::{ServerLimits, admission::Admission, connections::Connections};
     use tokio::{
         sync::watch,
         time::{Instant, sleep},
@@ -67,7 +68,10 @@ mod tests {
 
     fn context(time_max: Duration) -> Arc<RequestContext> {
         let (_, draining) = watch::channel(false);
-        Arc::new(RequestContext::new(time_max, Arc::new(draining)))
+        let limits = ServerLimits::default();
+        let connections = Arc::new(Connections::new(&limits, Arc::new(Admission::new(&limits))));
+        let permit = connections.admit(([127, 0, 0, 1], 1).into()).unwrap();
+        Arc::new(RequestContext::new(time_max, Arc::new(draining), Arc::clone(&permit.state)))
     }
 
     #[tokio::test(start_paused = true)]

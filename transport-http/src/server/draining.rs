@@ -12,6 +12,7 @@ pub struct Draining(Option<Arc<watch::Receiver<bool>>>);
 
 impl Draining {
     /// Draining begins when the value becomes `true`.
+    #[cfg(test)]
     pub(crate) fn new(draining: Arc<watch::Receiver<bool>>) -> Self {
         Self(Some(draining))
     }

@@ -52,9 +52,12 @@ pub(crate) fn transport_problem(status: StatusCode, detail: &str, executed: Exec
         StatusCode::FORBIDDEN => ("forbidden", "Forbidden"),
         StatusCode::NOT_FOUND => ("not-found", "Not found"),
         StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "Method not allowed"),
+        StatusCode::REQUEST_TIMEOUT => ("body-too-slow", "Body too slow"),
         StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Body too large"),
         StatusCode::URI_TOO_LONG => ("uri-too-long", "URI too long"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "Unsupported content type"),
+        StatusCode::TOO_MANY_REQUESTS => ("too-many-requests", "Too many requests"),
+        StatusCode::MISDIRECTED_REQUEST => ("other-host", "Not this server's name"),
         _ => ("internal", "Internal error"),
     };
     let problem = json!({
@@ -130,6 +133,10 @@ mod tests {
     async fn a_client_knows_what_a_transport_s_problem_means() {
         let not_found = transport_problem(StatusCode::NOT_FOUND, "no such path", Executed::No);
         assert_eq!(read(not_found).await, Error::malformed("no such path"));
+        let too_many = transport_problem(StatusCode::TOO_MANY_REQUESTS, "slower", Executed::No);
+        assert_eq!(read(too_many).await, Error::overloaded("slower"));
+        let too_slow = transport_problem(StatusCode::REQUEST_TIMEOUT, "faster", Executed::No);
+        assert_eq!(read(too_slow).await, Error::unavailable("faster"));
         let read_panicked = transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the log", Executed::No);
         assert_eq!(read(read_panicked).await, Error::unavailable("see the log"));
         let panicked = transport_problem(StatusCode::INTERNAL_SERVER_ERROR, "see the log", Executed::Unknown);

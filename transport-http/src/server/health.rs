@@ -1,7 +1,7 @@
 //! Health checks and metrics, for the operator of any server: `/livez`, `/readyz` and `/metrics`.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,9 +9,12 @@ use axum::{
 };
 use bookstore_core::Error;
 use serde_json::json;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
-use super::{draining::Draining, error_response::ErrorResponse};
+use super::{error_response::ErrorResponse, request_context::RequestContext};
 
 /// Whether a server can do its work now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +56,8 @@ impl fmt::Debug for Health {
 /// The paths of [`health_routes`]: they are answered however busy the server is.
 pub(crate) const OPERATIONAL_PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// The operator's routes: `/livez` answers as long as the process runs, `/readyz` as the check says (and 503 while the server
-/// drains), and `/metrics` is there if [`Health::metrics`] is.
+/// The operator's routes: `/livez` answers as long as the process runs, `/readyz` as the check says (and 503 from the
+/// announcement of a shutdown on), and `/metrics` is there if [`Health::metrics`] is.
 pub fn health_routes(health: Health) -> Router {
     let mut router = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz).with_state(health.ready));
     if let Some(metrics) = health.metrics {
@@ -67,9 +70,10 @@ async fn livez() -> Response {
     Json(json!({"status": "alive"})).into_response()
 }
 
-async fn readyz(State(ready): State<ReadyCheck>, draining: Draining) -> Response {
-    if draining.has_started() {
-        return ErrorResponse(Error::unavailable("shutting down")).into_response();
+async fn readyz(State(ready): State<ReadyCheck>, context: Option<Extension<Arc<RequestContext>>>) -> Response {
+    // Outside `serve` there is no context, and no shutdown.
+    if context.is_some_and(|context| context.connection.admission.stopping.load(Ordering::Relaxed)) {
+        return ErrorResponse(Error::unavailable("draining: this server is shutting down")).into_response();
     }
     match ready() {
         Readiness::Ready => Json(json!({"status": "ready"})).into_response(),

@@ -1,6 +1,7 @@
 //! The body of a request: how it arrives, and how long it may be. Above the limit a request is answered 413, and not executed.
 
 use axum::{
+    BoxError,
     body::{Body, HttpBody},
     extract::DefaultBodyLimit,
 };
@@ -11,20 +12,31 @@ use hyper::{
     header,
 };
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use super::{limits::ServerLimits, linger, request_context::RequestContext};
+use super::{
+    admission::NotAdmitted, late_body::LateBody, limits::ServerLimits, linger, request_context::RequestContext,
+};
 
 /// The body of a received request. It notes when all of it has arrived; if it is dropped before, the rest is
 /// [discarded](linger::discard).
+///
+/// While its handler waits for it, the request gives its place among those that are worked on to others: the body is
+/// [late](LateBody) then. When it is complete, the request takes a place again. If there is none, or the body is too slow, or too many
+/// are waited for, the body ends in an error, and the request is refused whatever its handler answers.
 pub(crate) struct RequestBody {
-    /// `None` only once it is dropped.
+    /// `None` once it is dropped, or given up as too slow.
     body: Option<Incoming>,
     /// The client sends nothing before it is asked to, and was not asked yet.
     awaits_continue: bool,
+    /// The last look found nothing. The first look makes the connection read, so a body that came with its headers is there at the
+    /// second one.
+    was_pending: bool,
+    late: Option<LateBody>,
     context: Arc<RequestContext>,
 }
 
@@ -36,7 +48,45 @@ impl RequestBody {
             context.complete_body();
         }
         let awaits_continue = !is_complete && awaits_continue(request.headers());
-        request.map(|body| Self { body: Some(body), awaits_continue, context: Arc::clone(context) })
+        let context = Arc::clone(context);
+        request.map(|body| Self { body: Some(body), awaits_continue, was_pending: false, late: None, context })
+    }
+
+    /// Nothing has arrived.
+    fn pending(&mut self, cx: &mut Context<'_>) -> Result<(), NotAdmitted> {
+        if !mem::replace(&mut self.was_pending, true) {
+            return Ok(());
+        }
+        let late = match &mut self.late {
+            Some(late) => late,
+            // What has no place has none to give: the operator's requests.
+            None if !self.context.free_place() => return Ok(()),
+            empty => empty.insert(LateBody::wait(&self.context.connection)?),
+        };
+        match late.poll_too_slow(cx) {
+            Poll::Ready(too_slow) => {
+                // The rest is not waited for, either.
+                self.body = None;
+                Err(too_slow)
+            }
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// All of it has arrived.
+    fn complete(&mut self) -> Result<(), NotAdmitted> {
+        if self.late.take().is_some() && !self.context.take_place() {
+            return Err(NotAdmitted::TooManyRequests);
+        }
+        self.context.complete_body();
+        Ok(())
+    }
+
+    fn refuse(&mut self, why: NotAdmitted) -> BoxError {
+        let message = format!("{why:?}");
+        self.late = None;
+        self.context.refuse(why);
+        message.into()
     }
 }
 
@@ -56,16 +106,28 @@ impl Drop for RequestBody {
 
 impl HttpBody for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.awaits_continue = false;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || body.is_end_stream() {
-            self.context.complete_body();
+        let is_complete = matches!(frame, Poll::Ready(None)) || body.is_end_stream();
+        let admitted = match &frame {
+            Poll::Pending => self.pending(cx),
+            Poll::Ready(_) if is_complete => self.complete(),
+            Poll::Ready(frame) => {
+                self.was_pending = false;
+                if let (Some(late), Some(Ok(frame))) = (&mut self.late, frame) {
+                    late.arrived(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Ok(())
+            }
+        };
+        match admitted {
+            Ok(()) => frame.map_err(Into::into),
+            Err(refusal) => Poll::Ready(Some(Err(self.refuse(refusal)))),
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! | metric | labels |
 //! |---|---|
-//! | `bookstore_http_requests_total` | `method`, `route`, `status` (`hung-up` if the client did not wait for the answer) |
+//! | `bookstore_http_requests_total` | `method`, `route`, `status` (`hung-up` if the connection ended before the answer) |
 //! | `bookstore_http_request_duration_seconds` | `method`, `route` |
 
 use axum::response::Response;

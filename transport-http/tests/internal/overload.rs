@@ -81,10 +81,11 @@ async fn too_many_requests_are_shed_at_once_and_health_is_still_answered() {
 #[tokio::test]
 async fn connections_over_the_limit_get_one_answer_and_then_none() {
     let limits = ServerLimits { connections_max: 1, spare_connections_max: 1, ..ServerLimits::default() };
-    let server = serve(Gate::new().router(), limits).await;
+    let gate = Gate::new();
+    let server = serve(gate.router(), limits).await;
     let mut first = TcpStream::connect(server.addr).await.unwrap();
-    first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    first.readable().await.unwrap();
+    first.write_all(b"GET /gate HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    gate.begun.notified().await;
 
     let keep_alive = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n";
     let shed = raw(server.addr, keep_alive).await;
@@ -94,7 +95,9 @@ async fn connections_over_the_limit_get_one_answer_and_then_none() {
 
     let silent = TcpStream::connect(server.addr).await.unwrap();
     assert_eq!(raw(server.addr, b"").await, "", "closed at once: the spare place is taken");
-    drop((silent, first));
+    drop(silent);
+    gate.open.add_permits(1);
+    assert_eq!(status(&read_to_end(&mut first).await), 200);
     let freed = async { while status_of(server.addr).await != Some(404) {} };
     tokio::time::timeout(PATIENCE, freed).await.expect("the places are free again");
 }

@@ -174,7 +174,7 @@ impl Visit {
             server::tcp(listener),
             pages::service(shop, Router::new()),
             ServerLimits::default(),
-            std::future::pending(),
+            std::future::pending::<()>(),
         ));
         Self { addr, browser: Browser::new(addr), services }
     }

@@ -49,7 +49,7 @@ use bookstore_transport_http::{
         orders::{self, RemoteOrders},
     },
     pages::{self, PublicInterface},
-    server::{self, Health, ReadyCheck, ServerLimits},
+    server::{self, Grace, Health, ReadyCheck, ServerLimits},
     token::AccessToken,
 };
 use std::{fmt, sync::Arc};
@@ -100,9 +100,10 @@ impl Server {
         self
     }
 
-    /// Serves connections of `listener` until `shutdown` completes. Then it accepts no more, lets running requests end for at
+    /// Serves connections of `listener` until `shutdown` completes, and as long as the [`Grace`] says that it completes with; `()` is
+    /// none. Then it accepts no more, lets running requests end for at
     /// most [`ServerLimits::drain_timeout`], closes the store, and returns.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output: Into<Grace>>) {
         let listener = server::tcp(listener);
         match self.interface {
             Interface::Public(service) => server::serve(listener, service, self.limits, shutdown).await,

@@ -148,7 +148,7 @@ impl Start {
         let listener = SimListener::bind().await?;
         self.world.activity[self.host as usize].starting.store(false, Ordering::SeqCst);
         self.world.note(format_args!("{}: serves", self.host));
-        server::serve(listener, router, self.world.plan.server_limits(), std::future::pending()).await;
+        server::serve(listener, router, self.world.plan.server_limits(), std::future::pending::<()>()).await;
         Ok(())
     }
 }

@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColo
 use std::path::PathBuf;
 
 pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, RestoreArgs};
-pub(crate) use servers::{AckArg, CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs};
+pub(crate) use servers::{
+    AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
+};
 pub(crate) use shop::{
     AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
 };

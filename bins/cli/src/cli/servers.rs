@@ -2,7 +2,7 @@
 
 use bookstore_core::OrderId;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use super::ShopArgs;
 
@@ -13,7 +13,17 @@ pub(crate) struct ServeArgs {
     /// Allow plain text beyond this machine: to listen there, and to reach other servers
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Seconds that running requests get to finish after SIGTERM or SIGINT
+    /// A name of this server, if clients use others than localhost and its address: that of a proxy in front, say. Without it, a
+    /// server beyond loopback answers to any name
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) host: Vec<String>,
+    /// The address of a proxy, which brings many clients: no limits for what comes from one address
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub(crate) trusted_proxy: Vec<IpAddr>,
+    /// Seconds after SIGTERM or SIGHUP in which /readyz says 503 and the server still serves, before it stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) grace: u64,
+    /// Seconds that running requests get to finish when the server stops
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u64,
     /// Threads that serve connections, 1 to 1024 [default: one for each processor, half as many in a catalog or order
@@ -23,6 +33,18 @@ pub(crate) struct ServeArgs {
     /// Stop when stdin ends, as after SIGTERM: for programs that start servers and must not leave any behind
     #[arg(long)]
     pub(crate) stop_with_stdin: bool,
+}
+
+/// The flags of servers with the public interface.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct PublicArgs {
+    /// Purchases and other changes a minute from one address; 0 for no limit. This machine has none
+    #[arg(long, value_name = "N", default_value_t = 600)]
+    pub(crate) rate_limit: u32,
+    /// File with the token that admin requests must carry; without one, admin is off
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
 }
 
 /// The flags of servers that talk to each other.
@@ -46,11 +68,10 @@ pub(crate) struct MonolithArgs {
     /// Do not add the sample catalogue to an empty store
     #[arg(long)]
     pub(crate) no_sample: bool,
-    /// File with the token that admin requests must carry; without one, admin is off
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub(crate) admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) public: PublicArgs,
 }
 
 /// `bookstore catalog`
@@ -124,11 +145,10 @@ pub(crate) struct FrontendArgs {
     /// Books cached in memory, kept current from the ledger; 0 for no cache
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = books_max)]
     pub(crate) cache_books: usize,
-    /// File with the token that admin requests must carry; without one, admin is off
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub(crate) admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) public: PublicArgs,
     #[command(flatten)]
     pub(crate) internal: InternalArgs,
 }

@@ -10,7 +10,7 @@ use super::{
     Failure, REFUSED, UNKNOWN,
     output::{Columns, print, print_json, table, writable},
     progress::Progress,
-    serve::stop_signal,
+    signals::stop_signal,
 };
 use crate::cli::LabArgs;
 

@@ -35,6 +35,7 @@ pub(super) fn collect() -> Result<Metrics, BuildError> {
 fn describe() {
     counter!("bookstore_http_requests_total", "Requests answered, by route, method and status");
     counter!("bookstore_http_connections_refused_total", "Connections refused because there were too many");
+    counter!("bookstore_http_connections_evicted_total", "Idle connections closed to make room for new ones");
     histogram!("bookstore_http_request_duration_seconds", "From a request's headers to the end of its answer");
 
     gauge!("bookstore_ledger_writable", "1, or 0 from a failure of the ledger's store until it is open again");

@@ -12,10 +12,11 @@ mod progress;
 mod restore;
 mod serve;
 mod shop;
+mod signals;
 
 use bookstore::OpenError;
 use bookstore_core::{Error, store::StoreError};
-use std::process::ExitCode;
+use std::{net::TcpListener, process::ExitCode};
 
 use crate::{cli::Command, config::Misconfigured};
 
@@ -104,16 +105,16 @@ fn exit_code(error: &Error) -> ExitCode {
     }
 }
 
-/// Runs a command.
-pub(crate) async fn run(command: Command) -> Result<ExitCode, Failure> {
+/// Runs a command; a server accepts connections of the `inherited` socket, if there is one.
+pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Result<ExitCode, Failure> {
     match command {
-        Command::Monolith(args) => serve::monolith(&args).await,
-        Command::Catalog(args) => serve::catalog(&args).await,
+        Command::Monolith(args) => serve::monolith(&args, inherited).await,
+        Command::Catalog(args) => serve::catalog(&args, inherited).await,
         Command::Order(args) => match args.id {
             Some(id) => shop::order(id, &args).await,
-            None => serve::order(&args).await,
+            None => serve::order(&args, inherited).await,
         },
-        Command::Frontend(args) => serve::frontend(&args).await,
+        Command::Frontend(args) => serve::frontend(&args, inherited).await,
         Command::Import(args) => import::run(args).await,
         Command::Search(args) => shop::search(&args).await,
         Command::Topics(args) => shop::topics(&args).await,

@@ -1,45 +1,53 @@
 //! Runs a server until it is stopped.
 
 use bookstore::deploy::{self, Server, Serving};
-use std::{future::Future, io, net::SocketAddr, process::ExitCode};
+use bookstore_transport_http::server::Grace;
+use std::{future::Future, io, net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::oneshot,
 };
 
-use super::{Failure, metrics, output::print};
+use super::{
+    Failure, metrics,
+    output::print,
+    signals::{Signals, Stop},
+};
 use crate::{
     cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs},
     config,
 };
 
 /// `bookstore monolith`
-pub(super) async fn monolith(args: &MonolithArgs) -> Result<ExitCode, Failure> {
-    let config::Checked { listen, mut server } = config::monolith(args)?;
+pub(super) async fn monolith(args: &MonolithArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, grace, mut server } = config::monolith(args)?;
     measure(&mut server.serving)?;
-    run("bookstore", listen, &args.serve, async { Ok(deploy::monolith(server).await?) }).await
+    run("bookstore", (listen, inherited), (grace, &args.serve), async { Ok(deploy::monolith(server).await?) }).await
 }
 
 /// `bookstore catalog`
-pub(super) async fn catalog(args: &CatalogArgs) -> Result<ExitCode, Failure> {
-    let config::Checked { listen, mut server } = config::catalog(args)?;
+pub(super) async fn catalog(args: &CatalogArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, grace, mut server } = config::catalog(args)?;
     measure(&mut server.serving)?;
-    run("catalog", listen, &args.serve, async { Ok(deploy::catalog_server(server).await?) }).await
+    run("catalog", (listen, inherited), (grace, &args.serve), async { Ok(deploy::catalog_server(server).await?) }).await
 }
 
 /// `bookstore order --catalog …`
-pub(super) async fn order(args: &OrderArgs) -> Result<ExitCode, Failure> {
-    let config::Checked { listen, mut server } = config::order(args)?;
+pub(super) async fn order(args: &OrderArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, grace, mut server } = config::order(args)?;
     measure(&mut server.serving)?;
-    run("order", listen, &args.serve, async { Ok(deploy::order_server(server).await?) }).await
+    run("order", (listen, inherited), (grace, &args.serve), async { Ok(deploy::order_server(server).await?) }).await
 }
 
 /// `bookstore frontend`
-pub(super) async fn frontend(args: &FrontendArgs) -> Result<ExitCode, Failure> {
-    let config::Checked { listen, mut server } = config::frontend(args)?;
+pub(super) async fn frontend(args: &FrontendArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
+    let config::Checked { listen, grace, mut server } = config::frontend(args)?;
     measure(&mut server.serving)?;
-    run("frontend", listen, &args.serve, async { Ok(deploy::frontend_server(server)?) }).await
+    run("frontend", (listen, inherited), (grace, &args.serve), async { Ok(deploy::frontend_server(server)?) }).await
 }
+
+/// A socket that already listens, from the program that started this one.
+type Inherited = Option<std::net::TcpListener>;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -47,33 +55,72 @@ const BACKLOG: u32 = 1024;
 /// Binds the port, opens the store, and only then accepts connections.
 async fn run(
     role: &str,
-    listen: SocketAddr,
-    args: &ServeArgs,
+    (listen, inherited): (SocketAddr, Inherited),
+    (grace, args): (Duration, &ServeArgs),
     ready: impl Future<Output = Result<Server, Failure>>,
 ) -> Result<ExitCode, Failure> {
     let taken = |error: io::Error| Failure::Failed(port_trouble(listen, &error));
-    let socket = bind(listen).map_err(taken)?;
-    let stop = stop_signal().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
-    let stdin = stdin_ended(args.stop_with_stdin);
-    let mut stop = Box::pin(async {
-        tokio::select! {
-            () = stop => {}
-            () = stdin => {}
-        }
-    });
+    let socket = Socket::new(listen, inherited).map_err(taken)?;
+    let signals = Signals::catch().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
+    let mut stop = Box::pin(stopping(signals, stdin_ended(args.stop_with_stdin), grace));
     let server = tokio::select! {
         server = ready => server?,
-        () = &mut stop => return Ok(ExitCode::SUCCESS),
+        _ = &mut stop => return Ok(ExitCode::SUCCESS),
     };
-    let listener = socket.listen(BACKLOG).map_err(taken)?;
+    let listener = socket.listen().map_err(taken)?;
     print(&format!("{role} listening on http://{}", bound(&listener, listen)));
-    let stop = async {
-        stop.await;
-        tracing::info!("stopping: letting running requests end");
-        tokio::spawn(exit_at_second_signal());
-    };
     server.run(listener, stop).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the server is to stop, and says how long it goes on then: for the grace, or until the second signal. One more signal
+/// ends the process at once.
+async fn stopping(mut signals: Signals, stdin: impl Future<Output = ()>, grace: Duration) -> Grace {
+    let stop = tokio::select! {
+        stop = signals.next() => stop,
+        () = stdin => Stop::AtOnce,
+    };
+    let grace = if stop == Stop::InGrace { grace } else { Duration::ZERO };
+    if !grace.is_zero() {
+        tracing::info!(seconds = grace.as_secs(), "stopping: not ready any more, but still serving");
+    }
+    Grace::until(async move {
+        if !grace.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(grace) => {}
+                _ = signals.next() => {}
+            }
+        }
+        tracing::info!("stopping: letting running requests end");
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Where a server is going to listen.
+enum Socket {
+    /// Nobody can connect yet.
+    Bound(TcpSocket),
+    /// Connections wait already.
+    Inherited(std::net::TcpListener),
+}
+
+impl Socket {
+    fn new(listen: SocketAddr, inherited: Inherited) -> io::Result<Self> {
+        inherited.map_or_else(|| bind(listen).map(Self::Bound), |listener| Ok(Self::Inherited(listener)))
+    }
+
+    fn listen(self) -> io::Result<TcpListener> {
+        match self {
+            Self::Bound(socket) => socket.listen(BACKLOG),
+            Self::Inherited(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            }
+        }
+    }
 }
 
 fn bind(listen: SocketAddr) -> io::Result<TcpSocket> {
@@ -112,24 +159,6 @@ fn shown_ip(listen: SocketAddr) -> String {
     if listen.is_ipv6() { format!("[{}]", listen.ip()) } else { listen.ip().to_string() }
 }
 
-/// Completes at SIGTERM or SIGINT, which are caught from this call on.
-#[cfg(unix)]
-pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
-}
-
 /// Completes when stdin ends, if `counts`: it ends with the process at its other end, however that process ends.
 async fn stdin_ended(counts: bool) {
     let (send, ended) = oneshot::channel();
@@ -147,14 +176,6 @@ async fn stdin_ended(counts: bool) {
         Err(error) => {
             tracing::error!(%error, "stdin cannot be watched: stopping");
         }
-    }
-}
-
-/// A second signal ends the process at once.
-async fn exit_at_second_signal() {
-    if let Ok(stop) = stop_signal() {
-        stop.await;
-        std::process::exit(1);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Addresses to listen on, and addresses of other servers.
 
+use bookstore_transport_http::server::Hosts;
+use hyper::http::uri::Authority;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Result, wrong};
@@ -18,6 +20,19 @@ pub(super) fn listen(text: &str, insecure: bool) -> Result<SocketAddr> {
         ));
     }
     Ok(addr)
+}
+
+/// Checks `--host`. On loopback only these names, `localhost` and the address are answered to: a page of another site can make its own
+/// name mean 127.0.0.1.
+pub(super) fn hosts(names: &[String], listen: IpAddr) -> Result<Option<Hosts>> {
+    for name in names {
+        let is_host = |authority: &Authority| authority.as_str() == authority.host() && !name.is_empty();
+        if !name.parse::<Authority>().is_ok_and(|authority| is_host(&authority)) {
+            return wrong(format!("--host {name:?} is not a name or an address without a port; try shop.example"));
+        }
+    }
+    let limited = listen.is_loopback() || !names.is_empty();
+    Ok(limited.then(|| Hosts::local(listen, names)))
 }
 
 /// Checks the addresses of a server that this one depends on.
@@ -58,7 +73,7 @@ fn server(flag: &str, url: &str) -> Result<String> {
     }
     let example = format!("{flag} {url:?} is not a server's address; try http://127.0.0.1:8080");
     let Some(authority) = trimmed.strip_prefix("http://") else { return wrong(example) };
-    let parsed = authority.parse::<hyper::http::uri::Authority>();
+    let parsed = authority.parse::<Authority>();
     match parsed {
         Ok(parsed) if !parsed.host().is_empty() && !authority.contains(['/', '@', '?', '#']) => Ok(trimmed.to_owned()),
         _ => wrong(example),

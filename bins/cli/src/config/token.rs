@@ -1,14 +1,14 @@
 //! Tokens from files.
 
 use bookstore::AccessToken;
-use std::{fmt::Display, path::Path};
+use std::{fmt::Display, net::SocketAddr, path::Path};
 
 use super::{
     Misconfigured, Result,
     address::{host, is_loopback},
     wrong,
 };
-use crate::cli::AdminArgs;
+use crate::cli::{AdminArgs, InternalArgs};
 
 /// The admin token of a command. It is refused if it would be sent in plain text over a network without `--insecure`.
 pub(crate) fn admin_token(args: &AdminArgs) -> Result<AccessToken> {
@@ -30,6 +30,20 @@ pub(crate) fn admin_token_for(file: Option<&Path>, servers: &[String], insecure:
             "this needs the shop's admin token: give --admin-token-file FILE, the same file as the server's".into(),
         )
     })
+}
+
+/// The token of a catalog or order server. Without one it would do for anybody who reaches it what the shop's own servers ask for, so
+/// it must not be reached from other machines.
+pub(super) fn inner_token(args: &InternalArgs, listen: SocketAddr) -> Result<Option<AccessToken>> {
+    let token = token("--server-token-file", args.server_token_file.as_deref())?;
+    if token.is_none() && !listen.ip().is_loopback() {
+        return wrong(format!(
+            "--listen {listen} is open to other machines, and without a token whoever reaches this server may sell, restock \
+             and read all orders: give --server-token-file FILE, the same file to all servers of the shop; make one with\n  \
+             (umask 077; head -c 32 /dev/urandom | base64 > server.token)"
+        ));
+    }
+    Ok(token)
 }
 
 /// The token in a flag's file.

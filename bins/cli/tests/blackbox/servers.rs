@@ -71,7 +71,7 @@ impl Server {
         let mut words = network.on(host);
         words.push(env!("CARGO_BIN_EXE_bookstore").to_owned());
         words.extend(args.iter().map(|arg| (*arg).to_owned()));
-        words.extend(["--insecure", "--server-token-file", "server.token"].map(str::to_owned));
+        words.extend(["--insecure", "--server-token-file", "server.token", "--grace", "0"].map(str::to_owned));
         let anywhere = SocketAddr::new(network.address(host), 0);
         let log = Arc::default();
         let (child, address) = spawn(&words, dir, anywhere, &log).await;
@@ -129,7 +129,8 @@ impl Server {
 
 async fn spawn(words: &[String], dir: &Path, listen: SocketAddr, log: &Arc<Mutex<Log>>) -> (Child, SocketAddr) {
     let mut command = command(words, dir);
-    command.args(["--listen", &listen.to_string()]);
+    // All buyers come from one address.
+    command.args(["--listen", &listen.to_string()]).env("BOOKSTORE_RATE_LIMIT", "0");
     let mut child = command.spawn().expect("it can be started");
     tokio::spawn(collect(child.stderr.take().expect("piped"), Arc::clone(log)));
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();

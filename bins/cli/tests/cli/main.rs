@@ -8,6 +8,7 @@ mod conformance;
 mod full_disk;
 mod help;
 mod import;
+mod lifecycle;
 mod shopping;
 mod stores;
 mod support;

@@ -140,8 +140,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut child = bookstore(args).current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
+        let kept = args.iter().map(|arg| (*arg).to_owned()).collect();
+        // Nobody sends these servers anything once they are told to stop; a flag wins over this.
+        Self::spawn(bookstore(args).env("BOOKSTORE_GRACE", "0").current_dir(dir), dir, kept)
+    }
+
+    /// Starts a server with a command of its own.
+    pub(crate) fn spawn(command: &mut Command, dir: &Path, args: Vec<String>) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().unwrap();
         let collected = Arc::clone(&log);
@@ -153,7 +160,6 @@ impl Server {
             collector.join().unwrap();
             panic!("{args:?} did not start ({status}): {line:?} {}", log.lock().unwrap());
         };
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         Self { dir: dir.to_path_buf(), args, url: url.to_owned(), child, log }
     }
 
@@ -186,7 +192,8 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
-    fn wait(&mut self) -> Option<i32> {
+    /// Waits until it ends, and says how.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let until = Instant::now() + TIMEOUT;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -220,7 +227,7 @@ impl Server {
     pub(crate) fn get(&self, path: &str) -> String {
         use std::{io::Write as _, net::TcpStream};
         let mut stream = TcpStream::connect(self.address()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()

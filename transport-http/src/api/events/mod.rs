@@ -9,6 +9,7 @@ pub(super) mod feed;
 mod subscriber;
 
 use axum::{
+    Extension,
     body::Body,
     extract::{FromRequestParts, State},
     http::{HeaderName, HeaderValue, Uri, header, request::Parts},
@@ -25,7 +26,7 @@ use super::{
     rejection::{Answer, Rejection},
     shop::{Shared, Shop},
 };
-use crate::server::Draining;
+use crate::server::{Draining, stall::EndlessAnswer};
 
 #[cfg(feature = "openapi")]
 pub(super) use batch::StockEvent;
@@ -82,5 +83,5 @@ pub(super) async fn events(
         // Proxies that buffer would hold events back.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    Ok((headers, Body::from_stream(texts)).into_response())
+    Ok((headers, Extension(EndlessAnswer), Body::from_stream(texts)).into_response())
 }

@@ -37,7 +37,7 @@ type Answer<T> = Result<Json<T>, ErrorResponse>;
 ///
 /// let router = catalog::router(catalog, InternalOptions::default());
 /// let listener = server::tcp(tokio::net::TcpListener::bind("127.0.0.1:7001").await?);
-/// server::serve(listener, router, server::ServerLimits::default(), std::future::pending()).await;
+/// server::serve(listener, router, server::ServerLimits::default(), std::future::pending::<()>()).await;
 /// # Ok(())
 /// # }
 /// ```
