@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{
     book::{BookId, BookText, NewBook},
     clock::{Clock as _, SystemClock},
-    history::{Hash, LedgerIdentity},
+    history::{Entries, Hash, LedgerIdentity},
     id::{LedgerId, Seq},
-    ledger::{Entries, Entry},
+    ledger::Entry,
     money::Cents,
     order::{Line, Lines, OrderId},
 };

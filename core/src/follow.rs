@@ -14,9 +14,8 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    history::Relation,
+    history::{Entries, Relation},
     id::{OrderId, Seq},
-    ledger::Entries,
     order::Order,
     service::{CatalogService, ENTRIES_MAX, OrderReader},
     store::{Followed, OrderCopy},

@@ -197,6 +197,31 @@ impl LedgerIdentity {
     }
 }
 
+/// Consecutive entries of a ledger, as [`CatalogService::entries`](crate::CatalogService::entries) gives them to followers.
+///
+/// A follower MUST take them in only if `before` is the hash that it has at the entry that it asked after: otherwise it has followed
+/// another history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Entries {
+    /// Which ledger they are from, under which timeline. A follower MUST NOT mix entries of two ledgers.
+    #[serde(flatten)]
+    pub identity: LedgerIdentity,
+    /// Drawn each time the ledger is opened for writing.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    pub incarnation: Uuid,
+    /// Its last durable entry when this was read.
+    pub head: Seq,
+    /// The hash up to the entry that was asked after; none if that is beyond the head.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub before: Option<Hash>,
+    /// The entries after the `seq` that was asked for, oldest first, without gaps.
+    pub entries: Vec<Entry>,
+    /// The hash up to the last of the entries or, if there are none, up to the head.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub after: Hash,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

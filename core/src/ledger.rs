@@ -4,11 +4,9 @@
 //! caches. An entry carries the stock after it, so each proves itself against the entry before.
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    history::{Hash, LedgerIdentity},
     id::{BookId, OrderId},
     inline_list::InlineList,
     money::Cents,
@@ -97,29 +95,4 @@ impl Entry {
             cancelled_at: None,
         })
     }
-}
-
-/// Consecutive entries of a ledger, as [`CatalogService::entries`](crate::CatalogService::entries) gives them to followers.
-///
-/// A follower MUST take them in only if `before` is the hash that it has at the entry that it asked after: otherwise it has followed
-/// another history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Entries {
-    /// Which ledger they are from, under which timeline. A follower MUST NOT mix entries of two ledgers.
-    #[serde(flatten)]
-    pub identity: LedgerIdentity,
-    /// Drawn each time the ledger is opened for writing.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-    pub incarnation: Uuid,
-    /// Its last durable entry when this was read.
-    pub head: Seq,
-    /// The hash up to the entry that was asked after; none if that is beyond the head.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    pub before: Option<Hash>,
-    /// The entries after the `seq` that was asked for, oldest first, without gaps.
-    pub entries: Vec<Entry>,
-    /// The hash up to the last of the entries or, if there are none, up to the head.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub after: Hash,
 }

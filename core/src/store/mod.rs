@@ -39,9 +39,9 @@ use crate::{
     book::Text,
     decide::{Batch, State},
     error::Result,
-    history::{Hash, LedgerIdentity},
+    history::{Entries, Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
-    ledger::{Entries, Entry},
+    ledger::Entry,
     order::Order,
 };
 

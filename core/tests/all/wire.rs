@@ -195,7 +195,7 @@ proptest! {
         assert_travels(&Receipt { order: order.clone(), replayed });
         assert_travels(&OrderPage { orders: vec![order], next_page_token: token.clone() });
         let id = Uuid::from_u128(number.into());
-        let hash = Hash([number as u8; 32]);
+        let hash = Hash::EMPTY.after([&entry]);
         let (identity, head) = (LedgerIdentity::new(id, id), Seq(number));
         assert_travels(&Entries { identity, incarnation: id, head, before: Some(hash), entries: vec![entry], after: hash });
         assert_travels(&Topic { topic: text.title.clone(), books: number });

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use std::time::Duration;
 
 use super::claim::{Claim, Payload};
-use crate::internal::PIN;
+use crate::compact::PIN;
 
 /// A request before its server is chosen. It can be sent to several servers, one after the other.
 #[derive(Debug)]

@@ -34,7 +34,10 @@ pub(crate) use read::{FromCompact, read};
 pub(crate) use records::MEDIA_TYPE;
 pub(crate) use write::{write_answers, write_calls, write_page};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+
+/// The header of a batch with its seller's [`Pin`](bookstore_core::follow::Pin).
+pub(crate) const PIN: HeaderName = HeaderName::from_static("bookstore-pin");
 
 /// Whether the headers say that the body has this form.
 pub(crate) fn is_content(headers: &HeaderMap) -> bool {

@@ -21,6 +21,3 @@ mod routes;
 pub use crate::compact::BATCH_MAX;
 #[cfg(feature = "server")]
 pub use routes::{InternalOptions, PinCheck};
-
-/// The header with a seller's [`Pin`](bookstore_core::follow::Pin).
-pub(crate) const PIN: http::HeaderName = http::HeaderName::from_static("bookstore-pin");

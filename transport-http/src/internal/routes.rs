@@ -11,8 +11,8 @@ use bookstore_core::{Catalog, Error, Result, follow::Pin};
 use std::{fmt, sync::Arc};
 use tower::util::MapRequestLayer;
 
-use super::PIN;
 use crate::{
+    compact::PIN,
     server::{Health, error_response::ErrorResponse, health_routes, route_label::record_route},
     token::AccessToken,
 };

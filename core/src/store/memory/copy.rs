@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, sync::Mutex};
 use super::lock;
 use crate::{
     error::Result,
+    history::Entries,
     id::{OrderId, Seq},
-    ledger::{Entries, Entry, Kind},
+    ledger::{Entry, Kind},
     order::Order,
     store::{Followed, OrderCopy},
 };

@@ -284,7 +284,7 @@ fn highest_keys(connection: &Connection) -> Result<Vec<OrderId>, StoreError> {
 /// What the ledger holds under a key.
 fn known(connection: &Connection, key: OrderId, head: Seq) -> Result<Option<Known>, StoreError> {
     let entries = rows::entries_of(connection, key, head)?;
-    let amended = || entries.first().map(|entry| Known::amend(entry));
+    let amended = || entries.first().map(Known::amend);
     Ok(rows::fold_order(&entries).map(Known::Order).or_else(amended))
 }
 
