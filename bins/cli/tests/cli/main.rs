@@ -9,6 +9,7 @@ mod full_disk;
 mod help;
 mod import;
 mod lifecycle;
+mod restore;
 mod shopping;
 mod stores;
 mod support;
