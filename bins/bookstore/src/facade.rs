@@ -205,7 +205,9 @@ impl Bookstore {
     /// - [`Error::BookNotFound`].
     /// - [`Error::PriceChanged`]: a line names the price that the buyer saw, and it is not the price of now.
     /// - [`Error::OrderIdReused`]: the id belongs to an order with other lines, or was the key of a change.
-    /// - [`Error::Invalid`]: the lines are outside the limits of [`Lines`], or their total is above [`Cents::MAX`](bookstore_core::Cents::MAX).
+    /// - [`Error::Invalid`]: the lines are outside the limits of [`Lines`], or their total is above [`Cents::MAX`](bookstore_core::Cents::MAX);
+    ///   or the shop runs elsewhere, and the id is not [random](OrderId::is_random), as those of
+    ///   [`OrderId::from_key`] are not: there it could be guessed.
     /// - [Those of every call](Self#errors-of-every-call), [`Error::OutcomeUnknown`] among them.
     pub async fn purchase(&self, id: OrderId, lines: impl IntoIterator<Item = Line>) -> Result<Receipt> {
         let lines = Lines::new(lines)?;

@@ -68,7 +68,7 @@ impl<S: LedgerStore> Appender<S> {
             store,
             committer,
             state: Some(state),
-            recent_keys: RecentKeys::of(&highest_keys),
+            recent_keys: RecentKeys::of(&highest_keys, clock.now()),
             clock,
             limits,
             // A task must not hold up the other tasks of its runtime.
@@ -181,7 +181,8 @@ impl<S: LedgerStore> Appender<S> {
             return self.store.confirm().await.map_err(AppendError::NotAppended);
         }
         self.store.append(batch, state).await?;
-        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| self.recent_keys.insert(key));
+        let keys = batch.entries.iter().filter_map(|entry| Some((entry.key?, entry.at)));
+        keys.for_each(|(key, at)| self.recent_keys.insert(key, at));
         Ok(())
     }
 
@@ -199,7 +200,7 @@ impl<S: LedgerStore> Appender<S> {
                 self.failed_at = None;
                 self.committer.reopened(&state, flush).await;
                 show_writable(self.committer.published(), true);
-                self.recent_keys = RecentKeys::of(&highest_keys);
+                self.recent_keys = RecentKeys::of(&highest_keys, self.clock.now());
                 self.state = Some(state);
             }
             Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),

@@ -172,7 +172,7 @@ fn through(
 ) -> (Run, Vec<Hash>, Arc<dyn LedgerReader>) {
     let (mut store, mut reader) = reopen.open();
     let Recovered { mut state, highest_keys, mut flush } = at_once(store.recover()).expect("the store can be used");
-    let mut recent = RecentKeys::of(&highest_keys);
+    let mut recent = RecentKeys::of(&highest_keys, at(0));
     let (mut run, mut hashes) = (Run::default(), Vec::new());
     let mut rest: Vec<(usize, &Command)> = commands.iter().enumerate().collect();
     for (size, then) in batches.iter().cycle() {
@@ -193,7 +193,9 @@ fn through(
             at_once(store.append(&batch, &state)).expect("appended");
             at_once(flush.flush()).expect("flushed");
         }
-        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| recent.insert(key));
+        for entry in &batch.entries {
+            entry.key.into_iter().for_each(|key| recent.insert(key, entry.at));
+        }
         run.entries.extend(batch.entries);
         if *then == Then::GoOn {
             continue;
@@ -209,7 +211,7 @@ fn through(
         assert_eq!(recovered.hash, state.hash);
         assert_eq!(all(&recovered.levels), all(&state.levels));
         assert!(recovered.known.is_empty() && recovered.identities.is_empty());
-        (state, flush, recent) = (recovered, again.flush, RecentKeys::of(&again.highest_keys));
+        (state, flush, recent) = (recovered, again.flush, RecentKeys::of(&again.highest_keys, at(0)));
     }
     run.levels = all(&state.levels);
     (run, hashes, reader)

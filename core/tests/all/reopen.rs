@@ -35,6 +35,9 @@ fn sale(order: OrderId, book: u64) -> Command {
     Command::Sell { order, lines: Lines::new([Line::new(BookId(book), 1)]).expect("a good line") }
 }
 
+/// After the time of every id here, so that all of them are in the filters.
+const LATER: Timestamp = Timestamp(4_000_000_000_000);
+
 struct Ledger {
     store: SqliteStore,
     state: State,
@@ -46,7 +49,7 @@ impl Ledger {
     fn open(path: &Path) -> Self {
         let (mut store, _) = open(path);
         let Recovered { state, highest_keys, flush } = at_once(store.recover()).expect("the file can be used");
-        Self { store, state, recent: RecentKeys::of(&highest_keys), flush }
+        Self { store, state, recent: RecentKeys::of(&highest_keys, LATER), flush }
     }
 
     /// Decides and appends one batch, durably.
@@ -63,7 +66,9 @@ impl Ledger {
             at_once(self.store.append(&batch, &self.state)).expect("appended");
             at_once(self.flush.flush()).expect("flushed");
         }
-        batch.entries.iter().filter_map(|entry| entry.key).for_each(|key| self.recent.insert(key));
+        for entry in &batch.entries {
+            entry.key.into_iter().for_each(|key| self.recent.insert(key, LATER));
+        }
         decided
     }
 

@@ -27,6 +27,8 @@ const LOOKUPS: usize = 16;
 #[derive(Template)]
 #[template(path = "order.html")]
 struct OrderPage {
+    /// The path that its form is sent to, without the order id.
+    base: &'static str,
     id: OrderId,
     /// `None` if it cannot be read now; cancelling may be tried again all the same.
     order: Option<Order>,
@@ -43,38 +45,51 @@ struct LineView {
     sum: Cents,
 }
 
+/// Where the buyers' order pages are.
+const ORDERS: &str = "/orders";
+
 /// `GET /orders/{id}`
 pub(super) async fn show(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, uri: Uri) -> Answer {
-    let order = shop.orders.order(id).await?;
-    let was_cancelled = !Fields::of_uri(&uri).text("cancelled").is_empty();
-    let notice = (was_cancelled && order.status == Status::Placed)
-        .then(|| Notice::good("The order is cancelled. This page will show it in a moment: please reload it."));
-    page(StatusCode::OK, &OrderPage::new(&shop, id, Some(order), notice).await)
+    show_under(ORDERS, &shop, id, &uri).await
 }
 
 /// `POST /orders/{id}/cancel` with a form, which has no fields.
 pub(super) async fn cancel(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, _: Payload) -> Answer {
+    cancel_under(ORDERS, &shop, id).await
+}
+
+/// The page of an order, under the path `base`.
+pub(super) async fn show_under(base: &'static str, shop: &Shop, id: OrderId, uri: &Uri) -> Answer {
+    let order = shop.orders.order(id).await?;
+    let was_cancelled = !Fields::of_uri(uri).text("cancelled").is_empty();
+    let notice = (was_cancelled && order.status == Status::Placed)
+        .then(|| Notice::good("The order is cancelled. This page will show it in a moment: please reload it."));
+    page(StatusCode::OK, &OrderPage::new(base, shop, id, Some(order), notice).await)
+}
+
+/// Cancels an order, and leads back to its page under the path `base`.
+pub(super) async fn cancel_under(base: &'static str, shop: &Shop, id: OrderId) -> Answer {
     match write_in_time(shop.orders.cancel(id)).await {
         // The page may be read from a copy that is behind.
-        Ok(_) => Ok(see_other(&format!("/orders/{id}?cancelled=yes"))),
+        Ok(_) => Ok(see_other(&format!("{base}/{id}?cancelled=yes"))),
         Err(error @ Error::OrderNotFound { .. }) => Err(error.into()),
         Err(error) => {
             let notice = Notice::failure(&error, "This did not cancel the order.");
             let order = read_in_time(shop.orders.order(id)).await.ok();
             let (status, _) = error_status::status(&error);
-            page(status, &OrderPage::new(&shop, id, order, Some(notice)).await)
+            page(status, &OrderPage::new(base, shop, id, order, Some(notice)).await)
         }
     }
 }
 
 impl OrderPage {
-    async fn new(shop: &Shop, id: OrderId, order: Option<Order>, notice: Option<Notice>) -> Self {
+    async fn new(base: &'static str, shop: &Shop, id: OrderId, order: Option<Order>, notice: Option<Notice>) -> Self {
         let sold: Vec<OrderLine> = order.iter().flat_map(|order| order.lines.iter().copied()).collect();
         // An order reads well enough without its titles, so the catalogue need not answer.
         let titles = read_in_time(titles(shop, &sold)).await.unwrap_or_default();
         let titles = titles.into_iter().chain(std::iter::repeat(None));
         let lines = sold.into_iter().zip(titles).map(|(line, title)| LineView::new(line, title)).collect();
-        Self { id, order, lines, notice }
+        Self { base, id, order, lines, notice }
     }
 
     fn heading(&self) -> &'static str {

@@ -298,3 +298,23 @@ async fn books_are_found_a_page_at_a_time() {
     let nothing = visit.browser.open("/admin?q=zebra").await;
     nothing.check(StatusCode::OK, &["Nothing found"]);
 }
+
+/// An order under an id that could be guessed is shown to nobody else, see the decision about order ids.
+#[tokio::test]
+async fn an_order_under_a_guessable_id_is_read_and_cancelled_here() {
+    let visit = signed_in().await;
+    let id = OrderId::from_key("basket 17").unwrap();
+    visit.services.purchase(id, Lines::one(BookId(1), 2).unwrap()).await.unwrap();
+    let (public, admin) = (format!("/orders/{id}"), format!("/admin/orders/{id}"));
+    visit.browser.open(&public).await.check(StatusCode::UNPROCESSABLE_ENTITY, &[]);
+    assert!(visit.browser.open("/admin/orders").await.links().contains(&admin));
+    let page = visit.browser.open(&admin).await;
+    page.check(StatusCode::OK, &["Your order is placed", "Queues and Quays"]);
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+    let cancelled = visit.browser.submit(&page.form(&format!("{admin}/cancel"))).await;
+    cancelled.check(StatusCode::OK, &["Your order is cancelled"]);
+    let stranger = Visit::to(one_book()).await;
+    stranger.browser.open(&admin).await.check(StatusCode::UNAUTHORIZED, &["Admin log-in"]);
+    let form = page.form(&format!("{admin}/cancel"));
+    stranger.browser.submit(&form).await.check(StatusCode::UNAUTHORIZED, &["Admin log-in"]);
+}

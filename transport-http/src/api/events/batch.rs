@@ -1,6 +1,6 @@
 //! Consecutive entries of the ledger as the text of their events.
 
-use bookstore_core::{BookId, CatalogService, Cents, Entry, Kind, Result, Seq, catalog::ENTRIES_MAX};
+use bookstore_core::{BookId, CatalogService, Cents, Entry, Kind, Result, Seq};
 use bytes::Bytes;
 use serde::Serialize;
 use std::{
@@ -12,6 +12,8 @@ use std::{
 /// The pause after a read of the ledger that failed.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
+/// The most entries of one batch. Few, as most of a page of large orders is read in vain.
+const ENTRIES_MAX: usize = 250;
 /// The most changes of one batch, whose text is at most 100 KB long then: each of many slow subscribers may hold one.
 const CHANGES_MAX: usize = 1000;
 
@@ -45,7 +47,7 @@ impl EventBatch {
         Ok(Self { after: head, last: head, text: Bytes::new() })
     }
 
-    /// The next entries after `after`, at most [`ENTRIES_MAX`] with at most [`CHANGES_MAX`]; none if there are none within `wait`.
+    /// The next entries after `after`, at most [`ENTRIES_MAX`] with at most [`CHANGES_MAX`] changes; none if there are none within `wait`.
     pub(super) async fn read(catalog: &dyn CatalogService, after: Seq, wait: Duration) -> Result<Self> {
         let mut page = catalog.entries(after, ENTRIES_MAX, wait).await?;
         page.entries.truncate(fitting(&page.entries));

@@ -5,6 +5,7 @@ mod frame;
 mod lists;
 mod login;
 mod new;
+mod order;
 mod session;
 
 use axum::{
@@ -28,5 +29,7 @@ pub(super) fn routes() -> Router<Arc<Shop>> {
         .route("/admin/books/{id}/restock", post(book::restock))
         .route("/admin/books/{id}/price", post(book::reprice))
         .route("/admin/orders", get(lists::orders))
+        .route("/admin/orders/{id}", get(order::show))
+        .route("/admin/orders/{id}/cancel", post(order::cancel))
         .layer(Extension(Arc::new(Sessions::default())))
 }

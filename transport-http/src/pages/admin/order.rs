@@ -1,0 +1,33 @@
+//! One order for the shop's own people: the buyer's page, also for an order whose id shows it to nobody else.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, Uri, header},
+};
+use bookstore_core::OrderId;
+
+use super::login::SignedIn;
+use crate::{
+    api::{
+        Answer, Shared,
+        extract::{InPath, Payload},
+    },
+    pages::order::{cancel_under, show_under},
+};
+
+const ORDERS: &str = "/admin/orders";
+
+/// `GET /admin/orders/{id}`
+pub(super) async fn show(State(shop): Shared, _: SignedIn, InPath(id): InPath<OrderId>, uri: Uri) -> Answer {
+    show_under(ORDERS, &shop, id, &uri).await.map(not_stored)
+}
+
+/// `POST /admin/orders/{id}/cancel` with a form, which has no fields.
+pub(super) async fn cancel(State(shop): Shared, _: SignedIn, InPath(id): InPath<OrderId>, _: Payload) -> Answer {
+    cancel_under(ORDERS, &shop, id).await.map(not_stored)
+}
+
+fn not_stored(mut response: axum::response::Response) -> axum::response::Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
