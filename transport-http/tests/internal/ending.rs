@@ -72,7 +72,7 @@ async fn kept_connections_end_with_a_whole_answer_that_says_so() {
         assert_eq!(status(&get(addr, "/readyz").await), 200);
         server.announce.send(()).unwrap();
         for client in clients {
-            client.await.unwrap();
+            timeout(PATIENCE, client).await.expect("each has its last answer").unwrap();
         }
         let not_ready = get(addr, "/readyz").await;
         assert!(status(&not_ready) == 503 && not_ready.contains("draining"), "{not_ready}");

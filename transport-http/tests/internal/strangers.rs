@@ -42,6 +42,10 @@ impl Handlers {
             .merge(health_routes(Health::default()))
     }
 
+    async fn has_begun(&self) {
+        tokio::time::timeout(PATIENCE, self.begun.notified()).await.expect("the handler begins");
+    }
+
     async fn pass(self) -> &'static str {
         self.begun.notify_one();
         self.open.acquire().await.unwrap().forget();
@@ -102,7 +106,7 @@ async fn a_body_that_is_complete_when_all_places_are_taken_has_no_effect() {
     let mut late = slow(addr, "/gate").await;
     let gate = post("/gate", "{}");
     let stuck = tokio::spawn(async move { until_status(addr, &gate, 200).await });
-    handlers.begun.notified().await;
+    handlers.has_begun().await;
     late.write_all(b"9").await.unwrap();
     let refused = problem(&read_to_end(&mut late).await);
     assert_eq!(
@@ -276,7 +280,7 @@ async fn a_client_that_has_closed_its_side_reads_its_answer() {
         let mut stream = TcpStream::connect(server.addr).await.unwrap();
         stream.write_all(post("/gate", "{}").replace("connection: close\r\n", "").as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
-        handlers.begun.notified().await;
+        handlers.has_begun().await;
         // Time to notice the end of what the client sends.
         tokio::time::sleep(SHORT).await;
         handlers.open.add_permits(1);
@@ -292,7 +296,7 @@ async fn requests_of_clients_that_are_gone_end_by_the_deadline() {
     for reset in [false, true] {
         let mut gone = TcpStream::connect(server.addr).await.unwrap();
         gone.write_all(post("/gate", "{}").as_bytes()).await.unwrap();
-        handlers.begun.notified().await;
+        handlers.has_begun().await;
         if reset {
             gone.set_zero_linger().unwrap();
         }

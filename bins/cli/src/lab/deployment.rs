@@ -245,7 +245,7 @@ async fn read_all(shop: &Bookstore, books: &[BookId]) -> Result<(), Error> {
 /// How to start a server of this site; `args` without those that all servers have.
 fn start<'a>(site: &'a Site, folder: &Path, name: &str, args: &[&str]) -> Start<'a> {
     let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    if ["monolith", "frontend"].contains(&args[0].as_str()) {
+    if matches!(args[0].as_str(), "monolith" | "frontend") {
         args.extend(["--admin-token-file", "admin.token"].map(str::to_owned));
     }
     if args[0] != "monolith" {

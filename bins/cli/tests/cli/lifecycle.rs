@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 /// A connection that is kept.
@@ -41,7 +42,10 @@ impl Kept {
 
     /// Asks until the server says that this was the last answer; then it closes, in order.
     fn ask_until_last(mut self) {
-        while !self.ask().contains("connection: close") {}
+        let until = Instant::now() + TIMEOUT;
+        while !self.ask().contains("connection: close") {
+            assert!(Instant::now() < until, "no answer is the last one");
+        }
         assert_eq!(self.0.read(&mut [0]).expect("no reset"), 0);
     }
 }

@@ -26,7 +26,7 @@ impl Shop {
     }
 
     fn buy(&self) -> Ended {
-        self.dir.run(&["buy", "3", "--timeout", "2", "--server", &self.frontend.url])
+        self.dir.run(&["buy", "3", "--timeout", "8", "--server", &self.frontend.url])
     }
 
     /// Stops the catalog as it is killed, and starts it again after something was done to its files.
