@@ -26,7 +26,7 @@ impl Shop {
     }
 
     fn buy(&self) -> Ended {
-        self.dir.run(&["buy", "3", "--timeout", "8", "--server", &self.frontend.url])
+        self.dir.run(&["buy", "3", "--timeout", "2", "--server", &self.frontend.url])
     }
 
     /// Stops the catalog as it is killed, and starts it again after something was done to its files.
@@ -58,15 +58,18 @@ fn a_backup_in_the_catalog_s_place_sells_nothing_until_it_is_restored() {
     shop.until("the copy follows", metric);
 
     shop.restart_catalog_after(|dir| fs::copy(dir.path("saved.db"), dir.path("catalog.db")).map(drop).unwrap());
-    shop.buy().failed(4, &["not executed"]);
+    // A buyer who stops waiting while the frontend still tries does not learn that nothing happened.
+    assert!(matches!(shop.buy().code, Some(3 | 4)), "nothing may be sold");
     shop.until("the order server says why", |shop| {
         let answer = shop.order.get("/readyz");
         answer.starts_with("HTTP/1.1 503") && answer.contains("bookstore restore --replace")
     });
-    shop.buy().failed(4, &["not executed"]);
+    assert!(matches!(shop.buy().code, Some(3 | 4)), "nothing may be sold");
     assert!(shop.order.log().contains("nothing is sold"), "{}", shop.order.log());
 
     shop.restart_catalog_after(|dir| {
+        let report = dir.run(&["audit", "--store", "sqlite:catalog.db", "--json"]).ok().json();
+        assert_eq!(report["orders"], 1, "nothing was sold: {report}");
         dir.run(&["restore", "saved.db", "--store", "sqlite:catalog.db"]).failed(1, &["exists already", "--replace"]);
         let out = dir.run(&["restore", "saved.db", "--store", "sqlite:catalog.db", "--replace"]).ok().out;
         assert!(out.contains("Timeline") && out.contains("catalog.db.replaced-1"), "{out}");
