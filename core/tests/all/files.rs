@@ -76,7 +76,10 @@ async fn a_new_file_is_readable_for_its_owner_only() {
     let folder = folder();
     let path = folder.path().join("shop.db");
     let (catalog, _) = shop_with_a_sale(&path).await;
-    for name in ["shop.db", "shop.db-wal", "shop.db-shm"] {
+    sqlite::backup(&path, &folder.path().join("backup.db")).expect("written");
+    let drill = folder.path().join("drill.db");
+    sqlite::restore_copy(&folder.path().join("backup.db"), &drill, &SystemClock).expect("restored");
+    for name in ["shop.db", "shop.db-wal", "shop.db-shm", "backup.db", "drill.db"] {
         let mode = fs::metadata(folder.path().join(name)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }

@@ -26,10 +26,9 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode, Failure> {
     let timeline = identity.timelines.last().map(|timeline| timeline.id.to_string()).unwrap_or_default();
     print(&format!("Timeline {timeline} begins. Order servers follow it and set aside what it does not have."));
     if let Some(replaced) = replaced {
-        let replaced = replaced.display();
         print(&format!(
-            "What was there is kept in {replaced}; what it had after the backup is in no order server's copy of the shop any \
-            more. Compare: bookstore audit --store sqlite:{replaced}"
+            "What was there is kept in {}: orders after the backup are in that file only.",
+            replaced.display()
         ));
     }
     print(

@@ -25,6 +25,12 @@ impl SmallDisk {
         None
     }
 
+    /// What is on it can be read only from now on.
+    fn make_read_only(&self) {
+        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status();
+        assert!(remounted.is_ok_and(|status| status.success()));
+    }
+
     /// Takes all the room there is.
     fn fill(&self) {
         // Written until nothing more goes; an error is just what this is for.
@@ -99,4 +105,20 @@ async fn a_full_disk_loses_nothing_and_the_shop_goes_on_when_there_is_room() {
     drop(server);
     finish(dir.command(&["audit", "--store", &store])).ok();
     drop(disk);
+}
+
+#[test]
+fn a_store_on_read_only_media_can_be_audited_and_copied() {
+    let dir = Dir::new();
+    let Some(disk) = SmallDisk::mount(dir.path("small")) else { return };
+    let store = format!("sqlite:{}", disk.path().join("shop.db").display());
+    let server = dir.serve(&["monolith", "--store", &store]);
+    dir.run(&["buy", "3", "--server", &server.url]).ok();
+    assert_eq!(server.stop(), Some(0));
+    disk.make_read_only();
+    let out = dir.run(&["audit", "--store", &store]).ok().out;
+    assert!(out.contains("Every promise is kept"), "{out}");
+    dir.run(&["backup", "saved.db", "--store", &store]).ok();
+    dir.run(&["audit", "--store", "sqlite:saved.db"]).ok();
+    dir.run(&["monolith", "--listen", "127.0.0.1:0", "--store", &store]).failed(1, &["shop.db", "Read-only"]);
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io, ops,
     path::{Path, PathBuf},
     sync::Arc,
@@ -188,9 +188,19 @@ fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 fn open_or_create(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.create(true).truncate(false).read(true).write(true);
+    for_owner_only(File::options().create(true).truncate(false)).open(path)
+}
+
+/// Makes an empty file, readable for its owner only.
+///
+/// # Errors
+/// It exists already, or cannot be made.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    for_owner_only(File::options().create_new(true)).open(path)
+}
+
+fn for_owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.read(true).write(true)
 }

@@ -5,12 +5,12 @@
 
 use rusqlite::{Connection, Transaction};
 use std::{
-    fs::File,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
 
-use super::{StoreError, beside, rows, schema, stock_snapshot, unusable, wal_owner};
+use super::{StoreError, beside, database_file, rows, schema, stock_snapshot, unusable, wal_owner};
 use crate::{
     clock::{Clock as _, SystemClock},
     decide::Levels,
@@ -166,7 +166,13 @@ pub(super) fn copy(path: &Path, to: &Path) -> Result<(), StoreError> {
 
 /// Writes all that a connection sees to a new file, and makes it durable.
 fn write_copy(connection: &Connection, to: &str) -> Result<(), StoreError> {
-    connection.execute("VACUUM INTO ?1", [to])?;
+    // Made here, readable for its owner only; SQLite writes into an empty file.
+    database_file::create(Path::new(to)).map_err(|error| StoreError::Failed(format!("{to}: {error}")))?;
+    if let Err(error) = connection.execute("VACUUM INTO ?1", [to]) {
+        // Half of it is no copy, and would be in the way of the next one.
+        let _ = fs::remove_file(to);
+        return Err(error.into());
+    }
     let copy = Connection::open(to)?;
     if schema::version(&copy)? == schema::VERSION {
         // Of the WAL beside the original, the copy has nothing left to take.

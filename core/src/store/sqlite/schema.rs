@@ -9,7 +9,7 @@
 //! | `book_fts` | ledger | the full-text index of the texts |
 //! | `stock` | ledger | the stock snapshot |
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -153,10 +153,28 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn open_any_read_only(path: &Path) -> Result<Connection, StoreError> {
     wal_owner::check(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)
-        .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
+    let connection = match readable(Connection::open_with_flags(path, flags)) {
+        // On read-only media SQLite cannot make the files that it shares with a writer. Without a WAL there is nothing to share.
+        Err(rusqlite::Error::SqliteFailure(error, _))
+            if error.code == ErrorCode::CannotOpen && !wal_owner::has_wal(path) =>
+        {
+            readable(wal_owner::open_immutable(path))
+        }
+        connection => connection,
+    };
+    let connection = connection.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen) => StoreError::Failed(format!("cannot open {}: {error}", path.display())),
+        _ => named(path, error.into()),
+    })?;
     configure(&connection).map_err(|error| named(path, error))?;
     check_header(&connection, path)?;
+    Ok(connection)
+}
+
+/// A connection through which the file can be read.
+fn readable(connection: rusqlite::Result<Connection>) -> rusqlite::Result<Connection> {
+    let connection = connection?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
 }
 

@@ -87,10 +87,21 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
 
 /// The id in the database itself, without its WAL; `None` if it has none.
 fn id_of(path: &Path) -> Option<WalId> {
-    let escaped = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags).ok()?;
+    let connection = open_immutable(path).ok()?;
     connection.query_row("SELECT wal FROM meta", [], |row| row.get(0)).ok()?
+}
+
+/// Opens a database read-only, without its WAL and without any other file beside it.
+pub(super) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let name = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let escaped = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)
+}
+
+/// Whether there is a WAL with anything in it beside a database.
+pub(super) fn has_wal(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0)
 }
 
 /// Which ids a WAL has.
