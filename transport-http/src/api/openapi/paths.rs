@@ -71,7 +71,7 @@ pub(super) fn purchase_page() {}
     params(
         ("id" = BookId, Path, description = "The book's number"),
         ("Idempotency-Key" = Option<String>, Header,
-            pattern = "^\"?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[47][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}\"?$",
+            pattern = "^(\"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[47][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}\"|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[47][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12})$",
             description = "The order id: a random UUID of version 4 or 7, version 7 preferred; it may stand in quotes. Without it a retry buys again"),
     ),
     request_body(content = inline(Option<Purchase>), description = "One copy if there is no body"),
