@@ -28,6 +28,10 @@
 //! The queue holds as many calls as [`queue`] says, and refuses more at once: load shedding instead of latency. The size of a batch
 //! is the worker's choice, see [`Waiting::gather`].
 
+mod reply;
+
+pub use reply::{Call, Reply};
+
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, maybe_done},
@@ -44,32 +48,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::error::{Error, Result};
-
-/// One waiting call. If it is dropped unanswered, its caller gets [`Error::OutcomeUnknown`].
-#[derive(Debug)]
-pub struct Call<C, R> {
-    /// What the caller asks for.
-    pub command: C,
-    /// Where the answer goes.
-    pub reply: Reply<R>,
-}
-
-/// Sends one answer to its caller.
-#[derive(Debug)]
-pub struct Reply<R>(oneshot::Sender<Result<R>>);
-
-impl<R> Reply<R> {
-    /// Sends the answer. If the caller has stopped waiting, it is lost.
-    pub fn send(self, answer: Result<R>) {
-        drop(self.0.send(answer));
-    }
-
-    /// Whether the caller has stopped waiting.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
-    }
-}
+use reply::Answers;
 
 /// The callers' end of a bounded queue; clones are the same queue.
 #[derive(Debug)]
@@ -119,29 +98,25 @@ impl<C, R> Queue<C, R> {
     /// - [`Error::OutcomeUnknown`] if the worker stops without an answer to this call.
     /// - The worker's own answer.
     pub async fn call(&self, command: C) -> Result<R> {
-        self.begin(command)?.await.unwrap_or_else(|_| Err(stopped()))
+        let (reply, answer) = oneshot::channel();
+        self.put(Call { command, reply: Reply::to_one(reply) })?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Puts many calls into the queue and waits for all answers, which are in the order of the commands. Each is a call by itself,
-    /// with the errors of [`Queue::call`].
+    /// with the errors of [`Queue::call`], but the caller is woken only once, by the last of the answers.
     pub async fn call_many(&self, commands: impl IntoIterator<Item = C>) -> Vec<Result<R>> {
-        // All are in the queue before the first one is waited for.
-        let calls: Vec<_> = commands.into_iter().map(|command| self.begin(command)).collect();
-        let mut answers = Vec::with_capacity(calls.len());
-        for call in calls {
-            answers.push(match call {
-                Ok(answer) => answer.await.unwrap_or_else(|_| Err(stopped())),
-                Err(refused) => Err(refused),
-            });
+        let commands: Vec<C> = commands.into_iter().collect();
+        let (caller, all) = oneshot::channel();
+        let answers = Arc::new(Answers::new(commands.len(), caller));
+        for (nth, command) in commands.into_iter().enumerate() {
+            if let Err(refused) = self.put(Call { command, reply: Reply::to_many(&answers, nth) }) {
+                answers.put(nth, Err(refused));
+            }
         }
-        answers
-    }
-
-    /// Puts a call into the queue.
-    fn begin(&self, command: C) -> Result<oneshot::Receiver<Result<R>>> {
-        let (reply, answer) = oneshot::channel();
-        self.put(Call { command, reply: Reply(reply) })?;
-        Ok(answer)
+        drop(answers);
+        let all = all.await.expect("the last call that is dropped sends them");
+        all.into_iter().map(|answer| answer.unwrap_or_else(|| Err(stopped()))).collect()
     }
 
     fn put(&self, call: Call<C, R>) -> Result<()> {
@@ -228,6 +203,7 @@ impl<C, R> Waiting<C, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Wake};
 
     #[test]
     fn many_calls_are_answered_in_their_places_whatever_becomes_of_the_others() {
@@ -252,6 +228,28 @@ mod tests {
         drop(queue.call_many(0..2).now_or_never());
         let given_up = waiting.gather(8).now_or_never().expect("two wait");
         assert!(given_up.iter().all(|call| call.reply.is_closed()));
+    }
+
+    #[test]
+    fn whoever_asks_for_many_is_woken_once() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (queue, mut waiting) = queue::<u32, u32>(8);
+        let mut many = Box::pin(queue.call_many(0..8));
+        let woken = Arc::new(Count(AtomicUsize::new(0)));
+        let mut look = || many.as_mut().poll(&mut Context::from_waker(&Arc::clone(&woken).into()));
+        assert!(look().is_pending());
+        let calls = waiting.gather(8).now_or_never().expect("eight wait");
+        for call in calls {
+            assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+            call.reply.send(Ok(call.command));
+        }
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(look(), Poll::Ready((0..8).map(Ok).collect()));
     }
 
     #[test]
