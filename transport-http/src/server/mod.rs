@@ -1,6 +1,6 @@
 //! Serving routes: connections, their limits, and an orderly end.
 //!
-//! Every request takes the same way: `connection` receives it, `request_head` checks its headers, `admission` admits or refuses it, the router passes it to its
+//! Every request takes the same way: `connection` receives it, `admission` checks its headers and admits or refuses it, the router passes it to its
 //! handler within the `deadline`, and `request_metrics` counts it. An answer that is an error is a problem document (RFC 9457),
 //! whoever made it.
 //!
@@ -22,7 +22,6 @@ mod linger;
 mod rate_limit;
 mod request_body;
 pub(crate) mod request_context;
-mod request_head;
 mod request_metrics;
 pub(crate) mod route_label;
 mod shutdown;
