@@ -14,7 +14,7 @@ use crate::{
     execution::Execution,
     history::{Entries, Hash},
     id::{BookId, OrderId, Seq},
-    ledger::Entry,
+    ledger::{self, Entry},
     order::{Lines, Order, Receipt},
     page::{BookPage, Query, fitting},
     search::{BookSearch, Found},
@@ -115,13 +115,7 @@ impl Catalog {
             Some(entries) => entries,
             None => self.reader.entries(after, head, limit).await?,
         };
-        let mut changes = 0;
-        let fits = entries.iter().take_while(|entry| {
-            changes += entry.changes.len();
-            changes <= CHANGES_MAX
-        });
-        let fits = fits.count().max(1);
-        entries.truncate(fits);
+        entries.truncate(ledger::fitting(&entries, CHANGES_MAX));
         Ok(entries)
     }
 

@@ -67,6 +67,17 @@ pub struct Entry {
     pub changes: InlineList<Change>,
 }
 
+/// How many of these, from the first, have at most this many changes together; one at least, if there is any.
+#[must_use]
+pub fn fitting(entries: &[Entry], changes_max: usize) -> usize {
+    let mut changes = 0;
+    let fits = entries.iter().take_while(|entry| {
+        changes += entry.changes.len();
+        changes <= changes_max
+    });
+    fits.count().max(1).min(entries.len())
+}
+
 impl Entry {
     /// The order that a sale makes, as placed. `None` for other kinds of entry.
     #[must_use]

@@ -55,7 +55,7 @@ impl Pool {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T> {
-        let _waiting = Waiting::enter(&self.waiting, self.waiting_max)?;
+        let _waiting = Waiting::enter(&self.waiting, self.waiting_max, "too many reads wait for the store")?;
         let permit = Arc::clone(&self.free).acquire_owned().await;
         let permit = permit.map_err(|_| Error::unavailable("shutting down"))?;
         let lent = Lent::take(Arc::clone(&self.connections));
@@ -100,13 +100,15 @@ impl Drop for Lent {
 }
 
 /// Counts one waiting read until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize, max: usize) -> Result<Self> {
+    /// # Errors
+    /// - [`Error::Overloaded`], with this message, if `max` wait already.
+    pub(super) fn enter(waiting: &'a AtomicUsize, max: usize, full: &str) -> Result<Self> {
         let guard = Self(waiting);
         if waiting.fetch_add(1, Ordering::Relaxed) >= max {
-            return Err(Error::overloaded("too many reads wait for the store"));
+            return Err(Error::overloaded(full));
         }
         Ok(guard)
     }

@@ -3,12 +3,10 @@
 //! Such a search may rank every book of the shop, which takes a processor for as long as a second in a large one. With few places of
 //! their own these searches neither take all connections from other reads nor all processors from purchases.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicUsize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::pool::Waiting;
 use crate::error::{Error, Result};
 
 /// Searches by words that run at once, if there are at least twice as many connections.
@@ -38,28 +36,10 @@ impl WordSearches {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             return Ok(place);
         }
-        let _waiting = Waiting::enter(&self.waiting)?;
+        let full = "too many searches by words wait; a topic's books can be listed meanwhile";
+        let _waiting = Waiting::enter(&self.waiting, WAITING_MAX, full)?;
         let place = Arc::clone(&self.free).acquire_owned().await;
         place.map_err(|_| Error::unavailable("shutting down"))
-    }
-}
-
-/// Counts one waiting search until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Result<Self> {
-        let guard = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            return Err(Error::overloaded("too many searches by words wait; a topic's books can be listed meanwhile"));
-        }
-        Ok(guard)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Consecutive entries of the ledger as the text of their events.
 
-use bookstore_core::{BookId, CatalogService, Cents, Entry, Kind, Result, Seq};
+use bookstore_core::{BookId, CatalogService, Cents, Entry, Kind, Result, Seq, ledger};
 use bytes::Bytes;
 use serde::Serialize;
 use std::{
@@ -50,21 +50,11 @@ impl EventBatch {
     /// The next entries after `after`, at most [`ENTRIES_MAX`] with at most [`CHANGES_MAX`] changes; none if there are none within `wait`.
     pub(super) async fn read(catalog: &dyn CatalogService, after: Seq, wait: Duration) -> Result<Self> {
         let mut page = catalog.entries(after, ENTRIES_MAX, wait).await?;
-        page.entries.truncate(fitting(&page.entries));
+        page.entries.truncate(ledger::fitting(&page.entries, CHANGES_MAX));
         let last = page.entries.last().map_or(after.min(page.head), |entry| entry.seq);
         let text = render(&page.entries, &prices_today(catalog, &page.entries).await?);
         Ok(Self { after, last, text })
     }
-}
-
-/// How many of these have at most [`CHANGES_MAX`] changes; one at least.
-fn fitting(entries: &[Entry]) -> usize {
-    let mut changes = 0;
-    let fits = entries.iter().take_while(|entry| {
-        changes += entry.changes.len();
-        changes <= CHANGES_MAX
-    });
-    fits.count().max(1)
 }
 
 /// The ledger's last entry.
