@@ -104,8 +104,14 @@ fn a_sale_takes_all_lines_and_makes_one_entry() {
     let mut shop = Shop::open();
     let receipt = shop.receipt(&sell(7, &[(2, 5), (1, 3)]));
     let changes = [change(1, -3, 100, 7), change(2, -5, 200, 0)];
-    let entry =
-        Entry { seq: Seq(4), at: NOW, kind: Kind::Sale, key: Some(order(7)), changes: changes.into_iter().collect(), text: None };
+    let entry = Entry {
+        seq: Seq(4),
+        at: NOW,
+        kind: Kind::Sale,
+        key: Some(order(7)),
+        changes: changes.into_iter().collect(),
+        text: None,
+    };
     assert_eq!(shop.batch.entries, std::slice::from_ref(&entry));
     assert_eq!((shop.level(1), shop.level(2), shop.level(3)), ((7, 100, 4), (0, 200, 4), (0, 300, 3)));
     assert!(!receipt.replayed);

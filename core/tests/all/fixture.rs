@@ -6,7 +6,7 @@ use bookstore_core::{
     follow::Follower,
     orders::Ack,
     search::BookSearch,
-    store::{LedgerReader, LedgerStore, LedgerCopy},
+    store::{LedgerCopy, LedgerReader, LedgerStore},
 };
 use futures_util::FutureExt as _;
 use std::sync::Arc;

@@ -58,8 +58,9 @@ fn entries() -> impl Strategy<Value = Entry> {
     ];
     let change = (any::<u64>(), any::<i64>(), cents(), any::<u32>())
         .prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
-    (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5))
-        .prop_map(|(seq, at, kind, key, changes)| Entry { seq: Seq(seq), at, kind, key, changes: changes.into(), text: None })
+    (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5)).prop_map(|(seq, at, kind, key, changes)| {
+        Entry { seq: Seq(seq), at, kind, key, changes: changes.into(), text: None }
+    })
 }
 
 fn orders() -> impl Strategy<Value = Order> {
@@ -72,7 +73,8 @@ fn orders() -> impl Strategy<Value = Order> {
             stock: 0,
         };
         let changes = sold.into_iter().map(change).collect();
-        let order = Entry { seq: Seq(seq), at, kind: Kind::Sale, key: Some(id), changes, text: None }.order().expect("a sale");
+        let order =
+            Entry { seq: Seq(seq), at, kind: Kind::Sale, key: Some(id), changes, text: None }.order().expect("a sale");
         match cancelled {
             Some(at) => order.cancelled(at),
             None => order,

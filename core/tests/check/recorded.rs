@@ -10,7 +10,7 @@ use bookstore_core::{
     follow::Follower,
     orders::Ack,
     search::BookSearch,
-    store::{LedgerReader, LedgerStore, LedgerCopy, memory},
+    store::{LedgerCopy, LedgerReader, LedgerStore, memory},
 };
 use std::{
     collections::HashMap,

@@ -88,7 +88,15 @@ mod tests {
         let ledger = LedgerId::from_u128(ledger);
         let identity = LedgerIdentity::new(ledger, ledger);
         let hash = Hash::EMPTY;
-        Entries { identity, incarnation: ledger, head: Seq(head), before: Some(hash), entries, batch_ends: Vec::new(), after: hash }
+        Entries {
+            identity,
+            incarnation: ledger,
+            head: Seq(head),
+            before: Some(hash),
+            entries,
+            batch_ends: Vec::new(),
+            after: hash,
+        }
     }
 
     #[test]

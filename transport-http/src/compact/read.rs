@@ -12,8 +12,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32}
 
 use super::command::OrderCommand;
 use super::records::{
-    ANY_PRICE, AnswerRecord, BatchEnd, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord, SoldLine,
-    TimelineRecord,
+    ANY_PRICE, AnswerRecord, BatchEnd, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord,
+    SoldLine, TimelineRecord,
 };
 
 /// Something that a body in this form can be read into.

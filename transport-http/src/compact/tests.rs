@@ -7,8 +7,8 @@ use super::{
     *,
 };
 use bookstore_core::{
-    BookId, BookText, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine, Receipt,
-    Result, Seq, Status, Timeline, Timestamp,
+    BookId, BookText, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine,
+    Receipt, Result, Seq, Status, Timeline, Timestamp,
     history::Hash,
     ledger::{Change, Kind},
 };
@@ -217,7 +217,14 @@ fn an_error_that_is_not_known_here_is_named() {
 /// Each byte that must be one of a few.
 #[test]
 fn bytes_that_mean_nothing_are_refused() {
-    let sale = Entry { seq: Seq(1), at: Timestamp(1), kind: Kind::Sale, key: None, changes: [].into_iter().collect(), text: None };
+    let sale = Entry {
+        seq: Seq(1),
+        at: Timestamp(1),
+        kind: Kind::Sale,
+        key: None,
+        changes: [].into_iter().collect(),
+        text: None,
+    };
     let receipt = Entry { key: Some(OrderId(Uuid::nil())), ..sale.clone() }
         .order()
         .map(|order| Receipt { order, replayed: false });

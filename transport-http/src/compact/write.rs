@@ -8,7 +8,8 @@ use zerocopy::{FromZeros as _, Immutable, IntoBytes, little_endian::U32};
 
 use super::command::OrderCommand;
 use super::records::{
-    ANY_PRICE, AnswerRecord, BatchEnd, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine, TimelineRecord,
+    ANY_PRICE, AnswerRecord, BatchEnd, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine,
+    TimelineRecord,
 };
 
 /// Appends a record.
@@ -107,7 +108,8 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     page.batch_ends.iter().for_each(|end| put(&mut to, &BatchEnd::new(end.0)));
     begin_list(&mut to, page.entries.len(), size_of::<EntryRecord>() + size_of::<ChangeLine>());
     for entry in &page.entries {
-        let text = entry.text.as_ref().map(|text| serde_json::to_vec(text).expect("strings are JSON")).unwrap_or_default();
+        let text =
+            entry.text.as_ref().map(|text| serde_json::to_vec(text).expect("strings are JSON")).unwrap_or_default();
         let record = EntryRecord {
             seq: entry.seq.0.into(),
             at_ms: entry.at.0.into(),

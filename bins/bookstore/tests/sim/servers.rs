@@ -6,7 +6,7 @@ use bookstore_core::{
     fixtures::book,
     follow::Follower,
     store::{
-        LedgerStore, LedgerCopy, Recovered, StoreError,
+        LedgerCopy, LedgerStore, Recovered, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},
     },
     writer::Execution,

@@ -6,12 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::{
-    SqliteOptions, StoreError,
-    database_file::DatabaseFile,
-    pool::Pool,
-    rows,
-    search::Topics,
-    text_cache::TextCache,
+    SqliteOptions, StoreError, database_file::DatabaseFile, pool::Pool, rows, search::Topics, text_cache::TextCache,
     word_searches::WordSearches,
 };
 use crate::{

@@ -151,12 +151,7 @@ pub(super) fn batch_ends(connection: &Connection, after: Seq, to: Seq) -> Result
 }
 
 /// Up to `limit` entries after `after` and up to `head`, at most about [`PAGE_BYTES_MAX`] of them.
-pub(super) fn entries(
-    connection: &Connection,
-    after: Seq,
-    head: Seq,
-    limit: usize,
-) -> Result<Vec<Entry>, StoreError> {
+pub(super) fn entries(connection: &Connection, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
     let sql = select_entries("WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
     let mut statement = connection.prepare_cached(&sql)?;
     let range = (to_i64(after.0), to_i64(head.0), to_i64(limit as u64));
