@@ -109,6 +109,12 @@ impl Catalog {
         }
     }
 
+    /// Whether the ledger goes on elsewhere, see [`Self::check_history`].
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.writer.published().superseded().is_some()
+    }
+
     /// The ledger and its timelines.
     #[must_use]
     pub fn identity(&self) -> &LedgerIdentity {

@@ -114,6 +114,19 @@ impl Pinned {
         Ok(())
     }
 
+    /// Checks the history of a ledger that answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is older than the one that was followed here, or not related to it although it is of the same ledger.
+    pub fn check_newest(&self, found: &LedgerIdentity) -> Result<()> {
+        let own = self.history().filter(|own| own.ledger == found.ledger);
+        match own.map(|own| own.relation(found)) {
+            None | Some(Relation::Same | Relation::Newer(_)) => Ok(()),
+            Some(Relation::Older) => Err(Error::unavailable("the catalog's ledger is of an older timeline than was seen")),
+            Some(Relation::Unrelated) => Err(Error::unavailable("the catalog's ledger is of another timeline than was seen")),
+        }
+    }
+
     /// Remembers the history that is followed.
     pub fn follow(&self, history: &LedgerIdentity) {
         let mut own = self.0.history.write().expect("nobody panics with it");
@@ -158,5 +171,6 @@ mod tests {
         assert!(pinned.check(&old).is_ok() && pinned.check(&new).is_err());
         pinned.follow(&new);
         assert!(pinned.check(&new).is_ok() && pinned.check(&old).is_ok());
+        assert!(pinned.check_newest(&new).is_ok() && pinned.check_newest(&old).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, Query,
-    Receipt, Result, Seq, TopicPage, TopicQuery, batch::each, order::Status,
+    Receipt, Result, Seq, TopicPage, TopicQuery, batch::each, follow::Pinned, order::Status,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -68,6 +68,12 @@ impl CachedCatalog {
         let upstream = Arc::new(Upstream::new(catalog, options));
         let task = tokio::spawn(follow(Arc::clone(&upstream)));
         Self { upstream, task }
+    }
+
+    /// The newest history of the ledger that it has followed, to be [shown](crate::client::Client::showing) to the servers.
+    #[must_use]
+    pub fn history(&self) -> Pinned {
+        self.upstream.history.clone()
     }
 
     /// Says that a reader has seen this entry. Until the cache has followed the ledger that far, it answers only with books that

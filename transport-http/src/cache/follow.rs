@@ -51,9 +51,12 @@ async fn step(upstream: &Upstream) -> Result<Progress> {
     let (place, limit) = after.map_or((Seq(u64::MAX), 1), |after| (after, ENTRIES_MAX));
     let poll = timeout(wait + max_staleness.max(POLL.0), upstream.catalog.entries(place, limit, wait)).await;
     let page = poll.map_err(|_| Error::unavailable("the catalogue did not answer a poll in time"))??;
+    // An old catalog that came back: its answers are not older news, but another history.
+    upstream.history.check_newest(&page.identity)?;
     let applied = upstream.state().apply_page(&page, sent);
     upstream.followed.send_replace(upstream.state().followed().unwrap_or_default());
     applied?;
+    upstream.history.follow(&page.identity);
     if after.is_none() {
         return Ok(Progress::FoundEnd);
     }

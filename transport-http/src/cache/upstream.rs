@@ -1,7 +1,7 @@
 //! Asking the catalogue on behalf of the cache: with a timeout where there is something older to show, and once for all readers
 //! that want the same book at the same time.
 
-use bookstore_core::{BookId, CatalogService, Error, Result, Seq};
+use bookstore_core::{BookId, CatalogService, Error, Result, Seq, follow::Pinned};
 use futures_util::FutureExt as _;
 use std::{
     future::Future,
@@ -24,6 +24,8 @@ pub(super) struct Upstream {
     pub(super) options: CacheOptions,
     /// How far the ledger has been followed.
     pub(super) followed: watch::Sender<Seq>,
+    /// The newest history of the ledger that was followed.
+    pub(super) history: Pinned,
     /// Never locked across an await.
     state: Mutex<State>,
 }
@@ -39,7 +41,7 @@ pub(super) enum Reached<T, S> {
 impl Upstream {
     pub(super) fn new(catalog: Arc<dyn CatalogService>, options: CacheOptions) -> Self {
         let state = Mutex::new(State::new(options.books_max, options.max_staleness));
-        Self { catalog, options, followed: watch::Sender::new(Seq(0)), state }
+        Self { catalog, options, followed: watch::Sender::new(Seq(0)), history: Pinned::default(), state }
     }
 
     /// The cache's memory.

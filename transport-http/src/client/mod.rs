@@ -29,13 +29,13 @@ pub(crate) mod request;
 pub(crate) mod response;
 mod retry;
 
-use bookstore_core::{Error, Result, retry::Effect};
+use bookstore_core::{Error, Result, follow::Pinned, retry::Effect};
 use http::HeaderValue;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -73,6 +73,8 @@ struct Shared<C> {
     in_flight: Semaphore,
     /// The token, as it is sent with every request.
     authorization: Option<HeaderValue>,
+    /// What the servers are shown with every request.
+    shown: OnceLock<Pinned>,
     refused_tokens: RefusedTokens,
     options: ClientOptions,
 }
@@ -118,10 +120,20 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
             admitted: Semaphore::new(options.waiting_max.saturating_add(options.requests_in_flight_max)),
             in_flight: Semaphore::new(options.requests_in_flight_max),
             authorization: options.token.as_ref().map(AccessToken::header),
+            shown: OnceLock::new(),
             refused_tokens: RefusedTokens::default(),
             options,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Shows the servers, with every request, the newest history of the ledger that was followed. A server of an older one refuses the
+    /// request, and a superseded catalog stops selling. The first call counts, for all clones.
+    #[must_use]
+    pub fn showing(self, followed: Pinned) -> Self {
+        // Twice makes no difference: it follows the same ledger.
+        let _ = self.shared.shown.set(followed);
+        self
     }
 
     /// Calls with retries.
@@ -167,7 +179,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let server = self.shared.servers.pick(avoid, |bound| self.shared.retries.draw(bound));
         last.store(server.at(), Ordering::Relaxed);
         let claim = Claim::default();
-        let outbound = request.to_server(server.base(), self.shared.authorization.as_ref(), &claim);
+        let history = self.shared.shown.get().and_then(Pinned::history);
+        let outbound = request.to_server(server.base(), self.shared.authorization.as_ref(), history.as_deref(), &claim);
         let outbound = outbound.inspect_err(|_| request.refresh_pin())?;
         // After a timeout the exchange is dropped, and its connection with it, before the claim is asked.
         let exchanged = timeout_at(deadline.min(attempt_ends), self.shared.pool.exchange(outbound)).await;

@@ -1,12 +1,12 @@
 //! What a client sends: a request before a server is chosen, and the body that belongs to it.
 
-use bookstore_core::{Error, Result, follow::Pinned, retry::Effect};
+use bookstore_core::{Error, LedgerIdentity, Result, follow::Pinned, retry::Effect};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use std::time::Duration;
 
 use super::claim::{Claim, Payload};
-use crate::compact::PIN;
+use crate::compact::{HISTORY, PIN};
 
 /// A request before its server is chosen. It can be sent to several servers, one after the other.
 #[derive(Debug)]
@@ -90,6 +90,7 @@ impl OutboundRequest {
         &self,
         base: &str,
         authorization: Option<&HeaderValue>,
+        history: Option<&LedgerIdentity>,
         claim: &Claim,
     ) -> Result<Request<Payload>> {
         let mut request = Request::builder().method(self.method.clone()).uri(format!("{base}{}", self.path));
@@ -101,6 +102,9 @@ impl OutboundRequest {
         }
         if let Some(pinned) = &self.pinned {
             request = request.header(PIN, pinned.current()?.to_string());
+        }
+        if let Some(history) = history {
+            request = request.header(HISTORY, history.to_string());
         }
         for (name, value) in &self.headers {
             request = request.header(name, value);

@@ -39,6 +39,10 @@ use http::{HeaderMap, HeaderName, header};
 /// The header of a batch with its seller's [`Pin`](bookstore_core::follow::Pin).
 pub(crate) const PIN: HeaderName = HeaderName::from_static("bookstore-pin");
 
+/// The header of a call between servers with the history of the ledger that the caller has followed, as
+/// [`LedgerIdentity`](bookstore_core::LedgerIdentity) is written.
+pub(crate) const HISTORY: HeaderName = HeaderName::from_static("bookstore-history");
+
 /// Whether the headers say that the body has this form.
 pub(crate) fn is_content(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|content| content == MEDIA_TYPE)

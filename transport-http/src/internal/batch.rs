@@ -5,10 +5,10 @@
 use axum::{
     Json,
     extract::{FromRequest, Request},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Error, Lines, OrderId, Receipt, Result, batch::each};
+use bookstore_core::{Entries, Error, Lines, OrderId, Receipt, Result, batch::each};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join};
 use serde::{Serialize, de::DeserializeOwned};
@@ -118,8 +118,17 @@ impl From<Result<Receipt>> for Answer {
     }
 }
 
+/// A page of entries in the form that the request asks for.
+pub(super) fn page_response(headers: &HeaderMap, page: Entries) -> Response {
+    if compact::is_accepted(headers) {
+        compact_response(compact::write_page(&page))
+    } else {
+        Json(page).into_response()
+    }
+}
+
 /// A response in the compact form.
-pub(super) fn compact_response(body: Vec<u8>) -> Response {
+fn compact_response(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, compact::MEDIA_TYPE)], body).into_response()
 }
 

@@ -7,12 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use bookstore_core::{Catalog, Error, Result, follow::Pin};
+use bookstore_core::{
+    Catalog, Error, LedgerIdentity, Result,
+    follow::{Pin, Pinned},
+};
+use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
 use tower::util::MapRequestLayer;
 
 use crate::{
-    compact::PIN,
+    compact::{HISTORY, PIN},
     server::{Health, error_response::ErrorResponse, health_routes, route_label::record_route},
     token::AccessToken,
 };
@@ -26,6 +30,8 @@ pub struct InternalOptions {
     pub health: Health,
     /// Checks what a seller sends with its batches, for a catalog; without it, nothing is checked.
     pub pin: Option<PinCheck>,
+    /// Checks the history of the ledger that a server shows with its calls; without it, nothing is checked.
+    pub history: Option<HistoryCheck>,
 }
 
 /// Whether the ledger is the one that a seller has compared with its copy.
@@ -41,6 +47,50 @@ impl PinCheck {
             Some(catalog) => pin.check(catalog.incarnation(), catalog.head()),
             None => Err(Error::unavailable("shutting down")),
         }))
+    }
+}
+
+/// Whether the ledger that is served here is the newest that a caller has seen.
+#[derive(Clone)]
+pub struct HistoryCheck(Arc<dyn Fn(LedgerIdentity) -> BoxFuture<'static, Result<()>> + Send + Sync>);
+
+impl HistoryCheck {
+    /// Checks against this catalog, which stops selling when it is shown a newer history of its ledger.
+    #[must_use]
+    pub fn of(catalog: &Arc<Catalog>) -> Self {
+        let catalog = Arc::downgrade(catalog);
+        Self(Arc::new(move |shown| match catalog.upgrade() {
+            Some(catalog) => Box::pin(async move { catalog.check_history(&shown).await }),
+            None => Box::pin(async { Err(Error::unavailable("shutting down")) }),
+        }))
+    }
+
+    /// Checks against what an order server follows.
+    #[must_use]
+    pub fn following(followed: Pinned) -> Self {
+        Self(Arc::new(move |shown| {
+            let checked = followed.check(&shown);
+            Box::pin(std::future::ready(checked))
+        }))
+    }
+}
+
+impl fmt::Debug for HistoryCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HistoryCheck(…)")
+    }
+}
+
+async fn check_history(State(HistoryCheck(check)): State<HistoryCheck>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(HISTORY).map(|shown| shown.to_str().unwrap_or_default().parse());
+    let checked = match shown {
+        Some(Ok(shown)) => check(shown).await,
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(error) => ErrorResponse(error).into_response(),
     }
 }
 
@@ -82,6 +132,11 @@ pub(super) fn big<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> M
 
 /// The routes of a service behind the token, and the operator's routes, which need none, beside them.
 pub(super) fn finish(service: Router, options: InternalOptions) -> Router {
+    let service = match options.history {
+        Some(check) => service.route_layer(from_fn_with_state(check, check_history)),
+        None => service,
+    };
+    // Outside of that: only a server may show a newer history.
     let service = match options.token {
         Some(token) => service.route_layer(from_fn_with_state(token, check_token)),
         None => service,

@@ -51,7 +51,7 @@ async fn what_comes_as_a_batch_goes_on_as_one() {
     assert_eq!(catalog_server.requests(), 3, "256 at most in each");
 
     let service = Orders::new(Arc::new(catalog), shop.clone());
-    let router = orders::router(Arc::new(service), InternalOptions::default());
+    let router = orders::router(Arc::new(service), None, InternalOptions::default());
     let order_server = serve(router, ServerLimits::default()).await;
     let orders = RemoteOrders::new(client(&[order_server.url()], ClientOptions::default()));
     let again = join_all(sales.iter().map(|(id, lines)| orders.purchase(*id, lines.clone()))).await;

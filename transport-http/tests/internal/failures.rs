@@ -264,7 +264,7 @@ async fn behind_a_server_that_lost_its_catalog_a_purchase_is_not_executed() {
     let catalog = Arc::new(RemoteCatalog::new(client(&[dead_url().await], ClientOptions::inner())));
     let nowhere = Arc::new(Follower::start(catalog.clone(), Arc::new(MemoryCopy::new())).await.unwrap());
     let service = Arc::new(Orders::new(catalog, nowhere));
-    let server = serve(orders::router(service, InternalOptions::default()), ServerLimits::default()).await;
+    let server = serve(orders::router(service, None, InternalOptions::default()), ServerLimits::default()).await;
     let orders =
         RemoteOrders::new(client(&[server.url()], ClientOptions { retries_max: 1, ..ClientOptions::default() }));
     let error = orders.purchase(order_id(), one(1, 1)).await.unwrap_err();

@@ -26,7 +26,7 @@ async fn a_purchase_goes_through_three_servers_and_back() {
     let followed = follower.followed();
     let ack = Ack::Copied { wait: PATIENCE };
     let service = Orders::new(Arc::clone(&catalog), Arc::new(follower)).acknowledge(ack, followed);
-    let router = orders::router(Arc::new(service), InternalOptions::default());
+    let router = orders::router(Arc::new(service), None, InternalOptions::default());
     let order_server = serve(router, ServerLimits::default()).await;
     let orders = RemoteOrders::new(client(&[order_server.url()], ClientOptions::default()));
 

@@ -36,15 +36,16 @@ use bookstore_core::{
     Catalog, CatalogService, OrderReader, OrderService, Orders, SystemClock,
     follow::Follower,
     orders::Ack,
+    service::LedgerFeed,
     store::{LedgerCopy, StoreError, memory::MemoryCopy},
     writer::Closed,
 };
 use bookstore_transport_http::{
     api::Shop,
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
-    client::ClientOptions,
+    client::{Client, ClientOptions},
     internal::{
-        InternalOptions, PinCheck,
+        HistoryCheck, InternalOptions, PinCheck,
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
@@ -149,7 +150,8 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     let closed = catalog.closed();
     let (ready, task) = ready_while_writable(&catalog);
     let options = internal(config.server_token, &config.serving, ready);
-    let options = InternalOptions { pin: Some(PinCheck::of(&catalog)), ..options };
+    let (pin, history) = (Some(PinCheck::of(&catalog)), Some(HistoryCheck::of(&catalog)));
+    let options = InternalOptions { pin, history, ..options };
     let server = Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving);
     Ok(server.with_task(task).closing(closed))
 }
@@ -164,15 +166,18 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let client = client(&config.catalog, config.server_token.clone(), between(ClientOptions::inner()))?;
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client.clone()));
     let copy = open_copy(config.store, config.ack).await?;
+    let feed: Arc<dyn LedgerFeed> = copy.clone();
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
     let (ready, task) = ready_once_caught_up(follower.caught_up(), follower.refused());
     let reader: Arc<dyn OrderReader> = follower.clone();
+    let client = client.showing(follower.pinned());
     let catalog = Arc::new(RemoteCatalog::new(client).pinned(follower.pinned()));
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let orders = orders.refuse_while(follower.refused());
     let options = internal(config.server_token, &config.serving, ready);
-    let router = orders::router(Arc::new(orders), options);
+    let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..options };
+    let router = orders::router(Arc::new(orders), Some(feed), options);
     Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
 }
 
@@ -188,11 +193,12 @@ pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
     // Each serving thread has batches of its own. While one is on its way the next one fills; two at once would be half as full.
     let options = between(ClientOptions { batches_in_flight_max: 1, ..ClientOptions::default() });
     let client = |urls: &[String]| client(urls, config.server_token.clone(), options.clone());
-    let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client(&config.catalog)?));
-    let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(client(&config.orders)?));
+    let clients = [client(&config.catalog)?, client(&config.orders)?];
+    let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(clients[0].clone()));
+    let orders: Arc<dyn OrderService> = Arc::new(RemoteOrders::new(clients[1].clone()));
     // Readiness is asked of the servers themselves: the cache would answer for a catalog that cannot be reached.
     let (ready, task) = ready_while_reachable(Arc::clone(&catalog), Arc::clone(&orders));
-    let (catalog, orders) = cached((catalog, orders), config.cache_books_max);
+    let (catalog, orders) = cached((catalog, orders), clients, config.cache_books_max);
     let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.admin_token);
     Ok(public(shop, &config.serving, ready).with_task(task))
 }
@@ -202,12 +208,16 @@ fn between(options: ClientOptions) -> ClientOptions {
     ClientOptions { hides_unauthorized: true, ..options }
 }
 
-fn cached((catalog, orders): Services, books_max: usize) -> Services {
+/// Puts a cache before the services. Whatever history of the ledger it follows is shown to the servers.
+fn cached((catalog, orders): Services, clients: [Client; 2], books_max: usize) -> Services {
     if books_max == 0 {
         return (catalog, orders);
     }
     let options = CacheOptions { books_max, ..CacheOptions::default() };
     let catalog = Arc::new(CachedCatalog::start(catalog, options));
+    for client in clients {
+        let _ = client.showing(catalog.history());
+    }
     let orders = ReadYourWrites::new(orders, Arc::clone(&catalog));
     (catalog, Arc::new(orders))
 }
@@ -246,7 +256,7 @@ fn public(shop: Shop, serving: &Serving, ready: ReadyCheck) -> Server {
 }
 
 fn internal(token: Option<AccessToken>, serving: &Serving, ready: ReadyCheck) -> InternalOptions {
-    InternalOptions { token, health: health(serving, ready), pin: None }
+    InternalOptions { token, health: health(serving, ready), ..InternalOptions::default() }
 }
 
 fn health(serving: &Serving, ready: ReadyCheck) -> Health {

@@ -16,7 +16,7 @@ use bookstore_transport_http::{
     cache::{CachedCatalog, ReadYourWrites},
     client::Client,
     internal::{
-        InternalOptions, PinCheck,
+        HistoryCheck, InternalOptions, PinCheck,
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
@@ -168,7 +168,7 @@ pub(crate) async fn catalog_server(world: Shared) -> turmoil::Result {
         }
     };
     start.takes_time().await;
-    let options = InternalOptions { pin: Some(PinCheck::of(&ledger)), ..internal(&world) };
+    let options = InternalOptions { pin: Some(PinCheck::of(&ledger)), history: Some(HistoryCheck::of(&ledger)), ..internal(&world) };
     let service: Arc<dyn CatalogService> = Arc::new(Watched::new(ledger, &world, Host::Catalog));
     let router = catalog::router(service, options);
     start.serve(router).await
@@ -203,11 +203,13 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     let follower = Arc::new(Follower::start(Arc::clone(&catalog), copy).await?);
     watch_following(&world, host, &follower);
     let reader: Arc<dyn OrderReader> = follower.clone();
+    let client = client.showing(follower.pinned());
     let remote = start.faulty(Arc::new(RemoteCatalog::new(client).pinned(follower.pinned())));
     let catalog = Arc::new(Watched::new(remote, &world, host));
     let orders = Orders::new(catalog, reader).acknowledge(world.plan.ack, follower.followed());
     let orders = orders.refuse_while(follower.refused());
-    let router = orders::router(Arc::new(Watched::new(Arc::new(orders), &world, host)), internal(&world));
+    let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..internal(&world) };
+    let router = orders::router(Arc::new(Watched::new(Arc::new(orders), &world, host)), None, options);
     start.serve(router).await
 }
 

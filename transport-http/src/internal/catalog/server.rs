@@ -5,7 +5,7 @@ use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use bookstore_core::{
@@ -17,9 +17,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, SEARCH, TOPICS};
 use crate::{
-    compact,
     internal::{
-        batch::{Calls, answer_all, compact_response},
+        batch::{Calls, answer_all, page_response},
         routes::{InternalOptions, big, finish, pinned},
     },
     server::error_response::ErrorResponse,
@@ -118,11 +117,7 @@ async fn entries(
         page = service.entries(after, limit, wait) => page?,
         () = draining.started() => service.entries(after, limit, Duration::ZERO).await?,
     };
-    Ok(if compact::is_accepted(&headers) {
-        compact_response(compact::write_page(&page))
-    } else {
-        Json(page).into_response()
-    })
+    Ok(page_response(&headers, page))
 }
 
 #[cfg(test)]

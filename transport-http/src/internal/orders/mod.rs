@@ -5,6 +5,7 @@
 //! | `POST /v1/calls` | many `purchase` and `cancel` at once, see [`OrderCall`] |
 //! | `GET /v1/orders/{id}` | `order` |
 //! | `GET /v1/orders?page_size=&page_token=` | `orders` |
+//! | `GET /v1/entries?after=&limit=` | the entries of the server's copy, if it has one: as the catalog's, without waiting |
 //!
 //! Each call of a batch is answered by itself, in its place, and the answers have the form of the request: JSON or the compact
 //! form.

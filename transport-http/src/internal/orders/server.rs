@@ -4,16 +4,18 @@
 use axum::{
     Json, Router,
     extract::{Path, Query as UriQuery, State},
+    http::HeaderMap,
     response::Response,
     routing::{get, post},
 };
-use bookstore_core::{Order, OrderId, OrderPage, OrderQuery, OrderService};
+use bookstore_core::{Order, OrderId, OrderPage, OrderQuery, OrderService, Seq, service::LedgerFeed};
+use serde::Deserialize;
 use std::sync::Arc;
 
-use super::messages::{CALLS, ORDERS, OrderCall};
+use super::messages::{CALLS, ENTRIES, ORDERS, OrderCall};
 use crate::{
     internal::{
-        batch::{Calls, answer_all},
+        batch::{Calls, answer_all, page_response},
         routes::{InternalOptions, big, finish},
     },
     server::error_response::ErrorResponse,
@@ -23,12 +25,18 @@ type Service = State<Arc<dyn OrderService>>;
 type Answer<T> = Result<Json<T>, ErrorResponse>;
 
 /// An order server's internal interface over `service`, with the operator's `/livez`, `/readyz` and `/metrics` beside it.
-pub fn router(service: Arc<dyn OrderService>, options: InternalOptions) -> Router {
+///
+/// `copy` is where it reads the orders, if that is a copy: with it, the copy can be compared with the ledger, and promoted.
+pub fn router(service: Arc<dyn OrderService>, copy: Option<Arc<dyn LedgerFeed>>, options: InternalOptions) -> Router {
     let router = Router::new()
         .route(CALLS, big(post(calls)))
         .route(ORDERS, get(orders))
         .route(&format!("{ORDERS}/{{id}}"), get(order))
         .with_state(service);
+    let router = match copy {
+        Some(copy) => router.route(ENTRIES, get(entries).with_state(copy)),
+        None => router,
+    };
     finish(router, options)
 }
 
@@ -45,4 +53,20 @@ async fn order(State(service): Service, Path(order): Path<OrderId>) -> Answer<Or
 /// `GET /v1/orders`
 async fn orders(State(service): Service, UriQuery(query): UriQuery<OrderQuery>) -> Answer<OrderPage> {
     Ok(Json(service.orders(query).await?))
+}
+
+/// The query of a page: `limit` entries after `after`.
+#[derive(Debug, Deserialize)]
+struct After {
+    after: Seq,
+    limit: usize,
+}
+
+/// `GET /v1/entries`
+async fn entries(
+    State(copy): State<Arc<dyn LedgerFeed>>,
+    UriQuery(After { after, limit }): UriQuery<After>,
+    headers: HeaderMap,
+) -> Result<Response, ErrorResponse> {
+    Ok(page_response(&headers, copy.page(after, limit).await?))
 }
