@@ -130,6 +130,7 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
                 shown.pinned.follow(&identity);
                 shown.pinned.set(Some(Pin { incarnation, seq }));
                 shown.refused.send_if_modified(|refused| refused.take().is_some());
+                metrics::gauge!("bookstore_copy_differs").set(0.0);
                 shown.followed.send_replace(seq);
                 shown.caught_up.send_replace(seq >= head);
                 metrics::gauge!("bookstore_copy_lag_entries").set(head.0.saturating_sub(seq.0) as f64);
@@ -170,6 +171,7 @@ impl Shown {
             Failure::Call(_) => {}
             Failure::OtherHistory(why) => {
                 self.pinned.set(None);
+                metrics::gauge!("bookstore_copy_differs").set(1.0);
                 if self.refused.send_replace(Some(why.clone())).as_ref() != Some(&why) {
                     tracing::error!("nothing is sold: {why}");
                 }

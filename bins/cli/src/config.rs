@@ -247,6 +247,32 @@ pub(crate) fn store(flag: &str, url: &str) -> Result<StoreUrl> {
     url.parse().map_err(|error| Misconfigured(format!("{flag} {url:?}: {error}")))
 }
 
+/// Checks an address or a store that a ledger's entries are read from.
+pub(crate) fn feed(flag: &str, url: &str) -> Result<FeedUrl> {
+    if url.starts_with("http://") {
+        return Ok(FeedUrl::Server(url.to_owned()));
+    }
+    match store(flag, url)? {
+        StoreUrl::Sqlite(path) if !path.exists() => wrong(format!("{flag} {url}: there is no such file")),
+        StoreUrl::Sqlite(path) => Ok(FeedUrl::File(path)),
+        StoreUrl::Memory => wrong(format!("{flag} memory: is gone when its server stops; give that server's address")),
+    }
+}
+
+/// The token that servers show each other, for a command that reads from them.
+pub(crate) fn server_token(file: Option<&Path>) -> Result<Option<bookstore::AccessToken>> {
+    token("--server-token-file", file)
+}
+
+/// Where a ledger's entries are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FeedUrl {
+    /// A catalog or order server.
+    Server(String),
+    /// A file that no server has open.
+    File(PathBuf),
+}
+
 /// Checks the stores of an audit: the ledger, and copies, which are other files.
 pub(crate) fn audited(store_url: &str, copies: &[String]) -> Result<(PathBuf, Vec<PathBuf>)> {
     let path = |flag, url: &str| match store(flag, url)? {

@@ -21,8 +21,10 @@
 //! # Ok(()) }
 //! ```
 
+mod compare;
 mod finding;
 
+pub use compare::{Comparison, compare};
 pub use finding::Finding;
 
 use std::{
@@ -105,6 +107,11 @@ impl Audit {
     /// The books that the entries so far touch, sorted.
     pub fn books(&self) -> impl Iterator<Item = BookId> {
         self.levels.keys().copied()
+    }
+
+    /// The level of every book after the last entry.
+    pub fn levels(&self) -> impl Iterator<Item = (BookId, Level)> {
+        self.levels.iter().map(|(book, level)| (*book, *level))
     }
 
     /// Compares every book with its level in the store; each difference is a [`Finding::Level`].

@@ -122,8 +122,12 @@ impl Pinned {
         let own = self.history().filter(|own| own.ledger == found.ledger);
         match own.map(|own| own.relation(found)) {
             None | Some(Relation::Same | Relation::Newer(_)) => Ok(()),
-            Some(Relation::Older) => Err(Error::unavailable("the catalog's ledger is of an older timeline than was seen")),
-            Some(Relation::Unrelated) => Err(Error::unavailable("the catalog's ledger is of another timeline than was seen")),
+            Some(Relation::Older) => {
+                Err(Error::unavailable("the catalog's ledger is of an older timeline than was seen"))
+            }
+            Some(Relation::Unrelated) => {
+                Err(Error::unavailable("the catalog's ledger is of another timeline than was seen"))
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 use bookstore_core::{
     BookId, Catalog, CatalogOptions, CatalogService as _, Clock as _, Error, Executed, Lines, Order, OrderService as _,
-    Orders, Query, Seq, SystemClock, audit,
+    Orders, Query, Seq, SystemClock,
+    audit::{self, Comparison},
     fixtures::book,
     follow::Follower,
     history::Relation,
@@ -168,4 +169,22 @@ async fn what_cannot_be_promoted_leaves_nothing_behind() {
     assert!(!new.exists());
     let again = promote(ahead.as_ref(), &new, &SystemClock, |_, _| {}).await;
     assert!(again.is_ok(), "what the failed one has left is no obstacle");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_compared_by_their_hashes() {
+    let Shop { folder, catalog, behind, ahead, .. } = Shop::new().await;
+    let compare = async |ledger: &dyn LedgerFeed, copy: &dyn LedgerFeed| audit::compare(ledger, copy).await;
+    let (catalog, behind, ahead) = (catalog.as_ref(), behind.as_ref(), ahead.as_ref());
+    assert_eq!(compare(catalog, behind).await, Ok(Comparison::Same { followed: Seq(7), behind: 22 }));
+    assert_eq!(compare(catalog, ahead).await, Ok(Comparison::Same { followed: Seq(18), behind: 11 }));
+    assert_eq!(compare(behind, ahead).await, Ok(Comparison::Ahead { followed: Seq(18), by: 11 }));
+    let stranger = Shop::new().await;
+    assert_eq!(compare(stranger.catalog.as_ref(), behind).await, Ok(Comparison::OtherLedger));
+    let new = folder.path().join("new.db");
+    promote(ahead, &new, &SystemClock, |_, _| {}).await.expect("promoted");
+    let new = open(&new).expect("a ledger");
+    sell(&new, 40).await;
+    assert_eq!(compare(new.as_ref(), catalog).await, Ok(Comparison::Differs { from: Seq(19), followed: Seq(29) }));
+    assert_eq!(compare(catalog, new.as_ref()).await, Ok(Comparison::Differs { from: Seq(19), followed: Seq(59) }));
 }

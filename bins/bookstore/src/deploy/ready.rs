@@ -22,7 +22,8 @@ pub(super) fn ready_while_writable(catalog: &Arc<Catalog>) -> (ReadyCheck, Task)
     let check = move || match *writable.borrow() {
         true => Readiness::Ready,
         false if superseded.upgrade().is_some_and(|catalog| catalog.is_superseded()) => Readiness::NotReady(
-            "the ledger goes on elsewhere under a newer timeline, so nothing is sold here any more; books can be read".into(),
+            "the ledger goes on elsewhere under a newer timeline, so nothing is sold here any more; books can be read"
+                .into(),
         ),
         false => {
             Readiness::NotReady("the ledger cannot be written, so nothing can be bought; books can be read".into())

@@ -168,7 +168,11 @@ pub(crate) async fn catalog_server(world: Shared) -> turmoil::Result {
         }
     };
     start.takes_time().await;
-    let options = InternalOptions { pin: Some(PinCheck::of(&ledger)), history: Some(HistoryCheck::of(&ledger)), ..internal(&world) };
+    let options = InternalOptions {
+        pin: Some(PinCheck::of(&ledger)),
+        history: Some(HistoryCheck::of(&ledger)),
+        ..internal(&world)
+    };
     let service: Arc<dyn CatalogService> = Arc::new(Watched::new(ledger, &world, Host::Catalog));
     let router = catalog::router(service, options);
     start.serve(router).await

@@ -41,12 +41,15 @@ pub(crate) enum OnError {
 /// `bookstore audit`
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
-    /// The store with the ledger
+    /// The store with the ledger, or the address of its catalog server
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
-    /// An order server's copy of it; may be given several times
+    /// An order server's copy of it, or the order server's address; may be given several times
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     pub(crate) copy: Vec<String>,
+    /// File with the token of the servers, if addresses are given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_token_file: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -75,4 +78,18 @@ pub(crate) struct RestoreArgs {
     /// Go back to the backup: it takes the place of the store, under a new timeline
     #[arg(long)]
     pub(crate) replace: bool,
+}
+
+/// `bookstore promote`
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    /// The copies that are left: each the store of an order server that is stopped, or the address of one that runs
+    #[arg(long, value_name = "URL", value_delimiter = ',', num_args = 1.., required = true)]
+    pub(crate) copy: Vec<String>,
+    /// The store to make
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// File with the token of the servers, if addresses are given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_token_file: Option<PathBuf>,
 }

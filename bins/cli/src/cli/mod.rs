@@ -9,7 +9,7 @@ use bookstore_core::BookId;
 use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
 
-pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, RestoreArgs};
+pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs};
 pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
@@ -187,9 +187,13 @@ Examples:
     #[command(after_help = "\
 Reads only, and may run beside a server. Exits with 1 if any promise is broken.
 
+Of servers, given by their addresses, the hashes are compared first: the same hash means the same entries. Then the catalog's entries are
+read and replayed.
+
 Examples:
   bookstore audit --store sqlite:bookstore.db
-  bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db")]
+  bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db
+  bookstore audit --store http://10.0.0.1:7001 --copy http://10.0.0.2:7002 --server-token-file server.token")]
     Audit(AuditArgs),
     /// Write a consistent copy of a store to a new file
     #[command(after_help = "\
@@ -209,6 +213,21 @@ Examples:
   bookstore restore shop-2026-08-01.db --store sqlite:drill.db
   bookstore restore shop-2026-08-01.db --store sqlite:bookstore.db --replace")]
     Restore(RestoreArgs),
+    /// Make a ledger of an order server's copy, after the catalog's disk is lost
+    #[command(after_help = "\
+Give every copy that is left. The one that has followed furthest becomes the ledger in a new file, under a new timeline, and is itself
+left as it is. A copy that cannot be read ends the command: leave it out only if it is lost, too. The old catalog must be stopped; if it
+comes back, it stops selling at the first call of a server that has seen the new timeline.
+
+What is lost: with --ack copied nothing that was acknowledged, otherwise what that copy had not followed yet. Orders that another copy
+or the old ledger has and the new one does not are set aside when that copy follows: bookstore audit names them.
+
+Then start a catalog over the new store, at the old address or at one that the other servers know, and audit.
+
+Examples:
+  bookstore promote --copy http://10.0.0.2:7002 http://10.0.0.3:7002 --server-token-file server.token --store sqlite:catalog.db
+  bookstore promote --copy sqlite:orders.db --store sqlite:catalog.db")]
+    Promote(PromoteArgs),
 }
 
 /// `bookstore lab`

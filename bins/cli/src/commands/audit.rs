@@ -1,5 +1,7 @@
 //! `bookstore audit`: replays the ledger, beside a running server if there is one, and compares copies with it.
 
+mod remote;
+
 use bookstore_cli::load::{counted, grouped};
 use bookstore_core::{
     Entry, Kind, OrderId, Seq,
@@ -49,15 +51,21 @@ struct CopyReport {
     store: String,
     followed: Seq,
     behind: u64,
-    orders: u64,
-    /// Entries of an earlier timeline that the ledger does not have any more.
-    set_aside: u64,
+    /// Not counted over the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orders: Option<u64>,
+    /// Entries of an earlier timeline that the ledger does not have any more; only the copy's file tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_aside: Option<u64>,
     /// The first of the orders among them.
     orders_set_aside: Vec<OrderId>,
 }
 
 /// Runs the command.
-pub(super) fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
+    if args.store.starts_with("http://") {
+        return remote::run(args).await;
+    }
     let (ledger, copies) = config::audited(&args.store, &args.copy)?;
     let report = audit(&ledger, &copies)?;
     if args.json {
@@ -172,7 +180,7 @@ impl CopyAudit {
         if !self.is_of(ledger) {
             return;
         }
-        let copied = matches!(entry.kind, Kind::Sale | Kind::Return) && entry.seq <= self.summary.head;
+        let copied = entry.seq <= self.summary.head;
         while let Some(own) = self.next.as_ref().filter(|own| own.seq <= entry.seq) {
             if own.seq < entry.seq || !copied {
                 report.finding(format!("{} has an entry {} that is not in the ledger", self.store, own.seq));
@@ -202,8 +210,8 @@ impl CopyAudit {
         drop(self.entries);
         joined(self.thread)?;
         let behind = ledger.head.0.saturating_sub(self.summary.head.0);
-        let (followed, orders) = (self.summary.head, self.orders);
-        let (set_aside, orders_set_aside) = (self.summary.set_aside, self.summary.orders_set_aside.clone());
+        let (followed, orders) = (self.summary.head, Some(self.orders));
+        let (set_aside, orders_set_aside) = (Some(self.summary.set_aside), self.summary.orders_set_aside.clone());
         report.copies.push(CopyReport { store: self.store, followed, behind, orders, set_aside, orders_set_aside });
         Ok(())
     }
@@ -226,6 +234,10 @@ impl Report {
             self.finding(format!("the ledger ends at entry {}, but its head is {}", summary.head, store.head));
         }
         self.ledger = store.ledger().map(|id| id.to_string());
+        self.count(summary);
+    }
+
+    fn count(&mut self, summary: &Summary) {
         self.entries = summary.head.0;
         self.books = summary.books;
         self.orders = summary.sales;
@@ -246,10 +258,11 @@ impl Report {
                 0 => "up to date".to_owned(),
                 behind => format!("{} entries behind", grouped(behind)),
             };
-            card.line("Followed", format!("by {}: {} orders, {lag}", copy.store, grouped(copy.orders)));
-            if copy.set_aside > 0 {
+            let orders = copy.orders.map(|orders| format!("{} orders, ", grouped(orders))).unwrap_or_default();
+            card.line("Followed", format!("by {}: {orders}{lag}", copy.store));
+            if let Some(set_aside) = copy.set_aside.filter(|set_aside| *set_aside > 0) {
                 let orders = copy.orders_set_aside.iter().map(OrderId::to_string).collect::<Vec<_>>().join(" ");
-                let entries = grouped(copy.set_aside);
+                let entries = grouped(set_aside);
                 card.line(
                     "Set aside",
                     format!("{entries} entries that the ledger does not have any more; orders: {orders}"),

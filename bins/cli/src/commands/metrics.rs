@@ -42,6 +42,10 @@ fn describe() {
     histogram!("bookstore_batch_commands", "Commands that the ledger's writer took at once");
 
     gauge!("bookstore_copy_lag_entries", "Entries of the ledger that this order server's copy lacks");
+    gauge!(
+        "bookstore_copy_differs",
+        "1 while the ledger has another history than the copy, so that nothing is sold; else 0"
+    );
 
     histogram!("bookstore_client_batch_calls", "Calls sent to another server in one request, by path");
     counter!("bookstore_client_retries_total", "Calls to another server that were sent again");

@@ -3,12 +3,14 @@
 mod admin;
 mod audit;
 mod backup;
+mod feeds;
 mod import;
 mod lab;
 mod load;
 mod metrics;
 mod output;
 mod progress;
+mod promote;
 mod restore;
 mod serve;
 mod shop;
@@ -127,8 +129,9 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Add(args) => admin::add(args).await,
         Command::Load(args) => load::run(&args).await,
         Command::Lab(args) => lab::run(&args).await,
-        Command::Audit(args) => audit::run(&args),
+        Command::Audit(args) => audit::run(&args).await,
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
+        Command::Promote(args) => promote::run(&args).await,
     }
 }

@@ -100,8 +100,10 @@ pub(super) fn refuse_if_restoring(path: &Path) -> Result<(), StoreError> {
     if path.exists() || !restoring.exists() {
         return Ok(());
     }
-    let why =
-        format!("a restore or a promotion was cut off, {} is what is left of it; run it again", restoring.display());
+    let why = format!(
+        "a restore was cut off, or a promotion, {} is what is left of it; run bookstore restore again, or bookstore promote",
+        restoring.display()
+    );
     Err(unusable(path, &why))
 }
 
