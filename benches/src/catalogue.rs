@@ -1,6 +1,6 @@
 //! Generated books: the same in every run, with titles, authors and subjects as uneven as real ones.
 
-use bookstore_core::{BookText, Cents, NewBook};
+use bookstore_core::{BookText, Cents, NewBook, fixtures::isbn};
 use form_urlencoded::byte_serialize;
 use std::{
     fs::File,
@@ -90,7 +90,7 @@ pub fn real(n: u64) -> NewBook {
         title: random.words(title_words),
         author: format!("{}, {}", random.word(), random.word()),
         topic: topic.into(),
-        isbn: Some(format!("978{n:010}")),
+        isbn: Some(isbn(n)),
         year: Some(i32::try_from(1900 + random.below(126)).expect("small")),
         subjects: (0..1 + random.below(3)).map(|_| random.words(3)).collect(),
     };

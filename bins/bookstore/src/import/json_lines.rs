@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(named[0], "line 3: topic is missing");
         assert_eq!(named[1], "line 4: expected ident (column 2)");
         assert!(named[2].starts_with("line 5: invalid type: string"), "{}", named[2]);
-        assert_eq!(named[3], "line 6: isbn: must be 10 or 13 digits without hyphens");
+        assert_eq!(named[3], "line 6: isbn: \"12\" has 2 digits; an ISBN has 10 or 13");
         assert_eq!(named[4], "line 7: is longer than 1048576 bytes");
         assert!(named[5].starts_with("line 8: ") && named[6].starts_with("line 9: price_cents"), "{named:?}");
         assert_eq!(named.len(), 7);

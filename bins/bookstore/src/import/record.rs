@@ -1,6 +1,6 @@
 //! One book as a file has it.
 
-use bookstore_core::{BookText, Cents, NewBook};
+use bookstore_core::{BookText, Cents, Isbn, NewBook};
 use serde::Deserialize;
 
 /// A book as a file has it. Fields that a file does not have are `None`.
@@ -26,20 +26,15 @@ impl Record {
             title: trimmed(self.title).ok_or("title is missing")?,
             author: trimmed(self.author).unwrap_or_default(),
             topic: trimmed(self.topic).ok_or("topic is missing")?,
-            isbn: self.isbn.map(|isbn| plain_isbn(&isbn)).filter(|isbn| !isbn.is_empty()),
+            isbn: self.isbn.as_deref().map_or(Ok(None), Isbn::read).map_err(|error| error.to_string())?,
             year: self.year,
             subjects: self.subjects.unwrap_or_default(),
         };
         let (price, stock) = derived_price_and_stock(&text.identity());
         let price_cents = self.price_cents.map_or(Ok(price), Cents::new).map_err(|error| error.to_string())?;
         let book = NewBook { text, price_cents, stock: self.stock.unwrap_or(stock) };
-        book.check().map_err(|error| error.to_string())?;
-        Ok(book)
+        book.checked().map_err(|error| error.to_string())
     }
-}
-
-fn plain_isbn(isbn: &str) -> String {
-    isbn.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 /// The price and the stock of a book whose file has none: from the 64-bit FNV-1a hash `h` of its

@@ -29,7 +29,7 @@ fn every_format_reads_the_same_book() {
     let expected = good(json_lines(json.as_bytes()));
     assert_eq!(expected.len(), 1);
     assert_eq!(expected[0].text.subjects, ["Books", "Keeping"]);
-    assert_eq!(expected[0].text.isbn.as_deref(), Some("9780000000002"));
+    assert_eq!(expected[0].text.isbn.map(bookstore_core::Isbn::digits).as_deref(), Some("9780000000002"));
     assert_eq!(good(csv(table.as_bytes())), expected);
     assert_eq!(good(json_lines(MultiGzDecoder::new(&gz[..]))), expected);
 }
@@ -42,7 +42,6 @@ fn broken_records_are_named_by_their_line_and_the_rest_is_read() {
     assert_eq!(
         broken(csv(&table[..])),
         [
-            "line 3: title: must not contain control characters",
             "line 5: fields: 2, but the header line has 4",
             "line 6: year must be a whole number in its range, not \"MM\"",
             "line 7: topic is missing",
@@ -50,7 +49,7 @@ fn broken_records_are_named_by_their_line_and_the_rest_is_read() {
             "line 10: stock must be a whole number in its range, not \"-1\"",
         ]
     );
-    assert_eq!(csv(&table[..]).filter(Result::is_ok).count(), 2);
+    assert_eq!(csv(&table[..]).filter(Result::is_ok).count(), 3);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use crate::support::{Dir, TIMEOUT};
+use bookstore_core::fixtures::isbn;
 use flate2::{Compression, write::GzEncoder};
 use std::{
     fs,
@@ -9,8 +10,9 @@ use std::{
 fn lines(count: usize) -> String {
     let line = |n: usize| {
         format!(
-            "{{\"title\":\"Book {n}\",\"author\":\"Roe, Ada\",\"topic\":\"Topic {}\",\"isbn13\":\"978{n:010}\"}}\n",
-            n % 20
+            "{{\"title\":\"Book {n}\",\"author\":\"Roe, Ada\",\"topic\":\"Topic {}\",\"isbn13\":\"{}\"}}\n",
+            n % 20,
+            isbn(n as u64).digits()
         )
     };
     (0..count).map(line).collect()

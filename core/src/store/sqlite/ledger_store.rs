@@ -18,7 +18,7 @@ use super::{
     wal_owner,
 };
 use crate::{
-    book::NewBook,
+    book::{Isbn, NewBook},
     decide::{self, Batch, Known, State},
     execution::Execution,
     history::Hash,
@@ -324,7 +324,7 @@ fn insert_books(transaction: &Transaction<'_>, listed: &[(BookId, NewBook)]) -> 
         let (id, text) = (to_i64(id.0), &new.text);
         let subjects = serde_json::to_string(&text.subjects).expect("strings are JSON");
         let price = to_i64(new.price_cents.get());
-        let (identity, isbn) = (text.identity(), &text.isbn);
+        let (identity, isbn) = (text.identity(), text.isbn.map(Isbn::digits));
         book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
     }
     Ok(())
