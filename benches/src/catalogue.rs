@@ -1,5 +1,6 @@
 //! Generated books: the same in every run, with titles, authors and subjects as uneven as real ones.
 
+use bookstore::import::{ImportOptions, Line};
 use bookstore_core::{BookText, Cents, NewBook, fixtures::isbn};
 use form_urlencoded::byte_serialize;
 use std::{
@@ -159,7 +160,8 @@ pub fn write_json_lines(path: &Path, books: impl Iterator<Item = NewBook>) -> io
 /// # Errors
 /// The file cannot be read, or a line of it is broken.
 pub fn read(file: &Path) -> Result<Vec<NewBook>> {
-    let books = bookstore::import::open(file, |_| {})?;
-    let plenty = |book: NewBook| NewBook { stock: PLENTY, ..book };
-    Ok(books.map(|book| book.map(plenty)).collect::<Result<_, _>>()?)
+    let options = ImportOptions { fill_in: true, ignore_columns: true, ..ImportOptions::default() };
+    let lines = bookstore::import::open(file, &options, |_| {})?;
+    let plenty = |line: Line| NewBook { stock: PLENTY, ..line.book };
+    Ok(lines.map(|line| line.map(plenty)).collect::<Result<_, _>>()?)
 }
