@@ -1,5 +1,6 @@
 //! The normal form of texts: what looks the same is the same.
 
+use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// A text in canonical composition (NFC), without characters that are not seen, and with one space where it has white space of any
@@ -10,8 +11,13 @@ pub(crate) fn normal(text: &str) -> String {
     if text.is_ascii() {
         return collapsed(text);
     }
-    let seen = without_invisible(text);
-    if is_nfc(&seen) { collapsed(&seen) } else { collapsed(&seen.nfc().collect::<String>()) }
+    // Composed twice: what is not seen stands between letters and marks, and letters may become ASCII.
+    let seen = without_invisible(&composed(text));
+    collapsed(&composed(&seen))
+}
+
+fn composed(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
 }
 
 fn collapsed(text: &str) -> String {

@@ -1,10 +1,10 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Kind,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Isbn, Kind,
     LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text,
     Timestamp, Topic,
-    fixtures::isbn,
+    fixtures::{book, isbn},
     history::Hash,
     page::{Position, SortKey, terms},
 };
@@ -166,6 +166,15 @@ fn a_text_s_fields_do_not_run_into_each_other() {
     assert_ne!(Text::from(BookText { year: Some(0), ..BookText::default() }), titled("", ""));
 }
 
+/// Letters, marks and spaces of many kinds, those that are not seen among them.
+fn letters() -> impl Strategy<Value = String> {
+    const LETTERS: [char; 20] = [
+        'a', 'e', ' ', '\t', '\u{301}', '\u{327}', 'é', '\u{212a}', '\u{2126}', '\u{200b}', '\u{200c}', '\u{200d}',
+        '\u{ad}', '\u{feff}', '\u{a0}', 'ی', '\u{1100}', '\u{1161}', '\u{958}', '📚',
+    ];
+    vec(prop_oneof![9 => prop::sample::select(&LETTERS[..]), 1 => any::<char>()], 1..12).prop_map(String::from_iter)
+}
+
 /// The field that a call was refused for.
 fn refused_field<T>(outcome: Result<T, Error>) -> Option<String> {
     match outcome {
@@ -280,6 +289,24 @@ proptest! {
             let orders = OrderQuery { page_size: None, page_token: Some(token) };
             prop_assert_eq!(refused_field(orders.check()), Some("page_token".to_owned()));
         }
+    }
+
+    #[test]
+    fn a_text_has_one_normal_form(title in letters()) {
+        let checked = |title: &str| NewBook { text: BookText { title: title.into(), ..book("", 1).text }, ..book("", 1) }.checked();
+        if let Ok(once) = checked(&title) {
+            let twice = checked(&once.text.title);
+            prop_assert_eq!(twice.as_ref(), Ok(&once));
+        }
+    }
+
+    #[test]
+    fn an_isbn_is_read_back_or_refused(n in 0..1_000_000_000_u64, digit in 0..10_u8, text in any::<String>()) {
+        let isbn = isbn(n);
+        prop_assert_eq!(isbn.to_string().parse(), Ok(isbn));
+        let other = format!("978{n:09}{digit}");
+        prop_assert_eq!(other.parse::<Isbn>().is_ok(), other == isbn.digits());
+        let _ = Isbn::read(&text);
     }
 
     #[test]
