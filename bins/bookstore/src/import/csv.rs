@@ -13,8 +13,8 @@ use super::{
     record::{Record, Rules},
 };
 
-/// The most bytes of a header line.
-const HEADER_MAX: usize = 64 << 10;
+/// The bytes at the beginning of a table that are looked at to find out how it is written.
+const BEGINNING: usize = 64 << 10;
 
 /// Books as comma-separated values (RFC 4180) under a header line that names the columns, in any order; subjects are separated by
 /// semicolons. Semicolons, tabs or bars may take the place of the commas, as the header line or a line `sep=;` before it shows.
@@ -102,7 +102,7 @@ impl<'a> Table<Box<dyn Read + 'a>> {
 
 fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    input.take(HEADER_MAX as u64).read_to_end(&mut head)?;
+    input.take(BEGINNING as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
@@ -117,8 +117,9 @@ impl Layout {
     /// Without `sep=…`: the delimiter that the header line has most often outside of quotes; a comma, if it has none.
     fn of(head: &[u8]) -> Self {
         let end = head.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(head.len());
-        let first = head[..end].trim_ascii().to_ascii_lowercase();
-        if let [b's', b'e', b'p', b'=', delimiter] = first[..] {
+        if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter, ..] = head[..end]
+            && delimiter.is_ascii()
+        {
             let ending = head[end..].iter().take(2).take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
             let ending = if head[end..].starts_with(b"\r\n") { ending } else { ending.min(1) };
             return Self { delimiter, skip: end + ending };
@@ -240,7 +241,7 @@ fn fields(
     }
     let mut fields = Record::default();
     for (field, at) in &columns.fields {
-        fields.put(*field, text(*at));
+        fields.put(*field, text(*at), columns.subjects_by());
     }
     Ok(fields)
 }

@@ -89,8 +89,8 @@ fn record(object: &Map<String, Value>, options: &ImportOptions) -> Result<Record
         return Err(columns.unused_names(|at| filled[at].0));
     }
     let mut record = Record::default();
-    for (field, at) in columns.fields {
-        put(&mut record, field, filled[at].1);
+    for (field, at) in &columns.fields {
+        put(&mut record, *field, filled[*at].1, columns.subjects_by());
     }
     Ok(record)
 }
@@ -104,14 +104,14 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn put(record: &mut Record, field: Field, value: &Value) {
+fn put(record: &mut Record, field: Field, value: &Value, subjects_by: char) {
     match (field, value) {
-        (_, Value::String(text)) => record.put(field, text),
+        (_, Value::String(text)) => record.put(field, text, subjects_by),
         (Field::Subjects, Value::Array(list)) => {
             let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             record.put_subjects(list.iter().map(text));
         }
-        (_, other) => record.put(field, &other.to_string()),
+        (_, other) => record.put(field, &other.to_string(), subjects_by),
     }
 }
 

@@ -136,6 +136,8 @@ pub(super) struct Columns {
     pub(super) unused: Vec<usize>,
     /// Columns without a name.
     pub(super) nameless: Vec<usize>,
+    /// Whether the subjects are tags or keywords, which have commas between them.
+    tags: bool,
 }
 
 impl Columns {
@@ -172,6 +174,7 @@ impl Columns {
                 return Err(format!("the header line has {} twice", names[again].0));
             }
             self.fields.push((field, at));
+            self.tags |= matches!(&wanted[..], "tags" | "keywords");
             // A second price is not the price; a second number of the book must be the same book's.
             if field != Field::Isbn {
                 return Ok(());
@@ -184,6 +187,11 @@ impl Columns {
             }
         }
         Ok(())
+    }
+
+    /// What separates subjects without semicolons: headings such as `Science, Medieval` have commas of their own.
+    pub(super) fn subjects_by(&self) -> char {
+        if self.tags { ',' } else { ';' }
     }
 
     /// Says that columns are not used, by their names.

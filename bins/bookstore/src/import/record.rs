@@ -36,8 +36,8 @@ impl Rules {
 }
 
 impl Record {
-    /// Adds a field's text.
-    pub(super) fn put(&mut self, field: Field, text: &str) {
+    /// Adds a field's text. Without semicolons, subjects are separated by `subjects_by`.
+    pub(super) fn put(&mut self, field: Field, text: &str, subjects_by: char) {
         let text = text.trim();
         if text.is_empty() {
             return;
@@ -49,8 +49,10 @@ impl Record {
             Field::Topic => self.topic = value,
             Field::Isbn => self.isbns.push(text.to_owned()),
             Field::Year => self.year = value,
-            // Names and places among the subjects have commas of their own.
-            Field::Subjects => self.subjects.extend(parts(text, ';')),
+            Field::Subjects => {
+                let separator = if text.contains(';') { ';' } else { subjects_by };
+                self.subjects.extend(parts(text, separator));
+            }
             Field::Price => self.price = value,
             Field::PriceCents => self.price_cents = value,
             Field::Stock => self.stock = value,
@@ -122,7 +124,8 @@ fn is_none(text: &str) -> bool {
 
 fn price(in_cents: Option<String>, price: Option<String>, rules: &mut Rules) -> Result<Option<Cents>, String> {
     let cents = match (in_cents, price) {
-        (Some(cents), _) => {
+        (Some(cents), Some(price)) => return Err(format!("it has two prices, {cents:?} in cents and {price:?}")),
+        (Some(cents), None) => {
             cents.parse().map_err(|_| format!("price_cents must be a whole number in its range, not {cents:?}"))?
         }
         (None, Some(price)) => {

@@ -178,7 +178,27 @@ fn what_is_in_doubt_is_refused_with_its_value() {
 }
 
 #[test]
+fn subjects_are_told_apart() {
+    let subjects = |name: &str, cell: &str| {
+        let table = format!("title,topic,price,stock,{name}\na,t,1,1,\"{cell}\"\n");
+        good(csv(table.as_bytes(), &ImportOptions::default())).remove(0).text.subjects
+    };
+    assert_eq!(subjects("Subjects", "Science, Medieval; Logs"), ["Science, Medieval", "Logs"]);
+    assert_eq!(subjects("Tags", "used, red ,"), ["used", "red"]);
+    assert_eq!(subjects("keywords", "Science, Medieval; Logs"), ["Science, Medieval", "Logs"]);
+}
+
+#[test]
+fn two_prices_are_no_price() {
+    let table = "title,topic,price,price_cents,stock\na,t,1.00,200,1\nb,t,,200,1\n";
+    let named = broken(csv(table.as_bytes(), &ImportOptions::default()));
+    assert_eq!(named, ["line 2: it has two prices, \"200\" in cents and \"1.00\""]);
+}
+
+#[test]
 fn a_line_may_say_the_delimiter() {
+    let tabs = "SEP=\t\ntitle\ttopic\tprice\tstock\na\tt\t1\t1\n";
+    assert_eq!(read(tabs, &ImportOptions::default()), [": a (0) [t]  1.00 1"]);
     for end in ["\n", "\r\n", "\r"] {
         let table = ["sep=;", "title;topic;price;stock", "a,b;t;29,99;1", ";t;1;1", ""].join(end);
         let lines: Vec<_> = csv(table.as_bytes(), &ImportOptions::default()).collect();
