@@ -6,7 +6,7 @@ use bookstore_core::{
     follow::Follower,
     orders::Ack,
     search::BookSearch,
-    store::{LedgerReader, LedgerStore, OrderCopy},
+    store::{LedgerCopy, LedgerReader, LedgerStore},
 };
 use futures_util::FutureExt as _;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) fn deployment(
 /// A catalogue, and an order server beside it that reads from a copy of its own.
 pub(crate) async fn with_copy(
     catalog: Arc<dyn CatalogService>,
-    copy: Arc<dyn OrderCopy>,
+    copy: Arc<dyn LedgerCopy>,
     ack: Ack,
 ) -> Arc<dyn OrderService> {
     let follower = Follower::start(Arc::clone(&catalog), copy).await.expect("a copy can be read");

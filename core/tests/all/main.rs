@@ -9,6 +9,8 @@ mod failures;
 mod files;
 mod fixture;
 mod follow;
+#[cfg(feature = "sqlite")]
+mod promote;
 mod properties;
 mod races;
 #[cfg(feature = "sqlite")]

@@ -2,14 +2,14 @@
 
 use bookstore_core::{
     Amend, BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Error, Line, Lines, ManualClock,
-    OrderId, Query, Seq, SystemClock, Timestamp,
+    OrderId, OrderReader as _, Query, Seq, SystemClock, Timestamp,
     audit::Audit,
     conformance::{Deployment, audit},
     decide::{Batch, Command, Level, Outcome, State},
     history::Hash,
     recent_keys::RecentKeys,
     store::{
-        AppendError, Flush, Followed, LedgerReader as _, LedgerStore as _, OrderCopy as _, Recovered, StoreError,
+        AppendError, Flush, Followed, LedgerReader as _, LedgerStore as _, Projection as _, Recovered, StoreError,
         sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
     },
     writer::{Execution, WriterLimits},
@@ -48,7 +48,7 @@ struct Ledger {
 impl Ledger {
     fn open(path: &Path) -> Self {
         let (mut store, _) = open(path);
-        let Recovered { state, highest_keys, flush } = at_once(store.recover()).expect("the file can be used");
+        let Recovered { state, highest_keys, flush, .. } = at_once(store.recover()).expect("the file can be used");
         Self { store, state, recent: RecentKeys::of(&highest_keys, LATER), flush }
     }
 

@@ -1,29 +1,27 @@
 //! The writing half: loads what a batch touches, appends the batch in one transaction, flushes the WAL.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use std::{fs::File, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    SqliteOptions, StoreError, beside,
+    SqliteOptions, StoreError, beside, books,
     database_file::{DatabaseFile, FileConnection, FileName},
     maintenance,
     rows::{self, to_i64, to_u64},
     schema::{self, NewIds},
-    search,
     stock_snapshot::{self, DirtyRows},
     unusable,
     wal_checkpoint::{self, WalLength},
     wal_owner,
 };
 use crate::{
-    book::{Isbn, NewBook},
     decide::{self, Batch, Known, State},
     execution::Execution,
-    history::Hash,
+    history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
-    ledger::{Entry, Kind},
+    ledger::Entry,
     recent_keys::RecentKeys,
     store::{AppendError, Flush, LedgerStore, Recovered},
 };
@@ -147,9 +145,10 @@ impl LedgerStore for SqliteStore {
         let connection = self.open_durably()?;
         let state = self.read_state(&connection)?;
         let highest_keys = highest_keys(&connection)?;
+        let superseded = schema::superseded(&connection)?;
         let flush = self.flusher()?;
         self.connection = Some(connection);
-        Ok(Recovered { state, highest_keys, flush })
+        Ok(Recovered { state, highest_keys, superseded, flush })
     }
 
     async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
@@ -189,6 +188,13 @@ impl LedgerStore for SqliteStore {
             self.dirty.clear();
         }
         Ok(())
+    }
+
+    async fn supersede(&mut self, by: &LedgerIdentity) -> Result<(), StoreError> {
+        let connection = self.connection.as_ref().ok_or_else(not_recovered)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.execute("UPDATE meta SET superseded = ?1", [by.to_string()])?;
+        Ok(connection.pragma_update(None, "synchronous", "NORMAL")?)
     }
 
     /// Writes the stock snapshot, so that the next start has nothing to replay, and empties the WAL, so that all is in one file.
@@ -305,38 +311,9 @@ fn write<'a>(
     let transaction = connection.transaction()?;
     rows::append_entries(&transaction, &batch.entries)?;
     rows::end_batch(&transaction, hash)?;
-    insert_books(&transaction, &batch.listed)?;
-    search::index_books(&transaction, &batch.listed)?;
-    reprice(&transaction, batch)?;
+    books::insert(&transaction, &batch.entries)?;
     if let Some((dirty, state)) = snapshot {
         dirty.write(&transaction, &state.levels, state.head)?;
     }
     Ok(transaction)
-}
-
-/// Inserts new books.
-fn insert_books(transaction: &Transaction<'_>, listed: &[(BookId, NewBook)]) -> Result<(), StoreError> {
-    if listed.is_empty() {
-        return Ok(());
-    }
-    let mut book = transaction.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
-    for (id, new) in listed {
-        let (id, text) = (to_i64(id.0), &new.text);
-        let subjects = serde_json::to_string(&text.subjects).expect("strings are JSON");
-        let price = to_i64(new.price_cents.get());
-        let (identity, isbn) = (text.identity(), text.isbn.map(Isbn::digits));
-        book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
-    }
-    Ok(())
-}
-
-/// Brings the prices up to date that searches sort by.
-fn reprice(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
-    for entry in batch.entries.iter().filter(|entry| entry.kind == Kind::Reprice) {
-        let mut statement = transaction.prepare_cached("UPDATE book SET price_cents = ?2 WHERE id = ?1")?;
-        for change in &entry.changes {
-            statement.execute([to_i64(change.book.0), to_i64(change.price_cents.get())])?;
-        }
-    }
-    Ok(())
 }

@@ -14,9 +14,10 @@
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `wal_owner.rs` | whether a WAL belongs to the database beside it |
-//! | `order_copy.rs` | an order server's copy of the sales and returns |
+//! | `books.rs` | the table of the books, which follows the entries |
+//! | `copy.rs` | an order server's copy of the ledger |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
-//! | `restore.rs` | going back to a backup |
+//! | `restore.rs`, `promote.rs` | going back to a backup; making a ledger of a copy |
 //! | `database_file.rs` | the lock of the one writer; whether the file is still there |
 //! | `schema.rs`, `rows.rs` | tables and upgrades; rows as domain types |
 //!
@@ -36,11 +37,13 @@
 //! # }
 //! ```
 
+mod books;
+mod copy;
 mod database_file;
 mod ledger_store;
 mod maintenance;
-mod order_copy;
 mod pool;
+mod promote;
 mod reader;
 mod restore;
 mod rows;
@@ -52,9 +55,10 @@ mod wal_checkpoint;
 mod wal_owner;
 mod word_searches;
 
+pub use copy::SqliteCopy;
 pub use ledger_store::SqliteStore;
 pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};
-pub use order_copy::SqliteCopy;
+pub use promote::promote;
 pub use reader::SqliteReader;
 pub use restore::{Restored, restore_copy, restore_replacing};
 
