@@ -1,6 +1,7 @@
 //! Generated books: the same in every run, with titles, authors and subjects as uneven as real ones.
 
-use bookstore_core::{BookText, Cents, NewBook};
+use bookstore::import::{ImportOptions, Line};
+use bookstore_core::{BookText, Cents, NewBook, fixtures::isbn};
 use form_urlencoded::byte_serialize;
 use std::{
     fs::File,
@@ -90,7 +91,7 @@ pub fn real(n: u64) -> NewBook {
         title: random.words(title_words),
         author: format!("{}, {}", random.word(), random.word()),
         topic: topic.into(),
-        isbn: Some(format!("978{n:010}")),
+        isbn: Some(isbn(n)),
         year: Some(i32::try_from(1900 + random.below(126)).expect("small")),
         subjects: (0..1 + random.below(3)).map(|_| random.words(3)).collect(),
     };
@@ -159,7 +160,8 @@ pub fn write_json_lines(path: &Path, books: impl Iterator<Item = NewBook>) -> io
 /// # Errors
 /// The file cannot be read, or a line of it is broken.
 pub fn read(file: &Path) -> Result<Vec<NewBook>> {
-    let books = bookstore::import::open(file, |_| {})?;
-    let plenty = |book: NewBook| NewBook { stock: PLENTY, ..book };
-    Ok(books.map(|book| book.map(plenty)).collect::<Result<_, _>>()?)
+    let options = ImportOptions { fill_in: true, ignore_columns: true, ..ImportOptions::default() };
+    let lines = bookstore::import::open(file, &options, |_| {})?;
+    let plenty = |line: Line| NewBook { stock: PLENTY, ..line.book };
+    Ok(lines.map(|line| line.map(plenty)).collect::<Result<_, _>>()?)
 }

@@ -4,9 +4,13 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{error::Error, id::Seq, money::Cents};
 
+mod isbn;
+mod normal;
 mod text;
 
 pub use crate::id::BookId;
+pub use isbn::Isbn;
+pub(crate) use normal::normal;
 pub use text::Text;
 pub(crate) use text::json_string_bytes;
 
@@ -47,7 +51,8 @@ impl Serialize for Book {
 
 /// The part of a book that never changes once it is added, field by field. [`Text`] is the same in one piece of memory.
 ///
-/// No field may contain control characters. [`NewBook::check`] checks the limits.
+/// [`NewBook::checked`] checks the limits and brings every field into its normal form: composed characters (NFC), none that are not
+/// seen, one space where there is white space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookText {
@@ -58,9 +63,10 @@ pub struct BookText {
     pub author: String,
     /// 1 to [`BookText::FIELD_MAX`] characters.
     pub topic: String,
-    /// The ISBN without hyphens, if it has one: 13 digits, or 10 of which the last may be `X`. Check digits are not checked.
+    /// The ISBN, if it has one; in JSON 13 digits without hyphens.
     #[serde(default)]
-    pub isbn: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub isbn: Option<Isbn>,
     /// Year of publication, −3000 to 9999.
     #[serde(default)]
     pub year: Option<i32>,
@@ -83,47 +89,42 @@ impl BookText {
     /// ISBN, of one title and year, are one book.
     #[must_use]
     pub fn identity(&self) -> String {
-        match &self.isbn {
-            Some(isbn) => isbn.clone(),
+        match self.isbn {
+            Some(isbn) => isbn.digits(),
             None => format!("{}\u{1f}{}\u{1f}{}", self.title, self.author, self.year.unwrap_or_default()),
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
-        let length = |name: &'static str, text: &str, min: usize, max: usize| {
-            let n = text.chars().count();
-            if n < min || n > max {
-                return Err(Error::invalid(name, format!("must have {min} to {max} characters, not {n}")));
-            }
-            if text.contains(|c: char| c.is_control()) {
-                return Err(Error::invalid(name, "must not contain control characters"));
-            }
-            Ok(())
+    fn checked(self) -> Result<Self, Error> {
+        let subjects = self.subjects.iter().map(|subject| checked("subjects", subject, 1, Self::FIELD_MAX));
+        let text = Self {
+            title: checked("title", &self.title, 1, Self::TITLE_MAX)?,
+            author: checked("author", &self.author, 0, Self::FIELD_MAX)?,
+            topic: checked("topic", &self.topic, 1, Self::FIELD_MAX)?,
+            subjects: subjects.collect::<Result<_, _>>()?,
+            ..self
         };
-        length("title", &self.title, 1, Self::TITLE_MAX)?;
-        length("author", &self.author, 0, Self::FIELD_MAX)?;
-        length("topic", &self.topic, 1, Self::FIELD_MAX)?;
-        if self.subjects.len() > Self::SUBJECTS_MAX {
+        if text.subjects.len() > Self::SUBJECTS_MAX {
             return Err(Error::invalid("subjects", format!("must be at most {}", Self::SUBJECTS_MAX)));
         }
-        for subject in &self.subjects {
-            length("subjects", subject, 1, Self::FIELD_MAX)?;
+        match text.year {
+            Some(year) if !(-3000..=9999).contains(&year) => Err(Error::invalid("year", "must be from -3000 to 9999")),
+            _ => Ok(text),
         }
-        if let Some(year) = self.year
-            && !(-3000..=9999).contains(&year)
-        {
-            return Err(Error::invalid("year", "must be from -3000 to 9999"));
-        }
-        self.isbn.as_deref().map_or(Ok(()), check_isbn)
     }
 }
 
-fn check_isbn(isbn: &str) -> Result<(), Error> {
-    let (digits, last) = isbn.as_bytes().split_at(isbn.len().saturating_sub(1));
-    let shaped = matches!(isbn.len(), 10 | 13)
-        && digits.iter().all(u8::is_ascii_digit)
-        && (last[0].is_ascii_digit() || (isbn.len() == 10 && last == b"X"));
-    if shaped { Ok(()) } else { Err(Error::invalid("isbn", "must be 10 or 13 digits without hyphens")) }
+/// A field's text in its normal form, if that has `min` to `max` characters.
+fn checked(field: &'static str, text: &str, min: usize, max: usize) -> Result<String, Error> {
+    let text = normal(text);
+    let n = text.chars().count();
+    if n < min || n > max {
+        return Err(Error::invalid(field, format!("must have {min} to {max} characters, not {n}")));
+    }
+    if text.contains(char::is_control) {
+        return Err(Error::invalid(field, "must not contain control characters"));
+    }
+    Ok(text)
 }
 
 /// A book to be added to the catalog.
@@ -132,9 +133,9 @@ fn check_isbn(isbn: &str) -> Result<(), Error> {
 /// use bookstore_core::{BookText, Cents, NewBook};
 ///
 /// # fn main() -> bookstore_core::Result<()> {
-/// let text = BookText { title: "Readings in Databases".into(), topic: "databases".into(), ..BookText::default() };
+/// let text = BookText { title: "Readings  in Databases ".into(), topic: "databases".into(), ..BookText::default() };
 /// let book = NewBook { text, price_cents: Cents::new(4900)?, stock: 10 };
-/// book.check()?;
+/// assert_eq!(book.checked()?.text.title, "Readings in Databases");
 /// # Ok(())
 /// # }
 /// ```
@@ -154,16 +155,17 @@ impl NewBook {
     /// The most copies of one book that a shop can hold.
     pub const STOCK_MAX: u32 = 1_000_000_000;
 
-    /// Checks every field against its limits.
+    /// The book with all texts in their normal form, see [`BookText`].
+    ///
+    /// Everything that takes in a book MUST call it before the book's [identity](BookText::identity) is asked for.
     ///
     /// # Errors
     /// - [`Error::Invalid`] naming the first field that is outside its limits.
-    pub fn check(&self) -> Result<(), Error> {
-        self.text.check()?;
+    pub fn checked(self) -> Result<Self, Error> {
         if self.stock > Self::STOCK_MAX {
             return Err(Error::invalid("stock", format!("must be at most {}", Self::STOCK_MAX)));
         }
-        Ok(())
+        Ok(Self { text: self.text.checked()?, ..self })
     }
 }
 

@@ -243,7 +243,7 @@ impl CatalogService for Catalog {
         if books.len() > ADD_BOOKS_MAX {
             return Err(Error::invalid("books", format!("at most {ADD_BOOKS_MAX} at once")));
         }
-        books.iter().try_for_each(NewBook::check)?;
+        let books = books.into_iter().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
         let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book) });
         let outcomes = self.writer.commands().call_many(commands).await;
         outcomes

@@ -14,7 +14,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
-    book::{BookId, BookText, NewBook},
+    book::{BookId, BookText, Isbn, NewBook},
     clock::{Clock as _, SystemClock},
     history::{Entries, Hash, LedgerIdentity},
     id::{LedgerId, Seq},
@@ -78,6 +78,17 @@ pub fn book(title: &str, stock: u32) -> NewBook {
 pub fn any_book(stock: u32) -> NewBook {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     book(&format!("Book number {}", COUNT.fetch_add(1, Ordering::Relaxed)), stock)
+}
+
+/// The `n`th ISBN: the one of 978, the nine digits of `n`, and their check digit.
+///
+/// # Panics
+/// If `n` has more than nine digits.
+#[must_use]
+pub fn isbn(n: u64) -> Isbn {
+    assert!(n < 1_000_000_000, "an ISBN has nine digits of its own");
+    let of = |digit| format!("978{n:09}{digit}").parse().ok();
+    (0..10).find_map(of).expect("one of ten check digits is right")
 }
 
 /// A page of a ledger that has these entries, all in one batch.

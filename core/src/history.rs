@@ -92,7 +92,7 @@ fn write_text(bytes: &mut Vec<u8>, text: &Text) {
     field(2, text.author());
     field(3, text.topic());
     if let Some(isbn) = text.isbn() {
-        field(4, isbn);
+        field(4, &isbn.digits());
     }
     if let Some(year) = text.year() {
         field(5, &year.to_string());

@@ -136,7 +136,7 @@ mod tests {
             title: "\"".repeat(BookText::TITLE_MAX),
             author: "é".repeat(BookText::FIELD_MAX),
             topic: "\\".into(),
-            isbn: Some("9780000000002".into()),
+            isbn: Some("9780000000002".parse().expect("an ISBN")),
             year: Some(-3000),
             subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
         };

@@ -11,6 +11,7 @@
 //! - `sqlite` (default): [`store::sqlite`], the embedded store.
 //! - `conformance`: the suite of cases that every store and every transport must pass.
 //! - `check`: records calls, and decides afterwards whether every promise was kept.
+//! - `isbn-ranges`: hyphens where an [`Isbn`] is shown.
 //! - `openapi`: schemas on the domain types.
 //!
 //! # Limits
@@ -50,7 +51,7 @@ pub mod store;
 pub mod topics;
 pub mod writer;
 
-pub use book::{Added, Amend, Book, BookText, NewBook, Text, Topic};
+pub use book::{Added, Amend, Book, BookText, Isbn, NewBook, Text, Topic};
 pub use catalog::{Catalog, CatalogOptions};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, Executed, Result};

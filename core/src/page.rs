@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    book::Book,
+    book::{Book, normal},
     error::{Error, Result},
     id::{BookId, Seq},
     order::Order,
@@ -109,9 +109,9 @@ impl Query {
                 return Err(Error::invalid(field, format!("must be at most {} characters", Self::TEXT_MAX)));
             }
         }
-        let words = self.words.as_deref().map(str::trim).filter(|words| !words.is_empty());
-        let topic = self.topic.as_deref().map(str::trim).filter(|topic| !topic.is_empty());
-        let (words, topic) = (words.map(terms), topic.map(str::to_owned));
+        // In their normal form, as the texts of books are stored.
+        let normal = |text: &Option<String>| text.as_deref().filter(|text| !text.trim().is_empty()).map(normal);
+        let (words, topic) = (normal(&self.words).map(|words| terms(&words)), normal(&self.topic));
         let about = format!("{words:?} {topic:?} {:?}", self.sort);
         let after = self.page_token.as_deref().map(|token| read_token(token, &about)).transpose()?;
         Ok(CheckedQuery { words, topic, sort: self.sort, size: page_size(self.page_size)?, after, about })
@@ -148,7 +148,7 @@ pub fn terms(text: &str) -> Vec<String> {
 pub struct CheckedQuery {
     /// The words, see [`terms`]. `None` matches every book; `Some` without words matches none.
     pub words: Option<Vec<String>>,
-    /// The topic, without spaces around it.
+    /// The topic in the normal form of a book's topic.
     pub topic: Option<String>,
     /// The order of the books.
     pub sort: Sort,

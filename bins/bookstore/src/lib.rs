@@ -30,7 +30,7 @@
 //! | `sqlite` (default) | stores at `sqlite:PATH`; without it only `memory:` |
 //! | `http` | `Bookstore::connect` and its variants: a shop that runs elsewhere |
 //! | `server` | `deploy`: whole servers inside your program; includes `http` |
-//! | `import` | `import::open`: books from `.csv`, `.jsonl` and `.jsonl.gz` files |
+//! | `import` | `import::open`: books from `.csv`, `.tsv`, `.txt`, `.jsonl` and `.jsonl.gz` files |
 
 mod administration;
 #[cfg(feature = "http")]

@@ -2,7 +2,7 @@
 
 use bookstore_core::NewBook;
 
-use crate::import;
+use crate::import::{self, ImportOptions};
 
 /// Real books are from the Library of Congress's open MARC records; price and stock are [derived](import::derived_price_and_stock).
 const SAMPLE: &[u8] = include_bytes!("../assets/sample.jsonl");
@@ -13,7 +13,8 @@ const SAMPLE: &[u8] = include_bytes!("../assets/sample.jsonl");
 /// Never: the books are part of the program, and a test reads them.
 #[must_use]
 pub fn books() -> Vec<NewBook> {
-    import::json_lines(SAMPLE).map(|book| book.expect("the sample is well-formed")).collect()
+    let lines = import::json_lines(SAMPLE, &ImportOptions::default());
+    lines.map(|line| line.expect("the sample is well-formed").book).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
-use super::BookText;
+use super::{BookText, Isbn};
 
 /// A [`BookText`] that does not change, in one allocation that clones share.
 ///
@@ -23,17 +23,15 @@ use super::BookText;
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "BookText")]
 pub struct Text(
-    /// The fields, each behind its length: title, author, topic, the ISBN behind [`ISBN`] or
+    /// The fields, each behind its length: title, author, topic, the digits of the ISBN or
     /// nothing, the digits of the year or nothing, and then the subjects. There is only one way to write each text, so equal texts
     /// are equal strings.
     Arc<str>,
 );
 
-/// Stands before an ISBN, so that an empty one is not the same as none.
-const ISBN: char = '=';
-
 impl Text {
-    /// A text of any strings, of any length. [`NewBook::check`](super::NewBook::check) has checked those of a shop's books.
+    /// A text of any strings, of any length; without an ISBN, if that cannot be read. [`NewBook::checked`](super::NewBook::checked) has
+    /// checked those of a shop's books.
     pub(crate) fn new<'a>(
         (title, author, topic): (&str, &str, &str),
         isbn: Option<&str>,
@@ -44,7 +42,8 @@ impl Text {
         put(&mut fields, title);
         put(&mut fields, author);
         put(&mut fields, topic);
-        put(&mut fields, &isbn.map_or_else(String::new, |isbn| format!("{ISBN}{isbn}")));
+        let isbn = isbn.and_then(|isbn| Isbn::read(isbn).ok().flatten());
+        put(&mut fields, &isbn.map_or_else(String::new, Isbn::digits));
         put(&mut fields, &year.map_or_else(String::new, |year| year.to_string()));
         subjects.for_each(|subject| put(&mut fields, subject));
         Self(fields.into())
@@ -70,8 +69,8 @@ impl Text {
 
     /// See [`BookText::isbn`].
     #[must_use]
-    pub fn isbn(&self) -> Option<&str> {
-        self.field(3).strip_prefix(ISBN)
+    pub fn isbn(&self) -> Option<Isbn> {
+        Isbn::from_digits(self.field(3))
     }
 
     /// See [`BookText::year`].
@@ -95,7 +94,7 @@ impl Text {
     pub(crate) fn json_bytes(&self) -> usize {
         /// Names of the fields, punctuation, the longest numbers.
         const AROUND: usize = 256;
-        let strings = [self.title(), self.author(), self.topic()].into_iter().chain(self.isbn()).chain(self.subjects());
+        let strings = [self.title(), self.author(), self.topic()].into_iter().chain(self.subjects());
         strings.map(|text| json_string_bytes(text) + 1).sum::<usize>() + AROUND
     }
 
@@ -113,7 +112,7 @@ impl Text {
         for name in ["title", "author", "topic"] {
             to.serialize_field(name, fields.next().unwrap_or_default())?;
         }
-        to.serialize_field("isbn", &fields.next().and_then(|isbn| isbn.strip_prefix(ISBN)))?;
+        to.serialize_field("isbn", &fields.next().filter(|isbn| !isbn.is_empty()))?;
         to.serialize_field("year", &fields.next().and_then(|year| year.parse::<i32>().ok()))?;
         if fields.0.is_empty() { to.skip_field("subjects") } else { to.serialize_field("subjects", &fields) }
     }
@@ -157,7 +156,7 @@ impl<'a> Iterator for Fields<'a> {
 
 impl From<&BookText> for Text {
     fn from(BookText { title, author, topic, isbn, year, subjects }: &BookText) -> Self {
-        Self::new((title, author, topic), isbn.as_deref(), *year, subjects.iter().map(String::as_str))
+        Self::new((title, author, topic), isbn.map(Isbn::digits).as_deref(), *year, subjects.iter().map(String::as_str))
     }
 }
 
@@ -173,7 +172,7 @@ impl From<&Text> for BookText {
             title: text.title().into(),
             author: text.author().into(),
             topic: text.topic().into(),
-            isbn: text.isbn().map(Into::into),
+            isbn: text.isbn(),
             year: text.year(),
             subjects: text.subjects().map(Into::into).collect(),
         }

@@ -5,6 +5,7 @@ use bookstore_core::{
     Seq, Timestamp,
     audit::Audit,
     decide::{self, Batch, Command, Levels, Outcome, State},
+    fixtures::isbn,
     history::Hash,
     recent_keys::RecentKeys,
     store::{LedgerReader, LedgerStore, Recovered, memory},
@@ -64,7 +65,7 @@ fn amends() -> impl Strategy<Value = Command> {
 
 fn listings() -> impl Strategy<Value = Command> {
     (0..7_u32, prices(), 0..20_u32).prop_map(|(title, price_cents, stock)| {
-        let isbn = title.is_multiple_of(2).then(|| format!("978000000000{title}"));
+        let isbn = title.is_multiple_of(2).then(|| isbn(title.into()));
         let text = BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() };
         Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }) }
     })

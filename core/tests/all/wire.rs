@@ -1,9 +1,10 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Kind,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Isbn, Kind,
     LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text,
     Timestamp, Topic,
+    fixtures::{book, isbn},
     history::Hash,
     page::{Position, SortKey, terms},
 };
@@ -29,15 +30,10 @@ fn times() -> impl Strategy<Value = Timestamp> {
 
 fn texts() -> impl Strategy<Value = BookText> {
     let year = option::of(any::<i32>());
-    (any::<String>(), any::<String>(), any::<String>(), option::of(any::<String>()), year, vec(any::<String>(), 0..4))
-        .prop_map(|(title, author, topic, isbn, year, subjects)| BookText {
-            title,
-            author,
-            topic,
-            isbn,
-            year,
-            subjects,
-        })
+    let isbn = (0..1_000_000_000_u64).prop_map(isbn);
+    (any::<String>(), any::<String>(), any::<String>(), option::of(isbn), year, vec(any::<String>(), 0..4)).prop_map(
+        |(title, author, topic, isbn, year, subjects)| BookText { title, author, topic, isbn, year, subjects },
+    )
 }
 
 fn lines() -> impl Strategy<Value = Lines> {
@@ -141,7 +137,7 @@ fn assert_one_piece(text: &BookText) {
     let BookText { title, author, topic, isbn, year, subjects } = text;
     let piece = Text::from(text);
     assert_eq!((piece.title(), piece.author(), piece.topic()), (&**title, &**author, &**topic));
-    assert_eq!((piece.isbn(), piece.year()), (isbn.as_deref(), *year));
+    assert_eq!((piece.isbn(), piece.year()), (*isbn, *year));
     assert!(piece.subjects().eq(subjects), "{piece:?}");
     assert_eq!(&BookText::from(&piece), text);
     assert_eq!(format!("{piece:?}"), format!("{text:?}"));
@@ -157,7 +153,7 @@ fn a_text_in_one_piece_is_the_same_whatever_its_length() {
         let long = |letter: &str| letter.repeat(length / letter.len());
         let subjects = vec![long("s"), String::new(), long("書"), long("\u{0}")];
         let (title, author, topic) = (long("="), String::new(), long("ß"));
-        assert_one_piece(&BookText { title, author, topic, isbn: Some(long("1")), year: Some(i32::MIN), subjects });
+        assert_one_piece(&BookText { title, author, topic, isbn: Some(isbn(1)), year: Some(i32::MIN), subjects });
     }
 }
 
@@ -167,9 +163,18 @@ fn a_text_s_fields_do_not_run_into_each_other() {
         Text::from(BookText { title: title.into(), author: author.into(), ..BookText::default() })
     };
     assert_ne!(titled("ab", "c"), titled("a", "bc"));
-    assert_ne!(Text::from(BookText { isbn: Some(String::new()), ..BookText::default() }), titled("", ""));
+    assert_ne!(Text::from(BookText { isbn: Some(isbn(0)), ..BookText::default() }), titled("", ""));
     assert_ne!(Text::from(BookText { subjects: vec![String::new()], ..BookText::default() }), titled("", ""));
     assert_ne!(Text::from(BookText { year: Some(0), ..BookText::default() }), titled("", ""));
+}
+
+/// Letters, marks and spaces of many kinds, those that are not seen among them.
+fn letters() -> impl Strategy<Value = String> {
+    const LETTERS: [char; 20] = [
+        'a', 'e', ' ', '\t', '\u{301}', '\u{327}', 'é', '\u{212a}', '\u{2126}', '\u{200b}', '\u{200c}', '\u{200d}',
+        '\u{ad}', '\u{feff}', '\u{a0}', 'ی', '\u{1100}', '\u{1161}', '\u{958}', '📚',
+    ];
+    vec(prop_oneof![9 => prop::sample::select(&LETTERS[..]), 1 => any::<char>()], 1..12).prop_map(String::from_iter)
 }
 
 /// The field that a call was refused for.
@@ -286,6 +291,24 @@ proptest! {
             let orders = OrderQuery { page_size: None, page_token: Some(token) };
             prop_assert_eq!(refused_field(orders.check()), Some("page_token".to_owned()));
         }
+    }
+
+    #[test]
+    fn a_text_has_one_normal_form(title in letters()) {
+        let checked = |title: &str| NewBook { text: BookText { title: title.into(), ..book("", 1).text }, ..book("", 1) }.checked();
+        if let Ok(once) = checked(&title) {
+            let twice = checked(&once.text.title);
+            prop_assert_eq!(twice.as_ref(), Ok(&once));
+        }
+    }
+
+    #[test]
+    fn an_isbn_is_read_back_or_refused(n in 0..1_000_000_000_u64, digit in 0..10_u8, text in any::<String>()) {
+        let isbn = isbn(n);
+        prop_assert_eq!(isbn.to_string().parse(), Ok(isbn));
+        let other = format!("978{n:09}{digit}");
+        prop_assert_eq!(other.parse::<Isbn>().is_ok(), other == isbn.digits());
+        let _ = Isbn::read(&text);
     }
 
     #[test]

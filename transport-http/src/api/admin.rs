@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{Amend, BookId, BookText, Cents, Error, NewBook, Result, Seq};
+use bookstore_core::{Amend, BookId, BookText, Cents, Error, Isbn, NewBook, Result, Seq};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
@@ -118,9 +118,13 @@ pub(super) struct ListRequest {
     stock: u32,
 }
 
-impl From<ListRequest> for NewBook {
-    fn from(ListRequest { title, author, topic, isbn, year, subjects, price_cents, stock }: ListRequest) -> Self {
-        Self { text: BookText { title, author, topic, isbn, year, subjects }, price_cents, stock }
+impl TryFrom<ListRequest> for NewBook {
+    type Error = Error;
+
+    fn try_from(request: ListRequest) -> Result<Self> {
+        let ListRequest { title, author, topic, isbn, year, subjects, price_cents, stock } = request;
+        let isbn = isbn.as_deref().map_or(Ok(None), Isbn::read)?;
+        Ok(Self { text: BookText { title, author, topic, isbn, year, subjects }, price_cents, stock })
     }
 }
 
@@ -128,7 +132,7 @@ impl From<ListRequest> for NewBook {
 pub(super) async fn add_books(State(shop): Shared, _: Admin, payload: Payload<BOOKS_MAX>) -> Answer {
     let many = payload.is_array();
     let books = if many { payload.array::<ListRequest>()? } else { vec![Object(payload.json()?)] };
-    let books = books.into_iter().map(|Object(book)| NewBook::from(book)).collect();
+    let books = books.into_iter().map(|Object(book)| NewBook::try_from(book)).collect::<Result<_>>()?;
     let listed = shop.catalog.add_books(books).await?;
     let created = listed.iter().any(|listed| listed.created);
     let location = listed.first().filter(|_| !many).map(|one| format!("/info/{}", one.id));

@@ -31,9 +31,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         if books.len() > ADD_BOOKS_MAX {
             return Err(Error::invalid("books", format!("at most {ADD_BOOKS_MAX} at once")));
         }
-        books.iter().try_for_each(NewBook::check)?;
+        let books = books.iter().cloned().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
         let mut added: Vec<Added> = Vec::with_capacity(books.len());
-        for body in bodies(books)? {
+        for body in bodies(&books)? {
             let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed).extra_time(EXTRA_TIME);
             match self.call::<R>(request).await {
                 Ok(more) => added.extend(more.into()),

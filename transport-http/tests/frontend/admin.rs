@@ -105,6 +105,26 @@ async fn one_book_or_many_are_listed_once() {
 }
 
 #[tokio::test]
+async fn an_isbn_is_one_book_however_it_is_spelled() {
+    let shop = shop().await;
+    let add = async |isbn: &str| {
+        let book = json!({"title": "K & R", "topic": "t", "isbn": isbn, "price_cents": 100, "stock": 1});
+        shop.admin("POST", "/books", &[], &book.to_string()).await
+    };
+    assert_eq!(add("0-13-110362-8").await.json(), json!({"listed": [{"id": 4, "created": true}]}));
+    for isbn in ["9780131103627", "978\u{2010}0\u{2010}13\u{2010}110362\u{2010}7", "ISBN 0131103628 (pbk.)"] {
+        assert_eq!(add(isbn).await.json(), json!({"listed": [{"id": 4, "created": false}]}), "{isbn}");
+    }
+    assert_eq!(shop.get("/info/4").await.json()["isbn"], "9780131103627");
+    let problem = add("978-0-13-110362-8").await.problem(422, "invalid");
+    assert_eq!(problem["field"], "isbn");
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.contains("978-0-13-110362-8") && message.contains("which should be 7"), "{message}");
+    let filler = add("0000000000").await.json()["listed"][0]["id"].to_string();
+    assert!(shop.get(&format!("/info/{filler}")).await.json()["isbn"].is_null());
+}
+
+#[tokio::test]
 async fn one_bad_book_lists_none() {
     let shop = shop().await;
     let good = r#"{"title":"Good","topic":"t","price_cents":1,"stock":1}"#;

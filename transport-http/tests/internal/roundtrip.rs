@@ -61,7 +61,7 @@ async fn every_catalog_call_answers_as_it_does_directly() {
     let server = catalog_server(direct.clone()).await;
     let remote = remote(&[server.url()]);
     let mut odd = book("Ünï \"quoted\" \\ 本", 3);
-    odd.text.isbn = Some("9780306406157".into());
+    odd.text.isbn = Some("9780306406157".parse().unwrap());
     odd.text.subjects = vec!["a & b".into()];
 
     let listed = remote.add_books(vec![odd.clone(), book("Book 1", 99)]).await.unwrap();

@@ -1,13 +1,18 @@
 //! JSON lines.
 
-use bookstore_core::NewBook;
+use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader, Read};
 
-use super::{Books, BrokenLine, LINE_MAX, record::Record};
+use super::{
+    Books, BrokenLine, LINE_MAX, Line,
+    options::{Columns, Field, ImportOptions},
+    record::{Record, Rules},
+};
 
 /// Books as JSON objects, one a line; `subjects` is a list. Blank lines are skipped.
-pub fn json_lines<'a>(input: impl Read + 'a) -> Books<'a> {
-    let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false };
+pub fn json_lines<'a>(input: impl Read + 'a, options: &ImportOptions) -> Books<'a> {
+    let rules = Rules::new(options);
+    let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false, rules };
     Books(Box::new(std::iter::from_fn(move || lines.next_book())))
 }
 
@@ -16,10 +21,11 @@ struct Lines<R> {
     number: u64,
     buffer: Vec<u8>,
     done: bool,
+    rules: Rules,
 }
 
 impl<R: BufRead> Lines<R> {
-    fn next_book(&mut self) -> Option<Result<NewBook, BrokenLine>> {
+    fn next_book(&mut self) -> Option<Result<Line, BrokenLine>> {
         while !self.done {
             self.number += 1;
             let line = match self.read_line() {
@@ -30,8 +36,17 @@ impl<R: BufRead> Lines<R> {
             // A byte order mark is not part of the text.
             let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
             if !line.is_empty() {
-                let book = parse(line).and_then(Record::check);
-                return Some(book.map_err(|message| BrokenLine::new(self.number, message)));
+                let read = parse(line).map(|object| record(&object, &self.rules.options));
+                let (number, rules) = (self.number, &mut self.rules);
+                let checked = match read {
+                    Ok(Ok(record)) => record.check(number, rules),
+                    Ok(Err(unused)) => {
+                        self.done = true;
+                        return Some(Err(BrokenLine::last(number, unused)));
+                    }
+                    Err(message) => Err(message),
+                };
+                return Some(checked.map_err(|message| BrokenLine::new(number, message)));
             }
         }
         None
@@ -54,7 +69,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-fn parse(line: &[u8]) -> Result<Record, String> {
+fn parse(line: &[u8]) -> Result<Map<String, Value>, String> {
     serde_json::from_slice(line).map_err(|error| {
         let text = error.to_string();
         // For the parser every line is line 1: only its column means something here.
@@ -65,9 +80,54 @@ fn parse(line: &[u8]) -> Result<Record, String> {
     })
 }
 
+/// The fields of an object, or which of its names no field has.
+fn record(object: &Map<String, Value>, options: &ImportOptions) -> Result<Record, String> {
+    let filled: Vec<(&str, &Value)> =
+        object.iter().filter(|(_, value)| !is_empty(value)).map(|(name, value)| (&name[..], value)).collect();
+    let columns = Columns::find(filled.iter().map(|(name, _)| *name), options)?;
+    if !columns.unused.is_empty() && !options.ignore_columns {
+        return Err(columns.unused_names(|at| filled[at].0));
+    }
+    let mut record = Record::default();
+    for (field, at) in &columns.fields {
+        put(&mut record, *field, filled[*at].1, columns.subjects_by());
+    }
+    Ok(record)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+fn put(record: &mut Record, field: Field, value: &Value, subjects_by: char) {
+    match (field, value) {
+        (_, Value::String(text)) => record.put(field, text, subjects_by),
+        (Field::Subjects, Value::Array(list)) => {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            record.put_subjects(list.iter().map(text));
+        }
+        (_, other) => record.put(field, &other.to_string(), subjects_by),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bookstore_core::{Isbn, NewBook};
+
+    const FILL_IN: ImportOptions = ImportOptions {
+        fill_in: true,
+        default_stock: None,
+        default_topic: None,
+        ignore_columns: false,
+        columns: Vec::new(),
+        decimal_comma: false,
+    };
 
     #[test]
     fn broken_json_lines_are_named_by_their_number_and_the_rest_is_read() {
@@ -77,15 +137,40 @@ mod tests {
              {{\"title\":\"f\",\"topic\":\"t\",\"price_cents\":9007199254740992}}\n{{\"title\":\"g\",\"topic\":\"t\"}}",
             "x".repeat(LINE_MAX + 1)
         );
-        assert_eq!(json_lines(text.as_bytes()).filter(Result::is_ok).count(), 2);
-        let broken = json_lines(text.as_bytes()).filter_map(Result::err);
+        assert_eq!(json_lines(text.as_bytes(), &FILL_IN).filter(Result::is_ok).count(), 2);
+        let broken = json_lines(text.as_bytes(), &FILL_IN).filter_map(Result::err);
         let named: Vec<_> = broken.map(|broken| broken.to_string()).collect();
-        assert_eq!(named[0], "line 3: topic is missing");
-        assert_eq!(named[1], "line 4: expected ident (column 2)");
-        assert!(named[2].starts_with("line 5: invalid type: string"), "{}", named[2]);
-        assert_eq!(named[3], "line 6: isbn: must be 10 or 13 digits without hyphens");
-        assert_eq!(named[4], "line 7: is longer than 1048576 bytes");
-        assert!(named[5].starts_with("line 8: ") && named[6].starts_with("line 9: price_cents"), "{named:?}");
-        assert_eq!(named.len(), 7);
+        let expected = [
+            "line 3: topic is missing",
+            "line 4: expected ident (column 2)",
+            "line 5: year must be a number such as 2004, not \"x\"",
+            "line 6: isbn: \"12\" has 2 digits; an ISBN has 10 or 13",
+            "line 7: is longer than 1048576 bytes",
+            "line 8: stock must be a whole number in its range, not \"-1\"",
+        ];
+        assert_eq!(named[..6], expected);
+        assert!(named.len() == 7 && named[6].starts_with("line 9: price_cents"), "{named:?}");
+    }
+
+    #[test]
+    fn numbers_and_lists_are_read_as_they_are_written() {
+        let text = r#"{"Title":"a","Category":"t","Price":19.9,"Qty":3,"Year Published":1999,"EAN":9780306406157,"tags":["x","y, z"],"lcc":null}"#;
+        let line = json_lines(text.as_bytes(), &ImportOptions::default()).next().unwrap().unwrap();
+        let NewBook { text, price_cents, stock } = &line.book;
+        assert_eq!((price_cents.get(), *stock, text.year), (1990, 3, Some(1999)));
+        assert_eq!(text.isbn.map(Isbn::digits).as_deref(), Some("9780306406157"));
+        assert_eq!(text.subjects, ["x", "y, z"]);
+        assert!(line.has_price && line.has_stock);
+    }
+
+    #[test]
+    fn a_name_that_no_field_has_ends_the_reading_unless_it_may_be_left_out() {
+        let text = "{\"title\":\"a\",\"topic\":\"t\",\"lcc\":\"HE\",\"shelf\":7}\n{\"title\":\"b\",\"topic\":\"t\"}";
+        let read: Vec<_> = json_lines(text.as_bytes(), &FILL_IN).collect();
+        let refused = read[0].as_ref().unwrap_err();
+        assert!(read.len() == 1 && refused.last, "{read:?}");
+        assert!(refused.message.contains("lcc, shelf") && refused.message.contains("--ignore-columns"), "{refused}");
+        let options = ImportOptions { ignore_columns: true, ..FILL_IN };
+        assert_eq!(json_lines(text.as_bytes(), &options).filter(Result::is_ok).count(), 2);
     }
 }

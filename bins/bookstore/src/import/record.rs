@@ -1,48 +1,153 @@
 //! One book as a file has it.
 
-use bookstore_core::{BookText, Cents, NewBook};
-use serde::Deserialize;
+use bookstore_core::{BookText, Cents, Isbn, NewBook};
 
-/// A book as a file has it. Fields that a file does not have are `None`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+use super::{
+    Line, amounts, habits,
+    options::{Field, ImportOptions},
+};
+
+/// A book as a file has it: the texts of its fields, none of them empty.
+#[derive(Debug, Default)]
 pub(super) struct Record {
-    pub(super) title: Option<String>,
-    pub(super) author: Option<String>,
-    pub(super) topic: Option<String>,
-    #[serde(alias = "isbn13")]
-    pub(super) isbn: Option<String>,
-    pub(super) year: Option<i32>,
-    pub(super) subjects: Option<Vec<String>>,
-    pub(super) price_cents: Option<u64>,
-    pub(super) stock: Option<u32>,
+    title: Option<String>,
+    author: Option<String>,
+    topic: Option<String>,
+    isbns: Vec<String>,
+    year: Option<String>,
+    subjects: Vec<String>,
+    price: Option<String>,
+    price_cents: Option<String>,
+    stock: Option<String>,
 }
 
-impl Record {
-    /// The book, or what is wrong with it.
-    pub(super) fn check(self) -> Result<NewBook, String> {
-        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let text = BookText {
-            title: trimmed(self.title).ok_or("title is missing")?,
-            author: trimmed(self.author).unwrap_or_default(),
-            topic: trimmed(self.topic).ok_or("topic is missing")?,
-            isbn: self.isbn.map(|isbn| plain_isbn(&isbn)).filter(|isbn| !isbn.is_empty()),
-            year: self.year,
-            subjects: self.subjects.unwrap_or_default(),
-        };
-        let (price, stock) = derived_price_and_stock(&text.identity());
-        let price_cents = self.price_cents.map_or(Ok(price), Cents::new).map_err(|error| error.to_string())?;
-        let book = NewBook { text, price_cents, stock: self.stock.unwrap_or(stock) };
-        book.check().map_err(|error| error.to_string())?;
-        Ok(book)
+/// What the lines of one file have in common.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) options: ImportOptions,
+    /// The currency of the prices so far.
+    currency: Option<String>,
+}
+
+impl Rules {
+    pub(super) fn new(options: &ImportOptions) -> Self {
+        Self { options: options.clone(), currency: None }
     }
 }
 
-fn plain_isbn(isbn: &str) -> String {
-    isbn.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).collect()
+impl Record {
+    /// Adds a field's text. Without semicolons, subjects are separated by `subjects_by`.
+    pub(super) fn put(&mut self, field: Field, text: &str, subjects_by: char) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let value = Some(text.to_owned());
+        match field {
+            Field::Title => self.title = value,
+            Field::Author => self.author = value,
+            Field::Topic => self.topic = value,
+            Field::Isbn => self.isbns.push(text.to_owned()),
+            Field::Year => self.year = value,
+            Field::Subjects => {
+                let separator = if text.contains(';') { ';' } else { subjects_by };
+                self.subjects.extend(parts(text, separator));
+            }
+            Field::Price => self.price = value,
+            Field::PriceCents => self.price_cents = value,
+            Field::Stock => self.stock = value,
+        }
+    }
+
+    /// Adds subjects.
+    pub(super) fn put_subjects(&mut self, subjects: impl Iterator<Item = String>) {
+        self.subjects.extend(subjects);
+    }
+
+    /// The book, or what is wrong with it.
+    pub(super) fn check(self, number: u64, rules: &mut Rules) -> Result<Line, String> {
+        let options = &rules.options;
+        let text = BookText {
+            title: whole(habits::title(&self.title.ok_or("title is missing")?))?,
+            author: whole(habits::authors(&self.author.unwrap_or_default()))?,
+            topic: whole(self.topic.or_else(|| options.default_topic.clone()).ok_or("topic is missing")?)?,
+            isbn: isbn(&self.isbns)?,
+            year: self.year.map_or(Ok(None), |year| habits::year(&year))?,
+            subjects: self.subjects,
+        };
+        let (given_price, given_stock) =
+            (price(self.price_cents, self.price, rules)?, self.stock.map(stock).transpose()?);
+        let book = NewBook { text, price_cents: Cents::ZERO, stock: 0 };
+        let mut book = book.checked().map_err(|error| error.to_string())?;
+        let (filled_price, filled_stock) = derived_price_and_stock(&book.text.identity());
+        let fill_in = rules.options.fill_in;
+        book.price_cents = given_price.or_else(|| fill_in.then_some(filled_price)).ok_or("price is missing")?;
+        let default = rules.options.default_stock.or_else(|| fill_in.then_some(filled_stock));
+        book.stock = given_stock.or(default).ok_or("stock is missing")?;
+        let book = book.checked().map_err(|error| error.to_string())?;
+        Ok(Line { number, book, has_price: given_price.is_some(), has_stock: given_stock.is_some() })
+    }
 }
 
-/// The price and the stock of a book whose file has none: from the 64-bit FNV-1a hash `h` of its
+/// The parts of a list that are not empty.
+fn parts(list: &str, separator: char) -> impl Iterator<Item = String> {
+    list.split(separator).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned)
+}
+
+/// A text in which no character was lost on its way.
+fn whole(text: String) -> Result<String, String> {
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(format!("{text:?} has a character that was lost (U+FFFD); export the file again as UTF-8"));
+    }
+    Ok(text)
+}
+
+/// The ISBN that all of these are.
+fn isbn(spelled: &[String]) -> Result<Option<Isbn>, String> {
+    let mut isbn: Option<Isbn> = None;
+    for text in spelled.iter().filter(|text| !is_none(text)) {
+        let read = Isbn::read(text).map_err(|error| error.to_string())?;
+        match (isbn, read) {
+            (Some(first), Some(other)) if first != other => {
+                return Err(format!("isbn: {first} and {other} are two books"));
+            }
+            _ => isbn = isbn.or(read),
+        }
+    }
+    Ok(isbn)
+}
+
+/// Whether somebody has written that there is none.
+fn is_none(text: &str) -> bool {
+    matches!(&text.to_lowercase()[..], "n/a" | "na" | "none" | "null" | "no isbn" | "unknown")
+}
+
+fn price(in_cents: Option<String>, price: Option<String>, rules: &mut Rules) -> Result<Option<Cents>, String> {
+    let cents = match (in_cents, price) {
+        (Some(cents), Some(price)) => return Err(format!("it has two prices, {cents:?} in cents and {price:?}")),
+        (Some(cents), None) => {
+            cents.parse().map_err(|_| format!("price_cents must be a whole number in its range, not {cents:?}"))?
+        }
+        (None, Some(price)) => {
+            let amount = amounts::amount(&price, rules.options.decimal_comma)?;
+            if let Some(currency) = amount.currency {
+                let first = rules.currency.get_or_insert_with(|| currency.clone());
+                if *first != currency {
+                    return Err(format!("price {price:?} is in {currency}, others before it in {first}"));
+                }
+            }
+            amount.cents
+        }
+        (None, None) => return Ok(None),
+    };
+    Cents::new(cents).map(Some).map_err(|error| error.to_string())
+}
+
+fn stock(stock: String) -> Result<u32, String> {
+    stock.parse().map_err(|_| format!("stock must be a whole number in its range, not {stock:?}"))
+}
+
+/// A price and a stock for a book whose file has none: from the 64-bit FNV-1a hash `h` of its
 /// [identity](BookText::identity), `499 + 100 * (h mod 60)` cents and `1 + (h >> 32) mod 40` copies.
 #[must_use]
 pub fn derived_price_and_stock(identity: &str) -> (Cents, u32) {

@@ -1,14 +1,39 @@
 //! The arguments of commands that work on files.
 
+use bookstore::import::{Field, ImportOptions};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// `bookstore import`
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The books: .csv, .jsonl or .jsonl.gz
+    /// The books: .csv, .tsv, .txt, .jsonl or .jsonl.gz
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Say what a file would do, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Set price and stock of books that are in the catalog to those in the file
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// The column of a field: title, author, topic, isbn, year, subjects, price, price_cents or stock; may be given several times
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = column)]
+    pub(crate) map: Vec<(Field, String)>,
+    /// Leave columns out that are not used
+    #[arg(long)]
+    pub(crate) ignore_columns: bool,
+    /// The topic of lines that have none
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) default_topic: Option<String>,
+    /// The stock of lines that have none
+    #[arg(long, value_name = "COPIES")]
+    pub(crate) default_stock: Option<u32>,
+    /// Make up prices and stocks that the file does not have, for samples
+    #[arg(long)]
+    pub(crate) fill_in: bool,
+    /// Prices have a comma before the cents
+    #[arg(long)]
+    pub(crate) decimal_comma: bool,
     /// Add them to this store, which no server may have open [default: sqlite:bookstore.db]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
@@ -27,6 +52,26 @@ pub(crate) struct ImportArgs {
     /// Print the counts as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl ImportArgs {
+    /// How the file is read.
+    pub(crate) fn options(&self) -> ImportOptions {
+        ImportOptions {
+            fill_in: self.fill_in,
+            default_stock: self.default_stock,
+            default_topic: self.default_topic.clone(),
+            ignore_columns: self.ignore_columns,
+            columns: self.map.clone(),
+            decimal_comma: self.decimal_comma,
+        }
+    }
+}
+
+/// The value of `--map`.
+fn column(pair: &str) -> Result<(Field, String), String> {
+    let (field, column) = pair.split_once('=').ok_or("write FIELD=COLUMN, for example price=Cost")?;
+    Ok((field.trim().parse()?, column.trim().to_owned()))
 }
 
 /// `--on-error`

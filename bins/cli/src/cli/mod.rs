@@ -84,17 +84,25 @@ Examples:
   bookstore frontend --catalog http://127.0.0.1:8081 \\
                      --order http://127.0.0.1:8082,http://127.0.0.1:8083")]
     Frontend(FrontendArgs),
-    /// Add the books of a file: .csv, .jsonl or .jsonl.gz
+    /// Add the books of a file: .csv, .tsv, .txt, .jsonl or .jsonl.gz
     #[command(after_help = "\
-CSV has a header line with some of: title author topic isbn (or isbn13) year subjects price_cents \
-stock (subjects are separated by semicolons). JSON lines have the same names; subjects is a list. title and topic \
-are required. A book that is in the catalog already is left as it is, so an import that was cut off is simply run again.
+A table has a header line; commas, semicolons, tabs or bars stand between its columns. JSON lines have the same names; \
+subjects is a list there. Title, topic, price and stock must be in the file, or be given with --default-topic, --default-stock or \
+--fill-in; author, ISBN, year and subjects (separated by semicolons) may be. The columns of Goodreads, LibraryThing, AbeBooks, \
+Shopify, WooCommerce and Square exports are understood; --map names others. A column that is not used is refused unless \
+--ignore-columns says that it may be left out.
 
-A missing price or stock is derived from the book's identity (its ISBN, or else title, author and year), always \
-the same: with h its 64-bit FNV-1a hash, price_cents = 499 + 100 * (h mod 60) and stock = 1 + (h >> 32) mod 40.
+A line whose book is in the catalog already, by its ISBN or else by title, author and year, is compared with it. If text, price \
+or stock differ, the line is named and the book is kept as it is; --update sets its price and stock. So an import that was cut off is \
+simply run again. Of several lines of one book the first counts, and the others are named. The exit code is 1 if a line was not taken.
+
+--fill-in derives a price or stock from the book's identity, always the same: with h its 64-bit FNV-1a hash, \
+price_cents = 499 + 100 * (h mod 60) and stock = 1 + (h >> 32) mod 40.
 
 Examples:
-  bookstore import books.jsonl.gz
+  bookstore import books.csv --dry-run
+  bookstore import books.jsonl.gz --fill-in --ignore-columns
+  bookstore import export.txt --map topic=Shelf --default-stock 1 --decimal-comma
   bookstore import books.csv --store sqlite:shop.db --on-error skip
   bookstore import books.csv --server http://127.0.0.1:8080 --admin-token-file admin.token")]
     Import(ImportArgs),

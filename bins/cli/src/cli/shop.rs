@@ -182,7 +182,7 @@ pub(crate) struct AddArgs {
     /// Its topic
     #[arg(long)]
     pub(crate) topic: String,
-    /// Its ISBN, 10 or 13 digits
+    /// Its ISBN, 10 or 13 digits, with or without hyphens
     #[arg(long)]
     pub(crate) isbn: Option<String>,
     /// Year of publication

@@ -3,7 +3,7 @@
 use bookstore::Bookstore;
 use bookstore_cli::load::counted;
 use bookstore_core::{
-    Amend, Book, BookText, Cents, Clock as _, Executed, NewBook, OrderId, OrderQuery, Seq, SystemClock,
+    Amend, Book, BookText, Cents, Clock as _, Executed, Isbn, NewBook, OrderId, OrderQuery, Seq, SystemClock,
 };
 use std::process::ExitCode;
 
@@ -98,7 +98,7 @@ pub(super) async fn add(args: AddArgs) -> Result<ExitCode, Failure> {
         title: args.title,
         author: args.author,
         topic: args.topic,
-        isbn: args.isbn,
+        isbn: args.isbn.as_deref().map_or(Ok(None), Isbn::read)?,
         year: args.year,
         subjects: args.subjects,
     };

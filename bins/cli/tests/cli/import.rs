@@ -1,4 +1,5 @@
 use crate::support::{Dir, TIMEOUT};
+use bookstore_core::fixtures::isbn;
 use flate2::{Compression, write::GzEncoder};
 use std::{
     fs,
@@ -9,8 +10,9 @@ use std::{
 fn lines(count: usize) -> String {
     let line = |n: usize| {
         format!(
-            "{{\"title\":\"Book {n}\",\"author\":\"Roe, Ada\",\"topic\":\"Topic {}\",\"isbn13\":\"978{n:010}\"}}\n",
-            n % 20
+            "{{\"title\":\"Book {n}\",\"author\":\"Roe, Ada\",\"topic\":\"Topic {}\",\"isbn13\":\"{}\",\"price_cents\":1999,\"stock\":5}}\n",
+            n % 20,
+            isbn(n as u64).digits()
         )
     };
     (0..count).map(line).collect()
@@ -27,9 +29,9 @@ fn twice_is_once() {
     let dir = Dir::new();
     dir.write("books.jsonl.gz", gzipped(&lines(2500)));
     let first = dir.run(&["import", "books.jsonl.gz", "--json"]).ok().json();
-    assert_eq!((&first["listed"], &first["known"], &first["broken"]), (&2500.into(), &0.into(), &0.into()));
+    assert_eq!((&first["added"], &first["unchanged"], &first["broken"]), (&2500.into(), &0.into(), &0.into()));
     let again = dir.run(&["import", "books.jsonl.gz"]).ok().out;
-    assert!(again.contains("0 books listed") && again.contains("2,500 listed before"), "{again}");
+    assert!(again.starts_with("0 added, 0 updated, 2,500 unchanged, 0 conflicting, 0 broken in "), "{again}");
     let audit = dir.run(&["audit", "--json"]).ok().json();
     assert_eq!((&audit["books"], &audit["entries"]), (&2500.into(), &2500.into()));
 }
@@ -65,7 +67,7 @@ fn is_cut_off(books: usize, file: &str) -> bool {
         return false;
     }
     let again = dir.run(&["import", "books.jsonl", "--json"]).ok().json();
-    let (listed, known) = (again["listed"].as_u64().unwrap(), again["known"].as_u64().unwrap());
+    let (listed, known) = (again["added"].as_u64().unwrap(), again["unchanged"].as_u64().unwrap());
     if listed == 0 {
         return false;
     }
@@ -88,7 +90,10 @@ fn a_broken_line_stops_everything_unless_it_may_be_skipped() {
     assert!(!dir.path("bookstore.db").exists(), "not even a store is made");
     let skipped = dir.run(&["import", "books.jsonl", "--on-error", "skip", "--json"]);
     let skipped = skipped.failed(1, &["line 1501", "line 1502"]).json();
-    assert_eq!((&skipped["listed"], &skipped["known"], &skipped["broken"]), (&1600.into(), &1500.into(), &2.into()));
+    assert_eq!(
+        (&skipped["added"], &skipped["conflicting"], &skipped["broken"]),
+        (&1600.into(), &1500.into(), &2.into())
+    );
 }
 
 #[test]
@@ -98,8 +103,9 @@ fn a_table_becomes_books() {
                  Ledgers,\"Roe, Ada\",Accounting,978-0-00-000000-2,1999,Books; Keeping,1234,7\n\
                  \"A \"\"quoted\"\" one\",,Accounting,,,,,\n";
     dir.write("books.csv", table);
-    let out = dir.run(&["import", "books.csv", "--store", "sqlite:shop.db"]).ok().out;
-    assert!(out.starts_with("2 books listed in "), "{out}");
+    dir.run(&["import", "books.csv"]).failed(1, &["line 3: price is missing", "nothing was imported"]);
+    let out = dir.run(&["import", "books.csv", "--store", "sqlite:shop.db", "--fill-in"]).ok().out;
+    assert!(out.starts_with("2 added, 0 updated, 0 unchanged, 0 conflicting, 0 broken in "), "{out}");
     let server = dir.serve(&["monolith", "--store", "sqlite:shop.db"]);
     let book = dir.run(&["info", "1", "--json", "--server", &server.url]).ok().json();
     assert_eq!(
@@ -120,8 +126,8 @@ fn a_running_shop_is_filled_through_its_admin() {
     let import = ["import", "books.jsonl", "--server", &server.url];
     dir.run(&import).failed(2, &["--admin-token-file FILE"]);
     let admin = [&import[..], &["--admin-token-file", "admin.token"]].concat();
-    assert!(dir.run(&admin).ok().out.contains("2,100 books listed"));
-    assert!(dir.run(&admin).ok().out.contains("2,100 listed before"));
+    assert!(dir.run(&admin).ok().out.starts_with("2,100 added"));
+    assert!(dir.run(&admin).ok().out.contains("2,100 unchanged"));
     let both = [&admin[..], &["--store", "sqlite:x.db"]].concat();
     dir.run(&both).failed(2, &["not both"]);
     let off = dir.serve(&["monolith", "--store", "memory:"]);
@@ -134,8 +140,85 @@ fn wrong_files_are_refused_and_make_no_store() {
     let dir = Dir::new();
     dir.run(&["import", "nowhere.csv"]).failed(2, &["nowhere.csv", "No such file"]);
     dir.write("books.xlsx", "x");
-    dir.run(&["import", "books.xlsx", "--on-error", "skip"]).failed(2, &["must end in .csv, .jsonl or .jsonl.gz"]);
+    dir.run(&["import", "books.xlsx", "--on-error", "skip"])
+        .failed(2, &["must end in .csv, .tsv, .txt, .jsonl or .jsonl.gz"]);
     assert!(!dir.path("bookstore.db").exists());
     dir.write("cut.jsonl.gz", &gzipped(&lines(3000))[..2000]);
     dir.run(&["import", "cut.jsonl.gz"]).failed(1, &["cannot be read on", "nothing was imported"]);
+}
+
+fn counts(result: &serde_json::Value) -> [u64; 5] {
+    ["added", "updated", "unchanged", "conflicting", "broken"].map(|name| result[name].as_u64().unwrap())
+}
+
+const SHOP: &str = "title,author,topic,isbn,year,price,stock\n\
+                    Ledgers,Ada Roe,Accounting,9780306406157,1999,19.99,5\n\
+                    Queues,Bob Doe,Traffic,,2004,7.50,3\n";
+
+#[test]
+fn nothing_vanishes() {
+    let dir = Dir::new();
+    dir.write("shop.csv", SHOP);
+    assert_eq!(counts(&dir.run(&["import", "shop.csv", "--json"]).ok().json()), [2, 0, 0, 0, 0]);
+    // Another spelling, another price; another text; a new book, and it again.
+    let other = "title,author,topic,isbn,year,price,stock\n\
+                 Ledgers,\"Roe, Ada\",Accounting,0-306-40615-2,1999,24.99,5\n\
+                 Queues,Bob Doe,Waiting,,2004,7.50,3\n\
+                 Used,Eve Poe,Misc,978-0-13-110362-7,,1,1\n\
+                 Used,Eve Poe,Misc,0131103628,,2,1\n";
+    dir.write("other.csv", other);
+    let named = [
+        "line 2: book 1 is kept as it is: price 24.99 (here 19.99); --update sets price and stock",
+        "line 3: book 2 is kept as it is: topic \"Waiting\" (here \"Traffic\")\n",
+        "line 5: ISBN 978-0-13-110362-7 is in line 4, too; that one counts",
+    ];
+    let dry = dir.run(&["import", "other.csv", "--json", "--dry-run"]).failed(1, &named).json();
+    assert_eq!(counts(&dry), [1, 0, 0, 3, 0]);
+    let kept = dir.run(&["import", "other.csv", "--json"]).failed(1, &named).json();
+    assert_eq!(counts(&kept), [1, 0, 0, 3, 0], "as the dry run has said");
+    let updated = dir.run(&["import", "other.csv", "--update", "--json"]).failed(1, &named[1..]).json();
+    assert_eq!(counts(&updated), [0, 1, 1, 2, 0]);
+    let back = dir.run(&["import", "shop.csv", "--update"]).ok().out;
+    assert!(back.starts_with("0 added, 1 updated, 1 unchanged, 0 conflicting"), "{back}");
+}
+
+#[test]
+fn a_stock_is_set_under_the_version_that_was_read() {
+    let dir = Dir::new();
+    let server = dir.serve(&["monolith", "--no-sample", "--admin-token-file", "admin.token"]);
+    dir.write("shop.csv", SHOP);
+    let import =
+        ["import", "shop.csv", "--update", "--json", "--server", &server.url, "--admin-token-file", "admin.token"];
+    assert_eq!(counts(&dir.run(&import).ok().json()), [2, 0, 0, 0, 0]);
+    dir.run(&["buy", "1", "--server", &server.url]).ok();
+    assert_eq!(counts(&dir.run(&import).ok().json()), [0, 1, 1, 0, 0]);
+    let book = dir.run(&["info", "1", "--json", "--server", &server.url]).ok().json();
+    assert_eq!((&book["stock"], &book["price_cents"], &book["version"]), (&5.into(), &1999.into(), &4.into()));
+    let shown = dir.run(&["info", "1", "--server", &server.url]).ok().out;
+    assert!(shown.contains("978-0-306-40615-7"), "{shown}");
+}
+
+#[test]
+fn a_dry_run_makes_no_store() {
+    let dir = Dir::new();
+    dir.write("shop.csv", SHOP);
+    let out = dir.run(&["import", "shop.csv", "--dry-run"]).ok().out;
+    assert!(out.starts_with("Nothing was changed. The import would come to: 2 added"), "{out}");
+    assert!(!dir.path("bookstore.db").exists());
+}
+
+#[test]
+fn columns_are_named_or_left_out() {
+    let dir = Dir::new();
+    dir.write("shop.csv", "Title;Shelf;Cost;Notes\nLedgers;A1;29,99 €;x\n");
+    dir.run(&["import", "shop.csv"])
+        .failed(1, &["the header line has no topic", "--map topic=COLUMN", "it has: Title, Shelf"]);
+    let mapped = ["import", "shop.csv", "--map", "topic=Shelf", "--map", "price=Cost", "--default-stock", "2"];
+    dir.run(&mapped).failed(1, &["line 1: not used: Notes", "--ignore-columns", "nothing was imported"]);
+    dir.run(&[&mapped[..], &["--on-error", "skip"]].concat()).failed(1, &["not used: Notes", "nothing was imported"]);
+    assert!(!dir.path("bookstore.db").exists());
+    let out = dir.run(&[&mapped[..], &["--ignore-columns"]].concat()).ok().out;
+    assert!(out.starts_with("1 added"), "{out}");
+    dir.run(&["import", "shop.csv", "--map", "colour=Cost"]).failed(2, &["\"colour\" is no field of a book"]);
+    dir.run(&["import", "shop.csv", "--map", "price"]).failed(2, &["FIELD=COLUMN"]);
 }

@@ -70,7 +70,7 @@ fn a_second_process_on_the_same_file_is_refused() {
     let dir = Dir::new();
     let _server = dir.monolith();
     dir.run(&["monolith", "--listen", "127.0.0.1:0"]).failed(1, &["bookstore.db", "in use by another process"]);
-    dir.write("books.jsonl", r#"{"title":"a","topic":"b"}"#);
+    dir.write("books.jsonl", r#"{"title":"a","topic":"b","price":"1.00","stock":1}"#);
     dir.run(&["import", "books.jsonl"]).failed(1, &["in use", "--server URL"]);
 }
 

@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     fixtures::{any_book, book, cents},
     ledger::Seq,
+    page::Query,
 };
 
 /// New books get the numbers 1, 2, 3, … in the order of the list, and `info` shows every field as it was given, in any
@@ -24,7 +25,7 @@ pub(super) async fn numbers_books_and_keeps_their_text(d: Deployment) {
             title: "Das Buch, «das» <b>alles</b> & \"mehr\" hat: 書店 📚".into(),
             author: "Žofie O'Brien-Ångström".into(),
             topic: "distributed systems".into(),
-            isbn: Some("155860832X".into()),
+            isbn: Some("155860832X".parse().expect("an ISBN")),
             year: Some(-300),
             subjects: vec!["logs".into(), "C++, 2nd ed.".into()],
         },
@@ -65,19 +66,24 @@ pub(super) async fn leaves_listed_books_as_they_are(d: Deployment) {
     assert_eq!(d.head().await, head.next(), "one new book is one entry");
 }
 
-/// Two listings are the same book if they share the ISBN; without an ISBN, if they share title, author and year.
+/// Two listings are the same book if they share the ISBN, however it is spelled; without an ISBN, if they share title, author and year.
 ///
 /// The list in this case contains the same book several times, so the store must compare a book with the books before
 /// it in the same list. A book without an ISBN is another book than one with an ISBN, whatever their titles.
 pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d: Deployment) {
     let with = |title: &str, author: &str, isbn: Option<&str>, year| {
         let book = book(title, 10);
-        let text = BookText { author: author.into(), isbn: isbn.map(Into::into), year, ..book.text.clone() };
+        let text = BookText {
+            author: author.into(),
+            isbn: isbn.map(|isbn| isbn.parse().expect("an ISBN")),
+            year,
+            ..book.text.clone()
+        };
         NewBook { text, ..book }
     };
     let books = vec![
         with("A", "a", Some("9781558608320"), None),
-        with("B", "b", Some("9781558608320"), Some(2004)),
+        with("B", "b", Some("1-55860-832-X"), Some(2004)),
         with("A", "a", None, None),
         with("A", "a", None, Some(2004)),
         with("A", "b", None, None),
@@ -86,6 +92,26 @@ pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d
     ];
     let ids: Vec<u64> = d.add_books(books).await.iter().map(|id| id.0).collect();
     assert_eq!(ids, [1, 1, 2, 3, 4, 5, 3]);
+}
+
+/// Texts that look the same are the same: a book is kept, known again and found whatever way its letters are composed and its spaces
+/// are made.
+///
+/// A catalog that fails here takes a title in as it was typed, so the same book is listed twice, and found by one of its two
+/// spellings only.
+pub(super) async fn keeps_texts_in_their_normal_form(d: Deployment) {
+    let with = |title: &str, author: &str| {
+        let book = book(title, 10);
+        NewBook { text: BookText { author: author.into(), ..book.text.clone() }, ..book }
+    };
+    let composed = with("Cien años de soledad", "Gabriel García Márquez");
+    let typed = with("\u{feff}Cien an\u{303}os\tde  sole\u{ad}dad\n", "Gabriel Garci\u{301}a\u{a0}Ma\u{301}rquez ");
+    assert_eq!(d.add_books(vec![typed.clone(), composed.clone(), typed]).await, [BookId(1); 3]);
+    assert_eq!(d.info(BookId(1)).await.text, composed.text.into());
+    for words in ["García", "Garci\u{301}a", "sole\u{ad}dad"] {
+        let page = d.catalog.search(Query::words(words)).await.expect("a page");
+        assert_eq!(page.books.iter().map(|book| book.id).collect::<Vec<_>>(), [BookId(1)], "{words:?}");
+    }
 }
 
 /// One field outside its limits makes the whole list [`Error::Invalid`] with that field, and so does a list that is too
@@ -103,14 +129,10 @@ pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
         ("title", bad(|book| book.text.title.clear())),
         ("title", bad(|book| book.text.title = "x".repeat(BookText::TITLE_MAX + 1))),
         ("title", bad(|book| book.text.title.push('\u{0}'))),
-        ("title", bad(|book| book.text.title.push('\n'))),
+        ("title", bad(|book| book.text.title = " \u{200b}\n".into())),
         ("author", bad(|book| book.text.author = "ä".repeat(BookText::FIELD_MAX + 1))),
         ("topic", bad(|book| book.text.topic.clear())),
         ("topic", bad(|book| book.text.topic = "x".repeat(BookText::FIELD_MAX + 1))),
-        ("isbn", bad(|book| book.text.isbn = Some("978-1558608320".into()))),
-        ("isbn", bad(|book| book.text.isbn = Some("97815586083X0".into()))),
-        ("isbn", bad(|book| book.text.isbn = Some("X".into()))),
-        ("isbn", bad(|book| book.text.isbn = Some(String::new()))),
         ("year", bad(|book| book.text.year = Some(10_000))),
         ("year", bad(|book| book.text.year = Some(-3001))),
         ("subjects", bad(|book| book.text.subjects = vec!["x".into(); BookText::SUBJECTS_MAX + 1])),
@@ -133,7 +155,7 @@ pub(super) async fn accepts_fields_at_their_limits(d: Deployment) {
         title: "書".repeat(BookText::TITLE_MAX),
         author: "é".repeat(BookText::FIELD_MAX),
         topic: "t".repeat(BookText::FIELD_MAX),
-        isbn: Some("9781558608320".into()),
+        isbn: Some("9781558608320".parse().expect("an ISBN")),
         year: Some(9999),
         subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
     };

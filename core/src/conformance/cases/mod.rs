@@ -53,6 +53,7 @@ cases! {
         numbers_books_and_keeps_their_text
         leaves_listed_books_as_they_are
         identifies_a_book_by_isbn_or_else_by_title_author_and_year
+        keeps_texts_in_their_normal_form
         rejects_the_whole_list_for_one_bad_book
         accepts_fields_at_their_limits
         accepts_as_many_books_as_the_limit

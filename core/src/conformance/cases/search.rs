@@ -50,7 +50,7 @@ impl Deployment {
     }
 }
 
-/// A topic matches as a whole, in any case and without the spaces around it. An empty topic is none, and finds all
+/// A topic matches as a whole, in any case and however its spaces are made. An empty topic is none, and finds all
 /// books.
 ///
 /// A store that fails here splits the topic into words, or hands `%`, `*` and `_` to a pattern match.
@@ -58,9 +58,9 @@ pub(super) async fn finds_by_topic(d: Deployment) {
     d.add_books(vec![on("distributed systems", "A"), on("undergraduate school", "B"), on("distributed systems", "C")])
         .await;
     assert_eq!(d.found(Query::topic("distributed systems")).await, [1, 3]);
-    assert_eq!(d.found(Query::topic("  Distributed SYSTEMS ")).await, [1, 3]);
+    assert_eq!(d.found(Query::topic("  Distributed \u{a0}SYSTEMS ")).await, [1, 3]);
     assert_eq!(d.found(Query::topic("undergraduate school")).await, [2]);
-    for other in ["distributed", "systems", "distributed  systems", "%", "distributed_systems", "*", "'", "\0"] {
+    for other in ["distributed", "systems", "distributedsystems", "%", "distributed_systems", "*", "'", "\0"] {
         assert_eq!(d.found(Query::topic(other)).await, [0; 0], "a topic matches as a whole, {other:?} does not");
     }
     assert_eq!(d.found(Query::topic(" ")).await, [1, 2, 3], "an empty topic is none");

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{StoreError, rows::to_i64, search};
 use crate::{
-    book::BookText,
+    book::{BookText, Isbn},
     ledger::{Entry, Kind},
 };
 
@@ -27,7 +27,7 @@ fn insert_book(connection: &Connection, listing: &Entry) -> Result<(), StoreErro
     let (id, price, text) = (to_i64(change.book.0), to_i64(change.price_cents.get()), BookText::from(text));
     let subjects = serde_json::to_string(&text.subjects).expect("strings are JSON");
     let mut book = connection.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
-    let (identity, isbn) = (text.identity(), &text.isbn);
+    let (identity, isbn) = (text.identity(), text.isbn.map(Isbn::digits));
     book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
     search::index_book(connection, change.book, &text)
 }

@@ -47,23 +47,31 @@ pub(super) struct SetStock {
     stock: u32,
 }
 
-/// A book to be listed; unknown fields are refused. No text has control characters.
+/// A book to be listed; unknown fields are refused. Texts are kept in canonical composition (NFC), with one space for white space of
+/// any kind and without characters that are not seen; they have no other control characters.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewBook {
     /// Its title.
-    #[schema(min_length = 1, max_length = 1000, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
     title: String,
     /// Who wrote it; may be empty.
     #[serde(default)]
-    #[schema(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[schema(max_length = 500, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
     author: String,
     /// The topic under which it is listed.
-    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
     topic: String,
-    /// Ten or thirteen digits (`X` may end the short form), if it has one.
+    /// Its ISBN, if it has one, of 10 or 13 digits, in any spelling; a wrong check digit is refused. It is kept as 13 digits.
     #[serde(default)]
-    #[schema(pattern = "^([0-9]{13}|[0-9]{9}[0-9X])$")]
     isbn: Option<String>,
     /// Year of publication.
     #[serde(default)]
@@ -82,7 +90,7 @@ pub(super) struct NewBook {
 
 /// What a book is about.
 #[derive(ToSchema)]
-#[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+#[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
 pub(super) struct Subject(String);
 
 /// One book, or a list of books.

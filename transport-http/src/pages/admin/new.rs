@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode};
-use bookstore_core::{Added, BookText, Error, NewBook, Result, Topic, TopicQuery, TopicSort};
+use bookstore_core::{Added, BookText, Error, Isbn, NewBook, Result, Topic, TopicQuery, TopicSort};
 
 use super::{
     frame::{Tab, page},
@@ -49,7 +49,7 @@ const FIELDS: [(&str, &str, &str, bool); 8] = [
     ("topic", "Topic", "One that there is, or a new one.", true),
     ("subjects", "Subjects", "One a line; the search finds them.", false),
     ("year", "Year", "", false),
-    ("isbn", "ISBN", "10 or 13 digits.", false),
+    ("isbn", "ISBN", "10 or 13 digits, with or without hyphens.", false),
     ("price_cents", "Price", "Such as 12 or 12.50.", true),
     ("stock", "Copies in stock", "", true),
 ];
@@ -104,15 +104,14 @@ fn read(fields: &Fields) -> Result<NewBook> {
         title: fields.filled("title").unwrap_or_default(),
         author: fields.filled("author").unwrap_or_default(),
         topic: fields.filled("topic").unwrap_or_default(),
-        isbn: fields.filled("isbn").map(|isbn| isbn.replace(['-', ' '], "").to_uppercase()),
+        isbn: Isbn::read(fields.text("isbn"))?,
         year: fields.filled("year").map(|year| number("year", &year)).transpose()?,
         subjects: lines(fields.text("subjects")),
     };
     let price = form::price(fields.text("price_cents"));
     let price_cents = price.map_err(|problem| Error::invalid("price_cents", problem))?;
     let book = NewBook { text, price_cents, stock: number("stock", fields.text("stock"))? };
-    book.check()?;
-    Ok(book)
+    book.checked()
 }
 
 fn number<T: TryFrom<i64>>(name: &str, typed: &str) -> Result<T> {

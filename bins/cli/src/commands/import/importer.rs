@@ -1,0 +1,170 @@
+//! Takes the lines of a file into a shop, in calls of many books.
+
+use bookstore::{Bookstore, import::Line};
+use bookstore_core::{Book, BookId, BookText, Error, Query, catalog::ADD_BOOKS_MAX};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::{
+    collections::{HashMap, hash_map::Entry, hash_map::RandomState},
+    hash::BuildHasher as _,
+};
+
+use super::{compare::Difference, counts::Counts};
+use crate::commands::{Failure, progress::Progress};
+
+/// The most text of the books of one call, in bytes, roughly.
+const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Known books that are read at once.
+const READ_AT_ONCE: usize = 16;
+
+/// An import on its way.
+pub(super) struct Importer<'a> {
+    /// `None` in a dry run into a store that is not there yet.
+    shop: Option<&'a Bookstore>,
+    update: bool,
+    /// In a dry run, the books of the shop.
+    dry_run: Option<HashMap<u128, BookId>>,
+    identities: Identities,
+    /// The first line of each book: about 40 bytes a line.
+    first_lines: HashMap<u128, u64>,
+    waiting: Vec<Line>,
+    bytes: usize,
+}
+
+impl<'a> Importer<'a> {
+    pub(super) async fn new(shop: Option<&'a Bookstore>, update: bool, dry_run: bool) -> Result<Self, Failure> {
+        let identities = Identities::default();
+        let dry_run = if dry_run { Some(books_of(shop, &identities).await?) } else { None };
+        let first_lines = HashMap::new();
+        Ok(Self { shop, update, dry_run, identities, first_lines, waiting: Vec::new(), bytes: 0 })
+    }
+
+    /// Takes a line in, at the latest when the import is finished.
+    pub(super) async fn take(&mut self, line: Line, counts: &mut Counts, progress: &Progress) -> Result<(), Failure> {
+        match self.first_lines.entry(self.identities.of(&line.book.text)) {
+            Entry::Occupied(first) => {
+                let why = format!("{} is in line {}, too; that one counts", named(&line.book.text), first.get());
+                counts.conflicting(line.number, &why, progress);
+                return Ok(());
+            }
+            Entry::Vacant(free) => free.insert(line.number),
+        };
+        let text = &line.book.text;
+        let subjects: usize = text.subjects.iter().map(String::len).sum();
+        self.bytes += text.title.len() + text.author.len() + text.topic.len() + subjects + 128;
+        self.waiting.push(line);
+        if self.waiting.len() == ADD_BOOKS_MAX || self.bytes >= CHUNK_BYTES_MAX {
+            self.finish(counts, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what waits.
+    pub(super) async fn finish(&mut self, counts: &mut Counts, progress: &Progress) -> Result<(), Failure> {
+        self.bytes = 0;
+        let lines = std::mem::take(&mut self.waiting);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let ids = self.add(&lines).await?;
+        counts.added += ids.iter().filter(|id| id.is_none()).count() as u64;
+        let Some(shop) = self.shop else { return Ok(()) };
+        let known = lines.into_iter().zip(ids).filter_map(|(line, id)| Some((line, id?)));
+        let read = stream::iter(known).map(async |(line, id)| shop.info(id).await.map(|book| (line, book)));
+        let mut read = read.buffered(READ_AT_ONCE);
+        while let Some((line, book)) = read.try_next().await.map_err(cut_off)? {
+            self.compare(shop, &line, book, counts, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the books that are new. The others' numbers are the answer, `None` for each new one.
+    async fn add(&self, lines: &[Line]) -> Result<Vec<Option<BookId>>, Failure> {
+        if let Some(known) = &self.dry_run {
+            return Ok(lines.iter().map(|line| known.get(&self.identities.of(&line.book.text)).copied()).collect());
+        }
+        let shop = self.shop.expect("only a dry run has none");
+        let books = lines.iter().map(|line| line.book.clone()).collect();
+        let added = shop.add_books(books).await.map_err(cut_off)?;
+        Ok(added.into_iter().map(|added| Some(added.id).filter(|_| !added.created)).collect())
+    }
+
+    /// A line whose book is in the catalog.
+    async fn compare(
+        &self,
+        shop: &Bookstore,
+        line: &Line,
+        book: Book,
+        counts: &mut Counts,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let mut difference = Difference::between(line, &book);
+        let mut updated = false;
+        if let Some(change) = difference.amend(&book).filter(|_| self.update) {
+            if self.dry_run.is_none() {
+                match shop.amend(book.id, change, shop.new_order_id()).await {
+                    Err(Error::VersionMismatch { .. }) => {
+                        let why = format!(
+                            "book {} was changed meanwhile, and kept as it is: {}",
+                            book.id,
+                            difference.in_words()
+                        );
+                        counts.conflicting(line.number, &why, progress);
+                        return Ok(());
+                    }
+                    amended => drop(amended.map_err(cut_off)?),
+                }
+            }
+            difference = difference.of_text();
+            updated = true;
+        }
+        if !difference.is_none() {
+            let hint = difference.amend(&book).map_or("", |_| "; --update sets price and stock");
+            let kept = if updated { "keeps its text" } else { "is kept as it is" };
+            let why = format!("book {} {kept}: {}{hint}", book.id, difference.in_words());
+            counts.conflicting(line.number, &why, progress);
+        } else if updated {
+            counts.updated += 1;
+        } else {
+            counts.unchanged += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The book in words.
+fn named(text: &BookText) -> String {
+    match text.isbn {
+        Some(isbn) => format!("ISBN {isbn}"),
+        None => format!("{:?} of this author and year", text.title),
+    }
+}
+
+/// All books of a shop, by identity.
+async fn books_of(shop: Option<&Bookstore>, identities: &Identities) -> Result<HashMap<u128, BookId>, Failure> {
+    let mut books = HashMap::new();
+    let Some(shop) = shop else { return Ok(books) };
+    let mut query = Query { page_size: Some(Query::PAGE_MAX), ..Query::default() };
+    loop {
+        let page = shop.search(query.clone()).await?;
+        books.extend(page.books.iter().map(|book| (identities.of(&BookText::from(&book.text)), book.id)));
+        let Some(token) = page.next_page_token else { return Ok(books) };
+        query.page_token = Some(token);
+    }
+}
+
+/// Hashes of books' identities: the same for the same book, and for no other as far as chance goes (128 bits).
+#[derive(Default)]
+struct Identities([RandomState; 2]);
+
+impl Identities {
+    fn of(&self, text: &BookText) -> u128 {
+        let identity = text.identity();
+        let [high, low] = self.0.each_ref().map(|state| u128::from(state.hash_one(&identity)));
+        high << 64 | low
+    }
+}
+
+fn cut_off(error: Error) -> Failure {
+    let again = "The import was cut off. Run it again: what is added already is not added twice.";
+    Failure::Answer { error, hint: Some(again.into()) }
+}

@@ -1,0 +1,157 @@
+//! `bookstore import`: adds the books of a file to a store or a running shop, and says what becomes of each of its lines.
+
+mod compare;
+mod counts;
+mod importer;
+mod reading;
+
+use bookstore::{
+    AccessToken, Bookstore, ConnectOptions, OpenError, StoreUrl,
+    import::{self, Books, ImportOptions},
+};
+use bookstore_cli::load::counted;
+use bookstore_core::store::StoreError;
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use self::{counts::Counts, importer::Importer, reading::Reading};
+use super::{Failure, REFUSED};
+use crate::{
+    cli::{ImportArgs, OnError},
+    config,
+};
+
+/// How long one call is tried.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs the command.
+pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
+    let (target, options) = (target(&args)?, args.options());
+    let mut counts = Counts::default();
+    if args.on_error == OnError::Stop {
+        let readable = check(&args.file, &options, &mut counts)?;
+        if counts.broken > 0 {
+            let hint = if readable {
+                "nothing was imported; mend the file, or leave broken lines out with --on-error skip"
+            } else {
+                "nothing was imported"
+            };
+            let broken = counted(counts.broken, "line is", "lines are");
+            if args.json {
+                counts.print(true, args.dry_run, Duration::ZERO);
+            }
+            return Err(Failure::Failed(format!("{broken} broken in {}: {hint}", args.file.display())));
+        }
+        counts = Counts::default();
+    }
+    // Checked before a store is created.
+    if let Some(Err(unusable)) = open(&args.file, &options, |_| ())?.next()
+        && unusable.last
+    {
+        return Err(Failure::Failed(format!("{}: {unusable}; nothing was imported", args.file.display())));
+    }
+    let shop =
+        if args.dry_run && target.is_missing() { None } else { Some(target.open().await?.with_timeout(TIMEOUT)) };
+    let started = Instant::now();
+    let done = import(shop.as_ref(), &args, &mut counts).await;
+    let time = started.elapsed();
+    if let Some(shop) = shop {
+        shop.close().await;
+    }
+    counts.print(args.json, args.dry_run, time);
+    done?;
+    Ok(if counts.broken + counts.conflicting > 0 { REFUSED } else { ExitCode::SUCCESS })
+}
+
+/// Where the books go.
+enum Target {
+    Store(StoreUrl),
+    Shop { servers: String, token: AccessToken },
+}
+
+fn target(args: &ImportArgs) -> Result<Target, Failure> {
+    match (&args.store, args.server.as_slice()) {
+        (Some(_), [_, ..]) => {
+            let both = "give --store for a file of your own or --server for a running shop, not both (they may also come from \
+                        BOOKSTORE_STORE and BOOKSTORE_SERVER)";
+            Err(Failure::Usage(both.into()))
+        }
+        (None, servers @ [_, ..]) => {
+            let servers = config::servers("--server", servers)?;
+            let token = config::admin_token_for(args.admin_token_file.as_deref(), &servers, args.insecure)?;
+            Ok(Target::Shop { servers: servers.join(","), token })
+        }
+        (store, []) => {
+            let store = config::store("--store", store.as_deref().unwrap_or("sqlite:bookstore.db"))?;
+            Ok(Target::Store(store))
+        }
+    }
+}
+
+impl Target {
+    /// Whether it is a store that nobody has made yet.
+    fn is_missing(&self) -> bool {
+        match self {
+            Self::Store(StoreUrl::Sqlite(path)) => !path.exists(),
+            Self::Store(StoreUrl::Memory) | Self::Shop { .. } => false,
+        }
+    }
+
+    async fn open(self) -> Result<Bookstore, Failure> {
+        match self {
+            Self::Shop { servers, token } => {
+                let options = ConnectOptions { admin_token: Some(token), timeout: TIMEOUT };
+                Ok(Bookstore::connect_with(&servers, options)?)
+            }
+            Self::Store(store) => Bookstore::open(&store.to_string()).await.map_err(|error| match error {
+                OpenError::Store(error @ StoreError::InUse(_)) => Failure::Failed(format!(
+                    "{error}\nto import into a running shop: --server URL --admin-token-file FILE"
+                )),
+                other => other.into(),
+            }),
+        }
+    }
+}
+
+fn open(file: &Path, options: &ImportOptions, read: impl FnMut(usize) + 'static) -> Result<Books<'static>, Failure> {
+    import::open(file, options, read).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
+}
+
+/// Reads the whole file once without adding anything. False if it cannot be read to its end.
+fn check(file: &Path, options: &ImportOptions, counts: &mut Counts) -> Result<bool, Failure> {
+    let (mut readable, mut reading) = (true, Reading::start("Checking:", file));
+    for line in open(file, options, reading.counter())? {
+        reading.line(counts.books);
+        match line {
+            Ok(_) => counts.books += 1,
+            Err(broken) => {
+                readable = !broken.last;
+                counts.broken(&broken, &reading.progress);
+            }
+        }
+    }
+    Ok(readable)
+}
+
+async fn import(shop: Option<&Bookstore>, args: &ImportArgs, counts: &mut Counts) -> Result<(), Failure> {
+    let mut reading = Reading::start("Importing:", &args.file);
+    let mut importer = Importer::new(shop, args.update, args.dry_run).await?;
+    for line in open(&args.file, &args.options(), reading.counter())? {
+        match line {
+            Ok(line) => {
+                counts.books += 1;
+                importer.take(line, counts, &reading.progress).await?;
+            }
+            Err(broken) if args.on_error == OnError::Skip => counts.broken(&broken, &reading.progress),
+            Err(broken) => {
+                // No line was broken when it was checked.
+                return Err(Failure::Failed(format!("{} changed while it was read: {broken}", args.file.display())));
+            }
+        }
+        reading.line(counts.books);
+    }
+    importer.finish(counts, &reading.progress).await
+}
