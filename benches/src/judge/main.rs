@@ -9,9 +9,9 @@ mod queries;
 
 use bookstore_benches::{Result, catalogue};
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService as _, Query, SystemClock,
+    BookId, Catalog, CatalogOptions, CatalogService as _, NewBook, Query, SystemClock,
     catalog::ADD_BOOKS_MAX,
-    search::BookSearch,
+    search::{BookSearch, IndexedSearch},
     store::sqlite::{self, SqliteOptions},
 };
 use clap::Parser;
@@ -24,6 +24,9 @@ use queries::{Judged, Set};
 struct Args {
     /// The books: .csv, .jsonl or .jsonl.gz.
     data: PathBuf,
+    /// Asks the store itself instead of the index.
+    #[arg(long)]
+    store: bool,
     /// Which of the queries.
     #[arg(long, value_enum, default_value_t = Set::Tune)]
     set: Set,
@@ -57,27 +60,33 @@ impl Score {
 async fn main() -> Result<()> {
     let args = Args::parse();
     let folder = tempfile::tempdir()?;
-    let search = indexed(&args, folder.path()).await?;
-    judge(search.as_ref(), &queries::of(args.set)?).await
+    let books = catalogue::read(&args.data)?;
+    let last = BookId(books.len() as u64);
+    let search = indexed(&args, &books, folder.path()).await?;
+    judge(search.as_ref(), last, &queries::of(args.set)?).await
 }
 
 /// The search of a shop with these books.
-async fn indexed(args: &Args, folder: &std::path::Path) -> Result<Arc<dyn BookSearch>> {
-    let books = catalogue::read(&args.data)?;
+async fn indexed(args: &Args, books: &[NewBook], folder: &std::path::Path) -> Result<Arc<dyn BookSearch>> {
     let (store, reader) = sqlite::open(&folder.join("shop.db"), &SystemClock, SqliteOptions::default())?;
     let clock = Arc::new(SystemClock);
     let catalog = Catalog::start(store, reader.clone(), reader.clone(), clock, CatalogOptions::default())?;
     for chunk in books.chunks(ADD_BOOKS_MAX) {
         catalog.add_books(chunk.to_vec()).await?;
     }
-    Ok(reader)
+    if args.store {
+        return Ok(reader);
+    }
+    let search = IndexedSearch::open(Some(&folder.join("shop.db.search")), reader);
+    search.catch_up(BookId(books.len() as u64)).await?;
+    Ok(Arc::new(search))
 }
 
 /// Runs the queries and prints what failed, and the scores by kind.
-async fn judge(search: &dyn BookSearch, queries: &[Judged]) -> Result<()> {
+async fn judge(search: &dyn BookSearch, last: BookId, queries: &[Judged]) -> Result<()> {
     let (mut scores, mut all) = (BTreeMap::<&str, Score>::new(), Score::default());
     for judged in queries {
-        let rank = rank(search, judged).await?;
+        let rank = rank(search, last, judged).await?;
         scores.entry(&judged.kind).or_default().add(rank);
         all.add(rank);
         if rank.is_none_or(|rank| rank >= AT[1]) {
@@ -92,9 +101,9 @@ async fn judge(search: &dyn BookSearch, queries: &[Judged]) -> Result<()> {
 }
 
 /// The place of the first right answer, from 0.
-async fn rank(search: &dyn BookSearch, judged: &Judged) -> Result<Option<usize>> {
+async fn rank(search: &dyn BookSearch, last: BookId, judged: &Judged) -> Result<Option<usize>> {
     let query = Query { page_size: Some(10), ..Query::words(judged.query.as_str()) };
-    let found = search.find(query.check()?).await?;
+    let found = search.find(query.check()?, last).await?.books;
     let is_right = |isbn: &str| judged.right.iter().any(|right| right == isbn);
     Ok(found.iter().take(10).position(|found| found.text.isbn().is_some_and(is_right)))
 }

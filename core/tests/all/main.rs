@@ -9,6 +9,7 @@ mod failures;
 mod files;
 mod fixture;
 mod follow;
+mod index;
 mod properties;
 mod races;
 #[cfg(feature = "sqlite")]

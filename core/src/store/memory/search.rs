@@ -4,19 +4,21 @@ use async_trait::async_trait;
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{Ledger, MemoryReader, lock};
+#[cfg(feature = "search")]
+use crate::search::BookList;
 use crate::{
     book::{Text, Topic},
     error::Result,
     id::BookId,
     page::{CheckedQuery, Position, Sort, SortKey, terms},
-    search::{BookSearch, Found},
+    search::{BookSearch, Found, FoundPage},
     topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
 
 #[async_trait]
 impl BookSearch for MemoryReader {
-    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
-        Ok(lock(&self.ledger).find(&query))
+    async fn find(&self, query: CheckedQuery, _: BookId) -> Result<FoundPage> {
+        Ok(lock(&self.ledger).find(&query).into())
     }
 
     async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
@@ -29,9 +31,30 @@ impl BookSearch for MemoryReader {
     }
 }
 
+#[cfg(feature = "search")]
+#[async_trait]
+impl BookList for MemoryReader {
+    async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>> {
+        let ledger = lock(&self.ledger);
+        let later = ledger.texts.range(BookId(after.0.saturating_add(1))..).take_while(|(id, _)| **id <= last);
+        Ok(later.take(limit).map(|(id, text)| (*id, text.clone())).collect())
+    }
+
+    async fn sorted(&self, books: Vec<BookId>, query: CheckedQuery) -> Result<Vec<Found>> {
+        let ledger = lock(&self.ledger);
+        let texts = books.iter().filter_map(|id| ledger.texts.get_key_value(id));
+        Ok(ledger.page(texts, &query))
+    }
+}
+
 impl Ledger {
     fn find(&self, query: &CheckedQuery) -> Vec<Found> {
-        let matches = self.texts.iter().filter_map(|(book, text)| {
+        self.page(self.texts.iter(), query)
+    }
+
+    /// The page of those of these books that match.
+    fn page<'a>(&self, books: impl Iterator<Item = (&'a BookId, &'a Text)>, query: &CheckedQuery) -> Vec<Found> {
+        let matches = books.filter_map(|(book, text)| {
             let position = self.position(*book, text, query)?;
             Some(Found { position, text: text.clone() })
         });

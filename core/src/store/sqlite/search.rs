@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ToSql, Transaction, params, params_from_iter, types::Value};
 use std::sync::Arc;
 
+#[cfg(feature = "search")]
+use crate::{book::Text, search::BookList};
+
 use super::{
     StoreError,
     reader::{SqliteReader, text_from},
@@ -17,20 +20,19 @@ use crate::{
     error::Result,
     id::BookId,
     page::{CheckedQuery, Position, Sort, SortKey},
-    search::{BookSearch, Found},
+    search::{BookSearch, Found, FoundPage},
     topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
 
 #[async_trait]
 impl BookSearch for SqliteReader {
-    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
+    async fn find(&self, query: CheckedQuery, _: BookId) -> Result<FoundPage> {
         let place = if query.words.is_some() { Some(self.word_searches.enter().await?) } else { None };
-        self.pool
-            .read(move |connection| {
-                let _place = place;
-                find(connection, &query)
-            })
-            .await
+        let found = self.pool.read(move |connection| {
+            let _place = place;
+            find(connection, &query, None)
+        });
+        Ok(found.await?.into())
     }
 
     async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
@@ -43,6 +45,32 @@ impl BookSearch for SqliteReader {
             })
             .await
     }
+}
+
+#[cfg(feature = "search")]
+#[async_trait]
+impl BookList for SqliteReader {
+    async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>> {
+        self.pool.read(move |connection| texts_after(connection, after, last, limit)).await
+    }
+
+    async fn sorted(&self, books: Vec<BookId>, query: CheckedQuery) -> Result<Vec<Found>> {
+        self.pool.read(move |connection| find(connection, &query, Some(&books))).await
+    }
+}
+
+#[cfg(feature = "search")]
+fn texts_after(
+    connection: &Connection,
+    after: BookId,
+    last: BookId,
+    limit: usize,
+) -> Result<Vec<(BookId, Text)>, StoreError> {
+    let sql = format!("SELECT id, {COLUMNS} FROM book WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let range = (to_i64(after.0), to_i64(last.0), to_i64(limit as u64));
+    let rows = statement.query_map(range, |row| Ok((BookId(to_u64(row.get(0)?)), text_from(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Adds new books to the full-text index.
@@ -84,11 +112,12 @@ impl Topics {
     }
 }
 
-fn find(connection: &Connection, query: &CheckedQuery) -> Result<Vec<Found>, StoreError> {
+/// A page of the books that match, or of those among these.
+fn find(connection: &Connection, query: &CheckedQuery, among: Option<&[BookId]>) -> Result<Vec<Found>, StoreError> {
     if query.words.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Vec::new());
     }
-    let (sql, values) = search_sql(query);
+    let (sql, values) = search_sql(query, among);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values.iter().map(|value| value as &dyn ToSql)), |row| {
         let id = BookId(to_u64(row.get(0)?));
@@ -106,7 +135,7 @@ fn find(connection: &Connection, query: &CheckedQuery) -> Result<Vec<Found>, Sto
 const COLUMNS: &str = "book.title, book.author, book.topic, book.isbn, book.year, book.subjects";
 
 /// The statement for a search, and what to bind: the matches after the page before, with their sort keys, in order.
-fn search_sql(query: &CheckedQuery) -> (String, Vec<Value>) {
+fn search_sql(query: &CheckedQuery, among: Option<&[BookId]>) -> (String, Vec<Value>) {
     let mut values = Vec::new();
     let mut bind = |value: Value| {
         values.push(value);
@@ -115,6 +144,10 @@ fn search_sql(query: &CheckedQuery) -> (String, Vec<Value>) {
     let mut conditions = Vec::new();
     if let Some(words) = &query.words {
         conditions.push(format!("book_fts MATCH {}", bind(Value::Text(match_expression(words)))));
+    }
+    if let Some(books) = among {
+        let ids = serde_json::to_string(books).expect("numbers are JSON");
+        conditions.push(format!("book.id IN (SELECT value FROM json_each({}))", bind(Value::Text(ids))));
     }
     if let Some(topic) = &query.topic {
         conditions.push(format!("book.topic = {}", bind(Value::Text(topic.clone()))));
