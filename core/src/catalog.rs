@@ -106,7 +106,8 @@ impl Catalog {
     }
 
     /// The last book whose addition is durable.
-    fn last_book(&self) -> BookId {
+    #[must_use]
+    pub fn last_book(&self) -> BookId {
         self.writer.published().levels(Levels::last)
     }
 

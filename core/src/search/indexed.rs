@@ -135,9 +135,9 @@ impl Parts {
         &self,
         index: Arc<BookIndex>,
         work: impl FnOnce(&BookIndex) -> Result<T, IndexFailed> + Send + 'static,
-    ) -> Result<Option<T>> {
+    ) -> Option<T> {
         let done = tokio::task::spawn_blocking(move || work(&index)).await;
-        Ok(self.used(done.map_err(|_| Error::unavailable("the search index did not finish"))?))
+        self.used(done.unwrap_or_else(|_| Err(IndexFailed::panicked())))
     }
 
     async fn catch_up(&self, last: BookId) -> Result<()> {
@@ -146,17 +146,14 @@ impl Parts {
             let place = index.place();
             if place > last.0 {
                 // A power cut has taken books back that the index has: it starts again.
-                let emptied = self.on_thread(index, BookIndex::clear).await?;
-                if emptied.is_none() {
-                    return Ok(());
-                }
+                self.on_thread(index, BookIndex::clear).await;
                 continue;
             }
             let texts = self.store.texts_after(BookId(place), last, BATCH_BOOKS).await?;
             let Some((newest, _)) = texts.last() else { return Ok(()) };
             let newest = newest.0;
             let changes = texts.into_iter().map(|(id, text)| IndexChange::Put(id, text)).collect();
-            self.on_thread(index, move |index| index.apply(changes, newest)).await?;
+            self.on_thread(index, move |index| index.apply(changes, newest)).await;
             if newest >= BATCH_BOOKS as u64 && newest < last.0 {
                 tracing::info!(books = newest, of = last.0, "building the search index");
             }
@@ -205,12 +202,12 @@ impl Parts {
         let _waiting = Waiting::enter(&self.waiting)?;
         let place = Arc::clone(&self.free).acquire_owned().await;
         let place = place.map_err(|_| Error::unavailable("shutting down"))?;
-        self.on_thread(index, move |index| {
+        let search = move |index: &BookIndex| {
             // Kept until the search has ended, also if its caller has gone.
             let _place = place;
             search(index)
-        })
-        .await
+        };
+        Ok(self.on_thread(index, search).await)
     }
 
     async fn best(&self, index: Arc<BookIndex>, query: CheckedQuery) -> Result<Option<FoundPage>> {

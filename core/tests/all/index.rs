@@ -236,7 +236,9 @@ fn model(texts: &[Text], query: &str) -> Vec<u64> {
         let fields = [text.title(), text.author()].into_iter().chain(text.subjects());
         let words: Vec<String> = fields.flat_map(terms).collect();
         wanted.iter().enumerate().all(|(at, one)| {
-            words.iter().any(|word| word == one || ((!whole || at + 1 == wanted.len()) && word.starts_with(one.as_str())))
+            words
+                .iter()
+                .any(|word| word == one || ((!whole || at + 1 == wanted.len()) && word.starts_with(one.as_str())))
         })
     };
     let all = |whole| (1..).zip(texts).filter(|(_, text)| has(text, whole)).map(|(id, _)| id).collect::<Vec<u64>>();

@@ -9,7 +9,10 @@ mod failures;
 mod files;
 mod fixture;
 mod follow;
+#[cfg(feature = "search")]
 mod index;
+#[cfg(all(feature = "search", feature = "sqlite"))]
+mod indexed;
 mod properties;
 mod races;
 #[cfg(feature = "sqlite")]

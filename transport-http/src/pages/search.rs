@@ -60,7 +60,7 @@ async fn results(shop: &Shop, topic: Option<String>, uri: &Uri) -> Answer {
         page_token: fields.filled("page_token"),
     };
     match shop.catalog.search(query.clone()).await {
-        Ok(found) => page(StatusCode::OK, &Results::new(query, found.books, found.next_page_token, None)),
+        Ok(found) => page(StatusCode::OK, &Results::of(query, found)),
         Err(error @ Error::Invalid { .. }) => {
             let (status, _) = error_status::status(&error);
             page(status, &Results::new(query, Vec::new(), None, Some(explain(&error))))
@@ -88,6 +88,15 @@ fn explain(error: &Error) -> Notice {
 }
 
 impl Results {
+    fn of(query: Query, found: BookPage) -> Self {
+        let other = |words: String| {
+            let url = url(&Query { words: Some(words.clone()), ..query.clone() }, query.sort, None);
+            Proposal { words, url }
+        };
+        let did_you_mean = found.did_you_mean.map(other);
+        Self { did_you_mean, ..Self::new(query, found.books, found.next_page_token, None) }
+    }
+
     fn new(query: Query, books: Vec<Book>, next_page_token: Option<String>, notice: Option<Notice>) -> Self {
         let heading = match (&query.words, &query.topic) {
             (Some(words), Some(topic)) => format!("“{words}” in {topic}"),
@@ -99,7 +108,7 @@ impl Results {
         let first = query.page_token.is_some().then(|| url(&query, query.sort, None));
         let next = next_page_token.map(|token| url(&query, query.sort, Some(&token)));
         let sorts = sort_links(&query);
-        Self { query, heading, notice, books, sorts, first, next, everywhere }
+        Self { query, heading, notice, books, sorts, first, next, everywhere, did_you_mean: None }
     }
 
     fn hint(&self) -> &'static str {

@@ -100,13 +100,23 @@ pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     }
     if page.books.is_empty() {
         print("No books found. The topics are listed by: bookstore topics");
+        did_you_mean(args, page.did_you_mean);
         return Ok(ExitCode::SUCCESS);
     }
     print(&output::books(&page.books));
+    did_you_mean(args, page.did_you_mean);
     if let Some(token) = page.next_page_token {
         print(&format!("\nMore: {} --page-token {token}", search_again(args)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the search with another spelling, if there is one that finds more.
+fn did_you_mean(args: &SearchArgs, words: Option<String>) {
+    if let Some(words) = words {
+        let other = SearchArgs { words: vec![words], page_token: None, ..args.clone() };
+        print(&format!("\nDid you mean: {}", search_again(&other)));
+    }
 }
 
 fn search_again(args: &SearchArgs) -> String {

@@ -11,7 +11,7 @@ mod schema;
 
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt, fs, io,
+    fmt, fs, io, panic,
     path::Path,
     sync::{
         Mutex, MutexGuard,
@@ -47,6 +47,8 @@ const FORMAT: u32 = 1;
 const WRITER_BYTES: usize = 32 << 20;
 /// The file that every index has.
 const META: &str = "meta.json";
+/// Its list of files, which is there first.
+const MANAGED: &str = ".managed.json";
 /// So few matches, and a better spelling is proposed.
 const FEW: usize = 2;
 
@@ -80,6 +82,13 @@ pub enum Unusable {
 #[derive(Debug, thiserror::Error)]
 #[error("the search index failed: {0}")]
 pub struct IndexFailed(String);
+
+impl IndexFailed {
+    /// A thread panicked with the index.
+    pub(super) fn panicked() -> Self {
+        Self("it panicked; the log says more".into())
+    }
+}
 
 impl From<TantivyError> for IndexFailed {
     fn from(error: TantivyError) -> Self {
@@ -130,7 +139,7 @@ pub struct BookIndex {
 
 impl fmt::Debug for BookIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BookIndex").field("progress", &self.progress()).finish_non_exhaustive()
+        f.debug_struct("BookIndex").field("place", &self.place()).finish_non_exhaustive()
     }
 }
 
@@ -150,6 +159,12 @@ impl BookIndex {
         if !folder.join(META).try_exists().unwrap_or_default() {
             return Err(Unusable::Missing);
         }
+        // The engine panics on some files that were cut off.
+        let opened = panic::catch_unwind(|| Self::open_whole(folder, ledger));
+        opened.unwrap_or_else(|_| Err(Unusable::Damaged("a file was cut off".into())))
+    }
+
+    fn open_whole(folder: &Path, ledger: &LedgerIdentity) -> Result<Self, Unusable> {
         let damaged = |error: TantivyError| Unusable::Damaged(error.to_string());
         let index = Index::open_in_dir(folder).map_err(damaged)?;
         let payload = index.load_metas().map_err(damaged)?.payload.ok_or(Unusable::OtherFormat)?;
@@ -170,12 +185,13 @@ impl BookIndex {
     /// Makes an empty index in a folder, in the place of what is there.
     ///
     /// # Errors
-    /// The folder cannot be written.
+    /// The folder cannot be written, or has files that are no index's: they are left alone.
     pub fn create(folder: &Path, ledger: LedgerIdentity) -> Result<Self, IndexFailed> {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => fs::create_dir_all(folder)?,
+        if folder.try_exists()? {
+            refuse_if_foreign(folder)?;
+            fs::remove_dir_all(folder)?;
         }
+        fs::create_dir_all(folder)?;
         let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
         let index = Index::create(directory, schema().0, IndexSettings::default())?;
         Self::over(index, Progress { ledger, place: 0 })
@@ -268,6 +284,16 @@ impl BookIndex {
     fn writing(&self) -> MutexGuard<'_, Writing> {
         self.writing.lock().expect("nothing panics while it holds this lock")
     }
+}
+
+/// Refuses a folder that has files, but none that every index has.
+fn refuse_if_foreign(folder: &Path) -> Result<(), IndexFailed> {
+    let names = fs::read_dir(folder)?.map(|file| file.map(|file| file.file_name()));
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    if names.is_empty() || names.iter().any(|name| name == META || name == MANAGED) {
+        return Ok(());
+    }
+    Err(IndexFailed(format!("{} has files that are no search index's", folder.display())))
 }
 
 /// One search.
