@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use bookstore_core::{Book, Error, Query, Sort};
+use bookstore_core::{Book, BookPage, Error, Query, Sort};
 
 use super::{
     assets,
@@ -32,6 +32,13 @@ struct Results {
     next: Option<String>,
     /// The same words in every topic.
     everywhere: Option<String>,
+    did_you_mean: Option<Proposal>,
+}
+
+/// Words that find more.
+struct Proposal {
+    words: String,
+    url: String,
 }
 
 struct SortLink {
