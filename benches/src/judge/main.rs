@@ -6,6 +6,7 @@
 //! ```
 
 mod queries;
+mod speed;
 
 use bookstore_benches::{Result, catalogue};
 use bookstore_core::{
@@ -15,7 +16,7 @@ use bookstore_core::{
     store::sqlite::{self, SqliteOptions},
 };
 use clap::Parser;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Instant};
 
 use queries::{Judged, Set};
 
@@ -27,6 +28,9 @@ struct Args {
     /// Asks the store itself instead of the index.
     #[arg(long)]
     store: bool,
+    /// Measures times as well.
+    #[arg(long)]
+    speed: bool,
     /// Which of the queries.
     #[arg(long, value_enum, default_value_t = Set::Tune)]
     set: Set,
@@ -63,7 +67,12 @@ async fn main() -> Result<()> {
     let books = catalogue::read(&args.data)?;
     let last = BookId(books.len() as u64);
     let search = indexed(&args, &books, folder.path()).await?;
-    judge(search.as_ref(), last, &queries::of(args.set)?).await
+    let judged = queries::of(args.set)?;
+    judge(search.as_ref(), last, &judged).await?;
+    if args.speed {
+        speed::print(search.as_ref(), last, &judged).await?;
+    }
+    Ok(())
 }
 
 /// The search of a shop with these books.
@@ -77,8 +86,17 @@ async fn indexed(args: &Args, books: &[NewBook], folder: &std::path::Path) -> Re
     if args.store {
         return Ok(reader);
     }
-    let search = IndexedSearch::open(Some(&folder.join("shop.db.search")), reader);
+    let (started, place) = (Instant::now(), folder.join("shop.db.search"));
+    let search = IndexedSearch::open(Some(&place), reader.clone());
     search.catch_up(BookId(books.len() as u64)).await?;
+    let built = started.elapsed();
+    drop(search);
+    let started = Instant::now();
+    let search = IndexedSearch::open(Some(&place), reader);
+    let opened = started.elapsed();
+    let sizes = fs::read_dir(&place)?.map(|file| Ok(file?.metadata()?.len()));
+    let bytes = sizes.sum::<Result<u64>>()?;
+    println!("built in {:.0} ms, {bytes} bytes, opened in {:.1} ms", speed::ms(built), speed::ms(opened));
     Ok(Arc::new(search))
 }
 

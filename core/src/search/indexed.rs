@@ -152,7 +152,7 @@ impl Parts {
             let texts = self.store.texts_after(BookId(place), last, BATCH_BOOKS).await?;
             let Some((newest, _)) = texts.last() else { return Ok(()) };
             let newest = newest.0;
-            let changes = texts.into_iter().map(|(id, text)| IndexChange::Put(id, text)).collect();
+            let changes = texts.into_iter().map(|(id, text)| IndexChange::Add(id, text)).collect();
             self.on_thread(index, move |index| index.apply(changes, newest)).await;
             if newest >= BATCH_BOOKS as u64 && newest < last.0 {
                 tracing::info!(books = newest, of = last.0, "building the search index");

@@ -27,7 +27,7 @@ fn text(title: &str, author: &str, subjects: &[&str]) -> Text {
 
 /// Changes that add these texts as books 1, 2, …
 fn added(texts: impl IntoIterator<Item = Text>) -> Vec<IndexChange> {
-    (1..).zip(texts).map(|(id, text)| IndexChange::Put(BookId(id), text)).collect()
+    (1..).zip(texts).map(|(id, text)| IndexChange::Add(BookId(id), text)).collect()
 }
 
 fn index(texts: impl IntoIterator<Item = Text>) -> BookIndex {
@@ -175,7 +175,7 @@ fn pages_go_on_where_the_one_before_ended() {
 fn changes_replace_and_remove() {
     let index = index([text("First", "", &[]), text("Second", "", &[])]);
     index
-        .apply(vec![IndexChange::Put(BookId(1), text("Third", "", &[])), IndexChange::Remove(BookId(2))], 9)
+        .apply(vec![IndexChange::Replace(BookId(1), text("Third", "", &[])), IndexChange::Remove(BookId(2))], 9)
         .expect("good");
     assert_found(&index, &[("first", &[]), ("second", &[]), ("third", &[1])]);
     assert_eq!(index.place(), 9);

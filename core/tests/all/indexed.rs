@@ -112,7 +112,7 @@ async fn an_index_that_cannot_be_used_is_built_again() {
     let ahead: Accident = |folder, ledger| {
         let index = BookIndex::open(folder, ledger).expect("it is whole");
         let text = Text::from(BookText { title: "Never sold".into(), topic: "t".into(), ..BookText::default() });
-        index.apply(vec![IndexChange::Put(BookId(3), text)], 3).expect("good");
+        index.apply(vec![IndexChange::Add(BookId(3), text)], 3).expect("good");
     };
     for (name, accident) in
         [("lost", lost), ("torn", torn), ("without meta", without_meta), ("another's", of_another), ("ahead", ahead)]

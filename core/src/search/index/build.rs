@@ -38,7 +38,7 @@ const BEGINNING: f32 = 0.5;
 const TYPO: f32 = 0.3;
 /// Of words that are the whole title, or the whole name of the author.
 const WHOLE_TITLE: f32 = 40_000.0;
-const WHOLE_AUTHOR: f32 = 20_000.0;
+const WHOLE_AUTHOR: f32 = 60_000.0;
 /// Of words that stand in the title one behind the other.
 const IN_ORDER: f32 = 100.0;
 /// More words are not looked for in order.

@@ -105,8 +105,10 @@ impl From<io::Error> for IndexFailed {
 /// A change of the index.
 #[derive(Clone, Debug)]
 pub enum IndexChange {
-    /// A book has this text: a new book, or one whose text was corrected.
-    Put(BookId, Text),
+    /// A book that it does not have yet.
+    Add(BookId, Text),
+    /// A book has another text now.
+    Replace(BookId, Text),
     /// A book is not to be found any more.
     Remove(BookId),
 }
@@ -242,9 +244,10 @@ impl BookIndex {
         let mut writing = self.writing();
         let Writing { writer, stems, progress } = &mut *writing;
         for change in changes {
-            let (IndexChange::Put(id, _) | IndexChange::Remove(id)) = &change;
-            writer.delete_term(Term::from_field_u64(self.fields.id, id.0));
-            if let IndexChange::Put(id, text) = &change {
+            if let IndexChange::Replace(id, _) | IndexChange::Remove(id) = &change {
+                writer.delete_term(Term::from_field_u64(self.fields.id, id.0));
+            }
+            if let IndexChange::Add(id, text) | IndexChange::Replace(id, text) = &change {
                 let document: TantivyDocument = document(&self.fields, stems, *id, text);
                 writer.add_document(document)?;
             }
