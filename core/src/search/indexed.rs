@@ -19,9 +19,9 @@ use super::{
 use crate::{
     book::Text,
     error::{Error, Result},
+    history::LedgerIdentity,
     id::BookId,
     page::{CheckedQuery, Sort},
-    store::LedgerReader,
     topics::{CheckedTopicQuery, TopicPage},
 };
 
@@ -37,9 +37,16 @@ const WAIT_FOR_BOOKS_MAX: u64 = 1_000;
 /// What an [`IndexedSearch`] asks the store.
 ///
 /// # Errors
-/// As [`LedgerReader`].
+/// - [`Error::Overloaded`] if too many reads wait.
+/// - [`Error::Unavailable`] if the store cannot be read.
 #[async_trait]
-pub trait BookList: LedgerReader + BookSearch {
+pub trait BookList: BookSearch {
+    /// The ledger whose books these are, and its timelines.
+    fn ledger(&self) -> &LedgerIdentity;
+
+    /// The text of a book, if there is such a book.
+    async fn text_of(&self, book: BookId) -> Result<Option<Text>>;
+
     /// The texts of up to `limit` books after `after` and up to `last`, by id.
     async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>>;
 
@@ -77,7 +84,7 @@ impl IndexedSearch {
     /// Opens the index in a folder, or in memory without one. An index that cannot be used is built again, from
     /// [`BookSearch::books_added`] on; if not even that is possible, the store searches, and the log says so. It blocks.
     pub fn open(folder: Option<&Path>, store: Arc<dyn BookList>) -> Self {
-        let ledger = store.identity().clone();
+        let ledger = store.ledger().clone();
         let opened = match folder {
             None => BookIndex::in_memory(ledger),
             Some(folder) => BookIndex::open(folder, &ledger).or_else(|unusable| {
@@ -216,7 +223,7 @@ impl Parts {
         };
         let mut found = Vec::with_capacity(books.len());
         for position in books {
-            found.extend(self.store.text(position.id).await?.map(|text| Found { position, text }));
+            found.extend(self.store.text_of(position.id).await?.map(|text| Found { position, text }));
         }
         Ok(Some(FoundPage { books: found, did_you_mean }))
     }

@@ -4,8 +4,6 @@ use async_trait::async_trait;
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{Ledger, MemoryReader, lock};
-#[cfg(feature = "search")]
-use crate::search::BookList;
 use crate::{
     book::{Text, Topic},
     error::Result,
@@ -14,6 +12,8 @@ use crate::{
     search::{BookSearch, Found, FoundPage},
     topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
+#[cfg(feature = "search")]
+use crate::{history::LedgerIdentity, search::BookList, store::LedgerReader as _};
 
 #[async_trait]
 impl BookSearch for MemoryReader {
@@ -34,6 +34,14 @@ impl BookSearch for MemoryReader {
 #[cfg(feature = "search")]
 #[async_trait]
 impl BookList for MemoryReader {
+    fn ledger(&self) -> &LedgerIdentity {
+        self.identity()
+    }
+
+    async fn text_of(&self, book: BookId) -> Result<Option<Text>> {
+        self.text(book).await
+    }
+
     async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>> {
         let ledger = lock(&self.ledger);
         let later = ledger.texts.range(BookId(after.0.saturating_add(1))..).take_while(|(id, _)| **id <= last);

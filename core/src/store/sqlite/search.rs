@@ -8,7 +8,7 @@ use rusqlite::{Connection, ToSql, Transaction, params, params_from_iter, types::
 use std::sync::Arc;
 
 #[cfg(feature = "search")]
-use crate::{book::Text, search::BookList};
+use crate::{book::Text, history::LedgerIdentity, search::BookList, store::LedgerReader as _};
 
 use super::{
     StoreError,
@@ -50,6 +50,14 @@ impl BookSearch for SqliteReader {
 #[cfg(feature = "search")]
 #[async_trait]
 impl BookList for SqliteReader {
+    fn ledger(&self) -> &LedgerIdentity {
+        self.identity()
+    }
+
+    async fn text_of(&self, book: BookId) -> Result<Option<Text>> {
+        self.text(book).await
+    }
+
     async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>> {
         self.pool.read(move |connection| texts_after(connection, after, last, limit)).await
     }
