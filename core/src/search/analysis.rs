@@ -161,7 +161,7 @@ fn fold(c: char, to: &mut Vec<char>) {
         '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => "",
         _ => {
             return if !is_accent(c) {
-                to.push(c)
+                to.push(c);
             };
         }
     };

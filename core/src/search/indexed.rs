@@ -95,7 +95,7 @@ impl IndexedSearch {
                 BookIndex::create(folder, ledger)
             }),
         };
-        let index = opened.map(Arc::new).inspect_err(|error| Parts::say_broken(error)).ok();
+        let index = opened.map(Arc::new).inspect_err(Parts::say_broken).ok();
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let places = (processors / 2).clamp(1, AT_ONCE_MAX);
         let parts = Parts {
