@@ -14,7 +14,7 @@ use crate::{
     execution::Execution,
     history::{Entries, Hash},
     id::{BookId, OrderId, Seq},
-    ledger::{self, Entry},
+    ledger::Entry,
     order::{Lines, Order, Receipt},
     page::{BookPage, Query, fitting},
     search::{BookSearch, Found, FoundPage},
@@ -24,7 +24,7 @@ use crate::{
     writer::{Closed, Writer, WriterLimits},
 };
 
-pub use crate::service::{ADD_BOOKS_MAX, CHANGES_MAX, CatalogService, ENTRIES_MAX, WAIT_MAX};
+pub use crate::service::{ADD_BOOKS_MAX, CatalogService, ENTRIES_MAX, WAIT_MAX};
 
 /// How a catalog runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,18 +111,22 @@ impl Catalog {
         self.writer.published().levels(Levels::last)
     }
 
-    /// Up to `limit` entries after `after`, none after `head`.
-    async fn page(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
+    /// Up to `limit` entries after `after`, none after `head`, and which of them end a batch.
+    async fn page(&self, after: Seq, head: Seq, limit: usize) -> Result<(Vec<Entry>, Vec<Seq>)> {
         if head <= after {
             // There are none yet, or the caller wants the head alone and asks for what follows the highest number.
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
-        let mut entries = match self.writer.published().recent(after, head, limit) {
-            Some(entries) => entries,
-            None => self.reader.entries(after, head, limit).await?,
-        };
-        entries.truncate(ledger::fitting(&entries, CHANGES_MAX));
-        Ok(entries)
+        let recent = self.writer.published().recent(after, head, limit);
+        if let Some((mut entries, mut ends)) = recent {
+            let last = cut(&mut entries);
+            ends.truncate(ends.partition_point(|end| *end <= last));
+            return Ok((entries, ends));
+        }
+        let mut entries = self.reader.entries(after, head, limit).await?;
+        let last = cut(&mut entries);
+        let ends = self.reader.batch_ends(after, last).await?;
+        Ok((entries, ends))
     }
 
     /// The hash of the ledger up to an entry that is durable.
@@ -147,6 +151,12 @@ impl Catalog {
             .call(command)
             .map_ok_or_else(move |error| Err(error.for_order(order)), |done| Ok(receipt(done)))
     }
+}
+
+/// Leaves as many entries as a page has room for. Returns the last one's number.
+fn cut(entries: &mut Vec<Entry>) -> Seq {
+    entries.truncate(fitting(entries.iter().map(Entry::json_bytes)));
+    entries.last().map_or(Seq(0), |last| last.seq)
 }
 
 fn receipt(outcome: Outcome) -> Receipt {
@@ -229,11 +239,11 @@ impl CatalogService for Catalog {
         // Out of time: there is nothing yet, which is an answer.
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();
-        let entries = self.page(after, head, limit.clamp(1, ENTRIES_MAX)).await?;
+        let (entries, batch_ends) = self.page(after, head, limit.clamp(1, ENTRIES_MAX)).await?;
         let before = if after <= head { Some(self.hash(after).await?) } else { None };
         let last = self.hash(entries.last().map_or(head, |last| last.seq)).await?;
         let identity = self.reader.identity().clone();
-        Ok(Entries { identity, incarnation: self.incarnation, head, before, entries, after: last })
+        Ok(Entries { identity, incarnation: self.incarnation, head, before, entries, batch_ends, after: last })
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

@@ -34,7 +34,7 @@ pub use level::{Level, Levels, apply};
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    book::{Added, NewBook},
+    book::{Added, NewBook, Text},
     clock::Timestamp,
     error::{Error, Result},
     history::Hash,
@@ -67,8 +67,6 @@ pub struct State {
 pub struct Batch {
     /// New entries, with consecutive numbers.
     pub entries: Vec<Entry>,
-    /// The new books, each with a [`Kind::Listing`] among the entries.
-    pub listed: Vec<(BookId, NewBook)>,
     /// The books whose price a [`Kind::Reprice`] changed.
     pub repriced: HashSet<BookId>,
     /// Where the sales are among the entries. Of a sale that was cancelled in the same batch, [`State::known`] knows the newer
@@ -179,8 +177,10 @@ impl State {
         let id = BookId(self.last_book);
         let (delta, stock, price_cents) = (i64::from(new.stock), new.stock, new.price_cents);
         self.append(Kind::Listing, None, [Change { book: id, delta, price_cents, stock }].into(), now, batch);
+        if let Some(entry) = batch.entries.last_mut() {
+            entry.text = Some(Text::from(&new.text));
+        }
         self.identities.insert(identity, id);
-        batch.listed.push((id, new.clone()));
         Ok(Added { id, created: true })
     }
 
@@ -199,7 +199,7 @@ impl State {
         batch: &'a mut Batch,
     ) -> &'a Entry {
         self.head = self.head.next();
-        let entry = Entry { seq: self.head, at, kind, key, changes };
+        let entry = Entry { seq: self.head, at, kind, key, changes, text: None };
         apply(&mut self.levels, &entry);
         batch.entries.push(entry);
         batch.entries.last().expect("just pushed")

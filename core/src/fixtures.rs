@@ -92,6 +92,7 @@ pub fn page(ledger: LedgerId, all: &[Entry], after: Seq, limit: usize) -> Entrie
         head,
         before: (after <= head).then(|| hash(after)),
         after: hash(entries.last().map_or(head, |last| last.seq)),
+        batch_ends: entries.last().filter(|last| last.seq == head).map(|last| last.seq).into_iter().collect(),
         entries,
     }
 }

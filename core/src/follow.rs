@@ -1,7 +1,7 @@
-//! Following the ledger: how an order server's copy is kept up to date, and how it is rebuilt.
+//! Following the ledger: how a projection, such as an order server's copy, is kept up to date, and how it is rebuilt.
 //!
-//! A copy holds nothing that the ledger does not: an empty one, or one that a power cut has shortened, takes the missing entries
-//! from the catalog again, at up to [`ENTRIES_MAX`] a call.
+//! A projection holds nothing that the ledger does not: an empty one, or one that a power cut has shortened, takes the missing
+//! entries from the catalog again, at up to [`ENTRIES_MAX`] a call.
 
 mod pin;
 
@@ -18,16 +18,16 @@ use crate::{
     id::{OrderId, Seq},
     order::Order,
     service::{CatalogService, ENTRIES_MAX, OrderReader},
-    store::{Followed, OrderCopy},
+    store::{Followed, Projection},
 };
 
-/// Keeps a copy up to date with a catalog's ledger, on a task of its own, until it is dropped.
+/// Keeps a projection up to date with a catalog's ledger, on a task of its own, until it is dropped.
 ///
 /// It long-polls the catalog, appends what it gets, and tries again after a failure. With each page it compares the ledger's history
-/// with the copy's, see [`Entries`]. It follows a ledger that went on under a newer timeline, from the first entry again; any other
+/// with the projection's, see [`Entries`]. It follows a ledger that went on under a newer timeline, from where that began; any other
 /// difference it [refuses](Follower::refused).
-pub struct Follower {
-    copy: Arc<dyn OrderCopy>,
+pub struct Follower<P: ?Sized> {
+    projection: Arc<P>,
     followed: watch::Receiver<Seq>,
     caught_up: watch::Receiver<bool>,
     refused: watch::Receiver<Option<String>>,
@@ -35,7 +35,7 @@ pub struct Follower {
     task: tokio::task::JoinHandle<()>,
 }
 
-impl fmt::Debug for Follower {
+impl<P: ?Sized> fmt::Debug for Follower<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Follower").field("followed", &*self.followed.borrow()).finish_non_exhaustive()
     }
@@ -49,23 +49,23 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// catalog at most a hundred calls a second instead of one for every batch.
 const GATHER: Duration = Duration::from_millis(10);
 
-impl Follower {
-    /// Starts to follow after the last entry that the copy has. It must be called in a runtime, which drives the task.
+impl<P: Projection + ?Sized + 'static> Follower<P> {
+    /// Starts to follow after the last entry that the projection has. It must be called in a runtime, which drives the task.
     ///
     /// # Errors
-    /// - [`Error::Unavailable`] if the copy cannot be read.
-    pub async fn start(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>) -> Result<Self> {
-        let (send_followed, followed) = watch::channel(copy.followed().await?.seq);
+    /// - [`Error::Unavailable`] if the projection cannot be read.
+    pub async fn start(catalog: Arc<dyn CatalogService>, projection: Arc<P>) -> Result<Self> {
+        let (send_followed, followed) = watch::channel(projection.followed().await?.seq);
         let (send_caught_up, caught_up) = watch::channel(false);
         let (send_refused, refused) = watch::channel(None);
         let pinned = Pinned::new();
         let shown =
             Shown { followed: send_followed, caught_up: send_caught_up, refused: send_refused, pinned: pinned.clone() };
-        let task = tokio::spawn(follow(catalog, Arc::clone(&copy), shown));
-        Ok(Self { copy, followed, caught_up, refused, pinned, task })
+        let task = tokio::spawn(follow(catalog, Arc::clone(&projection), shown));
+        Ok(Self { projection, followed, caught_up, refused, pinned, task })
     }
 
-    /// The last entry that the copy has, and every change of it.
+    /// The last entry that it has followed, and every change of it.
     #[must_use]
     pub fn followed(&self) -> watch::Receiver<Seq> {
         self.followed.clone()
@@ -76,9 +76,7 @@ impl Follower {
     pub fn caught_up(&self) -> watch::Receiver<bool> {
         self.caught_up.clone()
     }
-}
 
-impl Follower {
     /// Why the ledger cannot be followed: its history is not the copy's. `None` as long as both are the same.
     ///
     /// An order service MUST NOT sell meanwhile, see [`Orders::refuse_while`](crate::Orders::refuse_while).
@@ -86,9 +84,7 @@ impl Follower {
     pub fn refused(&self) -> watch::Receiver<Option<String>> {
         self.refused.clone()
     }
-}
 
-impl Follower {
     /// What was compared last, for the client that sells.
     #[must_use]
     pub fn pinned(&self) -> Pinned {
@@ -96,7 +92,7 @@ impl Follower {
     }
 }
 
-impl Drop for Follower {
+impl<P: ?Sized> Drop for Follower<P> {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -111,13 +107,13 @@ struct Shown {
 }
 
 /// Follows for ever.
-async fn follow(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>, shown: Shown) {
+async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projection: Arc<P>, shown: Shown) {
     let mut pause = PAUSE.0;
     loop {
         let (after, wait) = (*shown.followed.borrow(), *shown.caught_up.borrow());
         let step = tokio::select! {
             biased;
-            step = step(catalog.as_ref(), copy.as_ref(), wait) => step,
+            step = step(catalog.as_ref(), projection.as_ref(), wait) => step,
             // A batch was refused while this poll waits for an entry: another one is answered at once.
             () = shown.pinned.wanted(), if wait => {
                 shown.caught_up.send_replace(false);
@@ -136,10 +132,10 @@ async fn follow(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>, show
                     shown.sleep(GATHER).await;
                 }
             }
-            Ok(Step::Restarted) => {
+            Ok(Step::Rewound(seq)) => {
                 shown.pinned.set(None);
                 shown.caught_up.send_replace(false);
-                shown.followed.send_replace(Seq(0));
+                shown.followed.send_replace(seq);
             }
             Err(failure) => {
                 let caught_up = shown.caught_up.send_replace(false);
@@ -147,7 +143,7 @@ async fn follow(catalog: Arc<dyn CatalogService>, copy: Arc<dyn OrderCopy>, show
                 shown.sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
                 // A failed append may have happened all the same, so the copy itself says where it is.
-                if let Ok(own) = copy.followed().await {
+                if let Ok(own) = projection.followed().await {
                     shown.followed.send_replace(own.seq);
                 }
             }
@@ -181,26 +177,30 @@ impl Shown {
 enum Step {
     /// The copy is at `seq`, in the opening `incarnation` of a ledger that ends at `head`.
     Followed { seq: Seq, head: Seq, incarnation: Uuid },
-    /// The ledger goes on under a newer timeline than the copy's, and the copy starts again.
-    Restarted,
+    /// The ledger goes on under a newer timeline than the copy's, which is back at `seq` now.
+    Rewound(Seq),
 }
 
 /// Takes the next entries over.
-async fn step(catalog: &dyn CatalogService, copy: &dyn OrderCopy, wait: bool) -> Result<Step, Failure> {
-    let own = copy.followed().await?;
+async fn step(
+    catalog: &dyn CatalogService,
+    projection: &(impl Projection + ?Sized),
+    wait: bool,
+) -> Result<Step, Failure> {
+    let own = projection.followed().await?;
     let wait = if wait { POLL } else { Duration::ZERO };
     let page = catalog.entries(own.seq, ENTRIES_MAX, wait).await?;
     if let Some(fork) = fork(&own, &page)? {
-        let lost = copy.restart(fork).await?;
+        let lost = projection.rewind(fork).await?;
         metrics::counter!("bookstore_copy_set_aside_entries_total").increment(lost);
-        tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; the copy starts again, and what the ledger \
-            does not have any more is set aside: see bookstore audit --copy");
-        return Ok(Step::Restarted);
+        tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; what it does not have any more is set \
+            aside: see bookstore audit --copy");
+        return Ok(Step::Rewound(projection.followed().await?.seq));
     }
     let seq = page.entries.last().map_or(own.seq, |last| last.seq);
     let (head, incarnation) = (page.head, page.incarnation);
     if !page.entries.is_empty() || own.identity.as_ref() != Some(&page.identity) {
-        copy.append(page).await?;
+        projection.append(page).await?;
     }
     Ok(Step::Followed { seq, head, incarnation })
 }
@@ -249,12 +249,12 @@ fn fork(own: &Followed, page: &Entries) -> Result<Option<Seq>, Failure> {
 }
 
 #[async_trait]
-impl OrderReader for Follower {
+impl<P: OrderReader + ?Sized> OrderReader for Follower<P> {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
-        self.copy.order(id).await
+        self.projection.order(id).await
     }
 
     async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        self.copy.orders(before, limit).await
+        self.projection.orders(before, limit).await
     }
 }

@@ -9,6 +9,8 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use uuid::Uuid;
 
 use crate::{
+    book::Text,
+    error::{Error, Result},
     id::{LedgerId, Seq},
     ledger::{Change, Entry, Kind},
 };
@@ -57,10 +59,10 @@ impl Hash {
 /// An entry as it is hashed: fixed lengths, so that no two entries have the same bytes. It never changes, whatever the file or the
 /// wire look like.
 fn write_entry(bytes: &mut Vec<u8>, entry: &Entry) {
-    let Entry { seq, at, kind, key, changes } = entry;
+    let Entry { seq, at, kind, key, changes, text } = entry;
     bytes.extend_from_slice(&seq.0.to_le_bytes());
     bytes.extend_from_slice(&at.0.to_le_bytes());
-    bytes.push(kind_number(*kind));
+    bytes.push(kind_number(*kind) | if text.is_some() { HAS_TEXT } else { 0 });
     bytes.push(u8::from(key.is_some()));
     bytes.extend_from_slice(&key.map_or([0; 16], |key| key.0.into_bytes()));
     bytes.extend_from_slice(&(changes.len() as u64).to_le_bytes());
@@ -69,6 +71,95 @@ fn write_entry(bytes: &mut Vec<u8>, entry: &Entry) {
         bytes.extend_from_slice(&delta.to_le_bytes());
         bytes.extend_from_slice(&price_cents.get().to_le_bytes());
         bytes.extend_from_slice(&stock.to_le_bytes());
+    }
+    if let Some(text) = text {
+        write_text(bytes, text);
+    }
+}
+
+/// Set in an entry's kind if a text follows.
+const HAS_TEXT: u8 = 1 << 7;
+
+/// A text as it is hashed: each field that is there, with its number and its length, and then a zero. So a text of today keeps its
+/// hash when texts get more fields.
+fn write_text(bytes: &mut Vec<u8>, text: &Text) {
+    let mut field = |number: u8, field: &str| {
+        bytes.push(number);
+        bytes.extend_from_slice(&(field.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(field.as_bytes());
+    };
+    field(1, text.title());
+    field(2, text.author());
+    field(3, text.topic());
+    if let Some(isbn) = text.isbn() {
+        field(4, isbn);
+    }
+    if let Some(year) = text.year() {
+        field(5, &year.to_string());
+    }
+    text.subjects().for_each(|subject| field(6, subject));
+    bytes.push(0);
+}
+
+/// The hash of a ledger that is followed entry by entry, in pages that end anywhere.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningHash {
+    /// The hash up to the last batch that has ended.
+    before: Hash,
+    /// The entries since, behind that hash; none if there are none.
+    batch: Option<blake3::Hasher>,
+}
+
+impl RunningHash {
+    /// Begins where a batch has ended.
+    pub(crate) fn new(before: Hash) -> Self {
+        Self { before, batch: None }
+    }
+
+    /// Takes in the next entries of the batch.
+    pub(crate) fn take(&mut self, entries: &[Entry]) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(80 * entries.len());
+        entries.iter().for_each(|entry| write_entry(&mut bytes, entry));
+        let before = &self.before.0;
+        let batch = self.batch.get_or_insert_with(|| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(before);
+            hasher
+        });
+        batch.update(&bytes);
+    }
+
+    /// The hash up to the last entry.
+    pub(crate) fn hash(&self) -> Hash {
+        self.batch.as_ref().map_or(self.before, |batch| Hash(*batch.finalize().as_bytes()))
+    }
+
+    /// Ends the batch with the last entry.
+    pub(crate) fn end_batch(&mut self) -> Hash {
+        *self = Self::new(self.hash());
+        self.before
+    }
+
+    /// Takes in a page, and checks that its entries are those that its hash is of. Returns the hash after each batch that ends in it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: they are not.
+    pub(crate) fn take_page(&mut self, page: &Entries) -> Result<Vec<(Seq, Hash)>> {
+        let (mut rest, mut ends) = (page.entries.as_slice(), Vec::with_capacity(page.batch_ends.len()));
+        for end in &page.batch_ends {
+            let (batch, later) = rest.split_at(rest.partition_point(|entry| entry.seq <= *end));
+            self.take(batch);
+            ends.push((*end, self.end_batch()));
+            rest = later;
+        }
+        self.take(rest);
+        if !page.entries.is_empty() && self.hash() != page.after {
+            return Err(Error::unavailable("these entries are not those that the page's hash is of"));
+        }
+        Ok(ends)
     }
 }
 
@@ -107,19 +198,19 @@ impl fmt::Debug for Hash {
 impl FromStr for Hash {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         blake3::Hash::from_hex(text).map(|hash| Self(*hash.as_bytes())).map_err(|_| "64 hexadecimal digits are needed")
     }
 }
 
 impl Serialize for Hash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Hash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
@@ -215,6 +306,8 @@ pub struct Entries {
     pub before: Option<Hash>,
     /// The entries after the `seq` that was asked for, oldest first, without gaps.
     pub entries: Vec<Entry>,
+    /// Which of them end a batch. With these a follower can compute the hash by itself.
+    pub batch_ends: Vec<Seq>,
     /// The hash up to the last of the entries or, if there are none, up to the head.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub after: Hash,
@@ -237,6 +330,7 @@ mod tests {
             kind: Kind::Sale,
             key: Some(OrderId(Uuid::from_u128(9))),
             changes: [change].into(),
+            text: None,
         }
     }
 
@@ -253,6 +347,43 @@ mod tests {
         let both = Hash::EMPTY.after([&one, &two]);
         assert_ne!(both, Hash::EMPTY.after([&one, &other]));
         assert_ne!(both, Hash::EMPTY.after([&one]).after([&two]), "the batches are part of it");
+    }
+
+    #[test]
+    fn a_page_may_end_within_a_batch() {
+        let entries: Vec<Entry> = (1..=7).map(|seq| entry(seq, -1)).collect();
+        let ends = [Hash::EMPTY.after(&entries[..3]), Hash::EMPTY.after(&entries[..3]).after(&entries[3..5])];
+        let whole = ends[1].after(&entries[5..]);
+        for cut in 0..=7 {
+            let mut hash = RunningHash::new(Hash::EMPTY);
+            let mut found = Vec::new();
+            for part in [&entries[..cut], &entries[cut..]] {
+                let batch_ends = part.iter().map(|e| e.seq).filter(|seq| matches!(seq.0, 3 | 5)).collect();
+                let after = match part.last().map_or(0, |last| last.seq.0) {
+                    last @ 0..=3 => Hash::EMPTY.after(&entries[..last as usize]),
+                    last @ 4..=5 => ends[0].after(&entries[3..last as usize]),
+                    last => ends[1].after(&entries[5..last as usize]),
+                };
+                let identity = LedgerIdentity::new(Uuid::nil(), Uuid::nil());
+                let (incarnation, head, before) = (Uuid::nil(), Seq(7), None);
+                let page = Entries { identity, incarnation, head, before, entries: part.to_vec(), batch_ends, after };
+                found.extend(hash.take_page(&page).expect("it is the same ledger"));
+                let other = Entries { after: Hash([1; 32]), ..page };
+                assert!(part.is_empty() || hash.clone().take_page(&other).is_err());
+            }
+            assert_eq!(found, [(Seq(3), ends[0]), (Seq(5), ends[1])], "cut after {cut}");
+            assert_eq!(hash.hash(), whole);
+        }
+    }
+
+    #[test]
+    fn a_text_is_part_of_the_hash() {
+        let text = |title: &str, author: &str| {
+            Text::from(crate::book::BookText { title: title.into(), author: author.into(), ..Default::default() })
+        };
+        let with = |text| Hash::EMPTY.after([&Entry { kind: Kind::Listing, text, ..entry(1, 1) }]);
+        let hashes = [with(None), with(Some(text("ab", "c"))), with(Some(text("a", "bc")))];
+        assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2]);
     }
 
     #[cfg(feature = "sqlite")]

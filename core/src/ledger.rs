@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "openapi")]
+use crate::book::BookText;
 use crate::{
+    book::Text,
     clock::Timestamp,
     id::{BookId, OrderId},
     inline_list::InlineList,
@@ -28,7 +31,7 @@ pub enum Kind {
     Restock,
     /// A new price of one book, and possibly a new stock with it.
     Reprice,
-    /// A new book with its first price and stock.
+    /// A new book with its text, its first price and stock.
     Listing,
     /// The ledger continues under a new [`Timeline`](crate::history::Timeline), whose id is the key. It changes no book.
     Timeline,
@@ -65,6 +68,10 @@ pub struct Entry {
     /// which touches none.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Change>))]
     pub changes: InlineList<Change>,
+    /// Of a listing: the text of the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BookText>))]
+    pub text: Option<Text>,
 }
 
 /// How many of these, from the first, have at most this many changes together; one at least, if there is any.
@@ -79,6 +86,13 @@ pub fn fitting(entries: &[Entry], changes_max: usize) -> usize {
 }
 
 impl Entry {
+    /// The most bytes of its JSON.
+    pub(crate) fn json_bytes(&self) -> usize {
+        /// Of an entry without changes, and of a change, with the longest numbers.
+        const BYTES: (usize, usize) = (192, 112);
+        BYTES.0 + BYTES.1 * self.changes.len() + self.text.as_ref().map_or(0, Text::json_bytes)
+    }
+
     /// The order that a sale makes, as placed. `None` for other kinds of entry.
     #[must_use]
     pub fn order(&self) -> Option<Order> {
@@ -105,5 +119,34 @@ impl Entry {
             seq: self.seq,
             cancelled_at: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::BookText;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_entry_is_not_longer_than_a_page_has_room_for() {
+        let (at, key) = (Timestamp(253_402_300_799_999), Some(OrderId(Uuid::max())));
+        let change = Change { book: BookId(u64::MAX), delta: i64::MIN, price_cents: Cents::MAX, stock: u32::MAX };
+        let text = BookText {
+            title: "\"".repeat(BookText::TITLE_MAX),
+            author: "é".repeat(BookText::FIELD_MAX),
+            topic: "\\".into(),
+            isbn: Some("9780000000002".into()),
+            year: Some(-3000),
+            subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
+        };
+        for text in [None, Some(text.into())] {
+            for changes in [0, 1, 100] {
+                let changes = std::iter::repeat_n(change, changes).collect();
+                let entry = Entry { seq: Seq(u64::MAX), at, kind: Kind::Timeline, key, changes, text: text.clone() };
+                let bytes = serde_json::to_string(&entry).expect("an entry is JSON").len();
+                assert!(bytes <= entry.json_bytes(), "{bytes} bytes, not {}", entry.json_bytes());
+            }
+        }
     }
 }

@@ -33,9 +33,6 @@ use crate::error::Error;
 pub const ADD_BOOKS_MAX: usize = 1000;
 /// The most entries of one [`CatalogService::entries`].
 pub const ENTRIES_MAX: usize = 1000;
-/// The most changes of all entries of one [`CatalogService::entries`], but for a single entry: as JSON, a page is at most
-/// [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX) long.
-pub const CHANGES_MAX: usize = 8_000;
 /// The longest wait of one [`CatalogService::entries`].
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -121,7 +118,8 @@ pub trait CatalogService: Send + Sync {
     /// The entries after `after`, oldest first, at most `limit` (1 to [`ENTRIES_MAX`]). If there is none yet, it waits for one,
     /// for `wait` at most (up to [`WAIT_MAX`]), and then answers without entries. Limits outside the range are brought into it.
     ///
-    /// It MUST give durable entries only, without gaps.
+    /// It MUST give durable entries only, without gaps. A page's JSON is at most [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX) long, so
+    /// a page may end early, but it has one entry at least if there is one.
     ///
     /// # Errors
     /// - None but those of every call.

@@ -232,6 +232,8 @@ fn check_shape(entry: &Entry) -> Result<(), &'static str> {
         Kind::Sale if !deltas_are(|delta| delta < 0) => Err("it sells what is not a number of copies"),
         Kind::Return if !deltas_are(|delta| delta > 0) => Err("it returns what is not a number of copies"),
         Kind::Sale | Kind::Return => Ok(()),
+        Kind::Listing if entry.text.is_none() => Err("a listing has no text"),
+        Kind::Restock | Kind::Reprice if entry.text.is_some() => Err("it has a text but lists no book"),
         _ if entry.changes.len() > 1 => Err("it touches more than one book"),
         Kind::Listing if entry.key.is_some() => Err("a listing has no key"),
         Kind::Listing | Kind::Restock | Kind::Reprice => Ok(()),

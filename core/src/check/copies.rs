@@ -1,8 +1,8 @@
 //! Whether an order server's copy is what the ledger holds up to some entry.
 //!
 //! A copy says how far it has followed. Up to there it must contain every order as the ledger has it, with the
-//! cancellations up to there and no later ones; beyond there it must contain nothing. A copy that keeps entries instead
-//! of orders may leave out those that are neither sales nor returns.
+//! cancellations up to there and no later ones; beyond there it must contain nothing. A copy that is given as entries must
+//! have every one of them.
 
 use std::collections::HashMap;
 
@@ -68,11 +68,10 @@ fn compare_orders(ledger: &LedgerIndex<'_>, followed: Seq, orders: &[Order], mut
 fn compare_entries(ledger: &LedgerIndex<'_>, followed: Seq, entries: &[Entry], mut add: impl FnMut(String)) {
     let mut copied = entries.iter().peekable();
     for entry in ledger.up_to(followed) {
-        let is_needed = matches!(entry.kind, Kind::Sale | Kind::Return);
         match copied.next_if(|copied| copied.seq == entry.seq) {
             Some(found) if found != entry => add(format!("has another entry {} than the ledger", entry.seq)),
-            None if is_needed => add(format!("leaves out entry {}", entry.seq)),
-            _ => {}
+            None => add(format!("leaves out entry {}", entry.seq)),
+            Some(_) => {}
         }
     }
     for entry in copied {

@@ -10,7 +10,7 @@ use crate::{
     order::Order,
     orders::OrderService,
     page::{OrderQuery, Query},
-    store::OrderCopy,
+    store::LedgerCopy,
 };
 
 /// What one order server knows at the end. Under [`Rule::CopyPrefix`](super::Rule::CopyPrefix) it must be what the
@@ -102,8 +102,8 @@ impl FinalState {
     /// Adds the copy that belongs to `server`, which may be behind the ledger.
     ///
     /// # Errors
-    /// Those of [`OrderCopy::followed`] and of its `orders`.
-    pub async fn add_copy(&mut self, server: impl Into<String>, copy: &dyn OrderCopy) -> Result<()> {
+    /// Those of [`Projection::followed`](crate::store::Projection::followed) and of [`OrderReader::orders`](crate::OrderReader::orders).
+    pub async fn add_copy(&mut self, server: impl Into<String>, copy: &(impl LedgerCopy + ?Sized)) -> Result<()> {
         const PAGE: usize = 1000;
         let followed = copy.followed().await?.seq;
         let mut all: Vec<Order> = Vec::new();

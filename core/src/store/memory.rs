@@ -19,11 +19,12 @@ pub use copy::MemoryCopy;
 use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use crate::{
-    book::Text,
+    book::{BookText, Text},
     clock::Clock,
     decide::{self, Batch, Known, Levels, State},
     error::Result,
@@ -31,6 +32,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::{Entry, Kind},
     order::Order,
+    page::PAGE_BYTES_MAX,
     recent_keys::RecentKeys,
     store::{AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError},
 };
@@ -139,11 +141,11 @@ impl Ledger {
                 self.by_key.entry(key).or_default().push(entry.seq);
             }
             decide::apply(&mut self.levels, entry);
+            if let (Some(text), Some(change)) = (&entry.text, entry.changes.first()) {
+                self.identities.insert(BookText::from(text).identity(), change.book);
+                self.texts.insert(change.book, text.clone());
+            }
             self.entries.push(entry.clone());
-        }
-        for (id, book) in &batch.listed {
-            self.identities.insert(book.text.identity(), *id);
-            self.texts.insert(*id, Text::from(&book.text));
         }
     }
 }
@@ -205,7 +207,19 @@ impl LedgerReader for MemoryReader {
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
-        Ok(lock(&self.ledger).between(after, head).iter().take(limit).cloned().collect())
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            let before = bytes;
+            bytes += entry.json_bytes();
+            before < PAGE_BYTES_MAX
+        };
+        Ok(lock(&self.ledger).between(after, head).iter().take(limit).take_while(fits).cloned().collect())
+    }
+
+    async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {
+        let ledger = lock(&self.ledger);
+        let ends = ledger.batches.range((Bound::Excluded(after), Bound::Unbounded)).map(|(seq, _)| *seq);
+        Ok(ends.take_while(|seq| *seq <= to).collect())
     }
 
     async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>> {

@@ -2,10 +2,10 @@
 //!
 //! A ledger's store has two halves. The writing half, [`LedgerStore`] with its [`Flush`], belongs to the one
 //! [`Writer`](crate::writer::Writer) of the ledger. The reading half, [`LedgerReader`], is shared by any number of callers. An
-//! order server on another machine keeps an [`OrderCopy`].
+//! order server on another machine keeps a copy of the ledger, a [`Projection`].
 //!
 //! To write a store, implement [`LedgerStore`] and [`LedgerReader`], a [`BookSearch`](crate::search::BookSearch) if the ledger
-//! should be searched by the store, and [`OrderCopy`] if order servers may use it. Then run the conformance suite over it
+//! should be searched by the store, and a [`Projection`] that is an [`OrderReader`](crate::OrderReader) if order servers may use it. Then run the conformance suite over it
 //! (feature `conformance`). [`memory`] is the shortest complete example.
 //!
 //! # What the writer does
@@ -22,7 +22,7 @@
 //! The methods of [`LedgerStore`] and [`Flush`] may block the calling thread: under
 //! [`Execution::Threads`](crate::execution::Execution::Threads) the writer has threads of its own, each with a runtime that drives
 //! what these methods spawn. Under `Execution::Task` they share the runtime of everything else, and MUST NOT block on anything
-//! that needs it. [`LedgerReader`] and [`OrderCopy`] are called on the callers' runtime: they MUST NOT block, but do their work on
+//! that needs it. [`LedgerReader`] and [`Projection`] are called on the callers' runtime: they MUST NOT block, but do their work on
 //! threads of their own.
 
 mod error;
@@ -43,6 +43,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::Order,
+    service::OrderReader,
 };
 
 /// The writing half of a ledger's store. There is one for a ledger, and one task uses it.
@@ -171,8 +172,14 @@ pub trait LedgerReader: Send + Sync {
     /// The text of a book, if there is such a book. It needs no head.
     async fn text(&self, book: BookId) -> Result<Option<Text>>;
 
-    /// Up to `limit` entries after `after`, none later than `head`, in order and without gaps.
+    /// Up to `limit` entries after `after`, none later than `head`, in order and without gaps, with the texts of listed books.
+    ///
+    /// It MAY end early once the entries are longer than [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX), and SHOULD, as texts may be
+    /// long. It MUST give one at least, if there is one.
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>>;
+
+    /// The entries after `after` and up to `to` that end a batch.
+    async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>>;
 
     /// An order as of `head`, if it was sold by then.
     async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>>;
@@ -181,38 +188,37 @@ pub trait LedgerReader: Send + Sync {
     async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>>;
 }
 
-/// An order server's own copy of a ledger's sales and returns. Everything that is in it is durable in the ledger, so its reads
-/// take no head.
+/// What follows a ledger and keeps something of it: an order server's copy, an index. A
+/// [`Follower`](crate::follow::Follower) drives it.
 ///
 /// # Errors
 /// - [`Error::Overloaded`](crate::Error::Overloaded), [`Error::Unavailable`](crate::Error::Unavailable) as for a [`LedgerReader`].
-/// - [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) from [`Self::append`]. Any failed append may have happened all the same:
-///   [`Self::followed`] tells.
+/// - [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) from [`Self::append`] and [`Self::rewind`]. Any failed one may have happened
+///   all the same: [`Self::followed`] tells.
 #[async_trait]
-pub trait OrderCopy: Send + Sync {
-    /// How far it has followed.
+pub trait Projection: Send + Sync {
+    /// How far it has followed. An empty one is before the first entry.
     async fn followed(&self) -> Result<Followed>;
 
-    /// Takes in the next entries, and remembers the page's identity, the last entry and the hash up to it as followed, atomically and
-    /// durably. It may leave out entries of other kinds than sales and returns. Without entries it remembers the identity only.
+    /// Takes in the next entries, and remembers the page's identity, the last entry and the hash up to it as followed, atomically, and as
+    /// durably as what it keeps. So each entry has its effect exactly once. Without entries it remembers the identity only.
     ///
-    /// It MUST refuse entries of another ledger, entries that do not follow on the last one without a gap, and a page whose
-    /// [`Entries::before`] is not the hash that it has itself: that page is of another history.
+    /// It MUST refuse what [`Followed::check`] refuses: entries of another ledger, entries that do not follow on the last one without a
+    /// gap, and a page whose [`Entries::before`] is not the hash that it has itself: that page is of another history.
     async fn append(&self, page: Entries) -> Result<()>;
 
-    /// Starts again from the first entry, since the ledger went on under a newer timeline from the entry `fork`. The copy's entries
-    /// from there on are not in the ledger any more; they MUST be set aside where an operator finds them, in the same transaction.
-    /// Returns how many these are.
-    async fn restart(&self, fork: Seq) -> Result<u64>;
-
-    /// An order as far as the copy has followed.
-    async fn order(&self, id: OrderId) -> Result<Option<Order>>;
-
-    /// Up to `limit` orders sold before `before`, newest first.
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
+    /// Goes back to where it was before the entry `fork`, or to any earlier place, since the ledger went on under a newer timeline from
+    /// there. Its entries from `fork` on are not in the ledger any more; one that keeps entries MUST set them aside where an operator
+    /// finds them, in the same transaction. Returns how many these are.
+    async fn rewind(&self, fork: Seq) -> Result<u64>;
 }
 
-/// How far a copy has followed a ledger.
+/// An order server's copy of a ledger: a projection from which orders can be read.
+pub trait LedgerCopy: Projection + OrderReader {}
+
+impl<T: Projection + OrderReader + ?Sized> LedgerCopy for T {}
+
+/// How far a projection has followed a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Followed {
     /// The ledger and its timelines; none before the first entry.

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::RwLock};
 use tokio::sync::watch;
 
 use crate::{
+    book::Text,
     decide::{self, Level, Levels, State},
     history::Hash,
     id::{BookId, Seq},
@@ -29,29 +30,38 @@ struct Recent {
     /// The last entry before the first of these, and the hash up to it.
     before: (Seq, Hash),
     entries: VecDeque<Entry>,
+    /// The bytes of their texts.
+    text_bytes: usize,
     /// The last entry of each batch, and the hash up to it.
     batches: VecDeque<(Seq, Hash)>,
 }
 
 impl Recent {
     fn new(state: &State) -> Self {
-        Self { before: (state.head, state.hash), entries: VecDeque::new(), batches: VecDeque::new() }
+        Self { before: (state.head, state.hash), entries: VecDeque::new(), text_bytes: 0, batches: VecDeque::new() }
     }
 
     /// Takes a batch in, and lets the oldest ones go.
     fn push(&mut self, last: Seq, hash: Hash, entries: Vec<Entry>) {
+        self.text_bytes += entries.iter().map(text_bytes).sum::<usize>();
         self.entries.extend(entries);
         self.batches.push_back((last, hash));
-        while self.entries.len() > RECENT_MAX && self.batches.len() > 1 {
+        while (self.entries.len() > RECENT_MAX || self.text_bytes > TEXT_BYTES_MAX) && self.batches.len() > 1 {
             let Some(oldest) = self.batches.pop_front() else { return };
             self.before = oldest;
             let kept = self.entries.partition_point(|entry| entry.seq <= oldest.0);
-            self.entries.drain(..kept);
+            self.text_bytes -= self.entries.drain(..kept).map(|entry| text_bytes(&entry)).sum::<usize>();
         }
     }
 
     fn index(&self, seq: Seq) -> Option<usize> {
         usize::try_from(seq.0.checked_sub(self.before.0.0)?).ok()
+    }
+
+    /// The batches that end after `after` and up to `to`.
+    fn batch_ends(&self, after: Seq, to: Seq) -> Vec<Seq> {
+        let from = self.batches.partition_point(|(last, _)| *last <= after);
+        self.batches.range(from..).map(|(last, _)| *last).take_while(|last| *last <= to).collect()
     }
 
     /// The hash up to this entry, if it is in memory.
@@ -65,6 +75,12 @@ impl Recent {
 
 /// Entries that are kept in memory for followers, unless one batch is longer. A follower that is further behind reads the store.
 const RECENT_MAX: usize = 4_096;
+/// The most bytes of their texts, unless those of one batch are more.
+const TEXT_BYTES_MAX: usize = 8 << 20;
+
+fn text_bytes(entry: &Entry) -> usize {
+    entry.text.as_ref().map_or(0, Text::size)
+}
 
 impl Published {
     pub(super) fn new(state: &State) -> Self {
@@ -111,14 +127,20 @@ impl Published {
         self.levels(|levels| levels.get(book))
     }
 
-    /// Up to `limit` entries after `after` and up to `head`, if all of them are in memory.
-    pub(crate) fn recent(&self, after: Seq, head: Seq, limit: usize) -> Option<Vec<Entry>> {
+    /// Up to `limit` entries after `after` and up to `head`, if all of them are in memory, and which of them end a batch.
+    pub(crate) fn recent(&self, after: Seq, head: Seq, limit: usize) -> Option<(Vec<Entry>, Vec<Seq>)> {
         let recent = self.recent.read().expect("the writer does not panic");
         let skip = recent.index(after)?;
         let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         // Faster than `clone`, which copies the changes one by one.
-        let copy = |entry: &Entry| Entry { changes: InlineList::from_slice(&entry.changes), ..*entry };
-        Some(recent.entries.iter().skip(skip).take(durable.min(limit)).map(copy).collect())
+        let copy = |entry: &Entry| Entry {
+            changes: InlineList::from_slice(&entry.changes),
+            text: entry.text.clone(),
+            ..*entry
+        };
+        let entries: Vec<_> = recent.entries.iter().skip(skip).take(durable.min(limit)).map(copy).collect();
+        let ends = entries.last().map(|last| recent.batch_ends(after, last.seq)).unwrap_or_default();
+        Some((entries, ends))
     }
 
     /// The hash up to an entry, if it is in memory.

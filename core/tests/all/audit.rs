@@ -4,7 +4,7 @@ use bookstore_core::{
     BookId, Change, Entry, Kind, OrderId, Seq, Timestamp,
     audit::{Audit, Finding, Summary},
     decide::Level,
-    fixtures::cents,
+    fixtures::{book, cents},
 };
 use uuid::Uuid;
 
@@ -19,7 +19,8 @@ fn entry(seq: u64, kind: Kind, of: Option<u128>, changes: &[(u64, i64, u64, u32)
         price_cents: cents(price),
         stock,
     });
-    Entry { seq: Seq(seq), at: Timestamp(0), kind, key: of.map(key), changes: changes.collect() }
+    let text = (kind == Kind::Listing).then(|| book("A book", 1).text.into());
+    Entry { seq: Seq(seq), at: Timestamp(0), kind, key: of.map(key), changes: changes.collect(), text }
 }
 
 /// Two books, a sale of both, a new price, the return, a keyed restock, and a sale that stands.

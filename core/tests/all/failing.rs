@@ -329,6 +329,10 @@ impl LedgerReader for Current {
         self.reader().entries(after, head, limit).await
     }
 
+    async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {
+        self.reader().batch_ends(after, to).await
+    }
+
     async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>> {
         self.reader().order(id, head).await
     }

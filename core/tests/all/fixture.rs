@@ -8,7 +8,7 @@ use bookstore_core::{
     follow::Follower,
     orders::Ack,
     search::BookSearch,
-    store::{LedgerReader, LedgerStore, OrderCopy},
+    store::{LedgerCopy, LedgerReader, LedgerStore},
 };
 use futures_util::FutureExt as _;
 #[cfg(feature = "search")]
@@ -38,7 +38,7 @@ pub(crate) fn monolith(
 #[cfg(feature = "search")]
 pub(crate) fn indexed(
     store: impl LedgerStore,
-    reader: Arc<impl BookList + 'static>,
+    reader: Arc<impl LedgerReader + BookList + 'static>,
     folder: Option<&Path>,
 ) -> Deployment {
     let search = Arc::new(IndexedSearch::open(folder, reader.clone()));
@@ -60,7 +60,7 @@ pub(crate) fn deployment(
 /// A catalogue, and an order server beside it that reads from a copy of its own.
 pub(crate) async fn with_copy(
     catalog: Arc<dyn CatalogService>,
-    copy: Arc<dyn OrderCopy>,
+    copy: Arc<dyn LedgerCopy>,
     ack: Ack,
 ) -> Arc<dyn OrderService> {
     let follower = Follower::start(Arc::clone(&catalog), copy).await.expect("a copy can be read");

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entries, Error, Kind, LedgerIdentity, Lines, Order,
-    OrderId, OrderQuery, OrderService, Orders, Result, Seq, Status, SystemClock,
+    OrderId, OrderQuery, OrderService, Orders, Result, Seq, Status, SystemClock, Timestamp,
     follow::Follower,
+    history::Hash,
     orders::{Ack, OrderReader},
-    store::{Followed, LedgerReader, OrderCopy, memory},
+    store::{Followed, LedgerCopy, LedgerReader, Projection, memory},
 };
 use std::{
     sync::{
@@ -46,14 +47,14 @@ async fn busy_shop(sales: usize) -> (Arc<dyn CatalogService>, Vec<Order>) {
     (catalog, sold)
 }
 
-async fn until_followed(follower: &Follower, catalog: &Arc<dyn CatalogService>) {
+async fn until_followed(follower: &Follower<impl Projection + 'static>, catalog: &Arc<dyn CatalogService>) {
     let head = catalog.entries(Seq(0), 1, Duration::ZERO).await.expect("the ledger can be read").head;
     let mut followed = follower.followed();
     let caught_up = followed.wait_for(|seq| *seq >= head);
     tokio::time::timeout(Duration::from_secs(30), caught_up).await.expect("in time").expect("it follows");
 }
 
-async fn assert_copied(copy: &dyn OrderCopy, orders: &[Order]) {
+async fn assert_copied(copy: &dyn LedgerCopy, orders: &[Order]) {
     assert_eq!(copy.orders(None, 10_000).await.as_deref(), Ok(orders));
     for order in orders.iter().step_by(37) {
         assert_eq!(copy.order(order.id).await, Ok(Some(order.clone())));
@@ -80,13 +81,13 @@ struct Flaky {
 }
 
 #[async_trait]
-impl OrderCopy for Flaky {
+impl Projection for Flaky {
     async fn followed(&self) -> Result<Followed> {
         self.copy.followed().await
     }
 
-    async fn restart(&self, fork: Seq) -> Result<u64> {
-        self.copy.restart(fork).await
+    async fn rewind(&self, fork: Seq) -> Result<u64> {
+        self.copy.rewind(fork).await
     }
 
     async fn append(&self, page: Entries) -> Result<()> {
@@ -100,7 +101,10 @@ impl OrderCopy for Flaky {
             _ => self.copy.append(page).await,
         }
     }
+}
 
+#[async_trait]
+impl OrderReader for Flaky {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
         self.copy.order(id).await
     }
@@ -131,19 +135,22 @@ async fn a_copy_that_fails_goes_on_where_it_stands() {
 struct Stuck;
 
 #[async_trait]
-impl OrderCopy for Stuck {
+impl Projection for Stuck {
     async fn followed(&self) -> Result<Followed> {
         Ok(Followed::default())
     }
 
-    async fn restart(&self, _fork: Seq) -> Result<u64> {
+    async fn rewind(&self, _fork: Seq) -> Result<u64> {
         Err(Error::unavailable("injected"))
     }
 
     async fn append(&self, _page: Entries) -> Result<()> {
         Err(Error::unavailable("injected"))
     }
+}
 
+#[async_trait]
+impl OrderReader for Stuck {
     async fn order(&self, _id: OrderId) -> Result<Option<Order>> {
         Ok(None)
     }
@@ -271,7 +278,7 @@ async fn a_copy_does_not_follow_an_older_ledger_or_a_stranger() {
 }
 
 /// What every copy must do, whatever it is made of.
-async fn keeps_its_contract(copy: &dyn OrderCopy) {
+async fn keeps_its_contract(copy: &dyn LedgerCopy) {
     let (catalog, orders) = busy_shop(30).await;
     let page =
         async |after, limit| catalog.entries(Seq(after), limit, Duration::ZERO).await.expect("the ledger can be read");
@@ -310,10 +317,24 @@ async fn keeps_its_contract(copy: &dyn OrderCopy) {
     assert_eq!(copy.order(SystemClock.new_order_id()).await, Ok(None));
     assert_eq!(copy.orders(Some(orders[4].seq), 3).await, Ok(orders[5..8].to_vec()));
     assert_eq!(copy.orders(Some(Seq(0)), 3).await, Ok(Vec::new()));
-    let lost = entries.iter().filter(|entry| entry.seq > Seq(20) && matches!(entry.kind, Kind::Sale)).count() as u64;
-    assert!(copy.restart(Seq(21)).await.expect("it can start again") >= lost, "returns may be counted, too");
-    assert_eq!(copy.followed().await, Ok(Followed::default()));
+    let altered = page(0, 1000).await;
+    let other = Entries { after: Hash([7; 32]), ..altered };
+    // Back to entry 20, wherever the batches end, and on from there.
+    assert_eq!(copy.rewind(Seq(21)).await, Ok(entries.len() as u64 - 20));
+    let twenty = page(20, 1000).await;
+    let back = copy.followed().await.expect("read");
+    assert_eq!((back.seq, Some(back.hash)), (Seq(20), twenty.before));
+    let placed = copy.orders(None, 1000).await.expect("read");
+    assert!(placed.iter().all(|order| order.seq <= Seq(20)) && placed.len() < orders.len());
+    let mut altered = twenty.clone();
+    altered.entries[0].at = Timestamp(1);
+    assert!(copy.append(altered).await.is_err(), "the hash is not theirs");
+    copy.append(twenty).await.expect("the rest");
+    assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&orders));
+    // And from the first entry on.
+    assert_eq!(copy.rewind(Seq(1)).await, Ok(entries.len() as u64));
     assert_eq!(copy.orders(None, 1000).await, Ok(Vec::new()));
+    assert!(copy.append(other).await.is_err(), "the hash is not theirs");
     copy.append(page(0, 1000).await).await.expect("from the beginning");
     assert_eq!(copy.orders(None, 1000).await.as_ref(), Ok(&orders));
 }
@@ -328,9 +349,9 @@ mod sqlite {
     use bookstore_core::{
         BookId, Clock as _, Lines, Seq, SystemClock,
         follow::Follower,
-        orders::Ack,
+        orders::{Ack, OrderReader as _},
         store::{
-            OrderCopy, StoreError,
+            Projection as _, StoreError,
             sqlite::{SqliteCopy, SqliteOptions, open},
         },
         writer::Execution,
@@ -410,12 +431,18 @@ async fn a_ledger_is_read_alike_from_the_store_and_from_memory() {
     // More than are kept at hand.
     let sales = (0..6_000).map(|_| orders.purchase(SystemClock.new_order_id(), one()));
     assert!(futures_util::future::join_all(sales).await.iter().all(Result::is_ok));
-    let whole = stored.entries(Seq(0), Seq(6_001), 10_000).await.expect("the store can be read");
-    assert_eq!(whole.len(), 6_001);
+    let mut whole = Vec::new();
+    while whole.len() < 6_001 {
+        let page = stored.entries(Seq(whole.len() as u64), Seq(6_001), 1000).await.expect("the store can be read");
+        whole.extend(page);
+    }
+    assert!(whole[0].text.is_some() && whole[1].text.is_none());
     for after in [0, 1, 1_904, 1_905, 1_906, 5_000, 5_999, 6_000, 6_001] {
         let page = catalog.entries(Seq(after), 1000, Duration::ZERO).await.expect("the ledger can be read");
         let from = usize::try_from(after).expect("small");
         assert_eq!(page.entries, whole[from..(from + 1000).min(6_001)], "after {after}");
         assert_eq!(page.head, Seq(6_001));
+        let last = page.entries.last().map_or(Seq(0), |last| last.seq);
+        assert_eq!(Ok(page.batch_ends), stored.batch_ends(Seq(after), last).await);
     }
 }

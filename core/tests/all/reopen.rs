@@ -2,14 +2,14 @@
 
 use bookstore_core::{
     Amend, BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Error, Line, Lines, ManualClock,
-    OrderId, Query, Seq, SystemClock, Timestamp,
+    OrderId, OrderReader as _, Query, Seq, SystemClock, Timestamp,
     audit::Audit,
     conformance::{Deployment, audit},
     decide::{Batch, Command, Level, Outcome, State},
     history::Hash,
     recent_keys::RecentKeys,
     store::{
-        AppendError, Flush, Followed, LedgerReader as _, LedgerStore as _, OrderCopy as _, Recovered, StoreError,
+        AppendError, Flush, Followed, LedgerReader as _, LedgerStore as _, Projection as _, Recovered, StoreError,
         sqlite::{self, SqliteOptions, SqliteReader, SqliteStore},
     },
     writer::{Execution, WriterLimits},

@@ -83,7 +83,7 @@ impl Shop {
     }
 
     /// An order server over the shop's catalog and its copy, once it has compared the two.
-    async fn order_server(&self, catalog: &Arc<Catalog>) -> (Orders, Arc<Follower>) {
+    async fn order_server(&self, catalog: &Arc<Catalog>) -> (Orders, Arc<Follower<MemoryCopy>>) {
         let follower = Arc::new(Follower::start(catalog.clone(), self.copy.clone()).await.expect("a copy"));
         let (mut caught_up, mut refused) = (follower.caught_up(), follower.refused());
         let compared = async {

@@ -58,8 +58,9 @@ fn entries() -> impl Strategy<Value = Entry> {
     ];
     let change = (any::<u64>(), any::<i64>(), cents(), any::<u32>())
         .prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
-    (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5))
-        .prop_map(|(seq, at, kind, key, changes)| Entry { seq: Seq(seq), at, kind, key, changes: changes.into() })
+    (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5)).prop_map(|(seq, at, kind, key, changes)| {
+        Entry { seq: Seq(seq), at, kind, key, changes: changes.into(), text: None }
+    })
 }
 
 fn orders() -> impl Strategy<Value = Order> {
@@ -72,7 +73,8 @@ fn orders() -> impl Strategy<Value = Order> {
             stock: 0,
         };
         let changes = sold.into_iter().map(change).collect();
-        let order = Entry { seq: Seq(seq), at, kind: Kind::Sale, key: Some(id), changes }.order().expect("a sale");
+        let order =
+            Entry { seq: Seq(seq), at, kind: Kind::Sale, key: Some(id), changes, text: None }.order().expect("a sale");
         match cancelled {
             Some(at) => order.cancelled(at),
             None => order,
@@ -197,7 +199,7 @@ proptest! {
         let id = Uuid::from_u128(number.into());
         let hash = Hash::EMPTY.after([&entry]);
         let (identity, head) = (LedgerIdentity::new(id, id), Seq(number));
-        assert_travels(&Entries { identity, incarnation: id, head, before: Some(hash), entries: vec![entry], after: hash });
+        assert_travels(&Entries { identity, incarnation: id, head, before: Some(hash), entries: vec![entry], batch_ends: vec![head], after: hash });
         assert_travels(&Topic { topic: text.title.clone(), books: number });
         assert_travels(&Added { id: BookId(number), created: replayed });
         let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };
@@ -362,6 +364,7 @@ fn an_order_page_is_cut_where_the_next_begins() {
         kind: Kind::Sale,
         key: Some(OrderId(Uuid::from_u128(seq.into()))),
         changes: [Change { book: BookId(1), delta: -1, price_cents: Cents::ZERO, stock: 0 }].into_iter().collect(),
+        text: None,
     };
     let orders: Vec<Order> = [9, 7, 4].map(|seq| sale(seq).order().expect("a sale")).into();
     let page = OrderPage::cut(orders.clone(), 2);

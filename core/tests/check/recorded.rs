@@ -10,7 +10,7 @@ use bookstore_core::{
     follow::Follower,
     orders::Ack,
     search::BookSearch,
-    store::{LedgerReader, LedgerStore, OrderCopy, memory},
+    store::{LedgerCopy, LedgerReader, LedgerStore, memory},
 };
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ struct Shop {
     /// The order servers.
     orders: Vec<Arc<Recorded<dyn OrderService>>>,
     plain: Arc<dyn CatalogService>,
-    copies: Vec<Arc<dyn OrderCopy>>,
+    copies: Vec<Arc<dyn LedgerCopy>>,
 }
 
 impl Shop {
@@ -49,7 +49,7 @@ impl Shop {
     async fn of_three() -> Self {
         let (store, reader) = memory::open(&SystemClock);
         let catalog = start(store, reader);
-        let (mut copies, mut servers) = (Vec::<Arc<dyn OrderCopy>>::new(), Vec::<Arc<dyn OrderService>>::new());
+        let (mut copies, mut servers) = (Vec::<Arc<dyn LedgerCopy>>::new(), Vec::<Arc<dyn OrderService>>::new());
         for ack in [Ack::Ledger, Ack::Copied { wait: Duration::from_secs(10) }] {
             let copy = Arc::new(memory::MemoryCopy::new());
             let follower = Follower::start(catalog.clone(), copy.clone()).await.expect("a copy can be read");

@@ -83,7 +83,14 @@ mod tests {
 
     fn update(seq: u64, kind: Kind, price: u64, stock: u32) -> Update {
         let change = Change { book: BookId(1), delta: 0, price_cents: cents(price), stock };
-        let entry = Entry { seq: Seq(seq), at: Timestamp(0), kind, key: None, changes: [change].into_iter().collect() };
+        let entry = Entry {
+            seq: Seq(seq),
+            at: Timestamp(0),
+            kind,
+            key: None,
+            changes: [change].into_iter().collect(),
+            text: None,
+        };
         Update::by(&entry, &entry.changes[0])
     }
 

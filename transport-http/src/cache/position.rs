@@ -82,12 +82,21 @@ mod tests {
             kind: Kind::Sale,
             key: None,
             changes: std::iter::empty().collect(),
+            text: None,
         };
         let entries = entries.into_iter().map(entry).collect();
         let ledger = LedgerId::from_u128(ledger);
         let identity = LedgerIdentity::new(ledger, ledger);
         let hash = Hash::EMPTY;
-        Entries { identity, incarnation: ledger, head: Seq(head), before: Some(hash), entries, after: hash }
+        Entries {
+            identity,
+            incarnation: ledger,
+            head: Seq(head),
+            before: Some(hash),
+            entries,
+            batch_ends: Vec::new(),
+            after: hash,
+        }
     }
 
     #[test]

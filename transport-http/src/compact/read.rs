@@ -12,8 +12,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, little_endian::U32}
 
 use super::command::OrderCommand;
 use super::records::{
-    ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord, SoldLine,
-    TimelineRecord,
+    ANY_PRICE, AnswerRecord, BatchEnd, CallLine, CallRecord, ChangeLine, EntryRecord, KINDS, MEDIA_TYPE, PageRecord,
+    SoldLine, TimelineRecord,
 };
 
 /// Something that a body in this form can be read into.
@@ -165,8 +165,9 @@ impl FromCompact for Entries {
         })?;
         let identity = LedgerIdentity { ledger: LedgerId::from_bytes(page.ledger), timelines };
         let (incarnation, head) = (Uuid::from_bytes(page.incarnation), Seq(page.head.get()));
+        let batch_ends = take_list::<BatchEnd, _>(from, |from| Ok(Seq(take::<BatchEnd>(from)?.get())))?;
         let entries = take_list::<EntryRecord, _>(from, take_entry)?;
-        Ok(Self { identity, incarnation, head, before, entries, after: Hash(page.after) })
+        Ok(Self { identity, incarnation, head, before, entries, batch_ends, after: Hash(page.after) })
     }
 }
 
@@ -176,6 +177,10 @@ fn take_entry(from: &mut &[u8]) -> Result<Entry> {
         let price_cents = Cents::new(price_cents.get())?;
         Ok(Change { book: BookId(book.get()), delta: delta.get(), price_cents, stock: stock.get() })
     })?;
+    let text = match take_slice::<u8>(from, entry.text)? {
+        [] => None,
+        text => Some(serde_json::from_slice(text).map_err(|_| broken("an entry's text cannot be read"))?),
+    };
     Ok(Entry {
         seq: Seq(entry.seq.get()),
         at: Timestamp(entry.at_ms.get()),
@@ -185,5 +190,6 @@ fn take_entry(from: &mut &[u8]) -> Result<Entry> {
             .ok_or_else(|| broken("an entry is of a kind that only a newer version knows: upgrade this one"))?,
         key: flag(entry.has_key)?.then(|| OrderId(Uuid::from_bytes(entry.key))),
         changes,
+        text,
     })
 }

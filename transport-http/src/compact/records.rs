@@ -66,7 +66,7 @@ pub(super) struct SoldLine {
     pub(super) unit_price_cents: U64,
 }
 
-/// A page of the ledger. A list of [`TimelineRecord`]s and one of [`EntryRecord`]s follow.
+/// A page of the ledger. Lists of [`TimelineRecord`]s, [`BatchEnd`]s and [`EntryRecord`]s follow.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct PageRecord {
@@ -84,6 +84,9 @@ pub(super) struct PageRecord {
     pub(super) after: [u8; 32],
 }
 
+/// An entry that ends a batch.
+pub(super) type BatchEnd = U64;
+
 /// A timeline of the ledger.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -93,7 +96,7 @@ pub(super) struct TimelineRecord {
     pub(super) begins_at: U64,
 }
 
-/// An entry. [`ChangeLine`]s follow.
+/// An entry. [`ChangeLine`]s follow, and then the text of a listed book in JSON, because these are few and have many fields.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct EntryRecord {
@@ -106,6 +109,8 @@ pub(super) struct EntryRecord {
     pub(super) has_key: u8,
     pub(super) key: [u8; 16],
     pub(super) changes: U32,
+    /// The bytes of the text; 0 if there is none.
+    pub(super) text: U32,
 }
 
 /// What an entry changed of one book.

@@ -7,8 +7,8 @@ use super::{
     *,
 };
 use bookstore_core::{
-    BookId, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine, Receipt,
-    Result, Seq, Status, Timeline, Timestamp,
+    BookId, BookText, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine,
+    Receipt, Result, Seq, Status, Timeline, Timestamp,
     history::Hash,
     ledger::{Change, Kind},
 };
@@ -77,18 +77,20 @@ fn pages() -> impl Strategy<Value = Entries> {
     let change =
         change.prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
     let kind = select(KINDS.to_vec());
-    let entry = (any::<u64>(), any::<i64>(), kind, option::of(any::<u128>()), vec(change, 0..3));
-    let entry = entry.prop_map(|(seq, at, kind, key, changes)| Entry {
+    let text = option::of(".{1,9}".prop_map(|title| BookText { title, ..BookText::default() }.into()));
+    let entry = (any::<u64>(), any::<i64>(), kind, option::of(any::<u128>()), vec(change, 0..3), text);
+    let entry = entry.prop_map(|(seq, at, kind, key, changes, text)| Entry {
         seq: Seq(seq),
         at: Timestamp(at),
         kind,
         key: key.map(|key| OrderId(Uuid::from_u128(key))),
         changes: changes.into_iter().collect(),
+        text,
     });
     let hashes = (option::of(any::<[u8; 32]>()), any::<[u8; 32]>());
     let timelines = vec((any::<u128>(), any::<u64>()), 0..3);
-    (any::<[u128; 2]>(), timelines, any::<u64>(), hashes, vec(entry, 0..4)).prop_map(
-        |([ledger, incarnation], timelines, head, (before, after), entries)| Entries {
+    (any::<[u128; 2]>(), timelines, any::<u64>(), hashes, vec(entry, 0..4), vec(any::<u64>(), 0..3)).prop_map(
+        |([ledger, incarnation], timelines, head, (before, after), entries, ends)| Entries {
             identity: LedgerIdentity {
                 ledger: Uuid::from_u128(ledger),
                 timelines: timelines.into_iter().map(timeline).collect(),
@@ -97,6 +99,7 @@ fn pages() -> impl Strategy<Value = Entries> {
             head: Seq(head),
             before: before.map(Hash),
             entries,
+            batch_ends: ends.into_iter().map(Seq).collect(),
             after: Hash(after),
         },
     )
@@ -108,7 +111,8 @@ fn timeline((id, begins_at): (u128, u64)) -> Timeline {
 
 fn page(ledger: Uuid, head: u64, entries: Vec<Entry>) -> Entries {
     let identity = LedgerIdentity { ledger, timelines: vec![timeline((1, 2))] };
-    Entries { identity, incarnation: Uuid::nil(), head: Seq(head), before: None, entries, after: Hash([255; 32]) }
+    let (incarnation, head, after) = (Uuid::nil(), Seq(head), Hash([255; 32]));
+    Entries { identity, incarnation, head, before: None, entries, batch_ends: vec![head], after }
 }
 
 proptest! {
@@ -153,6 +157,7 @@ fn the_form_is_this_one() {
         kind: Kind::Sale,
         key: Some(id),
         changes: [change].into_iter().collect(),
+        text: None,
     };
     let order = sale.order().unwrap().cancelled(Timestamp(-1));
     is(
@@ -165,17 +170,21 @@ fn the_form_is_this_one() {
             &hex(br#"{"code":"version-required"}"#),
         ],
     );
-    let listing = Entry { kind: Kind::Listing, key: None, ..sale.clone() };
+    let text = Some(BookText { title: "T".into(), ..BookText::default() }.into());
+    let listing = Entry { kind: Kind::Listing, key: None, text, ..sale.clone() };
     is(
         &write_page(&page(id.0, 9, vec![sale, listing])),
         &[
             &format!("{uuid} {:032} 0900000000000000 00 {:064}", 0, 0),
             &"ff".repeat(32),
-            &format!("01000000 {:031}1 0200000000000000 02000000", 0),
-            &format!("0900000000000000 0100000000000000 00 01 {uuid} 01000000"),
+            &format!("01000000 {:031}1 0200000000000000", 0),
+            "01000000 0900000000000000",
+            "02000000",
+            &format!("0900000000000000 0100000000000000 00 01 {uuid} 01000000 00000000"),
             "0100000000000000 feffffffffffffff 0000000000000000 05000000",
-            &format!("0900000000000000 0100000000000000 04 00 {:032} 01000000", 0),
+            &format!("0900000000000000 0100000000000000 04 00 {:032} 01000000 3c000000", 0),
             "0100000000000000 feffffffffffffff 0000000000000000 05000000",
+            &hex(br#"{"title":"T","author":"","topic":"","isbn":null,"year":null}"#),
         ],
     );
     for (place, kind) in KINDS.into_iter().enumerate() {
@@ -208,7 +217,14 @@ fn an_error_that_is_not_known_here_is_named() {
 /// Each byte that must be one of a few.
 #[test]
 fn bytes_that_mean_nothing_are_refused() {
-    let sale = Entry { seq: Seq(1), at: Timestamp(1), kind: Kind::Sale, key: None, changes: [].into_iter().collect() };
+    let sale = Entry {
+        seq: Seq(1),
+        at: Timestamp(1),
+        kind: Kind::Sale,
+        key: None,
+        changes: [].into_iter().collect(),
+        text: None,
+    };
     let receipt = Entry { key: Some(OrderId(Uuid::nil())), ..sale.clone() }
         .order()
         .map(|order| Receipt { order, replayed: false });
@@ -219,7 +235,7 @@ fn bytes_that_mean_nothing_are_refused() {
     // Kind, two flags, and the highest byte of the total.
     refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 3), (5, 2), (6, 2), (30, 1)]);
     // The page's flag; kind and flag of the first entry.
-    refuses::<Entries>(&page, &[(40, 2), (153, 6), (154, 2)]);
+    refuses::<Entries>(&page, &[(40, 2), (165, 6), (166, 2)]);
 }
 
 #[track_caller]

@@ -8,7 +8,8 @@ use zerocopy::{FromZeros as _, Immutable, IntoBytes, little_endian::U32};
 
 use super::command::OrderCommand;
 use super::records::{
-    ANY_PRICE, AnswerRecord, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine, TimelineRecord,
+    ANY_PRICE, AnswerRecord, BatchEnd, CallLine, CallRecord, ChangeLine, EntryRecord, PageRecord, SoldLine,
+    TimelineRecord,
 };
 
 /// Appends a record.
@@ -103,8 +104,12 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     for Timeline { id, begins_at } in &page.identity.timelines {
         put(&mut to, &TimelineRecord { id: id.into_bytes(), begins_at: begins_at.0.into() });
     }
+    begin_list(&mut to, page.batch_ends.len(), size_of::<BatchEnd>());
+    page.batch_ends.iter().for_each(|end| put(&mut to, &BatchEnd::new(end.0)));
     begin_list(&mut to, page.entries.len(), size_of::<EntryRecord>() + size_of::<ChangeLine>());
     for entry in &page.entries {
+        let text =
+            entry.text.as_ref().map(|text| serde_json::to_vec(text).expect("strings are JSON")).unwrap_or_default();
         let record = EntryRecord {
             seq: entry.seq.0.into(),
             at_ms: entry.at.0.into(),
@@ -112,12 +117,14 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
             has_key: u8::from(entry.key.is_some()),
             key: entry.key.map_or([0; 16], |key| key.0.into_bytes()),
             changes: count(entry.changes.len()),
+            text: count(text.len()),
         };
         put(&mut to, &record);
         for Change { book, delta, price_cents, stock } in entry.changes.iter().copied() {
             let price_cents = price_cents.get().into();
             put(&mut to, &ChangeLine { book: book.0.into(), delta: delta.into(), price_cents, stock: stock.into() });
         }
+        to.extend_from_slice(&text);
     }
     to
 }

@@ -64,7 +64,7 @@ fn one() -> Lines {
 }
 
 /// What sells through a server as an order server does, and its follower.
-async fn seller(server: &Exchangeable) -> (RemoteCatalog, Follower) {
+async fn seller(server: &Exchangeable) -> (RemoteCatalog, Follower<MemoryCopy>) {
     let client = client(&[server.server.url()], ClientOptions::default());
     let catalog = Arc::new(RemoteCatalog::new(client.clone()));
     let follower = Follower::start(catalog, Arc::new(MemoryCopy::new())).await.unwrap();

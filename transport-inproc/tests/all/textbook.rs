@@ -54,7 +54,7 @@ impl Shop {
         };
         let changes = lines.iter().map(take).collect();
         let seq = self.state.head.next();
-        let entry = Entry { seq, at: SystemClock.now(), kind: Kind::Sale, key: Some(order), changes };
+        let entry = Entry { seq, at: SystemClock.now(), kind: Kind::Sale, key: Some(order), changes, text: None };
         self.state.head = seq;
         decide::apply(&mut self.state.levels, &entry);
         let sold = entry.order().expect("a sale with a key is an order");

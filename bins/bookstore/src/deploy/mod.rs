@@ -36,7 +36,7 @@ use bookstore_core::{
     Catalog, CatalogService, OrderReader, OrderService, Orders, SystemClock,
     follow::Follower,
     orders::Ack,
-    store::{OrderCopy, StoreError, memory::MemoryCopy},
+    store::{LedgerCopy, StoreError, memory::MemoryCopy},
     writer::Closed,
 };
 use bookstore_transport_http::{
@@ -214,8 +214,8 @@ fn cached((catalog, orders): Services, books_max: usize) -> Services {
 
 /// Opens an order server's copy on a thread that may block.
 #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "memory is durable at once"))]
-async fn open_copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn OrderCopy>, StoreError> {
-    let open = move || -> Result<Arc<dyn OrderCopy>, StoreError> {
+async fn open_copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn LedgerCopy>, StoreError> {
+    let open = move || -> Result<Arc<dyn LedgerCopy>, StoreError> {
         match store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {

@@ -6,7 +6,7 @@ use bookstore_core::{
     fixtures::book,
     follow::Follower,
     store::{
-        LedgerStore, OrderCopy, Recovered, StoreError,
+        LedgerCopy, LedgerStore, Recovered, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},
     },
     writer::Execution,
@@ -199,7 +199,7 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     let client = start.client(&[Host::Catalog], true);
     let remote = start.faulty(Arc::new(RemoteCatalog::new(client.clone())));
     let catalog: Arc<dyn CatalogService> = Arc::new(Watched::new(remote, &world, host));
-    let copy: Arc<dyn OrderCopy> = Arc::new(SimCopy::new(copy, host, &world));
+    let copy: Arc<dyn LedgerCopy> = Arc::new(SimCopy::new(copy, host, &world));
     let follower = Arc::new(Follower::start(Arc::clone(&catalog), copy).await?);
     watch_following(&world, host, &follower);
     let reader: Arc<dyn OrderReader> = follower.clone();
@@ -212,7 +212,7 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
 }
 
 /// Counts a copy that was behind when it was opened and has caught up.
-fn watch_following(world: &Shared, host: Host, follower: &Follower) {
+fn watch_following(world: &Shared, host: Host, follower: &Follower<dyn LedgerCopy>) {
     let (world, mut caught_up, followed) = (world.clone(), follower.caught_up(), follower.followed());
     let first = *followed.borrow();
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! An order server's copy in memory.
+//! An order server's copy of a ledger in memory.
 
 use async_trait::async_trait;
 use std::{collections::BTreeMap, sync::Mutex};
@@ -6,27 +6,38 @@ use std::{collections::BTreeMap, sync::Mutex};
 use super::lock;
 use crate::{
     error::Result,
-    history::Entries,
+    history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
     ledger::{Entry, Kind},
     order::Order,
-    store::{Followed, OrderCopy},
+    service::OrderReader,
+    store::{Followed, Projection},
 };
 
-/// An order server's copy in memory. After a restart the order server rebuilds it from the ledger.
-#[derive(Debug, Default)]
+/// An order server's copy of a ledger, in memory. After a restart the order server rebuilds it from the ledger.
+#[derive(Debug)]
 pub struct MemoryCopy {
     copied: Mutex<Copied>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Copied {
     followed: Followed,
+    hash: RunningHash,
+    /// The last entry of each batch, and the hash up to it.
+    batches: BTreeMap<Seq, Hash>,
+    entries: Vec<Entry>,
     orders: BTreeMap<OrderId, Order>,
     /// The orders by the number of their sale.
     by_sale: BTreeMap<Seq, OrderId>,
-    /// Orders that the ledger does not have any more.
-    set_aside: Vec<Order>,
+    /// Entries that the ledger does not have any more.
+    set_aside: Vec<Entry>,
+}
+
+impl Default for MemoryCopy {
+    fn default() -> Self {
+        Self { copied: Mutex::new(Copied::after(Vec::new(), Followed::default(), BTreeMap::new())) }
+    }
 }
 
 impl MemoryCopy {
@@ -36,29 +47,43 @@ impl MemoryCopy {
         Self::default()
     }
 
-    /// The orders that were set aside when the copy started again.
+    /// The orders that were set aside when the copy went back, as they were placed.
     #[must_use]
     pub fn set_aside(&self) -> Vec<Order> {
-        lock(&self.copied).set_aside.clone()
+        lock(&self.copied).set_aside.iter().filter_map(Entry::order).collect()
     }
 }
 
 impl Copied {
-    fn take(&mut self, entry: &Entry) {
-        if let Some(order) = entry.order() {
-            self.by_sale.insert(entry.seq, order.id);
-            self.orders.insert(order.id, order);
+    /// A copy of these entries, which end at a place that has been followed.
+    fn after(entries: Vec<Entry>, followed: Followed, batches: BTreeMap<Seq, Hash>) -> Self {
+        let (last, hash) = batches.last_key_value().map_or((Seq(0), Hash::EMPTY), |(seq, hash)| (*seq, *hash));
+        let mut hash = RunningHash::new(hash);
+        hash.take(&entries[entries.partition_point(|entry| entry.seq <= last)..]);
+        let (orders, by_sale, set_aside) = Default::default();
+        let mut copied = Self { followed, hash, batches, entries: Vec::new(), orders, by_sale, set_aside };
+        copied.take(entries);
+        copied
+    }
+
+    fn take(&mut self, entries: Vec<Entry>) {
+        for entry in &entries {
+            if let Some(order) = entry.order() {
+                self.by_sale.insert(entry.seq, order.id);
+                self.orders.insert(order.id, order);
+            }
+            if let (Kind::Return, Some(key)) = (entry.kind, entry.key)
+                && let Some(order) = self.orders.remove(&key)
+            {
+                self.orders.insert(key, order.cancelled(entry.at));
+            }
         }
-        if let (Kind::Return, Some(key)) = (entry.kind, entry.key)
-            && let Some(order) = self.orders.remove(&key)
-        {
-            self.orders.insert(key, order.cancelled(entry.at));
-        }
+        self.entries.extend(entries);
     }
 }
 
 #[async_trait]
-impl OrderCopy for MemoryCopy {
+impl Projection for MemoryCopy {
     async fn followed(&self) -> Result<Followed> {
         Ok(lock(&self.copied).followed.clone())
     }
@@ -66,22 +91,36 @@ impl OrderCopy for MemoryCopy {
     async fn append(&self, page: Entries) -> Result<()> {
         let mut copied = lock(&self.copied);
         copied.followed.check(&page)?;
+        let mut hash = copied.hash.clone();
+        let ends = hash.take_page(&page)?;
+        copied.hash = hash;
+        copied.batches.extend(ends);
         copied.followed = copied.followed.after(&page);
-        page.entries.iter().for_each(|entry| copied.take(entry));
+        copied.take(page.entries);
         Ok(())
     }
 
-    async fn restart(&self, fork: Seq) -> Result<u64> {
+    async fn rewind(&self, fork: Seq) -> Result<u64> {
         let mut copied = lock(&self.copied);
-        let copied = &mut *copied;
-        let lost = copied.by_sale.range(fork..).filter_map(|(_, id)| copied.orders.get(id).cloned());
-        copied.set_aside.extend(lost);
-        let set_aside = std::mem::take(&mut copied.set_aside);
-        let count = set_aside.len() as u64;
-        *copied = Copied { set_aside, ..Copied::default() };
+        let from = copied.entries.partition_point(|entry| entry.seq < fork);
+        let lost = copied.entries.split_off(from);
+        let count = lost.len() as u64;
+        let mut set_aside = std::mem::take(&mut copied.set_aside);
+        set_aside.extend(lost);
+        let kept = std::mem::take(&mut copied.entries);
+        let mut batches = std::mem::take(&mut copied.batches);
+        batches.split_off(&fork);
+        let seq = kept.last().map_or(Seq(0), |last| last.seq);
+        let mut followed = Followed { seq, ..std::mem::take(&mut copied.followed) };
+        *copied = Copied { set_aside, ..Copied::after(kept, Followed::default(), batches) };
+        followed.hash = copied.hash.hash();
+        copied.followed = followed;
         Ok(count)
     }
+}
 
+#[async_trait]
+impl OrderReader for MemoryCopy {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
         Ok(lock(&self.copied).orders.get(&id).cloned())
     }

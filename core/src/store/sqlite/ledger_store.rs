@@ -1,29 +1,27 @@
 //! The writing half: loads what a batch touches, appends the batch in one transaction, flushes the WAL.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use std::{fs::File, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    SqliteOptions, StoreError, beside,
+    SqliteOptions, StoreError, beside, books,
     database_file::{DatabaseFile, FileConnection, FileName},
     maintenance,
     rows::{self, to_i64, to_u64},
     schema::{self, NewIds},
-    search,
     stock_snapshot::{self, DirtyRows},
     unusable,
     wal_checkpoint::{self, WalLength},
     wal_owner,
 };
 use crate::{
-    book::NewBook,
     decide::{self, Batch, Known, State},
     execution::Execution,
     history::Hash,
     id::{BookId, OrderId, Seq},
-    ledger::{Entry, Kind},
+    ledger::Entry,
     recent_keys::RecentKeys,
     store::{AppendError, Flush, LedgerStore, Recovered},
 };
@@ -305,38 +303,9 @@ fn write<'a>(
     let transaction = connection.transaction()?;
     rows::append_entries(&transaction, &batch.entries)?;
     rows::end_batch(&transaction, hash)?;
-    insert_books(&transaction, &batch.listed)?;
-    search::index_books(&transaction, &batch.listed)?;
-    reprice(&transaction, batch)?;
+    books::insert(&transaction, &batch.entries)?;
     if let Some((dirty, state)) = snapshot {
         dirty.write(&transaction, &state.levels, state.head)?;
     }
     Ok(transaction)
-}
-
-/// Inserts new books.
-fn insert_books(transaction: &Transaction<'_>, listed: &[(BookId, NewBook)]) -> Result<(), StoreError> {
-    if listed.is_empty() {
-        return Ok(());
-    }
-    let mut book = transaction.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
-    for (id, new) in listed {
-        let (id, text) = (to_i64(id.0), &new.text);
-        let subjects = serde_json::to_string(&text.subjects).expect("strings are JSON");
-        let price = to_i64(new.price_cents.get());
-        let (identity, isbn) = (text.identity(), &text.isbn);
-        book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
-    }
-    Ok(())
-}
-
-/// Brings the prices up to date that searches sort by.
-fn reprice(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
-    for entry in batch.entries.iter().filter(|entry| entry.kind == Kind::Reprice) {
-        let mut statement = transaction.prepare_cached("UPDATE book SET price_cents = ?2 WHERE id = ?1")?;
-        for change in &entry.changes {
-            statement.execute([to_i64(change.book.0), to_i64(change.price_cents.get())])?;
-        }
-    }
-    Ok(())
 }

@@ -44,7 +44,7 @@ pub struct Snapshot {
 pub struct Summary {
     /// The ledger and its timelines, or those that are copied; `None` for a copy that has followed none yet.
     pub identity: Option<LedgerIdentity>,
-    /// Whether this is a copy, which holds sales and returns only.
+    /// Whether this is a copy.
     pub is_copy: bool,
     /// The last entry; for a copy, the last one that it has followed.
     pub head: Seq,

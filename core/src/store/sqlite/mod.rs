@@ -14,7 +14,8 @@
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `wal_owner.rs` | whether a WAL belongs to the database beside it |
-//! | `order_copy.rs` | an order server's copy of the sales and returns |
+//! | `books.rs` | the table of the books, which follows the entries |
+//! | `copy.rs` | an order server's copy of the ledger |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
 //! | `restore.rs` | going back to a backup |
 //! | `database_file.rs` | the lock of the one writer; whether the file is still there |
@@ -36,10 +37,11 @@
 //! # }
 //! ```
 
+mod books;
+mod copy;
 mod database_file;
 mod ledger_store;
 mod maintenance;
-mod order_copy;
 mod pool;
 mod reader;
 mod restore;
@@ -52,9 +54,9 @@ mod wal_checkpoint;
 mod wal_owner;
 mod word_searches;
 
+pub use copy::SqliteCopy;
 pub use ledger_store::SqliteStore;
 pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};
-pub use order_copy::SqliteCopy;
 pub use reader::SqliteReader;
 pub use restore::{Restored, restore_copy, restore_replacing};
 

@@ -6,12 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::{
-    SqliteOptions, StoreError,
-    database_file::DatabaseFile,
-    pool::Pool,
-    rows::{self, to_i64},
-    search::Topics,
-    text_cache::TextCache,
+    SqliteOptions, StoreError, database_file::DatabaseFile, pool::Pool, rows, search::Topics, text_cache::TextCache,
     word_searches::WordSearches,
 };
 use crate::{
@@ -76,7 +71,11 @@ impl LedgerReader for SqliteReader {
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
-        self.pool.read(move |connection| entries(connection, after, head, limit)).await
+        self.pool.read(move |connection| rows::entries(connection, after, head, limit)).await
+    }
+
+    async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {
+        self.pool.read(move |connection| rows::batch_ends(connection, after, to)).await
     }
 
     async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>> {
@@ -89,7 +88,7 @@ impl LedgerReader for SqliteReader {
 }
 
 /// The columns of a book's text.
-const TEXT: &str = "title, author, topic, isbn, year, subjects";
+pub(super) const TEXT: &str = "title, author, topic, isbn, year, subjects";
 
 /// A book's text from the columns of [`TEXT`], of which the first is column `at`.
 pub(super) fn text_from(row: &Row<'_>, at: usize) -> rusqlite::Result<Text> {
@@ -104,12 +103,4 @@ fn text(connection: &Connection, book: BookId) -> Result<Option<Text>, StoreErro
     let Ok(id) = i64::try_from(book.0) else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!("SELECT {TEXT} FROM book WHERE id = ?1"))?;
     Ok(statement.query_row([id], |row| text_from(row, 0)).optional()?)
-}
-
-fn entries(connection: &Connection, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
-    let sql = rows::select_entries("WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let range = (to_i64(after.0), to_i64(head.0), to_i64(limit as u64));
-    let rows = statement.query_map(range, rows::entry)?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -6,12 +6,13 @@ use std::sync::LazyLock;
 use super::StoreError;
 use crate::{
     clock::Timestamp,
-    history::{self, Hash},
+    history::{self, Hash, RunningHash},
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
     ledger::{Change, Entry, Kind},
     money::Cents,
     order::Order,
+    page::PAGE_BYTES_MAX,
 };
 
 /// SQLite's integers are signed. The numbers that are stored are below 2^63.
@@ -67,19 +68,27 @@ fn read_changes(text: &str) -> Option<InlineList<Change>> {
 }
 
 /// The columns that [`entry`] reads, in order.
-const ENTRY: &str = "seq, at_ms, kind, key, changes";
+///
+/// Only listings have a text, so it is looked up for these only.
+const ENTRY: &str = "seq, at_ms, kind, key, changes,
+    CASE kind WHEN 5 THEN (SELECT text FROM entry_text WHERE entry_text.seq = ledger.seq) END";
 
 /// An entry from the columns of [`ENTRY`].
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let key: Option<[u8; 16]> = row.get(3)?;
     let changes = read_changes(row.get_ref(4)?.as_str()?);
-    let damaged = || rusqlite::Error::InvalidColumnType(4, "changes".into(), Type::Text);
+    let damaged = |column, name: &str| rusqlite::Error::InvalidColumnType(column, name.into(), Type::Text);
+    let text = match row.get_ref(5)?.as_str_or_null()? {
+        Some(text) => Some(serde_json::from_str(text).map_err(|_| damaged(5, "text"))?),
+        None => None,
+    };
     Ok(Entry {
         seq: Seq(to_u64(row.get(0)?)),
         at: Timestamp(row.get(1)?),
         kind: kind(row.get(2)?)?,
         key: key.map(|bytes| OrderId(uuid::Uuid::from_bytes(bytes))),
-        changes: changes.ok_or_else(damaged)?,
+        changes: changes.ok_or_else(|| damaged(4, "changes"))?,
+        text,
     })
 }
 
@@ -104,11 +113,58 @@ pub(super) fn hash(connection: &Connection, at: Seq) -> Result<Hash, StoreError>
     Ok(Hash(hash).after(&rest))
 }
 
+/// The hash up to the last entry, to go on from there.
+pub(super) fn running_hash(connection: &Connection) -> Result<RunningHash, StoreError> {
+    let last = "SELECT seq, hash FROM ledger WHERE hash IS NOT NULL ORDER BY seq DESC LIMIT 1";
+    let last = connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (last, hash) = last.unwrap_or((0_i64, Hash::EMPTY.0));
+    let mut hash = RunningHash::new(Hash(hash));
+    let mut rest = connection.prepare_cached(&select_entries("WHERE seq > ?1 ORDER BY seq"))?;
+    for entry in rest.query_map([last], entry)? {
+        hash.take(&[entry?]);
+    }
+    Ok(hash)
+}
+
 /// Notes the hash after a batch, on its last entry: the last one that was appended.
 pub(super) fn end_batch(connection: &Connection, hash: Hash) -> Result<(), StoreError> {
     let sql = "UPDATE ledger SET hash = ?1 WHERE seq = (SELECT max(seq) FROM ledger)";
     connection.prepare_cached(sql)?.execute([hash.0])?;
     Ok(())
+}
+
+/// Notes the hash after each of these batches, on its last entry.
+pub(super) fn end_batches(connection: &Connection, ends: &[(Seq, Hash)]) -> Result<(), StoreError> {
+    let mut end = connection.prepare_cached("UPDATE ledger SET hash = ?1 WHERE seq = ?2")?;
+    for (seq, hash) in ends {
+        end.execute((hash.0, to_i64(seq.0)))?;
+    }
+    Ok(())
+}
+
+/// The entries after `after` and up to `to` that end a batch.
+pub(super) fn batch_ends(connection: &Connection, after: Seq, to: Seq) -> Result<Vec<Seq>, StoreError> {
+    let sql = "SELECT seq FROM ledger WHERE seq > ?1 AND seq <= ?2 AND hash IS NOT NULL ORDER BY seq";
+    let mut ends = connection.prepare_cached(sql)?;
+    let ends = ends.query_map((to_i64(after.0), to_i64(to.0)), |row| Ok(Seq(to_u64(row.get(0)?))))?;
+    Ok(ends.collect::<Result<_, _>>()?)
+}
+
+/// Up to `limit` entries after `after` and up to `head`, at most about [`PAGE_BYTES_MAX`] of them.
+pub(super) fn entries(connection: &Connection, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    let sql = select_entries("WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let range = (to_i64(after.0), to_i64(head.0), to_i64(limit as u64));
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for entry in statement.query_map(range, entry)? {
+        let entry: Entry = entry?;
+        bytes += entry.json_bytes();
+        entries.push(entry);
+        if bytes > PAGE_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(entries)
 }
 
 /// For a ledger the entry of its stock snapshot, for a copy the last entry that it has followed.
@@ -203,18 +259,15 @@ pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Resu
     if seq != to_i64(last.seq.0) {
         return Err(StoreError::Failed(format!("the ledger went on at entry {seq} instead of {}", last.seq)));
     }
-    Ok(())
+    insert_texts(connection, entries)
 }
 
-/// Inserts entries for a copy, which leaves some out: the first of each run of consecutive entries with its number.
-pub(super) fn insert_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    const NUMBERED: &str = "INSERT OR ROLLBACK INTO ledger (seq, at_ms, kind, key, changes) VALUES (?,?,?,?,?)";
-    for stretch in entries.chunk_by(|entry, next| next.seq == entry.seq.next()) {
-        let mut statement = connection.prepare_cached(NUMBERED)?;
-        statement.raw_bind_parameter(1, to_i64(stretch[0].seq.0))?;
-        bind(&mut statement, 1, &stretch[0], &mut String::new())?;
-        statement.raw_execute()?;
-        append_entries(connection, &stretch[1..])?;
+/// Inserts the texts of entries beside them.
+fn insert_texts(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+    for (entry, text) in entries.iter().filter_map(|entry| Some((entry, entry.text.as_ref()?))) {
+        let text = serde_json::to_string(text).expect("strings are JSON");
+        let mut insert = connection.prepare_cached("INSERT INTO entry_text (seq, text) VALUES (?1, ?2)")?;
+        insert.execute((to_i64(entry.seq.0), text))?;
     }
     Ok(())
 }

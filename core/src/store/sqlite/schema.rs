@@ -3,7 +3,8 @@
 //! | table | in | what it holds |
 //! |---|---|---|
 //! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
-//! | `ledger` | both | the entries, the last one of each batch with the hash up to it; a copy has sales and returns only |
+//! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
+//! | `entry_text` | both | the texts of the entries that list books, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts, and the price to sort by |
 //! | `book_fts` | ledger | the full-text index of the texts |
@@ -13,7 +14,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use std::path::Path;
 use uuid::Uuid;
 
-use super::{StoreError, configure, rows, unusable, wal_owner};
+use super::{
+    StoreError, configure,
+    reader::{TEXT, text_from},
+    rows, unusable, wal_owner,
+};
 use crate::{
     clock::Clock,
     history::{Hash, LedgerIdentity},
@@ -72,6 +77,13 @@ const LEDGER_TABLE: &str = "
         key BLOB,
         changes TEXT NOT NULL,
         hash BLOB
+    ) STRICT;
+";
+
+const TEXT_TABLE: &str = "
+    CREATE TABLE entry_text (
+        seq INTEGER PRIMARY KEY,
+        text TEXT NOT NULL
     ) STRICT;
 ";
 
@@ -206,11 +218,11 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     transaction.execute_batch(META_TABLE)?;
     transaction.execute_batch(LEDGER_TABLE)?;
     transaction.execute_batch(LEDGER_INDEX)?;
+    transaction.execute_batch(TEXT_TABLE)?;
     // A copy learns its ledger's id from the first entries it takes in.
     let identity = match role {
         Role::Ledger => {
-            transaction.execute_batch(CATALOGUE_TABLES)?;
-            transaction.execute_batch(STOCK_TABLE)?;
+            create_derived_tables(&transaction)?;
             Some(LedgerIdentity::new(ids.ledger, ids.timeline))
         }
         Role::Copy => {
@@ -224,6 +236,13 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     }
     wal_owner::set_new(&transaction, ids.wal)?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Makes the tables of a ledger that a copy does not have: they follow from its entries.
+pub(super) fn create_derived_tables(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(CATALOGUE_TABLES)?;
+    connection.execute_batch(STOCK_TABLE)?;
     Ok(())
 }
 
@@ -249,15 +268,31 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
     };
     transaction.execute_batch("DROP TABLE earlier;")?;
     transaction.execute_batch(LEDGER_INDEX)?;
+    transaction.execute_batch(TEXT_TABLE)?;
     let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', ?2)";
     transaction.execute(new, (role.name(), kept))?;
     if let (Role::Ledger, Some(ledger)) = (role, ledger) {
         set_identity(&transaction, &LedgerIdentity::new(Uuid::from_bytes(ledger), ids.timeline))?;
+        write_texts(&transaction)?;
         end_batches(&transaction)?;
     }
     wal_owner::set_new(&transaction, ids.wal)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Gives the entries that list books the texts of the books.
+fn write_texts(connection: &Connection) -> Result<(), StoreError> {
+    let mut books = connection.prepare(&format!(
+        "SELECT ledger.seq, {TEXT} FROM ledger JOIN book ON book.id = json_extract(ledger.changes, '$[0][0]') WHERE kind = 5"
+    ))?;
+    let mut insert = connection.prepare("INSERT INTO entry_text (seq, text) VALUES (?1, ?2)")?;
+    let mut books = books.query([])?;
+    while let Some(row) = books.next()? {
+        let text = serde_json::to_string(&text_from(row, 1)?).expect("strings are JSON");
+        insert.execute((row.get::<_, i64>(0)?, text))?;
+    }
     Ok(())
 }
 

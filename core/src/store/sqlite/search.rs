@@ -4,7 +4,7 @@
 //! in the transaction that adds it to the ledger.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ToSql, Transaction, params, params_from_iter, types::Value};
+use rusqlite::{Connection, ToSql, params, params_from_iter, types::Value};
 use std::sync::Arc;
 
 #[cfg(feature = "search")]
@@ -16,7 +16,7 @@ use super::{
     rows::{to_i64, to_u64},
 };
 use crate::{
-    book::{NewBook, Topic},
+    book::{BookText, Topic},
     error::Result,
     id::BookId,
     page::{CheckedQuery, Position, Sort, SortKey},
@@ -81,19 +81,14 @@ fn texts_after(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Adds new books to the full-text index.
+/// Adds a new book to the full-text index.
 ///
 /// # Errors
 /// The transaction cannot be committed then.
-pub(super) fn index_books(transaction: &Transaction<'_>, listed: &[(BookId, NewBook)]) -> Result<(), StoreError> {
-    if listed.is_empty() {
-        return Ok(());
-    }
+pub(super) fn index_book(connection: &Connection, id: BookId, text: &BookText) -> Result<(), StoreError> {
     let insert = "INSERT INTO book_fts (rowid, title, author, subjects) VALUES (?1,?2,?3,?4)";
-    let mut index = transaction.prepare_cached(insert)?;
-    for (id, NewBook { text, .. }) in listed {
-        index.execute(params![to_i64(id.0), text.title, text.author, text.subjects.join(" \n ")])?;
-    }
+    let mut index = connection.prepare_cached(insert)?;
+    index.execute(params![to_i64(id.0), text.title, text.author, text.subjects.join(" \n ")])?;
     Ok(())
 }
 

@@ -128,37 +128,16 @@ async fn entries(
 #[cfg(test)]
 mod tests {
     use bookstore_core::{
-        BookId, Cents, Change, Entries, Entry, Kind, LedgerIdentity, Lines, Order, OrderId, OrderLine, OrderPage,
-        Query, Seq, Status, Timestamp,
-        catalog::{CHANGES_MAX, ENTRIES_MAX},
-        history::Hash,
-        page,
+        BookId, Cents, Lines, Order, OrderId, OrderLine, OrderPage, Query, Seq, Status, Timestamp, page,
     };
     use uuid::Uuid;
-
-    /// The longest entries that there are.
-    fn entries(count: usize, changes: usize) -> Entries {
-        let change =
-            |n: u64| Change { book: BookId(u64::MAX - n), delta: -1000, price_cents: Cents::MAX, stock: u32::MAX };
-        let (at, key) = (Timestamp(253_402_300_799_999), Some(OrderId(Uuid::max())));
-        let changes = (0..changes as u64).map(change).collect();
-        let entry = Entry { seq: Seq(u64::MAX), at, kind: Kind::Listing, key, changes };
-        let (identity, hash) = (LedgerIdentity::new(Uuid::max(), Uuid::max()), Hash([255; 32]));
-        let (incarnation, head, before) = (Uuid::max(), Seq(u64::MAX), Some(hash));
-        Entries { identity, incarnation, head, before, entries: vec![entry; count], after: hash }
-    }
 
     fn json_bytes(value: &impl serde::Serialize) -> usize {
         serde_json::to_vec(value).unwrap().len()
     }
 
     #[test]
-    fn pages_of_entries_and_of_orders_are_bounded_in_bytes() {
-        for changes in [1, CHANGES_MAX / ENTRIES_MAX, Lines::MAX] {
-            let page = entries(ENTRIES_MAX.min(CHANGES_MAX / changes), changes);
-            let bytes = json_bytes(&page);
-            assert!(bytes <= page::PAGE_BYTES_MAX, "{changes} each: {bytes} bytes");
-        }
+    fn pages_of_orders_are_bounded_in_bytes() {
         let line = OrderLine { book: BookId(u64::MAX), quantity: 1000, unit_price_cents: Cents::MAX };
         let at = Timestamp(253_402_300_799_999);
         let order = Order {

@@ -1,6 +1,6 @@
-//! An order server's copy of a ledger's sales and returns.
+//! An order server's copy of a ledger: the same entries with the same hashes, without the tables that follow from them.
 //!
-//! Its table is the ledger's, without the entries of other kinds; `meta.applied` says how far it has followed.
+//! `meta.applied` says how far it has followed.
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -21,18 +21,17 @@ use crate::{
     clock::SystemClock,
     error::{Error, Result},
     execution::Execution,
-    history::{Entries, Hash},
+    history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
-    ledger::Kind,
     order::Order,
-    service::Ack,
-    store::{Followed, OrderCopy},
+    service::{Ack, OrderReader},
+    store::{Followed, Projection},
 };
 
 /// An order server's copy in a SQLite file. It holds the lock on the file until it is dropped.
 #[derive(Debug)]
 pub struct SqliteCopy {
-    writer: Arc<Mutex<FileConnection>>,
+    writer: Arc<Mutex<CopyWriter>>,
     readers: Pool,
     execution: Execution,
 }
@@ -52,7 +51,8 @@ impl SqliteCopy {
         let connection = schema::open(file.path(), schema::Role::Copy, NewIds::drawn(&SystemClock))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let readers = Pool::open(&file, options)?;
-        let writer = Arc::new(Mutex::new(FileConnection::new(connection, &file)));
+        let connection = FileConnection::new(connection, &file);
+        let writer = Arc::new(Mutex::new(CopyWriter { connection, hash: None }));
         Ok(Self { writer, readers, execution: options.execution })
     }
 
@@ -68,7 +68,9 @@ impl SqliteCopy {
             Ack::Ledger => "NORMAL",
             Ack::Copied { .. } => "FULL",
         };
-        self.writer.lock().expect("nobody panics with it").pragma_update(None, "synchronous", synchronous)?;
+        let writer = self.writer.lock().expect("nobody panics with it");
+        writer.connection.pragma_update(None, "synchronous", synchronous)?;
+        drop(writer);
         Ok(self)
     }
 }
@@ -76,7 +78,7 @@ impl SqliteCopy {
 impl SqliteCopy {
     async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        write: impl FnOnce(&mut CopyWriter) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let writer = Arc::clone(&self.writer);
         let work = move || write(&mut writer.lock().expect("nobody panics with it"));
@@ -91,19 +93,22 @@ impl SqliteCopy {
 }
 
 #[async_trait]
-impl OrderCopy for SqliteCopy {
+impl Projection for SqliteCopy {
     async fn followed(&self) -> Result<Followed> {
         self.readers.read(followed).await
     }
 
     async fn append(&self, page: Entries) -> Result<()> {
-        self.write(move |connection| append(connection, page)).await
+        self.write(move |writer| writer.append(&page)).await
     }
 
-    async fn restart(&self, fork: Seq) -> Result<u64> {
-        self.write(move |connection| Ok(restart(connection, fork)?)).await
+    async fn rewind(&self, fork: Seq) -> Result<u64> {
+        self.write(move |writer| Ok(writer.rewind(fork)?)).await
     }
+}
 
+#[async_trait]
+impl OrderReader for SqliteCopy {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
         self.readers.read(move |connection| rows::order(connection, id, EVERYTHING)).await
     }
@@ -122,17 +127,45 @@ fn followed(connection: &Connection) -> Result<Followed, StoreError> {
     Ok(Followed { identity, seq, hash: hash.map_or(Hash::EMPTY, Hash) })
 }
 
-/// Takes in the next entries in one transaction.
-fn append(connection: &mut Connection, mut page: Entries) -> Result<()> {
-    let transaction = connection.transaction().map_err(StoreError::from)?;
-    let followed = followed(&transaction)?;
-    followed.check(&page)?;
-    let after = followed.after(&page);
-    page.entries.retain(|entry| matches!(entry.kind, Kind::Sale | Kind::Return));
-    rows::insert_entries(&transaction, &page.entries)?;
-    remember(&transaction, &followed, &after)?;
-    transaction.commit().map_err(StoreError::from)?;
-    Ok(())
+/// The connection that writes, and the hash to go on from.
+#[derive(Debug)]
+struct CopyWriter {
+    connection: FileConnection,
+    /// The hash up to the last entry; none if it must be read again.
+    hash: Option<RunningHash>,
+}
+
+impl CopyWriter {
+    /// Takes in the next entries in one transaction.
+    fn append(&mut self, page: &Entries) -> Result<()> {
+        let kept = self.hash.take();
+        let transaction = self.connection.transaction().map_err(StoreError::from)?;
+        let followed = followed(&transaction)?;
+        followed.check(page)?;
+        let mut hash = kept.map_or_else(|| rows::running_hash(&transaction), Ok)?;
+        let ends = hash.take_page(page)?;
+        rows::append_entries(&transaction, &page.entries)?;
+        rows::end_batches(&transaction, &ends)?;
+        remember(&transaction, &followed, &followed.after(page))?;
+        transaction.commit().map_err(StoreError::from)?;
+        self.hash = Some(hash);
+        Ok(())
+    }
+
+    /// Sets the entries from `fork` on aside, in one transaction.
+    fn rewind(&mut self, fork: Seq) -> Result<u64, StoreError> {
+        self.hash = None;
+        let transaction = self.connection.transaction()?;
+        let set_aside = "INSERT INTO set_aside (fork, seq, at_ms, kind, key, changes)
+            SELECT ?1, seq, at_ms, kind, key, changes FROM ledger WHERE seq >= ?1";
+        let count = transaction.execute(set_aside, [to_i64(fork.0)])?;
+        transaction.execute("DELETE FROM ledger WHERE seq >= ?1", [to_i64(fork.0)])?;
+        transaction.execute("DELETE FROM entry_text WHERE seq >= ?1", [to_i64(fork.0)])?;
+        let (last, hash) = (rows::head(&transaction)?, rows::running_hash(&transaction)?.hash());
+        transaction.execute("UPDATE meta SET applied = ?1, hash = ?2", (to_i64(last.0), hash.0))?;
+        transaction.commit()?;
+        Ok(count as u64)
+    }
 }
 
 /// Writes down how far the copy has followed.
@@ -143,16 +176,4 @@ fn remember(connection: &Connection, before: &Followed, after: &Followed) -> Res
     let mut update = connection.prepare_cached("UPDATE meta SET applied = ?1, hash = ?2")?;
     update.execute((to_i64(after.seq.0), after.hash.0))?;
     Ok(())
-}
-
-/// Sets the entries from `fork` on aside, and empties the copy.
-fn restart(connection: &mut Connection, fork: Seq) -> Result<u64, StoreError> {
-    let transaction = connection.transaction()?;
-    let set_aside = "INSERT INTO set_aside (fork, seq, at_ms, kind, key, changes)
-        SELECT ?1, seq, at_ms, kind, key, changes FROM ledger WHERE seq >= ?1";
-    let count = transaction.execute(set_aside, [to_i64(fork.0)])?;
-    let empty = "DELETE FROM ledger; UPDATE meta SET ledger = NULL, timelines = '[]', applied = 0, hash = NULL;";
-    transaction.execute_batch(empty)?;
-    transaction.commit()?;
-    Ok(count as u64)
 }
