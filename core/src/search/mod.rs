@@ -1,8 +1,7 @@
 //! The search contract: what a search finds, and in which order.
 //!
 //! A search is a component beside the store: [`Catalog::start`](crate::Catalog::start) takes one. The stores of this crate
-//! bring their own: [`MemoryReader`](crate::store::memory::MemoryReader) scans all texts and is the reference, and the reader
-//! of a SQLite store uses the full-text index of its file. With feature `search`, `IndexedSearch` finds words in an index of its
+//! bring their own, which looks at every text for words: right for tests and small shops. With feature `search`, `IndexedSearch` finds words in an index of its
 //! own beside any of them, and understands more. Stock and live prices are not the search's business: the catalog
 //! adds them to what was found.
 
@@ -17,6 +16,8 @@ mod language;
 
 #[cfg(feature = "search")]
 pub use indexed::{BookList, IndexedSearch};
+
+pub(crate) mod reference;
 
 use async_trait::async_trait;
 

@@ -8,8 +8,8 @@ use crate::{
     book::{Text, Topic},
     error::Result,
     id::BookId,
-    page::{CheckedQuery, Position, Sort, SortKey, terms},
-    search::{BookSearch, Found, FoundPage},
+    page::{CheckedQuery, Position, Sort, SortKey},
+    search::{BookSearch, Found, FoundPage, reference::rank},
     topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
 #[cfg(feature = "search")]
@@ -100,22 +100,6 @@ impl Ledger {
         };
         Some(Position { key, id: book })
     }
-}
-
-/// The sum over the words of 0 for the title, 1 for the author, 2 for a subject. `None` if a word is nowhere, or if there are no
-/// words.
-fn rank(words: &[String], text: &Text) -> Option<f64> {
-    let begins = |field: &str, word: &String| terms(field).iter().any(|term| term.starts_with(word.as_str()));
-    let ranks = words.iter().map(|word| {
-        if begins(text.title(), word) {
-            Some(0.0)
-        } else if begins(text.author(), word) {
-            Some(1.0)
-        } else {
-            text.subjects().any(|subject| begins(subject, word)).then_some(2.0)
-        }
-    });
-    ranks.sum::<Option<f64>>().filter(|_| !words.is_empty())
 }
 
 /// By key, then by id.
