@@ -12,7 +12,7 @@ use crate::{
     decide::{Command, Levels, Outcome},
     error::{Error, Result},
     execution::Execution,
-    history::{Entries, Hash},
+    history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::{Lines, Order, Receipt},
@@ -21,7 +21,7 @@ use crate::{
     service::OrderReader,
     store::{LedgerReader, LedgerStore, StoreError},
     topics::{TopicPage, TopicQuery},
-    writer::{Closed, Writer, WriterLimits},
+    writer::{Closed, Superseded, Writer, WriterLimits},
 };
 
 pub use crate::service::{ADD_BOOKS_MAX, CatalogService, ENTRIES_MAX, WAIT_MAX};
@@ -88,6 +88,31 @@ impl Catalog {
     #[must_use]
     pub fn writable(&self) -> watch::Receiver<bool> {
         self.writer.published().writable()
+    }
+
+    /// Checks the history that another server shows with a call. If it is a newer one of this ledger, the ledger goes on elsewhere, as
+    /// after [`promote`](crate::store::sqlite::promote): then nothing is sold here any more, also after a restart, when this returns.
+    ///
+    /// A server MUST call it with what servers show, and only servers: whoever may call it can stop the shop.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the ledger goes on elsewhere. What the call asks for MUST NOT be done.
+    pub async fn check_history(&self, shown: &LedgerIdentity) -> Result<()> {
+        let published = self.writer.published();
+        if matches!(self.reader.identity().relation(shown), Relation::Newer(_)) && published.superseded().is_none() {
+            published.supersede(shown.clone());
+            self.reopen().await;
+        }
+        match published.superseded() {
+            Some(by) => Err(Error::unavailable(Superseded(by).to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// The ledger and its timelines.
+    #[must_use]
+    pub fn identity(&self) -> &LedgerIdentity {
+        self.reader.identity()
     }
 
     /// Has the writer open a store that has failed again, if that is due; without a failure nothing happens. Any other call does

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    history::{Entries, Relation},
+    history::{Entries, LedgerIdentity, Relation},
     id::{OrderId, Seq},
     order::Order,
     service::{CatalogService, ENTRIES_MAX, OrderReader},
@@ -55,10 +55,14 @@ impl<P: Projection + ?Sized + 'static> Follower<P> {
     /// # Errors
     /// - [`Error::Unavailable`] if the projection cannot be read.
     pub async fn start(catalog: Arc<dyn CatalogService>, projection: Arc<P>) -> Result<Self> {
-        let (send_followed, followed) = watch::channel(projection.followed().await?.seq);
+        let own = projection.followed().await?;
+        let (send_followed, followed) = watch::channel(own.seq);
         let (send_caught_up, caught_up) = watch::channel(false);
         let (send_refused, refused) = watch::channel(None);
-        let pinned = Pinned::new();
+        let pinned = Pinned::default();
+        if let Some(history) = &own.identity {
+            pinned.follow(history);
+        }
         let shown =
             Shown { followed: send_followed, caught_up: send_caught_up, refused: send_refused, pinned: pinned.clone() };
         let task = tokio::spawn(follow(catalog, Arc::clone(&projection), shown));
@@ -121,8 +125,9 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
             }
         };
         match step {
-            Ok(Step::Followed { seq, head, incarnation }) => {
+            Ok(Step::Followed { seq, head, incarnation, identity }) => {
                 pause = PAUSE.0;
+                shown.pinned.follow(&identity);
                 shown.pinned.set(Some(Pin { incarnation, seq }));
                 shown.refused.send_if_modified(|refused| refused.take().is_some());
                 shown.followed.send_replace(seq);
@@ -176,7 +181,7 @@ impl Shown {
 /// Where the copy stands after a poll.
 enum Step {
     /// The copy is at `seq`, in the opening `incarnation` of a ledger that ends at `head`.
-    Followed { seq: Seq, head: Seq, incarnation: Uuid },
+    Followed { seq: Seq, head: Seq, incarnation: Uuid, identity: LedgerIdentity },
     /// The ledger goes on under a newer timeline than the copy's, which is back at `seq` now.
     Rewound(Seq),
 }
@@ -198,11 +203,11 @@ async fn step(
         return Ok(Step::Rewound(projection.followed().await?.seq));
     }
     let seq = page.entries.last().map_or(own.seq, |last| last.seq);
-    let (head, incarnation) = (page.head, page.incarnation);
+    let (head, incarnation, identity) = (page.head, page.incarnation, page.identity.clone());
     if !page.entries.is_empty() || own.identity.as_ref() != Some(&page.identity) {
         projection.append(page).await?;
     }
-    Ok(Step::Followed { seq, head, incarnation })
+    Ok(Step::Followed { seq, head, incarnation, identity })
 }
 
 /// Why a poll was in vain.

@@ -286,6 +286,30 @@ impl LedgerIdentity {
     }
 }
 
+/// As servers show it to each other: `LEDGER`, and then `TIMELINE@BEGIN` for each timeline, all with spaces between them.
+impl fmt::Display for LedgerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.ledger)?;
+        self.timelines.iter().try_for_each(|Timeline { id, begins_at }| write!(f, " {id}@{begins_at}"))
+    }
+}
+
+impl FromStr for LedgerIdentity {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || Error::malformed("a ledger's history is LEDGER TIMELINE@BEGIN …");
+        let mut words = text.split(' ');
+        let ledger = words.next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;
+        let timeline = |word: &str| {
+            let (id, begins_at) = word.split_once('@')?;
+            Some(Timeline { id: id.parse().ok()?, begins_at: Seq(begins_at.parse().ok()?) })
+        };
+        let timelines = words.map(|word| timeline(word).ok_or_else(bad)).collect::<Result<_>>()?;
+        Ok(Self { ledger, timelines })
+    }
+}
+
 /// Consecutive entries of a ledger, as [`CatalogService::entries`](crate::CatalogService::entries) gives them to followers.
 ///
 /// A follower MUST take them in only if `before` is the hash that it has at the entry that it asked after: otherwise it has followed
@@ -412,6 +436,11 @@ mod tests {
         };
         assert_eq!(under(11, 5).relation(&under(11, 5)), Relation::Same);
         assert_eq!(under(11, 5).relation(&under(12, 5)), Relation::Unrelated);
+        let restored = under(11, 5);
+        assert_eq!(restored.to_string().parse(), Ok(restored));
+        assert!(
+            "".parse::<LedgerIdentity>().is_err() && format!("{} 1", base.ledger).parse::<LedgerIdentity>().is_err()
+        );
         let stranger = LedgerIdentity::new(Uuid::from_u128(2), Uuid::from_u128(10));
         assert_eq!(base.relation(&stranger), Relation::Unrelated);
     }

@@ -172,6 +172,24 @@ pub trait OrderService: Send + Sync {
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage>;
 }
 
+/// A ledger, or a copy of one, entry by entry.
+#[async_trait]
+pub trait LedgerFeed: Send + Sync {
+    /// The entries after `after`, at most `limit` (1 to [`ENTRIES_MAX`]), as [`CatalogService::entries`] gives them without waiting. Of a
+    /// copy, the head is the last entry that it has followed, and the incarnation is nil, since it is no opening of the ledger.
+    ///
+    /// # Errors
+    /// - None but not executed.
+    async fn page(&self, after: Seq, limit: usize) -> Result<Entries>;
+}
+
+#[async_trait]
+impl<C: CatalogService + ?Sized> LedgerFeed for C {
+    async fn page(&self, after: Seq, limit: usize) -> Result<Entries> {
+        self.entries(after, limit, Duration::ZERO).await
+    }
+}
+
 /// Where an order service reads orders: the ledger itself, or a copy that follows it.
 #[async_trait]
 pub trait OrderReader: Send + Sync {

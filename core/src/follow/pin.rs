@@ -1,11 +1,16 @@
 //! What a seller has compared of a ledger's history.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, RwLock},
+};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
+    history::{LedgerIdentity, Relation},
     id::Seq,
 };
 
@@ -56,21 +61,25 @@ impl FromStr for Pin {
     }
 }
 
-/// The newest [`Pin`] of a [`Follower`](super::Follower); clones are the same.
-#[derive(Clone, Debug)]
+/// The newest [`Pin`] of what follows a ledger, and the history of that ledger; clones are the same. The default has followed nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Pinned(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     pin: watch::Sender<Option<Pin>>,
+    /// The newest history that was followed.
+    history: RwLock<Option<Arc<LedgerIdentity>>>,
     wanted: Notify,
 }
 
-impl Pinned {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Shared { pin: watch::Sender::new(None), wanted: Notify::new() }))
+impl Default for Shared {
+    fn default() -> Self {
+        Self { pin: watch::Sender::new(None), history: RwLock::default(), wanted: Notify::new() }
     }
+}
 
+impl Pinned {
     /// The pin to send with the next batch.
     ///
     /// # Errors
@@ -82,6 +91,35 @@ impl Pinned {
     /// Asks for a comparison at once, since a batch was refused.
     pub fn refresh(&self) {
         self.0.wanted.notify_one();
+    }
+
+    /// The newest history of the ledger that was followed, to be shown with every call; none if none was.
+    #[must_use]
+    pub fn history(&self) -> Option<Arc<LedgerIdentity>> {
+        self.0.history.read().expect("nobody panics with it").clone()
+    }
+
+    /// Checks the history that a caller shows. A server that follows an older one MUST NOT act on the call.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is newer than the one that is followed here. A comparison is asked for then.
+    pub fn check(&self, shown: &LedgerIdentity) -> Result<()> {
+        let own = self.history();
+        if own.is_some_and(|own| matches!(own.relation(shown), Relation::Newer(_))) {
+            self.refresh();
+            return Err(Error::unavailable(
+                "this server follows an older timeline of the ledger than its caller has seen",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Remembers the history that is followed.
+    pub fn follow(&self, history: &LedgerIdentity) {
+        let mut own = self.0.history.write().expect("nobody panics with it");
+        if own.as_deref() != Some(history) {
+            *own = Some(Arc::new(history.clone()));
+        }
     }
 
     pub(super) fn set(&self, pin: Option<Pin>) {
@@ -97,6 +135,7 @@ impl Pinned {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Timeline;
 
     #[test]
     fn only_the_catalog_that_was_compared_may_sell() {
@@ -106,5 +145,18 @@ mod tests {
         assert!(pin.check(pin.incarnation, Seq(5)).is_ok());
         assert!(pin.check(Uuid::from_u128(2), Seq(5)).is_err(), "it was started again");
         assert!(pin.check(pin.incarnation, Seq(4)).is_err(), "it was rolled back");
+    }
+
+    #[test]
+    fn a_server_that_follows_an_older_timeline_does_not_act() {
+        let pinned = Pinned::default();
+        let old = LedgerIdentity::new(Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut new = old.clone();
+        new.timelines.push(Timeline { id: Uuid::from_u128(3), begins_at: Seq(9) });
+        assert!(pinned.check(&new).is_ok(), "nothing is followed yet");
+        pinned.follow(&old);
+        assert!(pinned.check(&old).is_ok() && pinned.check(&new).is_err());
+        pinned.follow(&new);
+        assert!(pinned.check(&new).is_ok() && pinned.check(&old).is_ok());
     }
 }

@@ -1,9 +1,9 @@
 //! The search contract: what a search finds, and in which order.
 //!
 //! A search is a component beside the store: [`Catalog::start`](crate::Catalog::start) takes one. The stores of this crate
-//! bring their own, which looks at every text for words: right for tests and small shops. With feature `search`, `IndexedSearch` finds words in an index of its
-//! own beside any of them, and understands more. Stock and live prices are not the search's business: the catalog
-//! adds them to what was found.
+//! bring their own, which looks at every text for words: right for tests and small shops. With feature `search`,
+//! `IndexedSearch` finds words in an index of its own beside any of them, and understands more. Stock and live prices are not
+//! the search's business: the catalog adds them to what was found.
 
 #[cfg(feature = "search")]
 mod analysis;

@@ -159,7 +159,7 @@ impl LedgerStore for MemoryStore {
         }
         state.last_book = ledger.texts.last_key_value().map_or(0, |(book, _)| book.0);
         let highest_keys = ledger.by_key.keys().rev().take(RecentKeys::REACH).copied().collect();
-        Ok(Recovered { state, highest_keys, flush: Box::new(Appended) })
+        Ok(Recovered { state, highest_keys, superseded: None, flush: Box::new(Appended) })
     }
 
     async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {

@@ -43,7 +43,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::Order,
-    service::OrderReader,
+    service::{LedgerFeed, OrderReader},
 };
 
 /// The writing half of a ledger's store. There is one for a ledger, and one task uses it.
@@ -105,6 +105,18 @@ pub trait LedgerStore: Send + 'static {
         std::future::ready(Ok(()))
     }
 
+    /// Notes durably that the ledger goes on elsewhere, under the newer history `by`: [`Self::recover`] says so from now on, until the
+    /// store is replaced. Nothing is appended after this.
+    ///
+    /// The default does nothing: right for a store that does not outlive its process.
+    ///
+    /// # Errors
+    /// It could not be noted. The writer writes nothing any more all the same.
+    fn supersede(&mut self, by: &LedgerIdentity) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = by;
+        std::future::ready(Ok(()))
+    }
+
     /// Called once, at the end, unless the store has failed. `state` is the state after the last batch.
     ///
     /// The default does nothing. What was flushed is durable without it; a store may use it to make the next start faster.
@@ -138,13 +150,15 @@ pub struct Recovered {
     /// [`RecentKeys::REACH`](crate::recent_keys::RecentKeys::REACH), or all if they are fewer. A key that is left out although it
     /// belongs here would be sold twice.
     pub highest_keys: Vec<OrderId>,
+    /// What [`LedgerStore::supersede`] has noted.
+    pub superseded: Option<LedgerIdentity>,
     /// Flushes what is appended from now on, until the next recovery gives another one.
     pub flush: Box<dyn Flush>,
 }
 
 impl fmt::Debug for Recovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { state, highest_keys, flush: _ } = self;
+        let Self { state, highest_keys, superseded: _, flush: _ } = self;
         let keys = highest_keys.len();
         f.debug_struct("Recovered").field("head", &state.head).field("keys", &keys).finish_non_exhaustive()
     }
@@ -213,10 +227,10 @@ pub trait Projection: Send + Sync {
     async fn rewind(&self, fork: Seq) -> Result<u64>;
 }
 
-/// An order server's copy of a ledger: a projection from which orders can be read.
-pub trait LedgerCopy: Projection + OrderReader {}
+/// An order server's copy of a ledger: a projection from which orders can be read, and the entries themselves.
+pub trait LedgerCopy: Projection + OrderReader + LedgerFeed {}
 
-impl<T: Projection + OrderReader + ?Sized> LedgerCopy for T {}
+impl<T: Projection + OrderReader + LedgerFeed + ?Sized> LedgerCopy for T {}
 
 /// How far a projection has followed a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The first half of the writer's work: gathers commands, decides them, and appends what they do.
 
 use futures_util::future::select;
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -16,6 +16,7 @@ use crate::{
     decide::{Batch, Command, Outcome, State},
     error::Error,
     execution::Execution,
+    history::LedgerIdentity,
     id::OrderId,
     recent_keys::RecentKeys,
     store::{AppendError, LedgerStore, Recovered, StoreError},
@@ -45,6 +46,8 @@ pub(super) struct Appender<S> {
     spin_wait: Duration,
     /// When the store failed, or was last tried again in vain.
     failed_at: Option<Instant>,
+    /// The ledger goes on elsewhere, and the store knows it.
+    stopped: bool,
     // After the store: it is dropped when the store has been, see `Closed`.
     _open: watch::Sender<()>,
 }
@@ -61,9 +64,14 @@ impl<S: LedgerStore> Appender<S> {
         execution: Execution,
         open: watch::Sender<()>,
     ) -> Result<Self, StoreError> {
-        let Recovered { state, highest_keys, flush } = store.recover().await?;
+        let Recovered { state, highest_keys, superseded, flush } = store.recover().await?;
         let committer = Arc::new(Committer::new(&state, flush));
-        show_writable(committer.published(), true);
+        show_writable(committer.published(), superseded.is_none());
+        let stopped = superseded.is_some();
+        if let Some(by) = superseded {
+            tracing::error!("nothing is sold: {}", Superseded(&by));
+            committer.published().supersede(by);
+        }
         Ok(Self {
             store,
             committer,
@@ -74,6 +82,7 @@ impl<S: LedgerStore> Appender<S> {
             // A task must not hold up the other tasks of its runtime.
             spin_wait: if execution == Execution::Threads { SPIN_WAIT } else { Duration::ZERO },
             failed_at: None,
+            stopped,
             _open: open,
         })
     }
@@ -92,6 +101,11 @@ impl<S: LedgerStore> Appender<S> {
             if calls.is_empty() {
                 in_flight.clear().await;
                 return self.close().await;
+            }
+            if self.committer.published().superseded().is_some() {
+                in_flight.clear().await;
+                self.stop(calls).await;
+                continue;
             }
             if self.committer.has_failed() {
                 self.state = None;
@@ -195,7 +209,7 @@ impl<S: LedgerStore> Appender<S> {
     async fn recover(&mut self) {
         self.failed_at = Some(Instant::now());
         match self.store.recover().await {
-            Ok(Recovered { state, highest_keys, flush }) => {
+            Ok(Recovered { state, highest_keys, superseded: _, flush }) => {
                 tracing::info!(head = %state.head, "the store is open again");
                 self.failed_at = None;
                 self.committer.reopened(&state, flush).await;
@@ -204,6 +218,25 @@ impl<S: LedgerStore> Appender<S> {
                 self.state = Some(state);
             }
             Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),
+        }
+    }
+
+    /// Refuses calls, since the ledger goes on elsewhere. The first time, it has the store note that.
+    async fn stop(&mut self, calls: Vec<CommandCall>) {
+        let published = Arc::clone(self.committer.published());
+        let Some(by) = published.superseded() else { return };
+        if !self.stopped {
+            show_writable(&published, false);
+            match self.store.supersede(by).await {
+                Ok(()) => tracing::error!("nothing is sold any more: {}", Superseded(by)),
+                Err(error) => {
+                    tracing::error!(%error, "nothing is sold any more, but that could not be noted: {}", Superseded(by))
+                }
+            }
+            self.stopped = true;
+        }
+        for call in calls {
+            call.reply.send(Err(Error::unavailable(Superseded(by).to_string())));
         }
     }
 
@@ -225,6 +258,20 @@ impl<S: LedgerStore> Appender<S> {
         {
             tracing::warn!(%error, "the store was not closed cleanly; the next start takes longer");
         }
+    }
+}
+
+/// Why nothing is written any more.
+pub(crate) struct Superseded<'a>(pub(crate) &'a LedgerIdentity);
+
+impl fmt::Display for Superseded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timeline = self.0.timelines.last().map(|timeline| timeline.id).unwrap_or_default();
+        write!(
+            f,
+            "the ledger goes on elsewhere under the newer timeline {timeline}; take this catalog out of every --catalog list, or go \
+             back to it with bookstore restore --replace"
+        )
     }
 }
 

@@ -19,6 +19,7 @@ mod flush_plan;
 mod published;
 
 pub use crate::execution::Execution;
+pub(crate) use appender::Superseded;
 pub use published::Published;
 
 use futures_util::FutureExt as _;

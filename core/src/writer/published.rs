@@ -1,12 +1,15 @@
 //! The readers' side of a writer: the head, the levels and the newest entries that are durable.
 
-use std::{collections::VecDeque, sync::RwLock};
+use std::{
+    collections::VecDeque,
+    sync::{OnceLock, RwLock},
+};
 use tokio::sync::watch;
 
 use crate::{
     book::Text,
     decide::{self, Level, Levels, State},
-    history::Hash,
+    history::{Hash, LedgerIdentity},
     id::{BookId, Seq},
     inline_list::InlineList,
     ledger::Entry,
@@ -19,6 +22,8 @@ use crate::{
 pub struct Published {
     head: watch::Sender<Seq>,
     writable: watch::Sender<bool>,
+    /// The newer history under which the ledger goes on elsewhere.
+    superseded: OnceLock<LedgerIdentity>,
     levels: RwLock<Levels>,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
@@ -85,13 +90,31 @@ fn text_bytes(entry: &Entry) -> usize {
 impl Published {
     pub(super) fn new(state: &State) -> Self {
         let (head, levels) = (watch::Sender::new(state.head), RwLock::new(state.levels.clone()));
-        Self { head, writable: watch::Sender::new(true), levels, recent: RwLock::new(Recent::new(state)) }
+        Self {
+            head,
+            writable: watch::Sender::new(true),
+            superseded: OnceLock::new(),
+            levels,
+            recent: RwLock::new(Recent::new(state)),
+        }
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
     #[must_use]
     pub fn writable(&self) -> watch::Receiver<bool> {
         self.writable.subscribe()
+    }
+
+    /// The newer history of the ledger that was shown to the writer: the ledger goes on elsewhere, and nothing is written here any more.
+    #[must_use]
+    pub fn superseded(&self) -> Option<&LedgerIdentity> {
+        self.superseded.get()
+    }
+
+    /// Stops the writer, before its next batch.
+    pub(crate) fn supersede(&self, by: LedgerIdentity) {
+        // The first one stays: any is a reason.
+        let _ = self.superseded.set(by);
     }
 
     pub(super) fn show_writable(&self, writable: bool) {

@@ -7,6 +7,7 @@ use bookstore_core::{
     follow::Follower,
     history::Hash,
     orders::{Ack, OrderReader},
+    service::LedgerFeed,
     store::{Followed, LedgerCopy, LedgerReader, Projection, memory},
 };
 use std::{
@@ -104,6 +105,13 @@ impl Projection for Flaky {
 }
 
 #[async_trait]
+impl LedgerFeed for Flaky {
+    async fn page(&self, after: Seq, limit: usize) -> Result<Entries> {
+        self.copy.page(after, limit).await
+    }
+}
+
+#[async_trait]
 impl OrderReader for Flaky {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
         self.copy.order(id).await
@@ -145,6 +153,13 @@ impl Projection for Stuck {
     }
 
     async fn append(&self, _page: Entries) -> Result<()> {
+        Err(Error::unavailable("injected"))
+    }
+}
+
+#[async_trait]
+impl LedgerFeed for Stuck {
+    async fn page(&self, _after: Seq, _limit: usize) -> Result<Entries> {
         Err(Error::unavailable("injected"))
     }
 }
@@ -319,6 +334,12 @@ async fn keeps_its_contract(copy: &dyn LedgerCopy) {
     assert_eq!(copy.orders(Some(Seq(0)), 3).await, Ok(Vec::new()));
     let altered = page(0, 1000).await;
     let other = Entries { after: Hash([7; 32]), ..altered };
+    // It gives the same pages as the ledger.
+    for (after, limit) in [(0, 7), (7, 100), (19, 1), (entries.len() as u64, 5)] {
+        let (own, ledger) = (copy.page(Seq(after), limit).await.expect("read"), page(after, limit).await);
+        assert_eq!(Entries { incarnation: ledger.incarnation, ..own }, ledger, "after {after}");
+    }
+    assert_eq!(copy.page(Seq(u64::MAX), 1).await.map(|page| (page.before, page.after)), Ok((None, end)));
     // Back to entry 20, wherever the batches end, and on from there.
     assert_eq!(copy.rewind(Seq(21)).await, Ok(entries.len() as u64 - 20));
     let twenty = page(20, 1000).await;

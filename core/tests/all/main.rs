@@ -13,6 +13,8 @@ mod follow;
 mod index;
 #[cfg(all(feature = "search", feature = "sqlite"))]
 mod indexed;
+#[cfg(feature = "sqlite")]
+mod promote;
 mod properties;
 mod races;
 #[cfg(feature = "sqlite")]

@@ -171,7 +171,7 @@ fn through(
     batches: &[(usize, Then)],
 ) -> (Run, Vec<Hash>, Arc<dyn LedgerReader>) {
     let (mut store, mut reader) = reopen.open();
-    let Recovered { mut state, highest_keys, mut flush } = at_once(store.recover()).expect("the store can be used");
+    let Recovered { mut state, highest_keys, mut flush, .. } = at_once(store.recover()).expect("the store can be used");
     let mut recent = RecentKeys::of(&highest_keys, at(0));
     let (mut run, mut hashes) = (Run::default(), Vec::new());
     let mut rest: Vec<(usize, &Command)> = commands.iter().enumerate().collect();

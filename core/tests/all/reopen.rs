@@ -48,7 +48,7 @@ struct Ledger {
 impl Ledger {
     fn open(path: &Path) -> Self {
         let (mut store, _) = open(path);
-        let Recovered { state, highest_keys, flush } = at_once(store.recover()).expect("the file can be used");
+        let Recovered { state, highest_keys, flush, .. } = at_once(store.recover()).expect("the file can be used");
         Self { store, state, recent: RecentKeys::of(&highest_keys, LATER), flush }
     }
 

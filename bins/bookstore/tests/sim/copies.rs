@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bookstore_core::{
     Entries, Error, Order, OrderId, OrderReader, Result, Seq,
     orders::Ack,
+    service::LedgerFeed,
     store::{Followed, Projection, sqlite::SqliteCopy},
 };
 use rand::RngExt as _;
@@ -104,6 +105,14 @@ impl Projection for SimCopy {
             self.world.coverage.saw(Seen::CopyRetried);
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl LedgerFeed for SimCopy {
+    async fn page(&self, after: Seq, limit: usize) -> Result<Entries> {
+        self.copy.page(after, limit).await
     }
 }
 

@@ -1,16 +1,18 @@
 //! An order server's copy of a ledger in memory.
 
 use async_trait::async_trait;
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, ops::Bound, sync::Mutex};
+use uuid::Uuid;
 
 use super::lock;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
     ledger::{Entry, Kind},
     order::Order,
-    service::OrderReader,
+    page::fitting,
+    service::{ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
 };
 
@@ -66,6 +68,14 @@ impl Copied {
         copied
     }
 
+    /// The hash up to an entry that it has.
+    fn hash_at(&self, at: Seq) -> Hash {
+        let (last, hash) =
+            self.batches.range(..=at).next_back().map_or((Seq(0), Hash::EMPTY), |(seq, hash)| (*seq, *hash));
+        let index = |seq: Seq| self.entries.partition_point(|entry| entry.seq <= seq);
+        hash.after(&self.entries[index(last)..index(at)])
+    }
+
     fn take(&mut self, entries: Vec<Entry>) {
         for entry in &entries {
             if let Some(order) = entry.order() {
@@ -116,6 +126,27 @@ impl Projection for MemoryCopy {
         followed.hash = copied.hash.hash();
         copied.followed = followed;
         Ok(count)
+    }
+}
+
+#[async_trait]
+impl LedgerFeed for MemoryCopy {
+    async fn page(&self, after: Seq, limit: usize) -> Result<Entries> {
+        let copied = lock(&self.copied);
+        let Some(identity) = copied.followed.identity.clone() else {
+            return Err(Error::unavailable("this copy has followed nothing yet"));
+        };
+        let head = copied.followed.seq;
+        let from = copied.entries.partition_point(|entry| entry.seq <= after);
+        let mut entries: Vec<Entry> =
+            copied.entries[from..].iter().take(limit.clamp(1, ENTRIES_MAX)).cloned().collect();
+        entries.truncate(fitting(entries.iter().map(Entry::json_bytes)));
+        let last = entries.last().map_or(head, |last| last.seq);
+        let batch_ends = copied.batches.range((Bound::Excluded(after.min(last)), Bound::Included(last)));
+        let batch_ends = batch_ends.map(|(seq, _)| *seq).collect();
+        let before = (after <= head).then(|| copied.hash_at(after));
+        let after = copied.hash_at(last);
+        Ok(Entries { identity, incarnation: Uuid::nil(), head, before, entries, batch_ends, after })
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex},
 };
+use uuid::Uuid;
 
 use super::{
     SqliteOptions, StoreError,
@@ -23,8 +24,10 @@ use crate::{
     execution::Execution,
     history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
+    ledger::Entry,
     order::Order,
-    service::{Ack, OrderReader},
+    page::fitting,
+    service::{Ack, ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
 };
 
@@ -76,6 +79,16 @@ impl SqliteCopy {
 }
 
 impl SqliteCopy {
+    /// Closes it, once nothing reads or writes any more. Dropping it does the same, but cannot say whether that succeeded.
+    pub(super) async fn close(self) -> Result<(), StoreError> {
+        self.write(|writer| {
+            let moved = writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            Ok(moved.map_err(StoreError::from)?)
+        })
+        .await
+        .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut CopyWriter) -> Result<T> + Send + 'static,
@@ -108,6 +121,14 @@ impl Projection for SqliteCopy {
 }
 
 #[async_trait]
+impl LedgerFeed for SqliteCopy {
+    async fn page(&self, after: Seq, limit: usize) -> Result<Entries> {
+        let page = self.readers.read(move |connection| page(connection, after, limit.clamp(1, ENTRIES_MAX))).await?;
+        page.ok_or_else(|| Error::unavailable("this copy has followed nothing yet"))
+    }
+}
+
+#[async_trait]
 impl OrderReader for SqliteCopy {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
         self.readers.read(move |connection| rows::order(connection, id, EVERYTHING)).await
@@ -125,6 +146,20 @@ fn followed(connection: &Connection) -> Result<Followed, StoreError> {
     let hash: Option<[u8; 32]> = connection.query_row("SELECT hash FROM meta", [], |row| row.get(0))?;
     let (identity, seq) = (schema::identity(connection)?, rows::applied(connection)?);
     Ok(Followed { identity, seq, hash: hash.map_or(Hash::EMPTY, Hash) })
+}
+
+/// A page of the copy's entries as of one moment; none if it has followed nothing.
+fn page(connection: &Connection, after: Seq, limit: usize) -> Result<Option<Entries>, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let Followed { identity: Some(identity), seq: head, hash } = followed(&transaction)? else { return Ok(None) };
+    let before = if after <= head { Some(rows::hash(&transaction, after)?) } else { None };
+    let mut entries = if after < head { rows::entries(&transaction, after, head, limit)? } else { Vec::new() };
+    entries.truncate(fitting(entries.iter().map(Entry::json_bytes)));
+    let (batch_ends, after) = match entries.last() {
+        Some(last) => (rows::batch_ends(&transaction, after, last.seq)?, rows::hash(&transaction, last.seq)?),
+        None => (Vec::new(), hash),
+    };
+    Ok(Some(Entries { identity, incarnation: Uuid::nil(), head, before, entries, batch_ends, after }))
 }
 
 /// The connection that writes, and the hash to go on from.

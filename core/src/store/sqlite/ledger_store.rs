@@ -19,7 +19,7 @@ use super::{
 use crate::{
     decide::{self, Batch, Known, State},
     execution::Execution,
-    history::Hash,
+    history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     recent_keys::RecentKeys,
@@ -145,9 +145,10 @@ impl LedgerStore for SqliteStore {
         let connection = self.open_durably()?;
         let state = self.read_state(&connection)?;
         let highest_keys = highest_keys(&connection)?;
+        let superseded = schema::superseded(&connection)?;
         let flush = self.flusher()?;
         self.connection = Some(connection);
-        Ok(Recovered { state, highest_keys, flush })
+        Ok(Recovered { state, highest_keys, superseded, flush })
     }
 
     async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
@@ -187,6 +188,13 @@ impl LedgerStore for SqliteStore {
             self.dirty.clear();
         }
         Ok(())
+    }
+
+    async fn supersede(&mut self, by: &LedgerIdentity) -> Result<(), StoreError> {
+        let connection = self.connection.as_ref().ok_or_else(not_recovered)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.execute("UPDATE meta SET superseded = ?1", [by.to_string()])?;
+        Ok(connection.pragma_update(None, "synchronous", "NORMAL")?)
     }
 
     /// Writes the stock snapshot, so that the next start has nothing to replay, and empties the WAL, so that all is in one file.

@@ -17,7 +17,7 @@
 //! | `books.rs` | the table of the books, which follows the entries |
 //! | `copy.rs` | an order server's copy of the ledger |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
-//! | `restore.rs` | going back to a backup |
+//! | `restore.rs`, `promote.rs` | going back to a backup; making a ledger of a copy |
 //! | `database_file.rs` | the lock of the one writer; whether the file is still there |
 //! | `schema.rs`, `rows.rs` | tables and upgrades; rows as domain types |
 //!
@@ -43,6 +43,7 @@ mod database_file;
 mod ledger_store;
 mod maintenance;
 mod pool;
+mod promote;
 mod reader;
 mod restore;
 mod rows;
@@ -57,6 +58,7 @@ mod word_searches;
 pub use copy::SqliteCopy;
 pub use ledger_store::SqliteStore;
 pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};
+pub use promote::promote;
 pub use reader::SqliteReader;
 pub use restore::{Restored, restore_copy, restore_replacing};
 

@@ -55,6 +55,7 @@ pub fn restore_copy(backup: &Path, to: &Path, clock: &dyn Clock) -> Result<Resto
     let (origin, head) = (identity(&transaction, backup)?, rows::head(&transaction)?);
     let copy = LedgerIdentity::new(clock.new_id(), clock.new_id());
     schema::set_identity(&transaction, &copy)?;
+    transaction.execute("UPDATE meta SET superseded = NULL", [])?;
     let note = json!({ "ledger": origin.ledger, "timelines": origin.timelines, "seq": head }).to_string();
     transaction.execute("UPDATE meta SET origin = ?1", [note])?;
     transaction.commit()?;
@@ -100,20 +101,27 @@ pub(super) fn refuse_if_restoring(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let why =
-        format!("a restore was cut off, {} is what is left of it; run bookstore restore again", restoring.display());
+        format!("a restore or a promotion was cut off, {} is what is left of it; run it again", restoring.display());
     Err(unusable(path, &why))
 }
 
 const SUFFIX: &str = ".restoring";
 
-/// A copy of a backup that is being prepared beside its place.
-struct Restoring {
-    path: PathBuf,
+/// A ledger that is being prepared beside its place.
+pub(super) struct Restoring {
+    pub(super) path: PathBuf,
 }
 
 impl Restoring {
-    /// Writes it. One that is left of a restore that was cut off is written anew.
+    /// Writes a copy of a backup.
     fn write(backup: &Path, to: &Path) -> Result<Self, StoreError> {
+        let restoring = Self::begin(to)?;
+        maintenance::copy(backup, &restoring.path)?;
+        Ok(restoring)
+    }
+
+    /// Makes room for it. What is left of one that was cut off is removed.
+    pub(super) fn begin(to: &Path) -> Result<Self, StoreError> {
         let path = beside(to, SUFFIX);
         for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
             match fs::remove_file(&file) {
@@ -121,7 +129,6 @@ impl Restoring {
                 _ => {}
             }
         }
-        maintenance::copy(backup, &path)?;
         Ok(Self { path })
     }
 
@@ -131,7 +138,7 @@ impl Restoring {
     }
 
     /// Makes it durable and gives it its name.
-    fn finish(self, connection: Connection, to: &Path) -> Result<(), StoreError> {
+    pub(super) fn finish(self, connection: Connection, to: &Path) -> Result<(), StoreError> {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         connection.close().map_err(|(_, error)| StoreError::from(error))?;
         let named = || {
@@ -164,7 +171,7 @@ fn refuse_another(path: &Path, restored: &LedgerIdentity) -> Result<(), StoreErr
 }
 
 /// Appends the entry that begins a timeline.
-fn begin_timeline(
+pub(super) fn begin_timeline(
     connection: &mut Connection,
     mut identity: LedgerIdentity,
     clock: &dyn Clock,
@@ -179,6 +186,7 @@ fn begin_timeline(
     rows::end_batch(&transaction, hash)?;
     identity.timelines.push(Timeline { id, begins_at: seq });
     schema::set_identity(&transaction, &identity)?;
+    transaction.execute("UPDATE meta SET superseded = NULL", [])?;
     transaction.commit()?;
     Ok((identity, seq))
 }

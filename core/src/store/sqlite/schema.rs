@@ -52,7 +52,8 @@ impl Role {
 // `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
 // `book.price_cents` is always current, because searches sort by it; the books' texts never change.
-// `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy. For `meta.wal` see `wal_owner.rs`.
+// `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy,
+// `meta.superseded` under which newer history the ledger goes on elsewhere. For `meta.wal` see `wal_owner.rs`.
 // Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
 const META_TABLE: &str = "
     CREATE TABLE meta (
@@ -64,7 +65,8 @@ const META_TABLE: &str = "
         hash BLOB,
         wal BLOB,
         wal_before BLOB,
-        origin TEXT
+        origin TEXT,
+        superseded TEXT
     ) STRICT;
 ";
 
@@ -348,6 +350,13 @@ pub(super) fn identity(connection: &Connection) -> Result<Option<LedgerIdentity>
     let timelines = serde_json::from_str(&timelines)
         .map_err(|error| StoreError::Unusable(format!("it is damaged: its timelines cannot be read ({error})")))?;
     Ok(Some(LedgerIdentity { ledger: Uuid::from_bytes(ledger), timelines }))
+}
+
+/// The newer history under which the ledger goes on elsewhere, if this one was shown any.
+pub(super) fn superseded(connection: &Connection) -> Result<Option<LedgerIdentity>, StoreError> {
+    let by: Option<String> = connection.query_row("SELECT superseded FROM meta", [], |row| row.get(0))?;
+    let by = by.map(|by| by.parse()).transpose();
+    by.map_err(|error| StoreError::Unusable(format!("it is damaged: what supersedes it cannot be read ({error})")))
 }
 
 /// Writes down which ledger it is, or which it copies.
