@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     book::{Added, Amend, Book, NewBook},
     clock::Clock,
-    decide::{Command, Outcome},
+    decide::{Command, Levels, Outcome},
     error::{Error, Result},
     execution::Execution,
     history::{Entries, Hash, LedgerIdentity, Relation},
@@ -17,7 +17,7 @@ use crate::{
     ledger::Entry,
     order::{Lines, Order, Receipt},
     page::{BookPage, Query, fitting},
-    search::{BookSearch, Found},
+    search::{BookSearch, Found, FoundPage},
     service::OrderReader,
     store::{LedgerReader, LedgerStore, StoreError},
     topics::{TopicPage, TopicQuery},
@@ -136,6 +136,12 @@ impl Catalog {
         self.writer.closed()
     }
 
+    /// The last book whose addition is durable.
+    #[must_use]
+    pub fn last_book(&self) -> BookId {
+        self.writer.published().levels(Levels::last)
+    }
+
     /// Up to `limit` entries after `after`, none after `head`, and which of them end a batch.
     async fn page(&self, after: Seq, head: Seq, limit: usize) -> Result<(Vec<Entry>, Vec<Seq>)> {
         if head <= after {
@@ -195,13 +201,14 @@ fn receipt(outcome: Outcome) -> Receipt {
 impl CatalogService for Catalog {
     async fn search(&self, query: Query) -> Result<BookPage> {
         let query = query.check()?;
-        let mut found = self.search.find(query.clone()).await?;
+        let last = self.last_book();
+        let FoundPage { books: mut found, did_you_mean } = self.search.find(query.clone(), last).await?;
         let fits = fitting(found.iter().take(query.size).map(|found| found.text.json_bytes()));
         let more = found.len() > fits;
         found.truncate(fits);
         let next_page_token = found.last().filter(|_| more).map(|last| query.token(&last.position));
         let books = found.into_iter().filter_map(|found| self.book(found)).collect();
-        Ok(BookPage { books, next_page_token })
+        Ok(BookPage { books, next_page_token, did_you_mean })
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
@@ -246,6 +253,7 @@ impl CatalogService for Catalog {
         let books = books.into_iter().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
         let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book) });
         let outcomes = self.writer.commands().call_many(commands).await;
+        self.search.books_added(self.last_book());
         outcomes
             .into_iter()
             .map(|outcome| match outcome? {

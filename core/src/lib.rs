@@ -9,6 +9,7 @@
 //!
 //! # Features
 //! - `sqlite` (default): [`store::sqlite`], the embedded store.
+//! - `search`: `search::IndexedSearch`, an index that understands typos, phrases, ISBNs and more.
 //! - `conformance`: the suite of cases that every store and every transport must pass.
 //! - `check`: records calls, and decides afterwards whether every promise was kept.
 //! - `isbn-ranges`: hyphens where an [`Isbn`] is shown.

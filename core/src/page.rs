@@ -111,10 +111,11 @@ impl Query {
         }
         // In their normal form, as the texts of books are stored.
         let normal = |text: &Option<String>| text.as_deref().filter(|text| !text.trim().is_empty()).map(normal);
-        let (words, topic) = (normal(&self.words).map(|words| terms(&words)), normal(&self.topic));
-        let about = format!("{words:?} {topic:?} {:?}", self.sort);
+        let (text, topic) = (normal(&self.words), normal(&self.topic));
+        let words = text.as_deref().map(terms);
+        let about = format!("{text:?} {topic:?} {:?}", self.sort);
         let after = self.page_token.as_deref().map(|token| read_token(token, &about)).transpose()?;
-        Ok(CheckedQuery { words, topic, sort: self.sort, size: page_size(self.page_size)?, after, about })
+        Ok(CheckedQuery { text, words, topic, sort: self.sort, size: page_size(self.page_size)?, after, about })
     }
 }
 
@@ -146,6 +147,8 @@ pub fn terms(text: &str) -> Vec<String> {
 /// A [`Query`] within its limits, as a [`BookSearch`](crate::search::BookSearch) gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedQuery {
+    /// What was asked for, as it was written, without spaces around it: a search that understands more than words reads this.
+    pub text: Option<String>,
     /// The words, see [`terms`]. `None` matches every book; `Some` without words matches none.
     pub words: Option<Vec<String>>,
     /// The topic in the normal form of a book's topic.
@@ -161,6 +164,12 @@ pub struct CheckedQuery {
 }
 
 impl CheckedQuery {
+    /// The same page in the same order, without words and topic.
+    #[must_use]
+    pub fn of_all_books(self) -> Self {
+        Self { text: None, words: None, topic: None, ..self }
+    }
+
     /// The token that leads to the books after `last`. It is short enough for a URI, so it holds no title.
     #[must_use]
     pub fn token(&self, last: &Position) -> String {
@@ -201,6 +210,9 @@ pub struct BookPage {
     pub books: Vec<Book>,
     /// Leads to the next page; `None` on the last page.
     pub next_page_token: Option<String>,
+    /// Another spelling of the words, if few books were found and it would find more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub did_you_mean: Option<String>,
 }
 
 /// A page of the orders, newest first.

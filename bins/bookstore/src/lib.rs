@@ -30,6 +30,7 @@
 //! | `sqlite` (default) | stores at `sqlite:PATH`; without it only `memory:` |
 //! | `http` | `Bookstore::connect` and its variants: a shop that runs elsewhere |
 //! | `server` | `deploy`: whole servers inside your program; includes `http` |
+//! | `search` | an index beside the store: fast in a large shop, and understands typos, phrases, ISBNs and more |
 //! | `import` | `import::open`: books from `.csv`, `.tsv`, `.txt`, `.jsonl` and `.jsonl.gz` files |
 
 mod administration;

@@ -1,13 +1,21 @@
 //! A shop in this process: store URLs, and both services over one ledger.
 
+#[cfg(feature = "search")]
+use bookstore_core::search::{BookList, IndexedSearch};
 #[cfg(feature = "sqlite")]
 use bookstore_core::store::sqlite::{self, SqliteOptions};
 use bookstore_core::{
     Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
+    search::BookSearch,
     store::{StoreError, memory},
 };
 use bookstore_transport_inproc::InProcess;
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use crate::facade::Bookstore;
 
@@ -121,17 +129,39 @@ pub(crate) async fn open_ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreEr
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
                 let (store, reader) = sqlite::open(&path, clock.as_ref(), SqliteOptions::default())?;
-                Catalog::start(store, reader.clone(), reader, clock, options)
+                let search = search_of(Some(&path), reader.clone());
+                Ok((Catalog::start(store, reader, search.clone(), clock, options)?, search))
             }
             #[cfg(not(feature = "sqlite"))]
             StoreUrl::Sqlite(_) => Err(without_sqlite()),
             StoreUrl::Memory => {
                 let (store, reader) = memory::open(clock.as_ref());
-                Catalog::start(store, reader.clone(), reader, clock, options)
+                let search = search_of(None, reader.clone());
+                Ok((Catalog::start(store, reader, search.clone(), clock, options)?, search))
             }
         }
     };
-    Ok(Arc::new(blocking(open).await?))
+    let (catalog, search) = blocking(open).await?;
+    // The shop sells while an index that is not there yet is built.
+    search.books_added(catalog.last_book());
+    Ok(Arc::new(catalog))
+}
+
+/// The search of a store: its index is in a folder beside the file, or in memory.
+#[cfg(feature = "search")]
+fn search_of(file: Option<&Path>, reader: Arc<impl BookList + 'static>) -> Arc<dyn BookSearch> {
+    let folder = file.map(|file| {
+        let mut folder = file.as_os_str().to_owned();
+        folder.push(".search");
+        PathBuf::from(folder)
+    });
+    Arc::new(IndexedSearch::open(folder.as_deref(), reader))
+}
+
+/// The search of a store: its own.
+#[cfg(not(feature = "search"))]
+fn search_of(_: Option<&Path>, reader: Arc<impl BookSearch + 'static>) -> Arc<dyn BookSearch> {
+    reader
 }
 
 /// Why there is no SQLite store.

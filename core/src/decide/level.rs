@@ -46,6 +46,12 @@ impl Levels {
         usize::try_from(book.0).ok().and_then(|at| self.0.get(at).copied().flatten())
     }
 
+    /// The last book; 0 if there is none.
+    #[must_use]
+    pub fn last(&self) -> BookId {
+        BookId(self.0.len().saturating_sub(1) as u64)
+    }
+
     /// Every book and its level, by id.
     pub fn iter(&self) -> impl Iterator<Item = (BookId, Level)> {
         let numbered = self.0.iter().zip(0..);

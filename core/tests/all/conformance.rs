@@ -28,6 +28,16 @@ async fn memory_keeps_every_promise_under_retries() {
     .await;
 }
 
+#[cfg(feature = "search")]
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_with_an_index_keeps_every_promise() {
+    run_all("memory, index", async |_| {
+        let (store, reader) = memory::open(&SystemClock);
+        crate::fixture::indexed(store, reader, None)
+    })
+    .await;
+}
+
 async fn memory_with_copy(ack: Ack) -> Deployment {
     let (store, reader) = memory::open(&SystemClock);
     let (catalog, _) = monolith(store, reader, CatalogOptions::default());
@@ -66,6 +76,18 @@ mod sqlite {
     #[tokio::test(flavor = "multi_thread")]
     async fn sqlite_keeps_every_promise() {
         run_all("sqlite", async |_| fresh()).await;
+    }
+
+    #[cfg(feature = "search")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sqlite_with_an_index_keeps_every_promise() {
+        run_all("sqlite, index", async |_| {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let opened = sqlite::open(&dir.path().join("shop.db"), &SystemClock, SqliteOptions::default());
+            let (store, reader) = opened.expect("a new file can be opened");
+            crate::fixture::indexed(store, reader, Some(&dir.path().join("shop.db.search"))).keep(dir)
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

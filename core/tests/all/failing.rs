@@ -6,7 +6,7 @@ use bookstore_core::{
     decide::{Batch, State},
     history::Hash,
     page::CheckedQuery,
-    search::{BookSearch, Found},
+    search::{BookSearch, FoundPage},
     store::{
         AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},
@@ -344,8 +344,8 @@ impl LedgerReader for Current {
 
 #[async_trait]
 impl BookSearch for Current {
-    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
-        self.reader().find(query).await
+    async fn find(&self, query: CheckedQuery, last: BookId) -> Result<FoundPage> {
+        self.reader().find(query, last).await
     }
 
     async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {

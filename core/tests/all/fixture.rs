@@ -1,5 +1,7 @@
 //! What the tests share.
 
+#[cfg(feature = "search")]
+use bookstore_core::search::{BookList, IndexedSearch};
 use bookstore_core::{
     Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
     conformance::Deployment,
@@ -9,6 +11,8 @@ use bookstore_core::{
     store::{LedgerCopy, LedgerReader, LedgerStore},
 };
 use futures_util::FutureExt as _;
+#[cfg(feature = "search")]
+use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use bookstore_core::fixtures::book;
@@ -28,6 +32,19 @@ pub(crate) fn monolith(
     let catalog = Arc::new(catalog.expect("the store can be used"));
     let orders = Orders::new(catalog.clone(), catalog.clone());
     (catalog, Arc::new(orders))
+}
+
+/// A monolith over a store with an index in a folder, or in memory, as the conformance suite takes it.
+#[cfg(feature = "search")]
+pub(crate) fn indexed(
+    store: impl LedgerStore,
+    reader: Arc<impl LedgerReader + BookList + 'static>,
+    folder: Option<&Path>,
+) -> Deployment {
+    let search = Arc::new(IndexedSearch::open(folder, reader.clone()));
+    let catalog = Catalog::start(store, reader, search, Arc::new(SystemClock), CatalogOptions::default());
+    let catalog = Arc::new(catalog.expect("the store can be used"));
+    Deployment::new(catalog.clone(), Arc::new(Orders::new(catalog.clone(), catalog)))
 }
 
 /// A monolith over a store, as the conformance suite takes it.

@@ -9,6 +9,10 @@ mod failures;
 mod files;
 mod fixture;
 mod follow;
+#[cfg(feature = "search")]
+mod index;
+#[cfg(all(feature = "search", feature = "sqlite"))]
+mod indexed;
 #[cfg(feature = "sqlite")]
 mod promote;
 mod properties;

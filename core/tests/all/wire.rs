@@ -208,7 +208,7 @@ proptest! {
         assert_travels(&Topic { topic: text.title.clone(), books: number });
         assert_travels(&Added { id: BookId(number), created: replayed });
         let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };
-        assert_travels(&BookPage { books: vec![book], next_page_token: token });
+        assert_travels(&BookPage { books: vec![book], next_page_token: token, did_you_mean: Some("ledger".into()) });
     }
 
     #[test]

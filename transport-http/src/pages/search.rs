@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use bookstore_core::{Book, Error, Query, Sort};
+use bookstore_core::{Book, BookPage, Error, Query, Sort};
 
 use super::{
     assets,
@@ -32,6 +32,13 @@ struct Results {
     next: Option<String>,
     /// The same words in every topic.
     everywhere: Option<String>,
+    did_you_mean: Option<Proposal>,
+}
+
+/// Words that find more.
+struct Proposal {
+    words: String,
+    url: String,
 }
 
 struct SortLink {
@@ -60,7 +67,7 @@ async fn results(shop: &Shop, topic: Option<String>, uri: &Uri) -> Answer {
         page_token: fields.filled("page_token"),
     };
     match shop.catalog.search(query.clone()).await {
-        Ok(found) => page(StatusCode::OK, &Results::new(query, found.books, found.next_page_token, None)),
+        Ok(found) => page(StatusCode::OK, &Results::of(query, found)),
         Err(error @ Error::Invalid { .. }) => {
             let (status, _) = error_status::status(&error);
             page(status, &Results::new(query, Vec::new(), None, Some(explain(&error))))
@@ -88,6 +95,15 @@ fn explain(error: &Error) -> Notice {
 }
 
 impl Results {
+    fn of(query: Query, found: BookPage) -> Self {
+        let other = |words: String| {
+            let url = url(&Query { words: Some(words.clone()), ..query.clone() }, query.sort, None);
+            Proposal { words, url }
+        };
+        let did_you_mean = found.did_you_mean.map(other);
+        Self { did_you_mean, ..Self::new(query, found.books, found.next_page_token, None) }
+    }
+
     fn new(query: Query, books: Vec<Book>, next_page_token: Option<String>, notice: Option<Notice>) -> Self {
         let heading = match (&query.words, &query.topic) {
             (Some(words), Some(topic)) => format!("“{words}” in {topic}"),
@@ -99,7 +115,7 @@ impl Results {
         let first = query.page_token.is_some().then(|| url(&query, query.sort, None));
         let next = next_page_token.map(|token| url(&query, query.sort, Some(&token)));
         let sorts = sort_links(&query);
-        Self { query, heading, notice, books, sorts, first, next, everywhere }
+        Self { query, heading, notice, books, sorts, first, next, everywhere, did_you_mean: None }
     }
 
     fn hint(&self) -> &'static str {

@@ -100,18 +100,27 @@ pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     }
     if page.books.is_empty() {
         print("No books found. The topics are listed by: bookstore topics");
+        did_you_mean(args, page.did_you_mean);
         return Ok(ExitCode::SUCCESS);
     }
     print(&output::books(&page.books));
+    did_you_mean(args, page.did_you_mean);
     if let Some(token) = page.next_page_token {
-        print(&format!("\nMore: {} --page-token {token}", search_again(args)));
+        print(&format!("\nMore: {} --page-token {token}", search_again(args, &args.words)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn search_again(args: &SearchArgs) -> String {
+/// Prints the search with another spelling, if there is one that finds more.
+fn did_you_mean(args: &SearchArgs, words: Option<String>) {
+    if let Some(words) = words {
+        print(&format!("\nDid you mean: {}", search_again(args, &[words])));
+    }
+}
+
+fn search_again(args: &SearchArgs, words: &[String]) -> String {
     let mut command = "bookstore search".to_owned();
-    for word in &args.words {
+    for word in words {
         command.push_str(&format!(" {}", quoted(word)));
     }
     if let Some(topic) = &args.topic {

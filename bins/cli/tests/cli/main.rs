@@ -5,6 +5,7 @@ mod browser;
 mod chaos;
 mod configuration;
 mod conformance;
+mod finding;
 mod full_disk;
 mod help;
 mod import;

@@ -8,15 +8,17 @@ use crate::{
     book::{Text, Topic},
     error::Result,
     id::BookId,
-    page::{CheckedQuery, Position, Sort, SortKey, terms},
-    search::{BookSearch, Found},
+    page::{CheckedQuery, Position, Sort, SortKey},
+    search::{BookSearch, Found, FoundPage, reference::rank},
     topics::{CheckedTopicQuery, TopicList, TopicPage},
 };
+#[cfg(feature = "search")]
+use crate::{history::LedgerIdentity, search::BookList, store::LedgerReader as _};
 
 #[async_trait]
 impl BookSearch for MemoryReader {
-    async fn find(&self, query: CheckedQuery) -> Result<Vec<Found>> {
-        Ok(lock(&self.ledger).find(&query))
+    async fn find(&self, query: CheckedQuery, _: BookId) -> Result<FoundPage> {
+        Ok(lock(&self.ledger).find(&query).into())
     }
 
     async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
@@ -29,9 +31,38 @@ impl BookSearch for MemoryReader {
     }
 }
 
+#[cfg(feature = "search")]
+#[async_trait]
+impl BookList for MemoryReader {
+    fn ledger(&self) -> &LedgerIdentity {
+        self.identity()
+    }
+
+    async fn text_of(&self, book: BookId) -> Result<Option<Text>> {
+        self.text(book).await
+    }
+
+    async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>> {
+        let ledger = lock(&self.ledger);
+        let later = ledger.texts.range(BookId(after.0.saturating_add(1))..).take_while(|(id, _)| **id <= last);
+        Ok(later.take(limit).map(|(id, text)| (*id, text.clone())).collect())
+    }
+
+    async fn sorted(&self, books: Vec<BookId>, query: CheckedQuery) -> Result<Vec<Found>> {
+        let ledger = lock(&self.ledger);
+        let texts = books.iter().filter_map(|id| ledger.texts.get_key_value(id));
+        Ok(ledger.page(texts, &query))
+    }
+}
+
 impl Ledger {
     fn find(&self, query: &CheckedQuery) -> Vec<Found> {
-        let matches = self.texts.iter().filter_map(|(book, text)| {
+        self.page(self.texts.iter(), query)
+    }
+
+    /// The page of those of these books that match.
+    fn page<'a>(&self, books: impl Iterator<Item = (&'a BookId, &'a Text)>, query: &CheckedQuery) -> Vec<Found> {
+        let matches = books.filter_map(|(book, text)| {
             let position = self.position(*book, text, query)?;
             Some(Found { position, text: text.clone() })
         });
@@ -69,22 +100,6 @@ impl Ledger {
         };
         Some(Position { key, id: book })
     }
-}
-
-/// The sum over the words of 0 for the title, 1 for the author, 2 for a subject. `None` if a word is nowhere, or if there are no
-/// words.
-fn rank(words: &[String], text: &Text) -> Option<f64> {
-    let begins = |field: &str, word: &String| terms(field).iter().any(|term| term.starts_with(word.as_str()));
-    let ranks = words.iter().map(|word| {
-        if begins(text.title(), word) {
-            Some(0.0)
-        } else if begins(text.author(), word) {
-            Some(1.0)
-        } else {
-            text.subjects().any(|subject| begins(subject, word)).then_some(2.0)
-        }
-    });
-    ranks.sum::<Option<f64>>().filter(|_| !words.is_empty())
 }
 
 /// By key, then by id.

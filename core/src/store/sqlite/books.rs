@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{StoreError, rows::to_i64, search};
+use super::{StoreError, rows::to_i64};
 use crate::{
     book::{BookText, Isbn},
     ledger::{Entry, Kind},
@@ -29,7 +29,7 @@ fn insert_book(connection: &Connection, listing: &Entry) -> Result<(), StoreErro
     let mut book = connection.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
     let (identity, isbn) = (text.identity(), text.isbn.map(Isbn::digits));
     book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
-    search::index_book(connection, change.book, &text)
+    Ok(())
 }
 
 /// Brings the prices up to date that searches sort by.

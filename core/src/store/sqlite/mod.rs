@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `ledger_store.rs` | the writing half: load, append, flush |
 //! | `reader.rs`, `pool.rs`, `text_cache.rs` | the reading half, its connections, and the texts in memory |
-//! | `search.rs`, `word_searches.rs` | the full-text search, and the places for it |
+//! | `search.rs`, `word_searches.rs` | the search without an index, and the places for it |
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `wal_owner.rs` | whether a WAL belongs to the database beside it |

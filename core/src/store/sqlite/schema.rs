@@ -7,7 +7,6 @@
 //! | `entry_text` | both | the texts of the entries that list books, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts, and the price to sort by |
-//! | `book_fts` | ledger | the full-text index of the texts |
 //! | `stock` | ledger | the stock snapshot |
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
@@ -118,10 +117,6 @@ const CATALOGUE_TABLES: &str = "
     CREATE INDEX book_title ON book (title, id);
     CREATE INDEX book_price ON book (price_cents, id);
     CREATE INDEX book_newest ON book (ifnull(-year, 10000), id);
-    CREATE VIRTUAL TABLE book_fts USING fts5 (
-        title, author, subjects,
-        content = '', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
-    );
 ";
 
 const STOCK_TABLE: &str = "
@@ -261,6 +256,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
         Role::Ledger => {
             let copy = "INSERT INTO ledger SELECT seq, at_ms, kind, key, changes, NULL FROM earlier ORDER BY seq";
             transaction.execute(copy, [])?;
+            transaction.execute_batch("DROP TABLE IF EXISTS book_fts;")?;
             applied
         }
         Role::Copy => {

@@ -1,0 +1,229 @@
+//! Turns what is wanted into queries of the engine.
+//!
+//! A word in the title counts more than one in the author, and that one more than one in a subject; a word as it is written more
+//! than one of the same stem, that one more than the beginning of a longer word, and that one more than a similar word.
+
+use std::ops::Bound;
+use tantivy::{
+    Term,
+    query::{
+        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, InvertedIndexRangeQuery, Occur,
+        PhraseQuery, Query, TermQuery,
+    },
+    schema::{Field, IndexRecordOption},
+};
+
+use super::{
+    super::{
+        analysis::{Chunk, line},
+        language::{Clause, Wanted, topic_key},
+    },
+    corrections::Correction,
+    document::{Stems, names},
+    schema::Fields,
+};
+
+type Boxed = Box<dyn Query>;
+
+/// The weight of a word in the title, in the author, and in a subject. They are so far apart that the lengths of the fields do not
+/// change the order.
+const TITLE: f32 = 400.0;
+const AUTHOR: f32 = 20.0;
+const SUBJECT: f32 = 1.0;
+/// Of a word of the same stem.
+const STEM: f32 = 0.4;
+/// Of the beginning of a word; it has no weight for being rare.
+const BEGINNING: f32 = 0.5;
+/// Of a word with one typo, and again with two.
+const TYPO: f32 = 0.3;
+/// Of words that are the whole title, or the whole name of the author.
+const WHOLE_TITLE: f32 = 40_000.0;
+const WHOLE_AUTHOR: f32 = 60_000.0;
+/// Of words that stand in the title one behind the other.
+const IN_ORDER: f32 = 100.0;
+/// More words are not looked for in order.
+const IN_ORDER_MAX: usize = 8;
+
+/// Which words are close enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Closeness {
+    /// Whole words, and the last one as a beginning.
+    Words,
+    /// Beginnings of words.
+    Beginnings,
+    /// And words with typos; words that are in most texts may be missing.
+    Typos,
+}
+
+/// Words that a text has by accident: with typos a book need not have them.
+const COMMON: [&str; 12] = ["a", "an", "and", "by", "for", "in", "not", "of", "on", "or", "the", "to"];
+
+/// Builds queries.
+pub(super) struct Builder<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) stems: Stems,
+    pub(super) closeness: Closeness,
+    /// For each clause what its word may have been, if typos are allowed.
+    pub(super) corrections: &'a [Vec<Correction>],
+}
+
+impl Builder<'_> {
+    /// The query for what is wanted, within a topic.
+    pub(super) fn query(&mut self, wanted: &Wanted, topic: Option<&str>) -> Boxed {
+        let mut parts: Vec<(Occur, Boxed)> = Vec::new();
+        for (at, clause) in wanted.clauses.iter().enumerate() {
+            let last = at + 1 == wanted.clauses.len();
+            parts.push((self.occurrence(clause, wanted), self.clause(at, clause, last)));
+        }
+        parts.extend(self.whole(wanted).into_iter().map(|query| (Occur::Should, query)));
+        let topic = topic.map(|topic| self.filter(self.fields.topic, &topic_key(topic)));
+        let isbns: Vec<Boxed> = wanted.isbns.iter().map(|isbn| self.filter(self.fields.isbn, isbn)).collect();
+        let isbns =
+            Some(isbns).filter(|isbns| !isbns.is_empty()).map(|isbns| Box::new(BooleanQuery::union(isbns)) as Boxed);
+        parts.extend(topic.into_iter().chain(isbns).map(|query| (Occur::Must, query)));
+        if parts.is_empty() { Box::new(AllQuery) } else { Box::new(BooleanQuery::new(parts)) }
+    }
+
+    fn occurrence(&self, clause: &Clause, wanted: &Wanted) -> Occur {
+        let common =
+            |clause: &Clause| matches!(clause, Clause::Word(chunk) if COMMON.contains(&chunk.parts[0].as_str()));
+        let optional = self.closeness == Closeness::Typos && common(clause) && !wanted.clauses.iter().all(common);
+        if optional { Occur::Should } else { Occur::Must }
+    }
+
+    fn clause(&mut self, at: usize, clause: &Clause, last: bool) -> Boxed {
+        let f = *self.fields;
+        match clause {
+            Clause::Word(chunk) => {
+                self.word(at, chunk, last, &[(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)])
+            }
+            Clause::Topic(chunk) => constant(written(f.topic_words, chunk), 0.0),
+            Clause::Author(chunk) => self.word(at, chunk, false, &[(f.author, AUTHOR)]),
+            Clause::Phrase(chunks) => {
+                let terms = placed(chunks);
+                let field = |(field, weight)| boosted(phrase(field, &terms), weight);
+                best([(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect())
+            }
+        }
+    }
+
+    /// A word in one of these fields.
+    fn word(&mut self, at: usize, chunk: &Chunk, last: bool, fields: &[(Field, f32)]) -> Boxed {
+        let begins = last || self.closeness >= Closeness::Beginnings;
+        let mut any = Vec::new();
+        for (field, weight) in fields.iter().copied() {
+            any.push(boosted(written(field, chunk), weight));
+            any.extend(chunk.joined.as_ref().map(|joined| boosted(term(field, joined), weight)));
+            any.extend(self.stem(field, chunk).map(|stem| boosted(stem, weight * STEM)));
+            if begins && let Some(beginning) = beginning(chunk) {
+                any.push(constant(beginnings(field, beginning), weight * BEGINNING));
+            }
+            for correction in self.corrections.get(at).into_iter().flatten() {
+                let weight = weight * TYPO.powi(i32::from(correction.typos));
+                any.push(boosted(term(field, &correction.word), weight));
+            }
+        }
+        best(any)
+    }
+
+    /// Words of the same stem, in a field that has stems.
+    fn stem(&mut self, field: Field, chunk: &Chunk) -> Option<Boxed> {
+        let stems = [(self.fields.title, self.fields.title_stems), (self.fields.subjects, self.fields.subject_stems)];
+        let (_, stems) = stems.into_iter().find(|(of, _)| *of == field)?;
+        match &chunk.parts[..] {
+            [word] if chunk.symbol.is_none() => Some(term(stems, &self.stems.of(word))),
+            _ => None,
+        }
+    }
+
+    /// What makes a book better, if all words are plain: that they are its title, its author, or stand in its title in order.
+    fn whole(&self, wanted: &Wanted) -> Vec<Boxed> {
+        let plain = wanted.clauses.iter().map(|clause| match clause {
+            Clause::Word(chunk) => Some(chunk.clone()),
+            _ => None,
+        });
+        let Some(chunks) = plain.collect::<Option<Vec<_>>>().filter(|chunks| !chunks.is_empty()) else {
+            return Vec::new();
+        };
+        let text = chunks.iter().map(|chunk| chunk.joined.clone().unwrap_or_else(|| chunk.parts.join(" ")));
+        let text = text.collect::<Vec<_>>().join(" ");
+        let mut better = vec![constant(term(self.fields.whole_title, &line(&text)), WHOLE_TITLE)];
+        if text.contains(' ') {
+            better.push(constant(term(self.fields.whole_author, &names(&text)), WHOLE_AUTHOR));
+        }
+        if (2..=IN_ORDER_MAX).contains(&chunks.len()) {
+            better.push(boosted(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
+        }
+        better
+    }
+
+    fn filter(&self, field: Field, value: &str) -> Boxed {
+        constant(term(field, value), 0.0)
+    }
+}
+
+/// A word as it is written: a symbol, a word, or the parts of a compound one behind the other.
+fn written(field: Field, chunk: &Chunk) -> Boxed {
+    match (&chunk.symbol, &chunk.parts[..]) {
+        (Some(symbol), [_]) => term(field, symbol),
+        _ => phrase(field, &placed(std::slice::from_ref(chunk))),
+    }
+}
+
+/// What a longer word may begin with, if that is what was asked for.
+fn beginning(chunk: &Chunk) -> Option<&str> {
+    match (&chunk.joined, &chunk.parts[..]) {
+        (Some(joined), _) => Some(joined),
+        (None, [word]) if chunk.symbol.is_none() => Some(word),
+        _ => None,
+    }
+}
+
+/// The words of some pieces with their places.
+fn placed(chunks: &[Chunk]) -> Vec<(usize, &str)> {
+    let mut placed = Vec::new();
+    let mut position = 0;
+    for chunk in chunks {
+        for (at, part) in chunk.parts.iter().enumerate() {
+            let symbol = chunk.symbol.as_deref().filter(|_| at + 1 == chunk.parts.len());
+            placed.push((position, symbol.unwrap_or(part)));
+            position += 1;
+        }
+        position += usize::from(chunk.pairs);
+    }
+    placed
+}
+
+fn phrase(field: Field, words: &[(usize, &str)]) -> Boxed {
+    match words {
+        [(_, word)] => term(field, word),
+        _ => {
+            let terms = words.iter().map(|(at, word)| (*at, Term::from_field_text(field, word))).collect();
+            Box::new(PhraseQuery::new_with_offset(terms))
+        }
+    }
+}
+
+fn term(field: Field, word: &str) -> Boxed {
+    Box::new(TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs))
+}
+
+/// Every word that is longer than `beginning` and begins with it, or is it.
+fn beginnings(field: Field, beginning: &str) -> Boxed {
+    let lower = Bound::Included(Term::from_field_text(field, beginning));
+    // Behind every character that a word can have.
+    let upper = Bound::Excluded(Term::from_field_text(field, &format!("{beginning}\u{10ffff}")));
+    Box::new(InvertedIndexRangeQuery::new(lower, upper))
+}
+
+fn best(any: Vec<Boxed>) -> Boxed {
+    Box::new(DisjunctionMaxQuery::new(any))
+}
+
+fn boosted(query: Boxed, weight: f32) -> Boxed {
+    Box::new(BoostQuery::new(query, weight))
+}
+
+fn constant(query: Boxed, score: f32) -> Boxed {
+    Box::new(ConstScoreQuery::new(query, score))
+}
