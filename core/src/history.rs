@@ -383,10 +383,11 @@ mod tests {
             let mut found = Vec::new();
             for part in [&entries[..cut], &entries[cut..]] {
                 let batch_ends = part.iter().map(|e| e.seq).filter(|seq| matches!(seq.0, 3 | 5)).collect();
-                let after = match part.last().map_or(0, |last| last.seq.0) {
-                    last @ 0..=3 => Hash::EMPTY.after(&entries[..last as usize]),
-                    last @ 4..=5 => ends[0].after(&entries[3..last as usize]),
-                    last => ends[1].after(&entries[5..last as usize]),
+                let last = part.last().map_or(0, |last| usize::try_from(last.seq.0).unwrap());
+                let after = match last {
+                    0..=3 => Hash::EMPTY.after(&entries[..last]),
+                    4..=5 => ends[0].after(&entries[3..last]),
+                    _ => ends[1].after(&entries[5..last]),
                 };
                 let identity = LedgerIdentity::new(Uuid::nil(), Uuid::nil());
                 let (incarnation, head, before) = (Uuid::nil(), Seq(7), None);

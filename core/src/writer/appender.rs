@@ -227,12 +227,10 @@ impl<S: LedgerStore> Appender<S> {
         let Some(by) = published.superseded() else { return };
         if !self.stopped {
             show_writable(&published, false);
-            match self.store.supersede(by).await {
-                Ok(()) => tracing::error!("nothing is sold any more: {}", Superseded(by)),
-                Err(error) => {
-                    tracing::error!(%error, "nothing is sold any more, but that could not be noted: {}", Superseded(by))
-                }
+            if let Err(error) = self.store.supersede(by).await {
+                tracing::error!(%error, "that the ledger goes on elsewhere could not be noted");
             }
+            tracing::error!("nothing is sold any more: {}", Superseded(by));
             self.stopped = true;
         }
         for call in calls {

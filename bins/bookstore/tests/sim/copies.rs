@@ -60,7 +60,7 @@ impl SimCopy {
     /// Whether the copy knows an order. A copy that would skip an entry is refused by the store, as its hash is another one, so the bug
     /// hides the order.
     fn has(&self, order: &Order) -> bool {
-        !self.world.has(Bug::CopySkipsAnEntry) || order.seq.0 % 16 != 0
+        !self.world.has(Bug::CopySkipsAnEntry) || !order.seq.0.is_multiple_of(16)
     }
 
     async fn stay(&self, stage: Stage, lasts: Duration) {

@@ -10,6 +10,7 @@ mod full_disk;
 mod help;
 mod import;
 mod lifecycle;
+mod promote;
 mod restore;
 mod shopping;
 mod stores;
