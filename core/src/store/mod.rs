@@ -5,7 +5,7 @@
 //! order server on another machine keeps a copy of the ledger, a [`Projection`].
 //!
 //! To write a store, implement [`LedgerStore`] and [`LedgerReader`], a [`BookSearch`](crate::search::BookSearch) if the ledger
-//! should be searched by the store, and a [`Projection`] that is an [`OrderReader`](crate::OrderReader) if order servers may use it. Then run the conformance suite over it
+//! should be searched by the store, and a [`Projection`] that is an [`OrderReader`] if order servers may use it. Then run the conformance suite over it
 //! (feature `conformance`). [`memory`] is the shortest complete example.
 //!
 //! # What the writer does

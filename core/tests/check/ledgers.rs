@@ -1,7 +1,7 @@
 //! The ledger by itself, the books, and the copies against it.
 
 use bookstore_core::{
-    BookId, Entry, Seq, Status,
+    BookId, Entry, Kind, Seq, Status, Timestamp,
     check::{self, CopyContents, FinalState, Operation, Options, Rule, ServerCopy},
     fixtures::{self, cents},
 };
@@ -183,6 +183,17 @@ fn a_copy_with_an_order_twice_or_a_stranger_is_no_prefix() {
 fn of_entries(shop: &Shop, followed: u64) -> ServerCopy {
     let entries = shop.batch.entries.iter().take_while(|entry| entry.seq.0 <= followed).cloned().collect();
     ServerCopy { server: "c".into(), followed: Seq(followed), contents: CopyContents::Entries(entries) }
+}
+
+/// An operator began it, no caller.
+#[test]
+fn a_timeline_needs_no_call() {
+    let mut shop = busy();
+    let seq = shop.batch.entries.last().expect("it is busy").seq.next();
+    let changes = std::iter::empty().collect();
+    let timeline = Entry { seq, at: Timestamp(0), kind: Kind::Timeline, key: Some(key(77)), changes, text: None };
+    shop.batch.entries.push(timeline);
+    shop.assert_right();
 }
 
 #[test]

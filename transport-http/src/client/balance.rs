@@ -2,7 +2,7 @@
 //! ejected because they fail (outlier ejection, as in Envoy).
 //!
 //! A server is ejected after a failed connect or three failures in a row, for 500 ms at first and for twice as long every
-//! further time, up to 10 s. Then a single request probes it: an answer brings the server back, a failure ejects it again. There
+//! further time, up to 2 s. Then a single request probes it: an answer brings the server back, a failure ejects it again. There
 //! are no health checks beside the traffic.
 
 use std::{
@@ -19,7 +19,7 @@ const FAILURES_MAX: u32 = 3;
 /// How long a server is ejected the first time; twice as long every further time.
 const EJECTION: Duration = Duration::from_millis(500);
 /// The longest a server is ejected before it is probed.
-const EJECTION_MAX: Duration = Duration::from_secs(10);
+const EJECTION_MAX: Duration = Duration::from_secs(2);
 
 /// A group of servers that all answer the same, and what this client knows of each.
 #[derive(Debug)]

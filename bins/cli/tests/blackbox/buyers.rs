@@ -81,9 +81,9 @@ impl Market {
         Bookstore::new(Arc::new(catalog), Arc::new(orders)).with_timeout(TIMEOUT)
     }
 
-    /// Adds the books.
-    pub(crate) async fn add_books(&self) {
-        let book = |n| book(&format!("Book {n}"), 40);
+    /// Adds the books, with so many copies of each.
+    pub(crate) async fn add_books(&self, stock: u32) {
+        let book = |n| book(&format!("Book {n}"), stock);
         let shop = self.shop(1, 0).with_timeout(Duration::from_secs(60));
         shop.add_books((1..=BOOKS).map(book).collect()).await.expect("the shop is ready");
     }
@@ -108,6 +108,32 @@ impl Market {
             }
         }
         while people.join_next().await.transpose().expect("no buyer panics").is_some() {}
+    }
+
+    /// Buyers who only buy arrive until `enough`; returns when all are done.
+    pub(crate) async fn sell(self: Arc<Self>, enough: Arc<AtomicBool>) {
+        let mut people = JoinSet::new();
+        let mut ticks = interval(Duration::from_micros(1_000_000 / BUYERS_PER_SECOND));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        for n in 1.. {
+            ticks.tick().await;
+            if enough.load(Ordering::Relaxed) {
+                break;
+            }
+            while people.try_join_next().transpose().expect("no buyer panics").is_some() {}
+            if people.len() < BUYERS_MAX {
+                people.spawn(Arc::clone(&self).buy_only(n));
+            }
+        }
+        while people.join_next().await.transpose().expect("no buyer panics").is_some() {}
+    }
+
+    /// Whether it was bought.
+    pub(crate) async fn buy_only(self: Arc<Self>, n: u64) -> bool {
+        let mut rng = StdRng::seed_from_u64(self.seed ^ (n << 20));
+        let shop = self.shop(rng.random(), n);
+        let lines = Lines::new([Line::new(BookId(rng.random_range(1..=BOOKS)), rng.random_range(1..3))]);
+        purchase(&shop, SystemClock.new_order_id(), &lines.expect("a good line")).await
     }
 
     /// How many buyers found the shop too crowded.

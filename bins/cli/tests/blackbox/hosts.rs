@@ -17,11 +17,13 @@ pub(crate) enum Host {
     Frontend1,
     Frontend2,
     Client,
+    /// Where a catalog is started after the first one's disk is lost.
+    Spare,
 }
 
 impl Host {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Catalog, Self::Order1, Self::Order2, Self::Frontend1, Self::Frontend2, Self::Client];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Catalog, Self::Order1, Self::Order2, Self::Frontend1, Self::Frontend2, Self::Client, Self::Spare];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl Host {
             Self::Frontend1 => "frontend-1",
             Self::Frontend2 => "frontend-2",
             Self::Client => "client",
+            Self::Spare => "spare",
         }
     }
 
@@ -39,7 +42,7 @@ impl Host {
     }
 }
 
-/// Six machines and the switch between them. Everything is removed when this is dropped.
+/// Seven machines and the switch between them. Everything is removed when this is dropped.
 pub(crate) struct Network {
     /// How the names of its namespaces begin; `None` on the loopback.
     prefix: Option<String>,

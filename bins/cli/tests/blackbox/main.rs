@@ -14,6 +14,7 @@ mod disk;
 mod faults;
 mod hosts;
 mod injector;
+mod promotion;
 mod proxy;
 mod servers;
 mod shop;
@@ -84,7 +85,7 @@ async fn trade(shop: &Shop<'_>, plan: &Plan) -> Outcome {
     let (urls, bug, seed) = (shop.frontends.clone(), plan.bug, plan.seed);
     let market = on(client, async move { Market::new(&urls, bug, seed, calls_max) }).await;
     let staff = Arc::clone(&market);
-    on(client, async move { staff.add_books().await }).await;
+    on(client, async move { staff.add_books(40).await }).await;
 
     let (until, enough) = (Instant::now() + Duration::from_secs(plan.seconds), Arc::new(AtomicBool::new(false)));
     let processes: Vec<Kind> =

@@ -68,13 +68,17 @@ pub(crate) fn write_tokens(dir: &Path) {
 impl Server {
     /// Starts a server on any free port of its machine.
     pub(crate) async fn start(network: &Network, host: Host, dir: &Path, args: &[&str]) -> Self {
+        Self::start_at(network, host, dir, args, SocketAddr::new(network.address(host), 0)).await
+    }
+
+    /// Starts a server at an address of its machine.
+    pub(crate) async fn start_at(network: &Network, host: Host, dir: &Path, args: &[&str], at: SocketAddr) -> Self {
         let mut words = network.on(host);
         words.push(env!("CARGO_BIN_EXE_bookstore").to_owned());
         words.extend(args.iter().map(|arg| (*arg).to_owned()));
         words.extend(["--insecure", "--server-token-file", "server.token", "--grace", "0"].map(str::to_owned));
-        let anywhere = SocketAddr::new(network.address(host), 0);
         let log = Arc::default();
-        let (child, address) = spawn(&words, dir, anywhere, &log).await;
+        let (child, address) = spawn(&words, dir, at, &log).await;
         Self { host, address, words, dir: dir.to_path_buf(), child, log }
     }
 

@@ -6,7 +6,7 @@ use bookstore::core::{
     decide,
     store::{StoreError, sqlite::Snapshot},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Outcome, buyers::CACHED, faults::Tally, hosts::Host, shop::Shop};
 
@@ -15,9 +15,14 @@ pub(crate) async fn judge(shop: &Shop<'_>, history: &History) -> Report {
     let audited = shop.audit().await;
     let text = String::from_utf8_lossy(&audited.stdout);
     assert!(audited.status.success(), "the audit found: {text} {}", String::from_utf8_lossy(&audited.stderr));
-    let mut finals = read_ledger(&shop.ledger()).expect("the ledger can be read");
-    for host in [Host::Order1, Host::Order2] {
-        let (copied, followed) = read(&shop.copy(host)).map(|(entries, _, head)| (entries, head)).expect("a copy");
+    check_files(history, &shop.ledger(), [Host::Order1, Host::Order2].map(|host| (host, shop.copy(host))))
+}
+
+/// Checks a history against a ledger's file and the order servers' copies.
+pub(crate) fn check_files(history: &History, ledger: &Path, copies: [(Host, PathBuf); 2]) -> Report {
+    let mut finals = read_ledger(ledger).expect("the ledger can be read");
+    for (host, copy) in copies {
+        let (copied, followed) = read(&copy).map(|(entries, _, head)| (entries, head)).expect("a copy");
         finals.copies.push(ServerCopy {
             server: host.name().into(),
             followed,

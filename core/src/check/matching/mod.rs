@@ -250,6 +250,8 @@ impl Matcher<'_, '_> {
             self.report.counts.unacknowledged += u64::from(!candidates.acknowledged);
             match candidates.earliest {
                 _ if !complete => {}
+                // An operator began it, not a call.
+                None if entry.kind == Kind::Timeline => {}
                 None => self.report_phantom(pos, entry),
                 Some((_, first)) if !candidates.agreed && candidates.fresh.is_none() => {
                     self.report_disagreed(first, entry);
