@@ -4,6 +4,8 @@ use bookstore::import::{Field, ImportOptions};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
+use super::shop::ShopArgs;
+
 /// `bookstore import`
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
@@ -137,4 +139,17 @@ pub(crate) struct PromoteArgs {
     /// File with the token of the servers, if addresses are given
     #[arg(long, value_name = "FILE")]
     pub(crate) server_token_file: Option<PathBuf>,
+}
+
+/// `bookstore take-over`
+#[derive(Debug, Args)]
+pub(crate) struct TakeOverArgs {
+    /// The order server's copy that has set orders aside
+    #[arg(long, value_name = "URL")]
+    pub(crate) copy: String,
+    /// Only say which orders these are
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
 }

@@ -9,7 +9,7 @@ use bookstore_core::BookId;
 use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
 
-pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs};
+pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
 pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
@@ -236,6 +236,20 @@ Examples:
   bookstore promote --copy http://10.0.0.2:7002 http://10.0.0.3:7002 --server-token-file server.token --store sqlite:catalog.db
   bookstore promote --copy sqlite:orders.db --store sqlite:catalog.db")]
     Promote(PromoteArgs),
+    /// Buy the orders again that a copy has set aside
+    #[command(
+        name = "take-over",
+        after_help = "\
+After a restore or a promotion, copies set aside the orders that the ledger does not have any more. Each of them that was not cancelled
+is bought again, under its own order id, with the same lines, and only at the price that its buyer saw. So none is bought twice,
+however often this is run, and nothing is oversold. Orders that cannot be bought, as a book is sold out or has another price, are named;
+exits with 1 then. Runs beside the servers.
+
+Examples:
+  bookstore take-over --copy sqlite:orders.db --dry-run
+  bookstore take-over --copy sqlite:orders.db --server http://127.0.0.1:8080"
+    )]
+    TakeOver(TakeOverArgs),
 }
 
 /// `bookstore lab`

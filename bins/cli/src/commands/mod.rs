@@ -15,6 +15,7 @@ mod restore;
 mod serve;
 mod shop;
 mod signals;
+mod take_over;
 
 use bookstore::OpenError;
 use bookstore_core::{Error, store::StoreError};
@@ -133,5 +134,6 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Promote(args) => promote::run(&args).await,
+        Command::TakeOver(args) => take_over::run(&args).await,
     }
 }

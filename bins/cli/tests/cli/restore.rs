@@ -85,6 +85,24 @@ fn a_backup_in_the_catalog_s_place_sells_nothing_until_it_is_restored() {
     let report = shop.dir.run(&[&audit[..], &["--json"]].concat()).ok().json();
     assert_eq!(report["copies"][0]["set_aside"], 2, "{report}");
     assert_eq!(report["copies"][0]["orders_set_aside"].as_array().map(Vec::len), Some(2), "{report}");
+    takes_over(&shop);
+}
+
+/// The two orders that the copy has set aside are bought again, once, and are in the shop then.
+fn takes_over(shop: &Shop) {
+    let take_over = |more: &[&str]| {
+        shop.dir.run(&[&["take-over", "--copy", "sqlite:orders.db", "--server", &shop.frontend.url], more].concat())
+    };
+    let out = take_over(&["--dry-run"]).ok().out;
+    assert!(out.contains("2 orders are set aside; nothing was bought"), "{out}");
+    for counts in ["2 bought again, 0 were in the ledger already, 0 refused", "0 bought again, 2 were in the ledger"] {
+        let out = take_over(&[]).ok().out;
+        assert!(out.contains(counts), "{out}");
+    }
+    let report = shop.dir.run(&["audit", "--store", "sqlite:catalog.db", "--json"]).ok().json();
+    let orders = report["orders"].as_u64().unwrap();
+    assert!(orders >= 4, "one of the backup, at least one since, and two that were taken over: {report}");
+    take_over(&["--copy", "sqlite:catalog.db"]).failed(2, &["--copy"]);
 }
 
 #[test]

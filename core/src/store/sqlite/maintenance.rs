@@ -17,6 +17,7 @@ use crate::{
     history::LedgerIdentity,
     id::{LedgerId, OrderId, Seq},
     ledger::Entry,
+    order::Order,
 };
 
 /// A ledger or a copy as of one moment, for a reader beside the process that writes it.
@@ -86,6 +87,23 @@ impl Snapshot {
     /// - [`StoreError::Unusable`], [`StoreError::Failed`] if the file is damaged or cannot be read.
     pub fn identity(&mut self) -> Result<Option<LedgerIdentity>, StoreError> {
         schema::identity(&self.connection)
+    }
+
+    /// Orders that a copy has set aside and that were not cancelled, in the order in which they were, with a place behind each: at most
+    /// `limit` after the place `after`, 0 at first.
+    ///
+    /// # Errors
+    /// - [`StoreError::Unusable`], [`StoreError::Failed`] if it is no copy, or the file is damaged or cannot be read.
+    pub fn orders_set_aside(&mut self, after: i64, limit: usize) -> Result<Vec<(i64, Order)>, StoreError> {
+        let sql = "SELECT seq, at_ms, kind, key, changes, NULL, rowid FROM set_aside AS sale
+            WHERE kind = 1 AND rowid > ?1 AND NOT EXISTS
+                (SELECT 1 FROM set_aside AS back WHERE back.kind = 2 AND back.key = sale.key AND back.fork = sale.fork)
+            ORDER BY rowid LIMIT ?2";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows =
+            statement.query_map((after, rows::to_i64(limit as u64)), |row| Ok((row.get(6)?, rows::entry(row)?)))?;
+        let sales = rows.collect::<Result<Vec<(i64, Entry)>, _>>()?;
+        Ok(sales.into_iter().filter_map(|(place, sale)| Some((place, sale.order()?))).collect())
     }
 
     /// Reads everything as of one moment. It calls `entry` with the summary and each entry, in order, and returns the summary and
