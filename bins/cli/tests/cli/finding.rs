@@ -16,7 +16,7 @@ fn typos_isbns_and_other_spellings_find_a_book() {
             "\n"
         ),
     );
-    dir.run(&["import", "books.jsonl", "--store", "sqlite:shop.db"]).ok();
+    dir.run(&["import", "books.jsonl", "--fill-in", "--store", "sqlite:shop.db"]).ok();
     for round in ["built", "opened again", "built again"] {
         let server = dir.serve(&["monolith", "--store", "sqlite:shop.db"]);
         let search = |words: &str| dir.run(&["search", words, "--server", &server.url]).ok().out;
