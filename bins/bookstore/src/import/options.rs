@@ -22,6 +22,7 @@ pub struct ImportOptions {
 
 impl ImportOptions {
     /// Whether a line needs this field.
+    #[cfg(feature = "import")]
     pub(super) fn needs(&self, field: Field) -> bool {
         match field {
             Field::Title => true,

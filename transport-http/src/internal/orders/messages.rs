@@ -7,6 +7,7 @@ use crate::compact::OrderCommand;
 
 pub(super) const CALLS: &str = "/v1/calls";
 pub(super) const ORDERS: &str = "/v1/orders";
+#[cfg(feature = "server")]
 pub(super) const ENTRIES: &str = "/v1/entries";
 
 /// One call of a batch.
