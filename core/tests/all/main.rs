@@ -13,7 +13,7 @@ mod follow;
 mod index;
 #[cfg(all(feature = "search", feature = "sqlite"))]
 mod indexed;
-#[cfg(feature = "sqlite")]
+#[cfg(all(unix, feature = "sqlite"))]
 mod promote;
 mod properties;
 mod races;

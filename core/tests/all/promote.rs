@@ -1,37 +1,23 @@
 //! Going on after the catalog's disk is lost: a copy becomes the ledger, and the old catalog must not sell beside it.
 
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, CatalogService as _, Clock as _, Error, Executed, Lines, Order, OrderService as _,
-    Orders, Query, Seq, SystemClock,
+    BookId, Catalog, CatalogService as _, Clock as _, Error, Executed, Order, OrderService as _, Orders, Query, Seq,
+    SystemClock,
     audit::{self, Comparison},
     fixtures::book,
     follow::Follower,
     history::Relation,
     service::LedgerFeed,
     store::{
-        Projection, StoreError,
+        Projection,
         memory::MemoryCopy,
         sqlite::{self, SqliteCopy, SqliteOptions, promote},
     },
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-fn open(path: &Path) -> Result<Arc<Catalog>, StoreError> {
-    let (store, reader) = sqlite::open(path, &SystemClock, SqliteOptions::default())?;
-    let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default())?;
-    Ok(Arc::new(catalog))
-}
-
-async fn close(catalog: Arc<Catalog>) {
-    let closed = catalog.closed();
-    drop(catalog);
-    closed.wait().await;
-}
-
-fn one() -> Lines {
-    Lines::one(BookId(1), 1).expect("a good line")
-}
+use crate::restore::{close, one, open};
 
 async fn sell(catalog: &Catalog, count: usize) -> Vec<Order> {
     let sales = (0..count).map(|_| catalog.sell(SystemClock.new_order_id(), one()));

@@ -29,13 +29,13 @@ struct Shop {
     lost: Vec<Order>,
 }
 
-fn open(path: &Path) -> Result<Arc<Catalog>, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Arc<Catalog>, StoreError> {
     let (store, reader) = sqlite::open(path, &SystemClock, SqliteOptions::default())?;
     let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default())?;
     Ok(Arc::new(catalog))
 }
 
-async fn close(catalog: Arc<Catalog>) {
+pub(crate) async fn close(catalog: Arc<Catalog>) {
     let closed = catalog.closed();
     drop(catalog);
     closed.wait().await;
@@ -49,7 +49,7 @@ async fn sell(catalog: &Catalog, count: usize) -> Vec<Order> {
     sold
 }
 
-fn one() -> Lines {
+pub(crate) fn one() -> Lines {
     Lines::one(BookId(1), 1).expect("a good line")
 }
 

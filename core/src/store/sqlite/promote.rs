@@ -10,7 +10,7 @@ use std::path::Path;
 use super::{
     SqliteCopy, SqliteOptions, StoreError, books,
     restore::{self, Restored, Restoring},
-    rows::{self, to_i64},
+    rows,
     schema::{self, NewIds, Role},
     unusable,
 };
@@ -65,16 +65,13 @@ pub async fn promote(
 fn derive(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     schema::create_derived_tables(&transaction)?;
+    // A copy may end within a batch, whose hash is that of a whole one then.
+    rows::end_batch(&transaction, rows::hash(&transaction, rows::head(&transaction)?)?)?;
     let mut after = Seq(0);
     loop {
         let entries = rows::entries(&transaction, after, Seq(i64::MAX as u64), ENTRIES_MAX)?;
         let Some(last) = entries.last() else { break };
         after = last.seq;
-        // A copy may end within a batch, whose hash is that of a whole one then.
-        if rows::batch_ends(&transaction, Seq(after.0 - 1), after)?.is_empty() && after == rows::head(&transaction)? {
-            let hash = rows::hash(&transaction, after)?;
-            transaction.execute("UPDATE ledger SET hash = ?1 WHERE seq = ?2", (hash.0, to_i64(after.0)))?;
-        }
         books::insert(&transaction, &entries)?;
     }
     transaction.execute_batch("DROP TABLE set_aside; UPDATE meta SET role = 'ledger', applied = 0, hash = NULL;")?;
