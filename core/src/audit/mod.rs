@@ -23,9 +23,11 @@
 
 mod compare;
 mod finding;
+mod recompute;
 
 pub use compare::{Comparison, compare};
 pub use finding::Finding;
+pub use recompute::recompute;
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map},

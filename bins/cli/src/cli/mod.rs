@@ -9,7 +9,7 @@ use bookstore_core::BookId;
 use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
 
-pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
+pub(crate) use files::{AuditArgs, BackupArgs, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
 pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
@@ -203,6 +203,18 @@ Examples:
   bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db
   bookstore audit --store http://10.0.0.1:7001 --copy http://10.0.0.2:7002 --server-token-file server.token")]
     Audit(AuditArgs),
+    /// Show up to which entry a ledger goes, with the hash of its history; sign that, and check it later
+    #[command(after_help = "\
+Whoever has a signed head can prove later that the ledger was changed or lost entries. A buyer who keeps one that was signed after \
+the purchase can have an auditor check that the order was in the ledger.
+
+Examples:
+  (umask 077; openssl genpkey -algorithm ed25519 -out head.key)
+  openssl pkey -in head.key -pubout -out head.pub
+  bookstore head --sign head.key > head.json
+  bookstore head --verify head.json --key head.pub
+  bookstore head --verify head.json --key head.pub --order 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Head(HeadArgs),
     /// Write a consistent copy of a store to a new file
     #[command(after_help = "\
 May run beside a server. An existing file is never overwritten.

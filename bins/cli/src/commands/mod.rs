@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod backup;
 mod feeds;
+mod head;
 mod import;
 mod lab;
 mod load;
@@ -131,6 +132,7 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Load(args) => load::run(&args).await,
         Command::Lab(args) => lab::run(&args).await,
         Command::Audit(args) => audit::run(&args).await,
+        Command::Head(args) => head::run(&args).await,
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Promote(args) => promote::run(&args).await,
