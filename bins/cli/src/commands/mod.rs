@@ -7,6 +7,7 @@ mod feeds;
 mod import;
 mod lab;
 mod load;
+mod locked_file;
 mod metrics;
 mod output;
 mod progress;
@@ -16,6 +17,7 @@ mod serve;
 mod shop;
 mod signals;
 mod take_over;
+mod token;
 
 use bookstore::OpenError;
 use bookstore_core::{Error, store::StoreError};
@@ -135,5 +137,6 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Restore(args) => restore::run(&args),
         Command::Promote(args) => promote::run(&args).await,
         Command::TakeOver(args) => take_over::run(&args).await,
+        Command::Token(args) => token::run(&args.command),
     }
 }

@@ -15,3 +15,4 @@ mod restore;
 mod shopping;
 mod stores;
 mod support;
+mod tokens;
