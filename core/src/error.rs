@@ -95,10 +95,16 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
-    /// The caller is not allowed to do this.
+    /// The caller does not show who it is.
     #[error("{message}")]
     Unauthorized {
         /// The credentials that are missing.
+        message: String,
+    },
+    /// The caller is known, and is not allowed to do this.
+    #[error("{message}")]
+    Forbidden {
+        /// What it would take.
         message: String,
     },
     /// Refused before any effect: a queue is full.
@@ -221,6 +227,7 @@ impl Error {
             Self::Invalid { .. } => "invalid",
             Self::Malformed { .. } => "malformed",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable { .. } => "unavailable",
             Self::DeadlineExpired { .. } => "deadline-expired",

@@ -30,6 +30,7 @@ pub fn status(error: &Error) -> (StatusCode, &'static str) {
         Error::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid value"),
         Error::Malformed { .. } => (StatusCode::BAD_REQUEST, "Malformed request"),
         Error::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Error::Forbidden { .. } => (StatusCode::FORBIDDEN, "Forbidden"),
         Error::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Overloaded"),
         Error::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Not available"),
         Error::DeadlineExpired { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Deadline expired"),

@@ -46,7 +46,7 @@ pub mod sample;
 
 pub use bookstore_core as core;
 #[cfg(feature = "http")]
-pub use bookstore_transport_http::token::AccessToken;
+pub use bookstore_transport_http::token::{AccessToken, Actor, NamedToken, Role, Tokens};
 #[cfg(feature = "http")]
 pub use connect::ConnectOptions;
 pub use facade::Bookstore;

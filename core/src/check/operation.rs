@@ -94,6 +94,7 @@ impl<T> Outcome<T> {
             Error::Invalid { .. }
             | Error::Malformed { .. }
             | Error::Unauthorized { .. }
+            | Error::Forbidden { .. }
             | Error::Overloaded { .. }
             | Error::Unavailable { .. }
             | Error::DeadlineExpired { .. } => Self::NotExecuted,

@@ -182,6 +182,7 @@ async fn an_error_is_a_refusal_or_not_executed_or_unknown() {
         Error::invalid("a", "b"),
         Error::malformed("a"),
         Error::Unauthorized { message: "a".into() },
+        Error::Forbidden { message: "a".into() },
         Error::overloaded("a"),
         Error::unavailable("a"),
         Error::DeadlineExpired { message: "a".into() },

@@ -18,6 +18,7 @@ mod query;
 mod rejection;
 #[cfg(feature = "client")]
 mod remote;
+pub(crate) mod roles;
 pub(crate) mod routes;
 mod security_headers;
 mod shop;
@@ -33,6 +34,7 @@ pub use openapi::document;
 pub use rejection::Rejection;
 #[cfg(feature = "client")]
 pub use remote::RemoteShop;
+pub use roles::ROLES;
 pub use shop::Shop;
 #[cfg(feature = "pages")]
 pub(crate) use {rejection::Answer, shop::Shared};

@@ -10,7 +10,7 @@ use bookstore_core::{BookId, Cents, Line, Lines, Receipt};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    admin::Admin,
+    admin::{Admin, Caller},
     extract::{InPath, Object, Payload},
     json::json,
     messages::REPLAYED,
@@ -113,9 +113,18 @@ pub(super) async fn order(State(shop): Shared, ExistingOrderId(id): ExistingOrde
 }
 
 /// `POST /orders/{id}/cancel`
-pub(super) async fn cancel(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, payload: Payload) -> Answer {
+pub(super) async fn cancel(
+    State(shop): Shared,
+    ExistingOrderId(id): ExistingOrderId,
+    Caller(actor): Caller,
+    payload: Payload,
+) -> Answer {
     payload.optional_json::<Nothing>()?;
-    Ok(receipt(StatusCode::OK, shop.orders.cancel(id).await?))
+    let done = shop.orders.cancel(id).await?;
+    if let Some(actor) = actor {
+        actor.changed(format_args!("order {id} cancelled"));
+    }
+    Ok(receipt(StatusCode::OK, done))
 }
 
 /// A body without any field.

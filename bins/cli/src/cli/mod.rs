@@ -3,6 +3,7 @@
 mod files;
 mod servers;
 mod shop;
+mod token;
 
 use bookstore_cli::load::Mix;
 use bookstore_core::BookId;
@@ -16,6 +17,7 @@ pub(crate) use servers::{
 pub(crate) use shop::{
     AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
 };
+pub(crate) use token::{TokenArgs, TokenCommand, TokensFileArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -262,6 +264,16 @@ Examples:
   bookstore take-over --copy sqlite:orders.db --server http://127.0.0.1:8080"
     )]
     TakeOver(TakeOverArgs),
+    /// Make, list and revoke named tokens
+    #[command(after_help = "\
+A server with --tokens-file accepts these tokens, each as far as its role goes: read reads orders and entries, stock also changes
+prices and stock and adds books, admin may do everything. The file has their hashes only. SIGHUP makes a server read it again.
+
+Examples:
+  bookstore token new till-2 --role stock --tokens-file tokens > till-2.token
+  bookstore token list --tokens-file tokens
+  bookstore token revoke till-2 --tokens-file tokens && kill -HUP $(pidof bookstore)")]
+    Token(TokenArgs),
 }
 
 /// `bookstore lab`

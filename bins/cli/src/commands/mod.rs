@@ -8,6 +8,7 @@ mod head;
 mod import;
 mod lab;
 mod load;
+mod locked_file;
 mod metrics;
 mod output;
 mod progress;
@@ -17,6 +18,7 @@ mod serve;
 mod shop;
 mod signals;
 mod take_over;
+mod token;
 
 use bookstore::OpenError;
 use bookstore_core::{Error, store::StoreError};
@@ -137,5 +139,6 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Restore(args) => restore::run(&args),
         Command::Promote(args) => promote::run(&args).await,
         Command::TakeOver(args) => take_over::run(&args).await,
+        Command::Token(args) => token::run(&args.command),
     }
 }

@@ -16,3 +16,4 @@ mod restore;
 mod shopping;
 mod stores;
 mod support;
+mod tokens;

@@ -91,14 +91,14 @@ pub(super) fn purchase() {}
             headers(("Idempotency-Replayed" = String, description = "`true`")))))]
 pub(super) fn place_order() {}
 
-/// Reads an order. One whose id is no UUID of version 4 or 7 needs the admin token.
+/// Reads an order. One whose id is no UUID of version 4 or 7 needs a token.
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses((status = 200, description = "The order", content((Order = "application/json"), (String = "text/html")))))]
 pub(super) fn order() {}
 
-/// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs the
-/// admin token.
+/// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs a
+/// token with the role `admin`.
 #[utoipa::path(post, path = "/orders/{id}/cancel", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses(
@@ -118,7 +118,7 @@ pub(super) fn orders() {}
 /// Stock and price changes as they happen.
 ///
 /// Each event is named `stock`; its `id` is the ledger's `seq`. An order of several books is several events, of which the
-/// last carries the id. To resume more than 10,000 entries back takes the admin token; without it the stream begins now, with an
+/// last carries the id. To resume more than 10,000 entries back takes a token; without it the stream begins now, with an
 /// event named `reset`: what is shown may be out of date, and has to be read again.
 #[utoipa::path(get, path = "/events", tag = "books",
     params(("Last-Event-ID" = Option<Seq>, Header, description = "Resume after this event; without it the stream begins now")),

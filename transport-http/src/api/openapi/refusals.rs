@@ -13,14 +13,17 @@ use uuid::Uuid;
 use crate::{
     api::{extract, rejection::Rejection},
     problem::PROBLEM_JSON,
+    token::Role,
 };
 
 /// Puts every refusal of an operation, with an example, under its status.
-pub(super) fn add_refusals(path: &str, operation: &mut Operation, safe: bool) {
+///
+/// `role` is the one that the operation always needs.
+pub(super) fn add_refusals(path: &str, operation: &mut Operation, safe: bool, role: Option<Role>) {
     let errors = of_the_service(operation.operation_id.as_deref().unwrap_or_default());
     let errors = errors.into_iter().map(Rejection::from);
     let mut by_status: BTreeMap<u16, Vec<Rejection>> = BTreeMap::new();
-    for rejection in errors.chain(of_the_interface(path, operation, safe)) {
+    for rejection in errors.chain(of_the_interface(path, operation, safe, role)) {
         by_status.entry(rejection.status().as_u16()).or_default().push(rejection);
     }
     for (status, rejections) in by_status {
@@ -54,7 +57,7 @@ fn of_the_service(operation: &str) -> Vec<Error> {
         }
         "info" | "purchase_page" => vec![no_such_book],
         "order" | "cancel" => {
-            let guessable = "is no UUID of version 4 or 7, and may be guessed: this order needs the admin token";
+            let guessable = "is no UUID of version 4 or 7, and may be guessed: this order needs a token";
             let unauthorized = Error::Unauthorized { message: "the bearer token is not the right one".into() };
             vec![no_such_order, Error::invalid("order_id", guessable), unauthorized]
         }
@@ -71,7 +74,7 @@ fn of_the_service(operation: &str) -> Vec<Error> {
 }
 
 /// What the interface itself refuses, and the failures that every operation shares.
-fn of_the_interface(path: &str, operation: &Operation, safe: bool) -> Vec<Rejection> {
+fn of_the_interface(path: &str, operation: &Operation, safe: bool, role: Option<Role>) -> Vec<Rejection> {
     let mut all: Vec<Rejection> = Vec::new();
     if operation.operation_id.as_deref() == Some("purchase_page") {
         all.push(Rejection::MethodNotAllowed(Some("POST")));
@@ -79,9 +82,11 @@ fn of_the_interface(path: &str, operation: &Operation, safe: bool) -> Vec<Reject
     if operation.operation_id.as_deref() == Some("order") {
         all.push(Rejection::Forbidden("admin is off on this server"));
     }
-    if operation.security.is_some() {
+    if let Some(role) = role {
         all.push(Error::Unauthorized { message: "the bearer token is not the right one".into() }.into());
         all.push(Rejection::Forbidden("admin is off on this server"));
+        let message = format!("this needs a token with the role {role}; the token till-2 has a weaker one");
+        all.extend((role > Role::Read).then(|| Error::Forbidden { message }.into()));
     }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         all.push(Error::malformed("the query parameter q is given twice").into());
