@@ -15,7 +15,8 @@ pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
 pub(crate) use shop::{
-    AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
+    AddArgs, AdminArgs, BuyArgs, CancelArgs, ChangeArgs, HoldArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs,
+    ReturnArgs, SearchArgs, ShopArgs,
 };
 pub(crate) use token::{TokenArgs, TokenCommand, TokensFileArgs};
 
@@ -131,8 +132,34 @@ Examples:
   bookstore buy 3 --quantity 2
   bookstore buy 3 --order-id 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
     Buy(BuyArgs),
+    /// Set copies aside for a while without buying them
+    #[command(after_help = "\
+With a token the shop holds them: then only the shop confirms the order. Without one they are the buyer's to confirm, where the shop \
+allows it (--public-holds).
+
+Examples:
+  bookstore hold 3 --seconds 600 --reference 'payment 17' --admin-token-file admin.token
+  bookstore confirm 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --admin-token-file admin.token")]
+    Hold(HoldArgs),
+    /// Place a held order
+    #[command(after_help = "Example:\n  bookstore confirm 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Confirm(ChangeArgs),
+    /// Note that an order was handed over (admin)
+    #[command(
+        after_help = "Example:\n  bookstore fulfil 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --admin-token-file admin.token"
+    )]
+    Fulfil(ChangeArgs),
+    /// Put some copies of an order into stock again (admin)
+    #[command(
+        name = "return",
+        after_help = "Example:\n  bookstore return 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 3 --quantity 1 --admin-token-file admin.token"
+    )]
+    Return(ReturnArgs),
     /// Cancel an order; its copies go back into stock
-    #[command(after_help = "Example:\n  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    #[command(after_help = "\
+Examples:
+  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
+  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --void")]
     Cancel(CancelArgs),
     /// List the orders, newest first (admin)
     #[command(after_help = "Example:\n  bookstore orders --admin-token-file admin.token")]

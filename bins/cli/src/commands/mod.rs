@@ -10,6 +10,7 @@ mod lab;
 mod load;
 mod locked_file;
 mod metrics;
+mod orders;
 mod output;
 mod progress;
 mod promote;
@@ -126,6 +127,10 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Topics(args) => shop::topics(&args).await,
         Command::Info(args) => shop::info(&args).await,
         Command::Buy(args) => shop::buy(&args).await,
+        Command::Hold(args) => orders::hold(&args).await,
+        Command::Confirm(args) => orders::confirm(&args).await,
+        Command::Fulfil(args) => orders::fulfil(&args).await,
+        Command::Return(args) => orders::take_back(&args).await,
         Command::Cancel(args) => shop::cancel(&args).await,
         Command::Orders(args) => admin::orders(&args).await,
         Command::Restock(args) => admin::restock(&args).await,

@@ -197,6 +197,7 @@ impl CopyWriter {
         let count = transaction.execute(set_aside, [to_i64(fork.0)])?;
         transaction.execute("DELETE FROM ledger WHERE seq >= ?1", [to_i64(fork.0)])?;
         transaction.execute("DELETE FROM entry_text WHERE seq >= ?1", [to_i64(fork.0)])?;
+        transaction.execute("DELETE FROM order_entry WHERE seq >= ?1", [to_i64(fork.0)])?;
         let (last, hash) = (rows::head(&transaction)?, rows::running_hash(&transaction)?.hash());
         transaction.execute("UPDATE meta SET applied = ?1, hash = ?2", (to_i64(last.0), hash.0))?;
         transaction.commit()?;
