@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use crate::{
     batch::each,
     error::{Error, Result},
+    follow::Pinned,
+    history::LedgerIdentity,
     id::{OrderId, Seq},
     order::{Lines, Order, Receipt, Status},
     page::{OrderPage, OrderQuery},
@@ -55,9 +57,14 @@ pub struct Orders {
     copied: Option<(watch::Receiver<Seq>, Duration)>,
     /// Why nothing may be sold; `None` if it may.
     refused: Option<watch::Receiver<Option<String>>>,
-    /// Orders whose cancellation passed through this server, newest last.
-    cancelled: Mutex<VecDeque<Order>>,
+    /// Which history the copy follows; `None` if there is only one.
+    followed: Option<Pinned>,
+    /// Orders whose cancellation passed through this server, newest last, and the history that was followed then.
+    cancelled: Mutex<VecDeque<(Order, History)>>,
 }
+
+/// A history of the ledger, if one was followed.
+type History = Option<Arc<LedgerIdentity>>;
 
 /// Cancelled orders that one server remembers: more than pass through it while its copy catches up.
 const CANCELLED_MAX: usize = 1024;
@@ -73,7 +80,7 @@ impl Orders {
     /// [`Follower`](crate::follow::Follower) with a copy on a machine of its own.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
-        Self { catalog, reader, copied: None, refused: None, cancelled: Mutex::default() }
+        Self { catalog, reader, copied: None, refused: None, followed: None, cancelled: Mutex::default() }
     }
 
     /// Acknowledges purchases as `ack` says. `followed` is how far the copy is, see
@@ -94,6 +101,17 @@ impl Orders {
         Self { refused: Some(refused), ..self }
     }
 
+    /// Forgets cancellations that passed through this server when the ledger goes on under another timeline, which may not have them.
+    /// See [`Follower::pinned`](crate::follow::Follower::pinned).
+    #[must_use]
+    pub fn forget_with(self, followed: Pinned) -> Self {
+        Self { followed: Some(followed), ..self }
+    }
+
+    fn history(&self) -> History {
+        self.followed.as_ref().and_then(Pinned::history)
+    }
+
     fn may_sell(&self) -> Result<()> {
         match self.refused.as_ref().and_then(|refused| refused.borrow().clone()) {
             Some(why) => Err(Error::unavailable(why)),
@@ -101,13 +119,14 @@ impl Orders {
         }
     }
 
-    fn remember(&self, receipt: &Receipt) {
+    /// Remembers a cancellation. `history` is what was followed when it was asked for.
+    fn remember(&self, receipt: &Receipt, history: &History) {
         if receipt.order.status == Status::Cancelled {
             let mut cancelled = self.cancelled.lock().expect("nobody panics with it");
             if cancelled.len() == CANCELLED_MAX {
                 cancelled.pop_front();
             }
-            cancelled.push_back(receipt.order.clone());
+            cancelled.push_back((receipt.order.clone(), history.clone()));
         }
     }
 
@@ -116,8 +135,10 @@ impl Orders {
         if order.status == Status::Cancelled {
             return order;
         }
+        let history = self.history();
         let cancelled = self.cancelled.lock().expect("nobody panics with it");
-        cancelled.iter().rev().find(|cancelled| cancelled.id == order.id).cloned().unwrap_or(order)
+        let found = cancelled.iter().rev().find(|(cancelled, then)| cancelled.id == order.id && *then == history);
+        found.map_or(order, |(cancelled, _)| cancelled.clone())
     }
 
     /// Waits until the copy has followed up to entry `seq`, if purchases wait for a copy.
@@ -148,8 +169,9 @@ fn not_copied() -> Error {
 impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         self.may_sell()?;
+        let history = self.history();
         let receipt = self.catalog.sell(id, lines).await.map_err(|error| error.for_order(id))?;
-        self.remember(&receipt);
+        self.remember(&receipt, &history);
         if self.copied.is_some() {
             // Boxed, so that the future of a purchase that does not wait for a copy stays small.
             let copied = Box::pin(async {
@@ -165,8 +187,9 @@ impl OrderService for Orders {
         if let Err(refused) = self.may_sell() {
             return purchases.iter().map(|_| Err(refused.clone())).collect();
         }
+        let history = self.history();
         let mut answers = self.catalog.sell_many(purchases).await;
-        answers.iter().flatten().for_each(|receipt| self.remember(receipt));
+        answers.iter().flatten().for_each(|receipt| self.remember(receipt, &history));
         // The copy follows the ledger in order: when it has the last of them it has all of them.
         let last = answers.iter().flatten().map(|receipt| receipt.order.seq).max();
         if let (true, Some(last)) = (self.copied.is_some(), last) {
@@ -185,8 +208,9 @@ impl OrderService for Orders {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.may_sell()?;
+        let history = self.history();
         let receipt = self.catalog.release(id).await.map_err(|error| error.for_order(id))?;
-        self.remember(&receipt);
+        self.remember(&receipt, &history);
         Ok(receipt)
     }
 

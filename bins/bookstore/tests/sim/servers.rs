@@ -283,7 +283,7 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     let catalog = Arc::new(Watched::new(remote, &world, host));
     let reader = if world.has(Bug::AcknowledgesByNumber) { ByNumber::over(reader, host, &world) } else { reader };
     let orders = Orders::new(catalog, reader).acknowledge(world.plan.ack, follower.followed());
-    let orders = orders.refuse_while(follower.refused());
+    let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
     let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..internal(&world) };
     let router = orders::router(Arc::new(Watched::new(Arc::new(orders), &world, host)), None, options);
     start.serve(router).await
