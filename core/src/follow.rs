@@ -154,8 +154,10 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
                 // A failed append may have happened all the same, so the copy itself says where it is.
                 if let Ok(own) = projection.followed().await {
                     shown.followed.send_replace(own.seq);
-                    if let Ok(pin) = shown.pinned.current() {
-                        shown.pinned.saw(pin.incarnation, own.seq);
+                    if let Ok(pin) = shown.pinned.current()
+                        && pin.seq < own.seq
+                    {
+                        shown.pinned.set(Some(Pin::new(pin.incarnation, own.seq, own.hash)));
                     }
                 }
             }

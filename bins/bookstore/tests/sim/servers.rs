@@ -302,8 +302,12 @@ async fn note_copy(world: &Shared, host: Host, copy: &SqliteCopy) -> turmoil::Re
 fn watch_refused(world: &Shared, host: Host, mut refused: watch::Receiver<Option<String>>) {
     let world = world.clone();
     tokio::spawn(async move {
+        let mut before = None;
         while refused.changed().await.is_ok() {
             let why = refused.borrow_and_update().clone();
+            if std::mem::replace(&mut before, why.clone()) == why {
+                continue;
+            }
             let seller = world.accident.seller(host).expect("an order server has a copy");
             seller.note_refused(&world, host, why.as_deref());
         }
