@@ -57,11 +57,23 @@ impl Bug {
         }
     }
 
+    /// The rule that must find it, if others may find it for another reason.
+    pub(crate) fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::FollowsWithoutComparing => Some("copy-prefix"),
+            Self::AcknowledgesByNumber => Some("copied"),
+            Self::LockedByName => Some("no-loss"),
+            Self::OldCatalogSells => Some("idle"),
+            _ => None,
+        }
+    }
+
     /// The accident that shows it: it happens in all seeds in which this bug is looked for.
     pub(crate) fn accident(self) -> Option<Accident> {
         match self {
             Self::FollowsWithoutComparing => Some(Accident::StaleFile),
-            Self::AcknowledgesByNumber | Self::OldCatalogSells => Some(Accident::Promoted),
+            Self::AcknowledgesByNumber => Some(Accident::Replaced),
+            Self::OldCatalogSells => Some(Accident::Promoted),
             Self::LockedByName => Some(Accident::SecondName),
             _ => None,
         }

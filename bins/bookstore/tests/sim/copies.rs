@@ -156,7 +156,7 @@ impl OrderReader for SimCopy {
     }
 }
 
-/// For [`Bug::AcknowledgesByNumber`]: a copy that is thought to have whatever was sold, once it has followed far enough.
+/// For [`Bug::AcknowledgesByNumber`]: a copy that is thought to have what was sold just now, once it has followed far enough.
 pub(crate) struct ByNumber {
     copy: Arc<dyn OrderReader>,
     host: Host,
@@ -176,7 +176,7 @@ impl OrderReader for ByNumber {
             Some(order) => Ok(Some(order)),
             None => {
                 let followed = self.world.accident.seller(self.host).map(Seller::followed);
-                let sold = self.world.facts().sold.get(&id).cloned();
+                let sold = self.world.facts().sold.remove(&id);
                 Ok(sold.filter(|sold| followed >= Some(sold.seq)))
             }
         }

@@ -115,7 +115,8 @@ fn hunt(bug: Bug) -> Result<(), String> {
     let seeds: Vec<u64> = (1..=bug.seeds_max()).collect();
     for some in seeds.chunks(5) {
         let results = run_in_child(some, Some(bug), bug.accident());
-        let Some(caught) = results.iter().find(|result| !result.failures.is_empty()) else { continue };
+        let is_found = |(rule, _): &(String, String)| bug.rule().is_none_or(|wanted| wanted == rule);
+        let Some(caught) = results.iter().find(|result| result.failures.iter().any(is_found)) else { continue };
         let mut rules: Vec<&str> = caught.failures.iter().map(|(rule, _)| rule.as_str()).collect();
         rules.sort_unstable();
         rules.dedup();

@@ -65,7 +65,7 @@ enum Stage {
 /// The share of the time of the faults after which it may begin.
 const BEGINS: f64 = 0.25;
 /// How long it waits for a moment that is worse than others.
-const WORST_MOMENT: Duration = Duration::from_millis(900);
+const WORST_MOMENT: Duration = Duration::from_millis(1_500);
 /// How long the shop is left in a state that the operator does not know of.
 const DWELL: Duration = Duration::from_millis(300);
 /// The longest that anything may be on its way to a copy.
@@ -139,35 +139,33 @@ impl Nemesis {
         if now < from || !self.catalog_is_up() {
             return;
         }
-        let once = matches!(accident, Accident::StaleFile | Accident::RolledBack);
-        if accident != Accident::Promoted && now >= self.operator.next_backup && !(once && self.operator.backup.is_some()) {
-            self.operator.next_backup = now + ms(self.rng.random_range(100..400));
+        let begins = self.operator.backup.clone().filter(|backup| self.is_the_time(accident, backup, from, now));
+        if let Some(backup) = begins {
+            return self.begin(sim, accident, &backup);
+        }
+        let once = matches!(accident, Accident::StaleFile | Accident::RolledBack) && self.operator.backup.is_some();
+        if now >= self.operator.next_backup && !once {
+            self.operator.next_backup = now + ms(self.rng.random_range(50..200));
             self.back_up(sim, accident);
         }
-        let Some(backup) = self.operator.backup.clone().or_else(|| self.needs_no_backup(accident)) else { return };
+    }
+
+    fn is_the_time(&self, accident: Accident, backup: &Backup, from: Duration, now: Duration) -> bool {
         let sellers = self.world.accident.sellers();
-        let begins = match accident {
+        match accident {
             // Who has seen nothing newer cannot know.
             Accident::StaleFile | Accident::RolledBack => sellers.iter().all(|seller| seller.followed() > backup.head),
-            Accident::Replaced | Accident::Promoted => self.somebody_waits(now) || now >= from + WORST_MOMENT,
+            Accident::Replaced | Accident::Promoted => self.somebody_waits(now, backup.head) || now >= from + WORST_MOMENT,
             Accident::SecondName => true,
-        };
-        if begins {
-            self.begin(sim, accident, &backup);
         }
     }
 
-    fn needs_no_backup(&self, accident: Accident) -> Option<Backup> {
-        let none = Backup { path: PathBuf::new(), head: Seq(0), incarnation: None };
-        (accident == Accident::Promoted).then_some(none)
-    }
-
-    /// Whether an order server knows of a sale that is not on its way to its copy.
-    fn somebody_waits(&self, now: Duration) -> bool {
+    /// Whether an order server knows of a sale that is neither on its way to its copy nor in the backup.
+    fn somebody_waits(&self, now: Duration, backup: Seq) -> bool {
         [Host::Order1, Host::Order2].into_iter().any(|host| {
             let seller = self.world.accident.seller(host).expect("it sells");
             let idle = self.world.disk(host).stage(now) == DiskStage::Idle;
-            seller.sold.load(Ordering::SeqCst) > seller.followed().0 && idle && !self.down.contains(&host)
+            seller.sold.load(Ordering::SeqCst) > seller.followed().max(backup).0 && idle && !self.down.contains(&host)
         })
     }
 
@@ -177,6 +175,11 @@ impl Nemesis {
         self.operator.backups += 1;
         let path = disk.beside(&format!("backup-{}", self.operator.backups));
         let incarnation = *self.world.accident.incarnation.lock().expect("nobody panics with it");
+        if matches!(accident, Accident::Promoted | Accident::SecondName) {
+            // None is needed.
+            self.operator.backup = Some(Backup { path, head: Seq(0), incarnation });
+            return;
+        }
         if accident == Accident::RolledBack {
             // What was not flushed may have been lost since, in a power cut.
             if appended > flushed {
@@ -194,14 +197,16 @@ impl Nemesis {
 
     fn begin(&mut self, sim: &mut Sim<'_>, accident: Accident, backup: &Backup) {
         let now = sim.elapsed();
-        self.note(sim, format_args!("accident: {accident:?}"));
+        let waits = self.somebody_waits(now, backup.head);
+        self.note(sim, format_args!("accident: {accident:?}, somebody waits for a copy: {waits}"));
+
         if accident == Accident::SecondName {
             self.operator.stage = Stage::Over;
             return self.start_second(sim);
         }
         self.world.accident.begin(self.world.tick());
-        let may_lose = matches!(accident, Accident::StaleFile | Accident::Replaced);
-        let power = may_lose && self.world.plan.power && self.rng.random_bool(0.5);
+        // A machine that is gone says nothing any more: what was on its way to a copy is lost.
+        let power = accident != Accident::RolledBack && self.rng.random_bool(0.8);
         if accident == Accident::Promoted {
             links_of(Host::Catalog).for_each(|link| self.free(sim, link));
         }
@@ -221,6 +226,10 @@ impl Nemesis {
             }
             Accident::Replaced => {
                 self.restore(backup);
+                // Soon, while order servers still wait for what they know of.
+                let soon = now + ms(self.rng.random_range(10..200));
+                self.steps.retain(|(_, step)| !matches!(step, Step::Restart(Host::Catalog)));
+                self.steps.push((soon, Step::Restart(Host::Catalog)));
                 self.end(sim);
             }
             Accident::Promoted | Accident::SecondName => {

@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) accident: Option<Accident>,
     /// Whether the operator puts the right file back, or goes back to the wrong one.
     pub(crate) put_back: bool,
+    /// If there is an accident, how late order servers ask for entries: their copies are behind what they have sold.
+    pub(crate) poll_delay: Duration,
 }
 
 /// Time enough for buyers before and after an accident.
@@ -110,6 +112,7 @@ impl Plan {
             single: rng.random_bool(0.3),
             accident: None,
             put_back: true,
+            poll_delay: Duration::ZERO,
         };
         plan.with_accident(rng, forced)
     }
@@ -117,13 +120,14 @@ impl Plan {
     /// In a part of the seeds there is an accident, unless one is forced.
     fn with_accident(mut self, rng: &mut StdRng, forced: Option<Accident>) -> Self {
         let drawn = (rng.random_bool(0.25), Accident::draw(rng));
-        let (put_back, copied, wait) = (rng.random_bool(0.5), rng.random_bool(0.5), ms(rng.random_range(200..2_000)));
+        let (put_back, copied, wait) = (rng.random_bool(0.5), rng.random_bool(0.7), ms(rng.random_range(1_000..2_500)));
+        let poll_delay = ms(rng.random_range(0..150));
         self.accident = forced.or(Some(drawn.1).filter(|_| drawn.0));
         if self.accident.is_some() {
             self.chaos = self.chaos.max(CHAOS_WITH_ACCIDENT);
             self.ack = if copied { Ack::Copied { wait } } else { Ack::Ledger };
         }
-        Self { put_back, ..self }
+        Self { put_back, poll_delay, ..self }
     }
 
     /// Whether purchases are acknowledged once they are copied.

@@ -148,6 +148,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        let is_copied = self.world.accident.seller(self.host).is_some() && self.world.plan.accident.is_some();
+        if is_copied && !self.world.is_healed() {
+            tokio::time::sleep(self.world.plan.poll_delay).await;
+        }
         // A poll whose connection has lost a message ends with its patience: a short one keeps the run short.
         let page = self.service.entries(after, limit, wait.min(POLL_MAX)).await?;
         match &self.uncompared {
