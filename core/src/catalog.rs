@@ -12,6 +12,7 @@ use crate::{
     decide::{Command, Levels, Outcome},
     error::{Error, Result},
     execution::Execution,
+    follow::Pin,
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
@@ -82,6 +83,16 @@ impl Catalog {
     #[must_use]
     pub fn incarnation(&self) -> Uuid {
         self.incarnation
+    }
+
+    /// Checks that this is the catalog, with the history, that a seller has compared with its copy. A server MUST refuse the seller's
+    /// batch otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is not.
+    pub fn check_pin(&self, pin: Pin) -> Result<()> {
+        let published = self.writer.published();
+        pin.check(self.incarnation, published.head(), published.hash(pin.seq))
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
