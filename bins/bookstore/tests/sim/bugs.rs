@@ -29,10 +29,16 @@ pub(crate) enum Bug {
     LockedByName,
     /// A catalog looks neither at what its sellers have seen nor at the newer history that servers show.
     OldCatalogSells,
+    /// The end of a hold is judged by the clock of another machine, which is ahead.
+    LapsesByAnotherClock,
+    /// A hold that has lapsed is confirmed, since it is looked up where it is still open.
+    ConfirmsAfterLapse,
+    /// A hold that has lapsed is cancelled, and its copies come back again.
+    GivesBackTwice,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::CheckThenDecrement,
         Self::NoDeduplication,
         Self::AnswerBeforeFlush,
@@ -45,6 +51,9 @@ impl Bug {
         Self::AcknowledgesByNumber,
         Self::LockedByName,
         Self::OldCatalogSells,
+        Self::LapsesByAnotherClock,
+        Self::ConfirmsAfterLapse,
+        Self::GivesBackTwice,
     ];
 
     /// Seeds, from the first, within which it must be caught.
@@ -53,6 +62,7 @@ impl Bug {
             Self::CheckThenDecrement | Self::NoDeduplication | Self::RetryWithNewId | Self::CopySkipsAnEntry => 10,
             Self::InvalidateBeforeCommit | Self::RestockReadsThenWrites | Self::UnknownCalledNotExecuted => 20,
             Self::FollowsWithoutComparing | Self::LockedByName | Self::OldCatalogSells => 20,
+            Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse | Self::GivesBackTwice => 20,
             Self::AnswerBeforeFlush | Self::AcknowledgesByNumber => 30,
         }
     }
@@ -64,6 +74,8 @@ impl Bug {
             Self::AcknowledgesByNumber => Some("copied"),
             Self::LockedByName => Some("no-loss"),
             Self::OldCatalogSells => Some("idle"),
+            Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse => Some("conservation"),
+            Self::GivesBackTwice => Some("exactly-once"),
             _ => None,
         }
     }

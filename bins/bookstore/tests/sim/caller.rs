@@ -1,8 +1,8 @@
 //! How actors call: recorded, traced, counted, by a route of their choice.
 
 use bookstore_core::{
-    Amend, Book, BookId, CatalogService, Error, Lines, Order, OrderId, OrderQuery, OrderService, Query, Receipt,
-    Result, Seq, check::Recorded,
+    Amend, Book, BookId, CatalogService, Error, Lines, Order, OrderAction, OrderId, OrderQuery, OrderService, Query,
+    Receipt, Result, Seq, check::Recorded,
 };
 use bookstore_transport_http::{
     api::RemoteShop,
@@ -12,7 +12,7 @@ use bookstore_transport_http::{
 use rand::{RngExt as _, rngs::StdRng};
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{coverage::Seen, hosts::Host, net::connector, world::Shared};
+use super::{coverage::Seen, holders, hosts::Host, net::connector, world::Shared};
 
 /// A way into the shop.
 struct Route {
@@ -117,6 +117,13 @@ impl Caller {
     pub(crate) async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let answer = self.routes[self.at].orders.cancel(id).await;
         self.note_receipt(format_args!("cancel {id}"), &answer);
+        answer
+    }
+
+    pub(crate) async fn change(&self, id: OrderId, action: &OrderAction) -> Result<Receipt> {
+        let answer = self.routes[self.at].orders.change(id, action.clone(), None).await;
+        holders::count(&self.world, &answer);
+        self.note_receipt(format_args!("change {id} {action:?}"), &answer);
         answer
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn judge(world: &Shared, end: FinalState) -> Report {
 fn judge_intents(world: &Shared, end: &FinalState) {
     let facts = world.facts();
     let mut sales: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
-    for entry in end.entries.iter().filter(|entry| entry.kind == Kind::Sale) {
+    for entry in end.entries.iter().filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Hold)) {
         if let Some(intent) = entry.key.and_then(|key| facts.intents.get(&key)) {
             sales.entry(*intent).or_default().push(entry.seq);
         }

@@ -17,6 +17,7 @@ mod disk;
 mod disk_faults;
 mod driver;
 mod forks;
+mod holders;
 mod hosts;
 mod judge;
 mod logs;

@@ -1,11 +1,11 @@
 //! One seed, from the first start of the servers to the verdict.
 
 use bookstore_core::{
-    OrderQuery, Seq, Status,
+    Order, OrderQuery, Seq, Status,
     check::{CopyContents, FinalState, Report},
-    ledger::Kind,
 };
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -22,7 +22,7 @@ use super::{
     bugs::Bug,
     caller::Routes,
     coverage::Seen,
-    forks,
+    forks, holders,
     hosts::Host,
     judge::judge,
     logs::Logs,
@@ -156,6 +156,9 @@ fn start(sim: &mut Sim<'_>, world: &Shared, end: &FinalStateSlot) {
         let routes = Arc::new(Routes::new(&shared, Host::Buyers));
         let mut buyers = JoinSet::new();
         (1..=shared.plan.buyers).for_each(|number| drop(buyers.spawn(actors::buyer(Arc::clone(&routes), number))));
+        if shared.plan.accident.is_none() {
+            (31..=32).for_each(|number| drop(buyers.spawn(holders::holder(Arc::clone(&routes), number))));
+        }
         while buyers.join_next().await.is_some() {}
         shared.buyers_done();
         Ok(())
@@ -213,10 +216,19 @@ async fn read_final_state(routes: &Routes, world: &Shared) -> bookstore_core::Re
     Ok((end, agree))
 }
 
-/// How many orders stand and how many are cancelled, by the ledger.
+/// How many orders there are and how many are cancelled, by the ledger.
 fn orders_of(end: &FinalState) -> (usize, usize) {
-    let of = |kind| end.entries.iter().filter(|entry| entry.kind == kind).count();
-    (of(Kind::Sale), of(Kind::Return))
+    let mut orders = BTreeMap::new();
+    for entry in &end.entries {
+        let Some(id) = entry.order_id() else { continue };
+        let order = match orders.remove(&id) {
+            None => entry.order(),
+            Some(order) => Some(Order::after(order, entry)),
+        };
+        orders.extend(order.map(|order| (id, order)));
+    }
+    let listed = orders.values().filter(|order| order.status != Status::Voided).count();
+    (listed, orders.values().filter(|order| order.status == Status::Cancelled).count())
 }
 
 /// The same by the copy that was added last.
