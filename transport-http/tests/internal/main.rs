@@ -8,6 +8,7 @@ mod heads;
 mod limits;
 mod overload;
 mod pins;
+mod restart;
 mod rates;
 mod roundtrip;
 mod strangers;
