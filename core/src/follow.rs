@@ -115,9 +115,11 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
     let (mut pause, mut rolled_back) = (PAUSE.0, None);
     loop {
         let (after, wait) = (*shown.followed.borrow(), *shown.caught_up.borrow());
+        // What is seen while the poll is on its way may be newer than its page.
+        let seen = shown.pinned.current().ok();
         let step = tokio::select! {
             biased;
-            step = step(catalog.as_ref(), projection.as_ref(), wait, |page| shown.went_back(page, rolled_back)) => step,
+            step = step(catalog.as_ref(), projection.as_ref(), wait, |page| went_back(page, seen, rolled_back)) => step,
             // A batch was refused while this poll waits for an entry: another one is answered at once.
             () = shown.pinned.wanted(), if wait => {
                 shown.caught_up.send_replace(false);
@@ -192,21 +194,21 @@ impl Shown {
             tracing::error!("nothing is sold: {why}");
         }
     }
+}
 
-    /// Checks that an opening of the ledger has not lost what was seen of it before. One that has is not believed any more, however far
-    /// it grows.
-    fn went_back(&self, page: &Entries, rolled_back: Option<Uuid>) -> Result<(), Failure> {
-        let (incarnation, head) = (page.incarnation, page.head);
-        let seen = self.pinned.current().ok().filter(|pin| pin.incarnation == incarnation && pin.seen > head);
-        if seen.is_none() && rolled_back != Some(incarnation) {
-            return Ok(());
-        }
-        let why = format!(
-            "the catalog's ledger, which ends at entry {head}, has lost entries that this server has seen, without a restart: the \
-             machine that it runs on was rolled back. Put its files back as they were, or use bookstore restore --replace"
-        );
-        Err(Failure::WentBack(incarnation, why))
+/// Checks that an opening of the ledger has not lost what was `seen` of it before the page was asked for. One that has is not believed any
+/// more, however far it grows.
+fn went_back(page: &Entries, seen: Option<Pin>, rolled_back: Option<Uuid>) -> Result<(), Failure> {
+    let (incarnation, head) = (page.incarnation, page.head);
+    let seen = seen.filter(|pin| pin.incarnation == incarnation && pin.seen > head);
+    if seen.is_none() && rolled_back != Some(incarnation) {
+        return Ok(());
     }
+    let why = format!(
+        "the catalog's ledger, which ends at entry {head}, has lost entries that this server has seen, without a restart: the \
+         machine that it runs on was rolled back. Put its files back as they were, or use bookstore restore --replace"
+    );
+    Err(Failure::WentBack(incarnation, why))
 }
 
 /// Where the copy stands after a poll.

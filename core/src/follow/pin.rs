@@ -112,6 +112,13 @@ impl Pinned {
         self.0.wanted.notify_one();
     }
 
+    /// Waits until another opening of the ledger than the one of `sent` is compared. False if nothing may be sold instead.
+    pub async fn compared_since(&self, sent: Pin) -> bool {
+        let mut pin = self.0.pin.subscribe();
+        let changed = pin.wait_for(|pin| pin.is_none_or(|pin| pin.incarnation != sent.incarnation));
+        changed.await.is_ok_and(|pin| pin.is_some())
+    }
+
     /// The newest history of the ledger that was followed, to be shown with every call; none if none was.
     #[must_use]
     pub fn history(&self) -> Option<Arc<LedgerIdentity>> {

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,9 +25,12 @@ const EJECTION_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Servers {
     all: Vec<Server>,
-    /// A probe has failed since the last request that was none.
-    probe_failed: AtomicBool,
+    /// The server whose probe has just failed: the next request goes elsewhere. [`NONE`] if there is none.
+    failed_probe: AtomicUsize,
 }
+
+/// No server's index.
+const NONE: usize = usize::MAX;
 
 #[derive(Debug)]
 struct Server {
@@ -65,7 +68,7 @@ pub(super) enum Outcome {
 impl Servers {
     /// Servers at `http://host:port` each, all healthy.
     pub(super) fn new(bases: Vec<String>) -> Self {
-        Self { all: bases.into_iter().map(Server::new).collect(), probe_failed: AtomicBool::new(false) }
+        Self { all: bases.into_iter().map(Server::new).collect(), failed_probe: AtomicUsize::new(NONE) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,15 +81,17 @@ impl Servers {
     /// After a failed probe comes a request to another server: otherwise every call of somebody who calls seldom would be a probe.
     pub(super) fn pick(&self, avoid: Option<usize>, draw: impl Fn(usize) -> usize) -> Picked<'_> {
         let now = Instant::now();
-        if self.probe_failed.load(Ordering::Relaxed) {
-            self.probe_failed.store(false, Ordering::Relaxed);
-        } else if let Some(due) = self.all.iter().position(|server| server.health().start_probe(now)) {
+        let failed = self.failed_probe.load(Ordering::Relaxed);
+        if failed != NONE {
+            self.failed_probe.store(NONE, Ordering::Relaxed);
+        }
+        if let Some(due) = self.due_for_probe(failed, now) {
             return self.picked(due, true);
         }
         let mut candidates: Vec<_> =
             (0..self.all.len()).filter(|&at| self.all[at].health().ejected_until.is_none()).collect();
         if candidates.is_empty() {
-            candidates.extend(0..self.all.len());
+            candidates.extend((0..self.all.len()).filter(|&at| at != failed || self.all.len() == 1));
         }
         if candidates.len() > 1 {
             candidates.retain(|&at| Some(at) != avoid);
@@ -101,6 +106,13 @@ impl Servers {
             }
         };
         self.picked(at, false)
+    }
+
+    /// Begins a probe of the server that has been due for it for the longest time, other than `failed`.
+    fn due_for_probe(&self, failed: usize, now: Instant) -> Option<usize> {
+        let due = self.all.iter().enumerate().filter(|(at, _)| *at != failed);
+        let due = due.filter_map(|(at, server)| Some((server.health().due_since(now)?, at))).min();
+        due.map(|(_, at)| at).filter(|at| self.all[*at].health().start_probe(now))
     }
 
     fn less_busy(&self, a: usize, b: usize) -> usize {
@@ -126,9 +138,14 @@ impl Server {
 }
 
 impl HealthState {
+    /// Since when a probe is due, if it is.
+    fn due_since(&self, now: Instant) -> Option<Instant> {
+        self.ejected_until.filter(|until| !self.probing && *until <= now)
+    }
+
     /// Whether a probe is due; then the caller makes it, and no other one is due until it has ended.
     fn start_probe(&mut self, now: Instant) -> bool {
-        let due = !self.probing && self.ejected_until.is_some_and(|until| until <= now);
+        let due = self.due_since(now).is_some();
         self.probing |= due;
         due
     }
@@ -174,7 +191,7 @@ impl Picked<'_> {
     /// Records what became of the request.
     pub(super) fn note(&self, outcome: Outcome) {
         if self.probe && outcome != Outcome::Answered {
-            self.servers.probe_failed.store(true, Ordering::Relaxed);
+            self.servers.failed_probe.store(self.at, Ordering::Relaxed);
         }
         if self.server.health().note(outcome, Instant::now()) {
             tracing::warn!(server = self.server.base, ?outcome, "a server is ejected for a while");
@@ -250,6 +267,21 @@ mod tests {
             tokio::time::advance(EJECTION_MAX).await;
             assert_eq!(servers.pick(None, first).at(), 1);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_dead_servers_each_is_probed_in_turn() {
+        let servers = two();
+        servers.pick(Some(1), first).note(Outcome::NoConnection);
+        servers.pick(Some(0), first).note(Outcome::NoConnection);
+        let mut probed = Vec::new();
+        for _ in 0..6 {
+            tokio::time::advance(EJECTION_MAX).await;
+            let probe = servers.pick(None, first);
+            probed.push(probe.at());
+            probe.note(Outcome::NoConnection);
+        }
+        assert_eq!(probed, [0, 1, 0, 1, 0, 1]);
     }
 
     #[tokio::test(start_paused = true)]

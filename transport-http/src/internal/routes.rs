@@ -3,6 +3,7 @@
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
+    http::HeaderValue,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::MethodRouter,
@@ -118,7 +119,11 @@ async fn check_pin(State(PinCheck(check)): State<PinCheck>, request: Request, ne
     };
     match checked {
         Ok(()) => next.run(request).await,
-        Err(error) => ErrorResponse(error).into_response(),
+        Err(error) => {
+            let mut refused = ErrorResponse(error).into_response();
+            refused.headers_mut().insert(PIN, HeaderValue::from_static("compare"));
+            refused
+        }
     }
 }
 
