@@ -1,0 +1,93 @@
+//! A relay's place in the ledger, in a file of its own.
+
+use bookstore_core::{
+    Seq,
+    history::{Entries, Hash, LedgerIdentity, Relation},
+    store::Followed,
+};
+use serde::{Deserialize, Serialize};
+use std::{io, path::Path, sync::Arc};
+
+use crate::locked_file::LockedFile;
+
+/// The most bytes of the file; each timeline takes about 80.
+const FILE_BYTES_MAX: usize = 1 << 20;
+/// The form of the file.
+const VERSION: u32 = 1;
+
+/// How far events were delivered.
+///
+/// A hash of the ledger is known only where a page of entries begins. So a place is where the page at hand begins, which the ledger is
+/// compared at, and the last entry that was delivered, in that page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// None before the first page.
+    pub(crate) identity: Option<LedgerIdentity>,
+    /// Where the page at hand begins, after this entry.
+    pub(crate) seq: Seq,
+    /// The hash of the ledger up to there.
+    pub(crate) hash: Hash,
+    /// The last entry that was delivered or left out; not before `seq`.
+    pub(crate) delivered: Seq,
+}
+
+impl Place {
+    /// A place where a page begins, all before which was delivered.
+    pub(crate) fn at(identity: LedgerIdentity, seq: Seq, hash: Hash) -> Self {
+        Self { identity: Some(identity), seq, hash, delivered: seq }
+    }
+
+    /// Where the ledger is compared.
+    pub(super) fn followed(&self) -> Followed {
+        Followed { identity: self.identity.clone(), seq: self.seq, hash: self.hash }
+    }
+
+    /// The first entry that was delivered and is not in the ledger any more, which has this history now.
+    pub(super) fn fork(&self, now: &LedgerIdentity) -> Option<Seq> {
+        match self.identity.as_ref()?.relation(now) {
+            Relation::Newer(fork) if fork <= self.delivered => Some(fork),
+            _ => None,
+        }
+    }
+
+    /// The place at the end of a page.
+    pub(super) fn after(&self, page: &Entries) -> Self {
+        let Followed { seq, hash, .. } = self.followed().after(page);
+        Self { delivered: self.delivered.max(seq), ..Self::at(page.identity.clone(), seq, hash) }
+    }
+}
+
+/// The file with the place.
+#[derive(Clone, Debug)]
+pub(crate) struct PlaceFile(Arc<LockedFile>);
+
+impl PlaceFile {
+    /// Takes the file for this process alone; the place in it, if there is one.
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<Place>)> {
+        let file = LockedFile::open(path)?;
+        let place = file.read(FILE_BYTES_MAX)?.map(|text| read(&text)).transpose()?;
+        Ok((Self(Arc::new(file)), place))
+    }
+
+    /// Keeps this place durably.
+    pub(super) async fn save(&self, place: &Place) -> io::Result<()> {
+        let text = serde_json::to_string(&Kept { version: VERSION, place })? + "\n";
+        let file = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || file.replace(&text)).await.map_err(io::Error::other)?
+    }
+}
+
+/// What is in the file.
+#[derive(Serialize, Deserialize)]
+struct Kept<P> {
+    version: u32,
+    place: P,
+}
+
+fn read(text: &str) -> io::Result<Place> {
+    let Kept { version, place } = serde_json::from_str::<Kept<serde_json::Value>>(text)?;
+    if version != VERSION {
+        return Err(io::Error::other(format!("it is of version {version}, this program knows {VERSION}")));
+    }
+    Ok(serde_json::from_value(place)?)
+}
