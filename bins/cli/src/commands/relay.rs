@@ -1,6 +1,9 @@
 //! `bookstore relay`: sends what happens in the shop to a receiver, as webhooks.
 
-use bookstore_core::{CatalogService, Entries, Error, Seq, follow::Follower};
+use bookstore_core::{
+    CatalogService, Entries, Error, Seq,
+    follow::{Follower, Pinned},
+};
 use bookstore_transport_http::{
     api::RemoteShop,
     internal::catalog::RemoteCatalog,
@@ -16,8 +19,8 @@ use crate::{
     relay::{HttpReceiver, Outbox, Place, PlaceFile},
 };
 
-/// How often the lag is measured.
-const LAG_EVERY: Duration = Duration::from_secs(5);
+/// How often the ledger's end is looked at.
+const LAG_EVERY: Duration = Duration::from_secs(2);
 /// How often the log says how far it is.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -51,7 +54,7 @@ pub(super) async fn run(args: &RelayArgs) -> Result<ExitCode, Failure> {
     }
     tokio::select! {
         () = stop => {}
-        () = watch_lag(catalog.as_ref(), &outbox) => {}
+        () = watch_end(catalog.as_ref(), &outbox, follower.pinned()) => {}
         () = tell_refusals(follower.refused()) => {}
     }
     drop(follower);
@@ -87,11 +90,14 @@ async fn end_of(catalog: &dyn CatalogService) -> bookstore_core::Result<Entries>
     catalog.entries(Seq(u64::MAX), 1, Duration::ZERO).await
 }
 
-/// Measures, for ever, how many entries the receiver has yet to get.
-async fn watch_lag(catalog: &dyn CatalogService, outbox: &Outbox) {
+/// Measures, for ever, how many entries the receiver has yet to get. It also has the follower compare at once when the ledger is seen
+/// under a newer timeline: its own poll may wait for an entry of that.
+async fn watch_end(catalog: &dyn CatalogService, outbox: &Outbox, pinned: Pinned) {
     let mut logged = (Instant::now(), outbox.delivered());
     loop {
         if let Ok(end) = end_of(catalog).await {
+            // What is newer is asked for with this, and not an error here.
+            let _ = pinned.check(&end.identity);
             let delivered = outbox.delivered();
             let lag = end.head.0.saturating_sub(delivered.0);
             ::metrics::gauge!("bookstore_relay_lag_entries").set(lag as f64);

@@ -6,7 +6,11 @@ use bookstore_core::{
     store::Followed,
 };
 use serde::{Deserialize, Serialize};
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::locked_file::LockedFile;
 
@@ -57,23 +61,24 @@ impl Place {
     }
 }
 
-/// The file with the place.
+/// The file with the place. Of a save whose caller was aborted the rest goes on, so there may be two at once.
 #[derive(Clone, Debug)]
-pub(crate) struct PlaceFile(Arc<LockedFile>);
+pub(crate) struct PlaceFile(Arc<Mutex<LockedFile>>);
 
 impl PlaceFile {
     /// Takes the file for this process alone; the place in it, if there is one.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Option<Place>)> {
         let file = LockedFile::open(path)?;
         let place = file.read(FILE_BYTES_MAX)?.map(|text| read(&text)).transpose()?;
-        Ok((Self(Arc::new(file)), place))
+        Ok((Self(Arc::new(Mutex::new(file))), place))
     }
 
     /// Keeps this place durably.
     pub(super) async fn save(&self, place: &Place) -> io::Result<()> {
         let text = serde_json::to_string(&Kept { version: VERSION, place })? + "\n";
         let file = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || file.replace(&text)).await.map_err(io::Error::other)?
+        let replace = move || file.lock().unwrap_or_else(PoisonError::into_inner).replace(&text);
+        tokio::task::spawn_blocking(replace).await.map_err(io::Error::other)?
     }
 }
 
