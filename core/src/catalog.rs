@@ -12,10 +12,11 @@ use crate::{
     decide::{Command, Levels, Outcome},
     error::{Error, Result},
     execution::Execution,
+    follow::Pin,
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Lines, Order, Receipt},
+    order::{Actor, Lines, Order, OrderAction, Receipt},
     page::{BookPage, Query, fitting},
     search::{BookSearch, Found, FoundPage},
     service::OrderReader,
@@ -82,6 +83,16 @@ impl Catalog {
     #[must_use]
     pub fn incarnation(&self) -> Uuid {
         self.incarnation
+    }
+
+    /// Checks that this is the catalog, with the history, that a seller has compared with its copy. A server MUST refuse the seller's
+    /// batch otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is not.
+    pub fn check_pin(&self, pin: Pin) -> Result<()> {
+        let published = self.writer.published();
+        pin.check(self.incarnation, published.head(), published.hash(pin.seq))
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
@@ -193,7 +204,7 @@ fn cut(entries: &mut Vec<Entry>) -> Seq {
 fn receipt(outcome: Outcome) -> Receipt {
     match outcome {
         Outcome::Receipt(receipt) => receipt,
-        other => unreachable!("a sale or a return answered with {other:?}"),
+        other => unreachable!("an order answered with {other:?}"),
     }
 }
 
@@ -233,6 +244,10 @@ impl CatalogService for Catalog {
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.receipt(order, Command::Release { order }).await
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.receipt(order, Command::Order { order, action: Box::new(action), by }).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

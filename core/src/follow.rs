@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    history::{Entries, LedgerIdentity, Relation},
+    history::{Entries, Hash, LedgerIdentity, Relation},
     id::{OrderId, Seq},
     order::Order,
     service::{CatalogService, ENTRIES_MAX, OrderReader},
@@ -113,12 +113,12 @@ struct Shown {
 
 /// Follows for ever.
 async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projection: Arc<P>, shown: Shown) {
-    let mut pause = PAUSE.0;
+    let (mut pause, mut rolled_back) = (PAUSE.0, None);
     loop {
         let (after, wait) = (*shown.followed.borrow(), *shown.caught_up.borrow());
         let step = tokio::select! {
             biased;
-            step = step(catalog.as_ref(), projection.as_ref(), wait) => step,
+            step = step(catalog.as_ref(), projection.as_ref(), wait, |page| shown.went_back(page, rolled_back)) => step,
             // A batch was refused while this poll waits for an entry: another one is answered at once.
             () = shown.pinned.wanted(), if wait => {
                 shown.caught_up.send_replace(false);
@@ -126,10 +126,10 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
             }
         };
         match step {
-            Ok(Step::Followed { seq, head, incarnation, identity }) => {
+            Ok(Step::Followed { seq, hash, head, incarnation, identity }) => {
                 pause = PAUSE.0;
                 shown.pinned.follow(&identity);
-                shown.pinned.set(Some(Pin { incarnation, seq }));
+                shown.pinned.set(Some(Pin::new(incarnation, seq, hash)));
                 shown.refused.send_if_modified(|refused| refused.take().is_some());
                 metrics::gauge!("bookstore_copy_differs").set(0.0);
                 shown.followed.send_replace(seq);
@@ -146,12 +146,20 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
             }
             Err(failure) => {
                 let caught_up = shown.caught_up.send_replace(false);
+                if let Failure::WentBack(incarnation, _) = &failure {
+                    rolled_back = Some(*incarnation);
+                }
                 shown.failed(failure, caught_up || pause == PAUSE.1);
                 shown.sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
                 // A failed append may have happened all the same, so the copy itself says where it is.
                 if let Ok(own) = projection.followed().await {
                     shown.followed.send_replace(own.seq);
+                    if let Ok(pin) = shown.pinned.current()
+                        && pin.seq < own.seq
+                    {
+                        shown.pinned.set(Some(Pin::new(pin.incarnation, own.seq, own.hash)));
+                    }
                 }
             }
         }
@@ -172,17 +180,38 @@ impl Shown {
             Failure::Call(_) => {}
             Failure::OtherHistory(why) => {
                 self.pinned.set(None);
-                metrics::gauge!("bookstore_copy_differs").set(1.0);
-                self.refused.send_if_modified(|refused| refused.replace(why.clone()).as_ref() != Some(&why));
+                self.refuse(why);
             }
+            // What was seen of this opening is remembered.
+            Failure::WentBack(_, why) => self.refuse(why),
         }
+    }
+
+    fn refuse(&self, why: String) {
+        metrics::gauge!("bookstore_copy_differs").set(1.0);
+        self.refused.send_if_modified(|refused| refused.replace(why.clone()).as_ref() != Some(&why));
+    }
+
+    /// Checks that an opening of the ledger has not lost what was seen of it before. One that has is not believed any more, however far
+    /// it grows.
+    fn went_back(&self, page: &Entries, rolled_back: Option<Uuid>) -> Result<(), Failure> {
+        let (incarnation, head) = (page.incarnation, page.head);
+        let seen = self.pinned.current().ok().filter(|pin| pin.incarnation == incarnation && pin.seen > head);
+        if seen.is_none() && rolled_back != Some(incarnation) {
+            return Ok(());
+        }
+        let why = format!(
+            "the catalog's ledger, which ends at entry {head}, has lost entries that this server has seen, without a restart: the \
+             machine that it runs on was rolled back. Put its files back as they were, or use bookstore restore --replace"
+        );
+        Err(Failure::WentBack(incarnation, why))
     }
 }
 
 /// Where the copy stands after a poll.
 enum Step {
-    /// The copy is at `seq`, in the opening `incarnation` of a ledger that ends at `head`.
-    Followed { seq: Seq, head: Seq, incarnation: Uuid, identity: LedgerIdentity },
+    /// The copy is at `seq`, where the ledger has this hash, in the opening `incarnation` of a ledger that ends at `head`.
+    Followed { seq: Seq, hash: Hash, head: Seq, incarnation: Uuid, identity: LedgerIdentity },
     /// The ledger goes on under a newer timeline than the copy's, which is back at `seq` now.
     Rewound(Seq),
 }
@@ -192,10 +221,12 @@ async fn step(
     catalog: &dyn CatalogService,
     projection: &(impl Projection + ?Sized),
     wait: bool,
+    check: impl FnOnce(&Entries) -> Result<(), Failure>,
 ) -> Result<Step, Failure> {
     let own = projection.followed().await?;
     let wait = if wait { POLL } else { Duration::ZERO };
     let page = catalog.entries(own.seq, ENTRIES_MAX, wait).await?;
+    check(&page)?;
     if let Some(fork) = fork(&own, &page)? {
         let lost = projection.rewind(fork).await?;
         metrics::counter!("bookstore_copy_set_aside_entries_total").increment(lost);
@@ -206,11 +237,11 @@ async fn step(
         return Ok(Step::Rewound(projection.followed().await?.seq));
     }
     let seq = page.entries.last().map_or(own.seq, |last| last.seq);
-    let (head, incarnation, identity) = (page.head, page.incarnation, page.identity.clone());
+    let (hash, head, incarnation, identity) = (page.after, page.head, page.incarnation, page.identity.clone());
     if !page.entries.is_empty() || own.identity.as_ref() != Some(&page.identity) {
         projection.append(page).await?;
     }
-    Ok(Step::Followed { seq, head, incarnation, identity })
+    Ok(Step::Followed { seq, hash, head, incarnation, identity })
 }
 
 /// Why a poll was in vain.
@@ -219,6 +250,8 @@ enum Failure {
     Call(Error),
     /// The ledger has another history than the copy. Only an operator can mend that.
     OtherHistory(String),
+    /// This opening of the ledger has lost entries.
+    WentBack(Uuid, String),
 }
 
 impl From<Error> for Failure {

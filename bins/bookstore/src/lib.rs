@@ -34,6 +34,7 @@
 //! | `import` | `import::open`: books from `.csv`, `.tsv`, `.txt`, `.jsonl` and `.jsonl.gz` files |
 
 mod administration;
+mod checkout;
 #[cfg(feature = "http")]
 mod connect;
 #[cfg(feature = "server")]

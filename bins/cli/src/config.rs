@@ -134,6 +134,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
             tokens: Tokens::new(tokens(&args.public)?),
+            public_holds: args.public.public_holds,
             serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
@@ -200,6 +201,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             orders,
             cache_books_max: args.cache_books,
             tokens: Tokens::new(tokens(&args.public)?),
+            public_holds: args.public.public_holds,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
             serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },

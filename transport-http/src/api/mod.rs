@@ -4,6 +4,7 @@
 
 mod admin;
 mod books;
+mod changes;
 #[cfg(feature = "pages")]
 pub(crate) mod direct;
 mod events;

@@ -7,12 +7,16 @@ use crate::token::Role;
 /// The weakest role for each method and path that needs a token: the API's, and the admin pages', which ask for one at the log-in.
 /// `docs/operating.md` has the same table.
 ///
-/// Three requests need a token only for some orders or events: an order whose id may be guessed is read and cancelled with one, and
-/// `/events` begins further back.
-pub const ROLES: [(&str, &str, Role); 17] = [
+/// Some requests need a token only for some orders or events: an order whose id may be guessed is read and cancelled with one, an order
+/// that the shop holds is confirmed and extended with one, and `/events` begins further back.
+pub const ROLES: [(&str, &str, Role); 21] = [
     ("GET", "/orders", Role::Read),
     ("GET", "/orders/{id}", Role::Read),
     ("POST", "/orders/{id}/cancel", Role::Admin),
+    ("POST", "/orders/{id}/confirm", Role::Stock),
+    ("POST", "/orders/{id}/extend", Role::Stock),
+    ("POST", "/orders/{id}/fulfil", Role::Stock),
+    ("POST", "/orders/{id}/return", Role::Stock),
     ("GET", "/entries", Role::Read),
     ("GET", "/events", Role::Read),
     ("PATCH", "/books/{id}", Role::Stock),

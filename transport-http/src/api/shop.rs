@@ -17,6 +17,8 @@ pub struct Shop {
     pub clock: Arc<dyn Clock>,
     /// What an admin request must show one of; without any admin is off.
     pub tokens: Tokens,
+    /// Whether buyers may hold copies without buying them.
+    pub public_holds: bool,
     /// Stock and price changes for `GET /events`.
     pub feed: Feed,
 }
@@ -31,7 +33,7 @@ impl Shop {
         tokens: impl Into<Tokens>,
     ) -> Self {
         let feed = Feed::new(Arc::clone(&catalog));
-        Self { catalog, orders, clock, tokens: tokens.into(), feed }
+        Self { catalog, orders, clock, tokens: tokens.into(), public_holds: false, feed }
     }
 }
 

@@ -44,7 +44,7 @@ impl PinCheck {
     pub fn of(catalog: &Arc<Catalog>) -> Self {
         let catalog = Arc::downgrade(catalog);
         Self(Arc::new(move |pin| match catalog.upgrade() {
-            Some(catalog) => pin.check(catalog.incarnation(), catalog.head()),
+            Some(catalog) => catalog.check_pin(pin),
             None => Err(Error::unavailable("shutting down")),
         }))
     }

@@ -6,9 +6,9 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error, Lines,
-    NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage, TopicQuery, fixtures::cents,
-    store::memory,
+    Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error,
+    Lines, NewBook, Order, OrderAction, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage,
+    TopicQuery, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
     api::{self, Shop},
@@ -259,6 +259,9 @@ impl CatalogService for Shaky {
     }
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.inner.release(order).await
+    }
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.inner.change_order(order, action, by).await
     }
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         self.inner.amend(book, change, key).await

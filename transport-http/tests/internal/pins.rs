@@ -99,7 +99,7 @@ async fn a_catalog_that_was_started_again_sells_on_once_it_is_compared() {
         let again = started(ledger.reopen(), &ledger);
         assert_ne!(again.incarnation(), first.incarnation());
         server.exchange(&again);
-        let refused = follower.pinned().current().unwrap().check(again.incarnation(), again.head());
+        let refused = again.check_pin(follower.pinned().current().unwrap());
         refused.expect_err("it is not compared yet");
         let repeated = seller.sell(id, one()).await.expect("the retries bridge the comparison");
         assert!(repeated.replayed && repeated.order == sold.order);

@@ -37,6 +37,8 @@ pub struct Monolith {
     pub sample: bool,
     /// The tokens of which admin requests must show one; without any, administration is off.
     pub tokens: Tokens,
+    /// Whether buyers may hold copies for up to 15 minutes without buying them.
+    pub public_holds: bool,
     /// Limits and metrics.
     pub serving: Serving,
 }
@@ -80,6 +82,8 @@ pub struct FrontendServer {
     pub cache_books_max: usize,
     /// The tokens of which admin requests must show one; without any, administration is off.
     pub tokens: Tokens,
+    /// Whether buyers may hold copies for up to 15 minutes without buying them.
+    pub public_holds: bool,
     /// The token that the shop's servers show each other.
     pub server_token: Option<AccessToken>,
     /// Limits and metrics.

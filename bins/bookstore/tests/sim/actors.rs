@@ -244,6 +244,8 @@ pub(crate) async fn auditor(routes: Arc<Routes>, world: Shared) {
     let mut after = Seq(0);
     while now() < world.plan.chaos {
         match follow(&routes, after).await {
+            // From here on it may be another history.
+            _ if world.accident.has_begun() => return,
             Ok(page) => {
                 for entry in page.entries {
                     if let Err(finding) = audit.take(&entry) {

@@ -1,5 +1,7 @@
 //! Mistakes that others have made, put into the simulated shop on purpose: each must be caught.
 
+use super::accident::Accident;
+
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -19,10 +21,18 @@ pub(crate) enum Bug {
     UnknownCalledNotExecuted,
     /// An order server leaves an entry out of its copy.
     CopySkipsAnEntry,
+    /// An order server follows the ledger without comparing it with its copy.
+    FollowsWithoutComparing,
+    /// An order server takes an order for copied once its copy has an entry with that number.
+    AcknowledgesByNumber,
+    /// The ledger is locked by its name.
+    LockedByName,
+    /// A catalog looks neither at what its sellers have seen nor at the newer history that servers show.
+    OldCatalogSells,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::CheckThenDecrement,
         Self::NoDeduplication,
         Self::AnswerBeforeFlush,
@@ -31,6 +41,10 @@ impl Bug {
         Self::RestockReadsThenWrites,
         Self::UnknownCalledNotExecuted,
         Self::CopySkipsAnEntry,
+        Self::FollowsWithoutComparing,
+        Self::AcknowledgesByNumber,
+        Self::LockedByName,
+        Self::OldCatalogSells,
     ];
 
     /// Seeds, from the first, within which it must be caught.
@@ -38,7 +52,30 @@ impl Bug {
         match self {
             Self::CheckThenDecrement | Self::NoDeduplication | Self::RetryWithNewId | Self::CopySkipsAnEntry => 10,
             Self::InvalidateBeforeCommit | Self::RestockReadsThenWrites | Self::UnknownCalledNotExecuted => 20,
-            Self::AnswerBeforeFlush => 30,
+            Self::FollowsWithoutComparing | Self::LockedByName | Self::OldCatalogSells => 20,
+            Self::AnswerBeforeFlush | Self::AcknowledgesByNumber => 30,
+        }
+    }
+
+    /// The rule that must find it, if others may find it for another reason.
+    pub(crate) fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::FollowsWithoutComparing => Some("copy-prefix"),
+            Self::AcknowledgesByNumber => Some("copied"),
+            Self::LockedByName => Some("no-loss"),
+            Self::OldCatalogSells => Some("idle"),
+            _ => None,
+        }
+    }
+
+    /// The accident that shows it: it happens in all seeds in which this bug is looked for.
+    pub(crate) fn accident(self) -> Option<Accident> {
+        match self {
+            Self::FollowsWithoutComparing => Some(Accident::StaleFile),
+            Self::AcknowledgesByNumber => Some(Accident::Replaced),
+            Self::OldCatalogSells => Some(Accident::Promoted),
+            Self::LockedByName => Some(Accident::SecondName),
+            _ => None,
         }
     }
 }

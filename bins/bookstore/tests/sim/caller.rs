@@ -175,6 +175,8 @@ pub(crate) fn count(world: &Shared, error: &Error) {
             text if text.contains("in time") || text.contains("time limit") => Seen::UnknownTimeout,
             _ => Seen::UnknownOther,
         },
+        Error::Unavailable { message } if message.contains("started again") => Seen::PinnedOpening,
+        Error::Unavailable { message } if message.contains("which was seen") => Seen::PinnedEntry,
         _ => return,
     };
     world.coverage.saw(what);

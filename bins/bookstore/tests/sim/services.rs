@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{bugs::Bug, caller::count, coverage::Seen, hosts::Host, world::Shared};
+use super::{bugs::Bug, caller::count, copies::SimCopy, coverage::Seen, hosts::Host, world::Shared};
 
 /// A service as one server uses or offers it.
 pub(crate) struct Watched<S: ?Sized> {
@@ -24,6 +24,8 @@ pub(crate) struct Watched<S: ?Sized> {
     host: Host,
     /// For the bug that knows no call again.
     seen: Mutex<BTreeSet<OrderId>>,
+    /// For [`Bug::FollowsWithoutComparing`].
+    uncompared: Option<Arc<SimCopy>>,
 }
 
 const POLL_MAX: Duration = Duration::from_secs(3);
@@ -39,7 +41,23 @@ impl Drop for Calls<'_> {
 
 impl<S: ?Sized> Watched<S> {
     pub(crate) fn new(service: Arc<S>, world: &Shared, host: Host) -> Self {
-        Self { service, world: world.clone(), host, seen: Mutex::default() }
+        Self { service, world: world.clone(), host, seen: Mutex::default(), uncompared: None }
+    }
+
+    /// The bug: whatever history comes, it looks like this copy's.
+    pub(crate) fn uncompared(self, copy: Arc<SimCopy>) -> Self {
+        Self { uncompared: Some(copy), ..self }
+    }
+
+    /// Notes a sale that an order server was told of.
+    fn sold(&self, answer: Result<Receipt>) -> Result<Receipt> {
+        if let (Ok(receipt), Some(seller)) = (&answer, self.world.accident.seller(self.host)) {
+            seller.sold.fetch_max(receipt.order.seq.0, Ordering::SeqCst);
+            if self.world.has(Bug::AcknowledgesByNumber) {
+                self.world.facts().sold.insert(receipt.order.id, receipt.order.clone());
+            }
+        }
+        self.counted(answer)
     }
 
     /// Counts what this server was answered, or answers.
@@ -100,7 +118,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let _call = self.enter(1);
         let Some(again) = self.executed_again(order) else {
-            return self.counted(self.service.sell(order, lines).await);
+            return self.sold(self.service.sell(order, lines).await);
         };
         let mut receipt = self.service.sell(again, lines).await?;
         (receipt.order.id, receipt.replayed) = (order, true);
@@ -112,12 +130,17 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
             return each(sales, |(order, lines)| self.sell(order, lines)).await;
         }
         let _calls = self.enter(sales.len());
-        self.service.sell_many(sales).await.into_iter().map(|answer| self.counted(answer)).collect()
+        self.service.sell_many(sales).await.into_iter().map(|answer| self.sold(answer)).collect()
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         let _call = self.enter(1);
         self.counted(self.service.release(order).await)
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let _call = self.enter(1);
+        self.counted(self.service.change_order(order, action, by).await)
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
@@ -130,8 +153,16 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        let is_copied = self.world.accident.seller(self.host).is_some() && self.world.plan.accident.is_some();
+        if is_copied && !self.world.is_healed() {
+            tokio::time::sleep(self.world.plan.poll_delay).await;
+        }
         // A poll whose connection has lost a message ends with its patience: a short one keeps the run short.
-        self.service.entries(after, limit, wait.min(POLL_MAX)).await
+        let page = self.service.entries(after, limit, wait.min(POLL_MAX)).await?;
+        match &self.uncompared {
+            Some(copy) => copy.pretend(page).await,
+            None => Ok(page),
+        }
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
@@ -159,6 +190,11 @@ impl<S: OrderService + ?Sized> OrderService for Watched<S> {
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let _call = self.enter(1);
         self.counted(self.service.cancel(id).await)
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let _call = self.enter(1);
+        self.counted(self.service.change(id, action, by).await)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

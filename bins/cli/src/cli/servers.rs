@@ -42,6 +42,9 @@ pub(crate) struct PublicArgs {
     /// Purchases and other changes a minute from one address; 0 for no limit. This machine has none
     #[arg(long, value_name = "N", default_value_t = 600)]
     pub(crate) rate_limit: u32,
+    /// Let buyers hold copies for up to 15 minutes without buying them
+    #[arg(long)]
+    pub(crate) public_holds: bool,
     /// File with the token named admin, which may do everything; without this and --tokens-file, admin is off
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The events of a ledger: one for each entry, and one when the ledger went back.
 
 use bookstore_core::{
-    Clock as _, Entry, Kind, Order, Seq, SystemClock, Timestamp,
+    Clock as _, Entry, Kind, Order, OrderId, Seq, SystemClock, Timestamp,
     history::{LedgerIdentity, Timeline},
 };
 use bytes::Bytes;
@@ -11,20 +11,35 @@ use uuid::Uuid;
 /// Sent when the ledger went on under a newer timeline from before the last event: what was sent from there on is not in it any more.
 pub(super) const REWOUND: &str = "ledger.rewound";
 
-/// Every type of event that an entry can be.
-const TYPES: [&str; 6] =
-    ["order.placed", "order.cancelled", "stock.changed", "price.changed", "book.added", "ledger.timeline"];
-
 /// The type of an entry's event.
-fn type_of(kind: Kind) -> &'static str {
+fn type_of(entry: &Entry) -> &'static str {
+    if entry.is_partial_return() { RETURNED } else { type_of_kind(entry.kind) }
+}
+
+/// Some copies of an order came back.
+const RETURNED: &str = "order.returned";
+
+/// The type of nearly every event of a kind. A new kind needs a name here, so none is left out unseen.
+fn type_of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Sale => "order.placed",
         Kind::Return => "order.cancelled",
         Kind::Restock => "stock.changed",
         Kind::Reprice => "price.changed",
         Kind::Listing => "book.added",
+        Kind::Hold => "order.held",
+        Kind::Confirm => "order.confirmed",
+        Kind::Lapse => "order.lapsed",
+        Kind::Extend => "order.extended",
+        Kind::Void => "order.voided",
+        Kind::Fulfil => "order.fulfilled",
         Kind::Timeline => "ledger.timeline",
     }
+}
+
+/// Every type of event.
+fn types() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.into_iter().map(type_of_kind).chain([RETURNED, REWOUND])
 }
 
 /// Which events are sent. [`REWOUND`] is sent always: without it a receiver would go on with what is not true any more.
@@ -35,21 +50,18 @@ impl Types {
     /// These types; all of them if none is named.
     pub(crate) fn new(names: &[String]) -> Result<Self, String> {
         if names.is_empty() {
-            return Ok(Self(TYPES.to_vec()));
+            return Ok(Self(types().collect()));
         }
-        let known = |name: &String| TYPES.into_iter().chain([REWOUND]).find(|known| known == name);
-        let types = names.iter().map(|name| known(name).ok_or_else(|| format!("{name}: the types are {}", all())));
-        types.collect::<Result<_, _>>().map(Self)
+        let known = |name: &String| types().find(|known| known == name);
+        let all = || types().collect::<Vec<_>>().join(", ");
+        let found = names.iter().map(|name| known(name).ok_or_else(|| format!("{name}: the types are {}", all())));
+        found.collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether an entry is sent.
     pub(super) fn has(&self, entry: &Entry) -> bool {
-        self.0.contains(&type_of(entry.kind))
+        self.0.contains(&type_of(entry))
     }
-}
-
-fn all() -> String {
-    TYPES.into_iter().chain([REWOUND]).collect::<Vec<_>>().join(", ")
 }
 
 /// What is sent.
@@ -74,11 +86,15 @@ struct Body<'a, D> {
 struct EntryData<'a> {
     ledger: Uuid,
     timeline: Uuid,
-    #[serde(flatten)]
-    entry: &'a Entry,
-    /// Of a sale: the order that it makes.
+    seq: Seq,
+    /// The order that the entry begins or changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    /// The order itself, as it is begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<Order>,
+    /// As `GET /entries` has it.
+    entry: &'a Entry,
 }
 
 #[derive(Serialize)]
@@ -95,9 +111,9 @@ impl Event {
     /// The event of an entry in a ledger with this history.
     pub(super) fn of_entry(identity: &LedgerIdentity, entry: &Entry) -> Self {
         let (ledger, timeline, seq) = (identity.ledger, timeline_at(identity, entry.seq), entry.seq);
-        let data = EntryData { ledger, timeline, entry, order: entry.order() };
+        let data = EntryData { ledger, timeline, seq, order_id: entry.order_id(), order: entry.order(), entry };
         let id = format!("{}_{}_{seq}", ledger.simple(), timeline.simple());
-        Self::new(id, type_of(entry.kind), entry.at, data)
+        Self::new(id, type_of(entry), entry.at, data)
     }
 
     /// The event that says that the ledger went back to before `fork`, when `followed` had been reached.
@@ -122,7 +138,7 @@ fn timeline_at(identity: &LedgerIdentity, seq: Seq) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bookstore_core::{BookId, Cents, OrderId, ledger::Change};
+    use bookstore_core::{BookId, Cents, ledger::Change};
     use serde_json::{Value, json};
 
     fn identity() -> LedgerIdentity {
@@ -133,7 +149,7 @@ mod tests {
     fn sale(seq: u64) -> Entry {
         let change = Change { book: BookId(3), delta: -2, price_cents: Cents::new(1999).unwrap(), stock: 7 };
         let (seq, at, key) = (Seq(seq), Timestamp(1_700_000_000_000), Some(OrderId(Uuid::from_u128(9))));
-        Entry { seq, at, kind: Kind::Sale, key, changes: [change].into(), text: None }
+        Entry { seq, at, kind: Kind::Sale, key, changes: [change].into(), text: None, details: None }
     }
 
     #[test]
@@ -145,9 +161,9 @@ mod tests {
         assert_eq!(
             body,
             json!({"type": "order.placed", "timestamp": "2023-11-14T22:13:20.000Z", "data": {
-                "ledger": one, "timeline": two, "seq": 4, "at": "2023-11-14T22:13:20.000Z", "kind": "sale", "key": nine,
-                "changes": [{"book": 3, "delta": -2, "price_cents": 1999, "stock": 7}],
-                "order": data["order"],
+                "ledger": one, "timeline": two, "seq": 4, "order_id": nine, "order": data["order"],
+                "entry": {"seq": 4, "at": "2023-11-14T22:13:20.000Z", "kind": "sale", "key": nine,
+                    "changes": [{"book": 3, "delta": -2, "price_cents": 1999, "stock": 7}]},
             }})
         );
         assert_eq!((&data["order"]["id"], &data["order"]["total_cents"]), (&json!(nine), &json!(3998)));
@@ -172,6 +188,6 @@ mod tests {
         let types = |names: &[&str]| Types::new(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert!(types(&[]).unwrap().has(&sale(1)) && types(&["order.placed"]).unwrap().has(&sale(1)));
         assert!(!types(&["stock.changed", "ledger.rewound"]).unwrap().has(&sale(1)));
-        assert!(types(&["order.placd"]).unwrap_err().contains("order.placed, order.cancelled"));
+        assert!(types(&["order.placd"]).unwrap_err().contains("order.placed, order.cancelled, stock.changed"));
     }
 }

@@ -7,6 +7,7 @@ mod configuration;
 mod conformance;
 mod finding;
 mod full_disk;
+mod head;
 mod help;
 mod import;
 mod lifecycle;

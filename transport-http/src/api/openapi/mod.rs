@@ -37,6 +37,7 @@ use schemas::Problem;
     paths(
         paths::search, paths::search_topic, paths::topics, paths::info, paths::events,
         paths::purchase_page, paths::purchase, paths::order, paths::place_order, paths::cancel,
+        paths::confirm, paths::extend, paths::fulfil, paths::take_back,
         paths::orders, paths::amend, paths::add_books, paths::entries,
         paths::livez, paths::readyz, paths::metrics, paths::openapi,
     ),
