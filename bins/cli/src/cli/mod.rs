@@ -301,7 +301,7 @@ prices and stock and adds books, admin may do everything. The file has their has
 Examples:
   bookstore token new till-2 --role stock --tokens-file tokens > till-2.token
   bookstore token list --tokens-file tokens
-  bookstore token revoke till-2 --tokens-file tokens && kill -HUP $(pidof bookstore)")]
+  bookstore token revoke till-2 --tokens-file tokens && systemctl reload bookstore")]
     Token(TokenArgs),
     /// Send what happens in the shop to another program, as signed webhooks
     #[command(after_help = "\

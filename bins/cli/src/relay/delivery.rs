@@ -20,7 +20,7 @@ use super::{Secrets, event::Event, outbox::Receiver};
 const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The first and the longest pause after a failed try; it doubles with each one in a row.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
-/// How often the log says that an event is still tried.
+/// How often the log says at most that a try has failed.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// The parts of a receiver's URL.
@@ -39,13 +39,15 @@ pub(crate) struct HttpReceiver {
     url: ReceiverUrl,
     secrets: Secrets,
     connection: Option<Connection>,
+    /// When the log said last that a try has failed.
+    logged: Option<Instant>,
     /// Why the event at hand is not delivered.
     trouble: watch::Sender<Option<String>>,
 }
 
 impl HttpReceiver {
     pub(crate) fn new(url: ReceiverUrl, secrets: Secrets) -> Self {
-        Self { url, secrets, connection: None, trouble: watch::Sender::new(None) }
+        Self { url, secrets, connection: None, logged: None, trouble: watch::Sender::new(None) }
     }
 
     /// Why the event at hand is not delivered, while it is not.
@@ -96,13 +98,13 @@ impl HttpReceiver {
 #[async_trait]
 impl Receiver for HttpReceiver {
     async fn deliver(&mut self, event: &Event) {
-        let (mut pause, mut logged): (_, Option<Instant>) = (PAUSE.0, None);
+        let (mut pause, mut told) = (PAUSE.0, false);
         while let Err(why) = self.send(event).await {
             metrics::counter!("bookstore_relay_failed_tries_total").increment(1);
             let why = why.to_string();
-            if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+            if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
                 tracing::warn!(id = event.id, "{} is not delivered, and is tried again: {why}", event.kind);
-                logged = Some(Instant::now());
+                (self.logged, told) = (Some(Instant::now()), true);
             }
             self.trouble.send_replace(Some(why));
             // Jitter: relays that failed together do not come back together.
@@ -110,7 +112,8 @@ impl Receiver for HttpReceiver {
             pause = (pause * 2).min(PAUSE.1);
         }
         metrics::counter!("bookstore_relay_events_total", "type" => event.kind).increment(1);
-        if self.trouble.send_replace(None).is_some() {
+        self.trouble.send_replace(None);
+        if told {
             tracing::info!(id = event.id, "the receiver takes events again");
         }
     }
