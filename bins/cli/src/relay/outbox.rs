@@ -79,9 +79,9 @@ impl Outbox {
         saved.map_err(|error| Error::unavailable(format!("the place in the ledger cannot be kept: {error}")))
     }
 
-    fn reached(&self, place: &mut Place, seq: Seq) {
-        place.delivered = seq;
-        self.delivered.store(seq.0, Ordering::Relaxed);
+    /// Shows how far it is.
+    fn show(&self, place: &Place) {
+        self.delivered.store(place.delivered.0, Ordering::Relaxed);
     }
 
     /// Tells the receiver that the ledger went back.
@@ -89,7 +89,8 @@ impl Outbox {
         let followed = work.place.delivered;
         tracing::warn!(%fork, %followed, "the ledger went back and goes on under a newer timeline; the receiver is told");
         work.receiver.deliver(&Event::rewound(now, fork, followed)).await;
-        self.reached(&mut work.place, Seq(fork.0.saturating_sub(1)));
+        work.place.rewind(fork);
+        self.show(&work.place);
     }
 }
 
@@ -106,17 +107,15 @@ impl Projection for Outbox {
         if let Some(fork) = work.place.fork(&page.identity) {
             self.announce(work, &page.identity, fork).await;
         }
-        if page.head < work.place.delivered {
-            let delivered = work.place.delivered;
-            return Err(Error::unavailable(format!("the ledger ends before entry {delivered}, which was delivered")));
-        }
+        work.place.check(&page)?;
         // Kept before the first entry of a new timeline is: afterwards that entry would look like one that is lost.
         work.place.identity = Some(page.identity.clone());
         for entry in page.entries.iter().filter(|entry| entry.seq > self.delivered()) {
             if self.types.has(entry) {
                 work.receiver.deliver(&Event::of_entry(&page.identity, entry)).await;
             }
-            self.reached(&mut work.place, entry.seq);
+            work.place.deliver(entry);
+            self.show(&work.place);
             if entry.seq.0 % SAVE_EVERY == 0 {
                 self.save_place(&work.place).await?;
             }

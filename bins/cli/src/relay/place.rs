@@ -1,7 +1,7 @@
 //! A relay's place in the ledger, in a file of its own.
 
 use bookstore_core::{
-    Seq,
+    Entry, Error, OrderId, Seq, Timestamp,
     history::{Entries, Hash, LedgerIdentity, Relation},
     store::Followed,
 };
@@ -33,12 +33,27 @@ pub(crate) struct Place {
     pub(crate) hash: Hash,
     /// The last entry that was delivered or left out; not before `seq`.
     pub(crate) delivered: Seq,
+    /// That entry, if it is after `seq`, where the hash says nothing of it.
+    last: Option<Delivered>,
+}
+
+/// What tells an entry from another one with its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Delivered {
+    at: Timestamp,
+    key: Option<OrderId>,
+}
+
+impl From<&Entry> for Delivered {
+    fn from(entry: &Entry) -> Self {
+        Self { at: entry.at, key: entry.key }
+    }
 }
 
 impl Place {
     /// A place where a page begins, all before which was delivered.
     pub(crate) fn at(identity: LedgerIdentity, seq: Seq, hash: Hash) -> Self {
-        Self { identity: Some(identity), seq, hash, delivered: seq }
+        Self { identity: Some(identity), seq, hash, delivered: seq, last: None }
     }
 
     /// Where the ledger is compared.
@@ -54,10 +69,43 @@ impl Place {
         }
     }
 
+    /// Checks that what was delivered of a page that begins here is still in the ledger.
+    ///
+    /// # Errors
+    /// Why it is not: the ledger's file was replaced.
+    pub(super) fn check(&self, page: &Entries) -> Result<(), Error> {
+        let delivered = self.delivered;
+        if page.head < delivered {
+            let why = format!("the ledger ends before entry {delivered}, which was delivered: its file was replaced");
+            return Err(Error::unavailable(why));
+        }
+        let now = page.entries.iter().find(|entry| entry.seq == delivered).map(Delivered::from);
+        if self.last.is_some() && now.is_some() && now != self.last {
+            let why = format!("entry {delivered} is not the one that was delivered: the ledger's file was replaced");
+            return Err(Error::unavailable(why));
+        }
+        Ok(())
+    }
+
+    /// Goes on to an entry that was delivered or left out.
+    pub(super) fn deliver(&mut self, entry: &Entry) {
+        (self.delivered, self.last) = (entry.seq, Some(entry.into()));
+    }
+
+    /// Goes back to before an entry that is not in the ledger any more.
+    pub(super) fn rewind(&mut self, fork: Seq) {
+        (self.delivered, self.last) = (Seq(fork.0.saturating_sub(1)), None);
+    }
+
     /// The place at the end of a page.
     pub(super) fn after(&self, page: &Entries) -> Self {
         let Followed { seq, hash, .. } = self.followed().after(page);
-        Self { delivered: self.delivered.max(seq), ..Self::at(page.identity.clone(), seq, hash) }
+        let at_end = Self::at(page.identity.clone(), seq, hash);
+        if self.delivered > seq {
+            Self { delivered: self.delivered, last: self.last.clone(), ..at_end }
+        } else {
+            at_end
+        }
     }
 }
 

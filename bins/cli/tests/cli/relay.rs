@@ -239,3 +239,22 @@ fn what_cannot_work_is_refused_at_the_start() {
     dir.write_secret("relay.token", OTHER_SECRET);
     crate::support::finish(command(&dir, &shop.url, good, &[])).failed(1, &["not the right one", "the role read"]);
 }
+
+#[test]
+fn another_shop_s_ledger_is_not_sent() {
+    let dir = folder();
+    let (shop, receiver) = (monolith(&dir, &[]), Receiver::start(SECRET, |_| Answer::Takes));
+    let relay = Relay::start(command(&dir, &shop.url, &receiver.url, &[]));
+    receiver.wait_until("all", |received| received.last().is_some_and(|one| one.seq() == 322));
+    assert_eq!(relay.stop(), Some(0));
+    let other = monolith(&dir, &["--store", "sqlite:other.db"]);
+    let mut again = command(&dir, &other.url, &receiver.url, &["--metrics-listen", "127.0.0.1:0"]);
+    let relay = Server::spawn(again.stdin(Stdio::null()), &dir.path("."), Vec::new());
+    let until = Instant::now() + TIMEOUT;
+    let refused = || relay.get("/readyz").contains("not the one that this server followed");
+    while !refused() || !relay.log().contains("nothing is sent") {
+        assert!(Instant::now() < until, "{} {}", relay.get("/readyz"), relay.log());
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!((relay.stop(), receiver.count()), (Some(0), 322));
+}

@@ -144,14 +144,22 @@ async fn a_fork_that_was_followed_is_not_announced_after_a_kill() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_ends_before_what_was_delivered_is_refused() {
+async fn a_ledger_without_what_was_delivered_is_refused() {
     let (folder, catalog) = (TempDir::new().unwrap(), ledger(120).await);
     let stuck = Taken { most: Some(100), ..Taken::default() };
     let first = outbox(&catalog, &folder, &stuck);
-    let mut whole = page(&catalog, 0).await;
+    let whole = page(&catalog, 0).await;
     kill_when_full(first, whole.clone(), &stuck).await;
-    whole.entries.truncate(50);
-    whole.head = Seq(50);
-    let error = outbox(&catalog, &folder, &Taken::default()).append(whole).await.unwrap_err();
-    assert!(error.to_string().contains("ends before entry 100"), "{error}");
+    let refused = async |page: Entries, says: &str| {
+        let taken = Taken::default();
+        let error = outbox(&catalog, &folder, &taken).append(page).await.unwrap_err();
+        assert!(error.to_string().contains(says) && places(&taken).is_empty(), "{error}");
+    };
+    let mut shorter = whole.clone();
+    shorter.entries.truncate(50);
+    shorter.head = Seq(50);
+    refused(shorter, "ends before entry 100").await;
+    let mut other = whole;
+    other.entries[99].key = Some(OrderId(Uuid::from_u128(7)));
+    refused(other, "entry 100 is not the one").await;
 }
