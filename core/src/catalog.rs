@@ -281,7 +281,8 @@ impl CatalogService for Catalog {
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         let published = self.writer.published();
         let mut head = published.watch();
-        let grown = head.wait_for(|head| *head > after);
+        // Whoever is beyond the end has followed another history, and learns it at once.
+        let grown = head.wait_for(|head| *head != after);
         // Out of time: there is nothing yet, which is an answer.
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();

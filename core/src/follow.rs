@@ -81,7 +81,8 @@ impl<P: Projection + ?Sized + 'static> Follower<P> {
         self.caught_up.clone()
     }
 
-    /// Why the ledger cannot be followed: its history is not the copy's. `None` as long as both are the same.
+    /// Why the ledger cannot be followed: its history is not the copy's. `None` as long as both are the same. Tell the operator: only
+    /// they can mend that.
     ///
     /// An order service MUST NOT sell meanwhile, see [`Orders::refuse_while`](crate::Orders::refuse_while).
     #[must_use]
@@ -174,7 +175,7 @@ impl Shown {
         let _ = tokio::time::timeout(pause, self.pinned.wanted()).await;
     }
 
-    /// Tells the operator why nothing can be followed, and the order service whether it may still sell.
+    /// Tells the operator why a call failed, and whoever started the follower whether it is refused.
     fn failed(&self, failure: Failure, log: bool) {
         match failure {
             Failure::Call(error) if log => tracing::warn!(%error, "cannot follow the ledger, trying again"),
@@ -190,9 +191,7 @@ impl Shown {
 
     fn refuse(&self, why: String) {
         metrics::gauge!("bookstore_copy_differs").set(1.0);
-        if self.refused.send_replace(Some(why.clone())).as_ref() != Some(&why) {
-            tracing::error!("nothing is sold: {why}");
-        }
+        self.refused.send_if_modified(|refused| refused.replace(why.clone()).as_ref() != Some(&why));
     }
 }
 
@@ -233,8 +232,10 @@ async fn step(
     if let Some(fork) = fork(&own, &page)? {
         let lost = projection.rewind(fork).await?;
         metrics::counter!("bookstore_copy_set_aside_entries_total").increment(lost);
-        tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; what it does not have any more is set \
-            aside: see bookstore audit --copy");
+        if lost > 0 {
+            tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; what it does not have any more is set \
+                aside: see bookstore audit --copy");
+        }
         return Ok(Step::Rewound(projection.followed().await?.seq));
     }
     let seq = page.entries.last().map_or(own.seq, |last| last.seq);
@@ -283,8 +284,8 @@ fn fork(own: &Followed, page: &Entries) -> Result<Option<Seq>, Failure> {
             own.seq
         )),
         Relation::Unrelated => refused(
-            "the catalog's ledger is not the one that this server followed; give this order server a new --store, or the right \
-             --catalog"
+            "the catalog's ledger is not the one that this server followed; give an order server a new --store, a relay a new \
+             --state, or the right --catalog"
                 .into(),
         ),
     }

@@ -12,6 +12,8 @@ mod help;
 mod import;
 mod lifecycle;
 mod promote;
+mod receiver;
+mod relay;
 mod restore;
 mod shopping;
 mod stores;
