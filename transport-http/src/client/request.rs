@@ -39,6 +39,8 @@ pub(crate) struct OutboundRequest {
     pub(super) extra_time: Duration,
     /// What is sent with each attempt to a catalog, the newest each time.
     pub(super) pinned: Option<Pinned>,
+    /// The client's token is left out.
+    anonymous: bool,
 }
 
 impl OutboundRequest {
@@ -67,7 +69,13 @@ impl OutboundRequest {
             effect,
             extra_time: Duration::ZERO,
             pinned: None,
+            anonymous: false,
         }
+    }
+
+    /// Leaves the client's token out, if this is a buyer's own request.
+    pub(crate) fn anonymous(self, anonymous: bool) -> Self {
+        Self { anonymous, ..self }
     }
 
     /// Sets the media type of the body.
@@ -129,7 +137,7 @@ impl OutboundRequest {
         if !self.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, &self.content_type);
         }
-        if let Some(authorization) = authorization {
+        if let Some(authorization) = authorization.filter(|_| !self.anonymous) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         if let Some(pinned) = &self.pinned {

@@ -175,6 +175,7 @@ async fn a_catalog_that_is_rolled_back_with_its_memory_sells_nothing() {
     for sale in &sales {
         sold.push(orders.purchase(*sale, one()).await.unwrap().order);
     }
+    follower.followed().wait_for(|followed| *followed >= first.head()).await.unwrap();
     let (snapshot, _) = after(&sales[..2]).await;
     assert_eq!((snapshot.incarnation(), snapshot.identity()), (first.incarnation(), first.identity()));
     assert_eq!((snapshot.head(), first.head()), (Seq(3), Seq(4)));

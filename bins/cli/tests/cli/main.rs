@@ -11,6 +11,7 @@ mod head;
 mod help;
 mod import;
 mod lifecycle;
+mod orders;
 mod promote;
 mod receiver;
 mod relay;
