@@ -12,7 +12,6 @@ pub use crate::id::BookId;
 pub use isbn::Isbn;
 pub(crate) use normal::normal;
 pub use text::Text;
-pub(crate) use text::json_string_bytes;
 
 /// A book as clients see it: its text, which never changes, and its price and stock, which the ledger changes.
 ///

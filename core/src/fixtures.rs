@@ -20,7 +20,8 @@ use crate::{
     id::{LedgerId, Seq},
     ledger::Entry,
     money::Cents,
-    order::{Line, Lines, OrderId},
+    order::OrderId,
+    request::{Line, Lines},
 };
 
 /// An amount in cents.

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod details;
+mod orders;
 
 pub use details::Details;
 use details::EntryFields;

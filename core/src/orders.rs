@@ -16,8 +16,9 @@ use crate::{
     follow::Pinned,
     history::LedgerIdentity,
     id::{OrderId, Seq},
-    order::{Actor, Lines, Order, OrderAction, Receipt},
+    order::{Actor, Order, Receipt},
     page::{OrderPage, OrderQuery},
+    request::{Lines, OrderAction},
     service::CatalogService,
 };
 

@@ -2,13 +2,14 @@
 //!
 //! The types themselves (`id.rs`, `money.rs`) do not know [`Error`], because errors name ids and amounts.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 use uuid::Uuid;
 
 use crate::{
     error::Error,
     id::{BookId, OrderId},
     money::Cents,
+    order::{Actor, Reference},
 };
 
 impl FromStr for BookId {
@@ -96,3 +97,43 @@ impl TryFrom<u64> for Cents {
         Self::new(cents)
     }
 }
+/// Reads a text that is kept as it is.
+fn short_text(field: &str, text: &str, max: usize) -> Result<Arc<str>, Error> {
+    let length = text.chars().count();
+    if length == 0 || length > max {
+        return Err(Error::invalid(field, format!("must have 1 to {max} characters, not {length}")));
+    }
+    if text.contains(char::is_control) {
+        return Err(Error::invalid(field, "must not contain control characters"));
+    }
+    Ok(text.into())
+}
+
+macro_rules! short_text {
+    ($name:ident, $field:literal, $docs:literal) => {
+        impl FromStr for $name {
+            type Err = Error;
+
+            /// # Errors
+            #[doc = $docs]
+            fn from_str(text: &str) -> Result<Self, Error> {
+                short_text($field, text, Self::MAX).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+    };
+}
+
+short_text!(
+    Reference,
+    "reference",
+    "[`Error::Invalid`] outside 1 to [`Reference::MAX`] characters, and for control characters."
+);
+short_text!(Actor, "actor", "[`Error::Invalid`] outside 1 to [`Actor::MAX`] characters, and for control characters.");

@@ -21,8 +21,9 @@ use crate::{
     error::Result,
     history::Entries,
     id::{BookId, OrderId, Seq},
-    order::{Actor, Lines, Order, OrderAction, Receipt},
+    order::{Actor, Order, Receipt},
     page::{BookPage, OrderPage, OrderQuery, Query},
+    request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
 

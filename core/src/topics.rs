@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 use crate::{
-    book::{Topic, json_string_bytes},
+    book::Topic,
     error::{Error, Result},
     page::{fitting, read_token, write_token},
 };
@@ -168,7 +168,7 @@ fn compare(sort: TopicSort, a: &Topic, b: &Topic) -> Ordering {
 fn json_bytes(topic: &Topic) -> usize {
     /// Names of the fields, punctuation, and the longest number.
     const AROUND: usize = 48;
-    json_string_bytes(&topic.topic) + AROUND
+    crate::json::string_bytes(&topic.topic) + AROUND
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
 use super::{BookText, Isbn};
+use crate::json::string_bytes;
 
 /// A [`BookText`] that does not change, in one allocation that clones share.
 ///
@@ -95,7 +96,7 @@ impl Text {
         /// Names of the fields, punctuation, the longest numbers.
         const AROUND: usize = 256;
         let strings = [self.title(), self.author(), self.topic()].into_iter().chain(self.subjects());
-        strings.map(|text| json_string_bytes(text) + 1).sum::<usize>() + AROUND
+        strings.map(|text| string_bytes(text) + 1).sum::<usize>() + AROUND
     }
 
     fn field(&self, n: usize) -> &str {
@@ -120,11 +121,6 @@ impl Text {
 
 /// The bit of a digit that says that another digit follows. A digit has six bits, and the lowest digit comes first.
 const MORE: u8 = 1 << 6;
-
-/// The bytes of a string in JSON, for texts without control characters.
-pub(crate) fn json_string_bytes(text: &str) -> usize {
-    2 + text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
-}
 
 /// Appends the length of a field in bytes, each digit as one ASCII character, and then the field.
 fn put(fields: &mut String, field: &str) {

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    order::{Order, OrderAction, Receipt, Status},
+    order::{Order, Receipt, Status},
+    request::OrderAction,
 };
 
 pub(super) fn compare(history: &History, ledger: &LedgerIndex<'_>, report: &mut Report) {

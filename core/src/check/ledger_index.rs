@@ -11,7 +11,8 @@ use crate::{
     book::{Amend, BookId},
     decide::Level,
     ledger::{Change, Entry, Kind, Seq},
-    order::{Lines, Order, OrderId},
+    order::{Order, OrderId},
+    request::Lines,
 };
 
 /// A state of the shop: the number of entries that lead to it. As the position of an entry, the state right after it; 0

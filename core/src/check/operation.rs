@@ -8,7 +8,8 @@ use crate::{
     error::{Error, Result},
     ledger::Seq,
     money::Cents,
-    order::{Lines, Order, OrderAction, OrderId, Receipt},
+    order::{Order, OrderId, Receipt},
+    request::{Lines, OrderAction},
 };
 
 /// A book's stock and price as an answer showed them. A history does not keep a book's text.

@@ -17,9 +17,10 @@ use crate::{
     error::{Error, Result},
     history::Entries,
     id::Seq,
-    order::{Actor, Lines, Order, OrderAction, OrderId, Receipt},
+    order::{Actor, Order, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query},
+    request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
 

@@ -4,7 +4,8 @@ use crate::{
     book::{Added, Amend, NewBook},
     id::{BookId, OrderId},
     ledger::Entry,
-    order::{Actor, Lines, Order, OrderAction, Receipt},
+    order::{Actor, Order, Receipt},
+    request::{Lines, OrderAction},
 };
 
 use super::Level;

@@ -8,7 +8,8 @@ use crate::{
     inline_list::InlineList,
     ledger::{Change, Details, Entry, Kind},
     money::Cents,
-    order::{Actor, Lines, Order, OrderAction, OrderLine, Receipt, Reference, Status},
+    order::{Actor, Order, OrderLine, Receipt, Reference, Status},
+    request::{Lines, OrderAction},
 };
 
 use super::{Batch, Holds, Known, State, amend};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 #[cfg(feature = "openapi")]
 use crate::book::BookText;
 use crate::{
-    book::{Text, json_string_bytes},
+    book::Text,
     clock::Timestamp,
     id::{OrderId, Seq},
     inline_list::InlineList,
@@ -41,8 +41,8 @@ impl Details {
     pub(super) fn json_bytes(&self) -> usize {
         /// Of the fields but the texts.
         const BYTES: usize = 160;
-        let reference = self.reference.as_ref().map_or(0, |reference| json_string_bytes(reference.as_str()));
-        BYTES + reference + self.actor.as_ref().map_or(0, |actor| json_string_bytes(actor.as_str()))
+        let reference = self.reference.as_ref().map_or(0, |reference| crate::json::string_bytes(reference.as_str()));
+        BYTES + reference + self.actor.as_ref().map_or(0, |actor| crate::json::string_bytes(actor.as_str()))
     }
 }
 

@@ -29,7 +29,8 @@ use crate::{
     clock::Timestamp,
     ledger::{Entry, Kind, Seq},
     money::Cents,
-    order::{Lines, OrderAction, OrderId, Receipt},
+    order::{OrderId, Receipt},
+    request::{Lines, OrderAction},
 };
 
 /// How calls and entries belong together: the result of [`match_calls`].

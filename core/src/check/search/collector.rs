@@ -16,7 +16,8 @@ use crate::{
         report::Report,
     },
     error::Error,
-    order::{Lines, Order, OrderAction, OrderId, Receipt, Status},
+    order::{Order, OrderId, Receipt, Status},
+    request::{Lines, OrderAction},
 };
 
 /// What happened to one book, in the order in which it was collected.

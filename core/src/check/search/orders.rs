@@ -17,7 +17,8 @@ use crate::{
         report::Rule,
     },
     error::Error,
-    order::{Lines, OrderId, Receipt},
+    order::{OrderId, Receipt},
+    request::Lines,
 };
 
 /// Whether the answer says that this call did it, and no earlier one.

@@ -27,7 +27,8 @@ use super::{
     options::Options,
     report::{Report, Rule},
 };
-use crate::order::{OrderAction, OrderId};
+use crate::order::OrderId;
+use crate::request::OrderAction;
 
 /// States that have certainly been reached, at some moment.
 ///

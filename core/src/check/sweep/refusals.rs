@@ -15,7 +15,8 @@ use crate::{
     error::Error,
     ledger::Seq,
     money::Cents,
-    order::{Lines, OrderAction, OrderId},
+    order::OrderId,
+    request::{Lines, OrderAction},
 };
 
 impl Sweep<'_, '_> {

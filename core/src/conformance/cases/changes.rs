@@ -13,7 +13,8 @@ use crate::{
     error::{Error, Result},
     fixtures::{cents, lines, order_id},
     ledger::Kind,
-    order::{Actor, Line, Lines, Order, OrderAction, OrderId, Receipt, Reference, Status},
+    order::{Actor, Order, OrderId, Receipt, Reference, Status},
+    request::{Line, Lines, OrderAction},
 };
 
 const COPIES: u32 = 2;

@@ -12,7 +12,8 @@ use crate::{
     id::OrderId,
     ledger::Seq,
     money::Cents,
-    order::{Line, Lines, OrderLine, Status},
+    order::{OrderLine, Status},
+    request::{Line, Lines},
 };
 use uuid::Uuid;
 
