@@ -18,12 +18,12 @@ use super::{
 
 /// `GET /search`
 pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
-    Ok(Json(shop.catalog.search(query::search(&uri, None)?).await?).into_response())
+    Ok(Json(shop.catalog.search(query::search(&uri, None, None)?).await?).into_response())
 }
 
 /// `GET /search/{topic}`
 pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
-    Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response())
+    Ok(Json(shop.catalog.search(query::search(&uri, Some(topic), None)?).await?).into_response())
 }
 
 /// `GET /topics`

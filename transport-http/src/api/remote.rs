@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, OrderPage,
+    Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Lines, NewBook, Order, OrderId, OrderPage,
     OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, TopicPage, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
@@ -150,23 +150,26 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> 
 /// The path of a search, with its query percent-encoded.
 fn search_path(query: &Query) -> String {
     let mut pairs = after("/search?");
-    if let Some(words) = &query.words {
-        pairs.append_pair("q", words);
+    let facets: Vec<&str> = query.facets.iter().map(|facet| facet.name()).collect();
+    for (name, text) in [("q", &query.words), ("topic", &query.topic), ("author", &query.author)] {
+        given(&mut pairs, name, text.as_ref());
     }
-    if let Some(topic) = &query.topic {
-        pairs.append_pair("topic", topic);
-    }
-    let sort = match query.sort {
-        Sort::Relevance => None,
-        Sort::Title => Some("title"),
-        Sort::Price => Some("price"),
-        Sort::Newest => Some("newest"),
-    };
-    if let Some(sort) = sort {
-        pairs.append_pair("sort", sort);
-    }
+    given(&mut pairs, "in_stock", query.in_stock.then_some(true));
+    given(&mut pairs, "price_min", query.price_min.map(Cents::get));
+    given(&mut pairs, "price_max", query.price_max.map(Cents::get));
+    given(&mut pairs, "year_min", query.year_min);
+    given(&mut pairs, "year_max", query.year_max);
+    given(&mut pairs, "facets", (!facets.is_empty()).then(|| facets.join(",")));
+    given(&mut pairs, "sort", (query.sort != Sort::default()).then(|| query.sort.name()));
     page(&mut pairs, query.page_size, query.page_token.as_deref());
     pairs.finish()
+}
+
+/// Adds a parameter that has a value.
+fn given(pairs: &mut Serializer<'_, String>, name: &str, value: Option<impl ToString>) {
+    if let Some(value) = value {
+        pairs.append_pair(name, &value.to_string());
+    }
 }
 
 /// The path of a page of topics.

@@ -9,6 +9,7 @@
 mod admin;
 mod assets;
 mod book;
+mod filters;
 mod form;
 mod home;
 mod negotiate;

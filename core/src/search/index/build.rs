@@ -16,7 +16,7 @@ use tantivy::{
 use super::{
     super::{
         analysis::{Chunk, line},
-        language::{Clause, Wanted, topic_key},
+        language::{Clause, Wanted},
     },
     corrections::Correction,
     document::{Stems, names},
@@ -68,19 +68,18 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// The query for what is wanted, within a topic.
-    pub(super) fn query(&mut self, wanted: &Wanted, topic: Option<&str>) -> Boxed {
+    /// The query for what is wanted.
+    pub(super) fn query(&mut self, wanted: &Wanted) -> Boxed {
         let mut parts: Vec<(Occur, Boxed)> = Vec::new();
         for (at, clause) in wanted.clauses.iter().enumerate() {
             let last = at + 1 == wanted.clauses.len();
             parts.push((self.occurrence(clause, wanted), self.clause(at, clause, last)));
         }
         parts.extend(self.whole(wanted).into_iter().map(|query| (Occur::Should, query)));
-        let topic = topic.map(|topic| self.filter(self.fields.topic, &topic_key(topic)));
-        let isbns: Vec<Boxed> = wanted.isbns.iter().map(|isbn| self.filter(self.fields.isbn, isbn)).collect();
-        let isbns =
-            Some(isbns).filter(|isbns| !isbns.is_empty()).map(|isbns| Box::new(BooleanQuery::union(isbns)) as Boxed);
-        parts.extend(topic.into_iter().chain(isbns).map(|query| (Occur::Must, query)));
+        let isbns: Vec<Boxed> = wanted.isbns.iter().map(|isbn| constant(term(self.fields.isbn, isbn), 0.0)).collect();
+        if !isbns.is_empty() {
+            parts.push((Occur::Must, Box::new(BooleanQuery::union(isbns))));
+        }
         if parts.is_empty() { Box::new(AllQuery) } else { Box::new(BooleanQuery::new(parts)) }
     }
 
@@ -155,10 +154,6 @@ impl Builder<'_> {
             better.push(boosted(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
         }
         better
-    }
-
-    fn filter(&self, field: Field, value: &str) -> Boxed {
-        constant(term(field, value), 0.0)
     }
 }
 
