@@ -16,7 +16,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::{Lines, Order, Receipt},
-    page::{BookPage, Facets, Position, Query, fitting, fitting_beside},
+    page::{BookPage, Facets, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
     search::{BookSearch, Finder, FoundPage},
     service::OrderReader,
     store::{LedgerReader, LedgerStore, StoreError},
@@ -212,6 +212,11 @@ impl CatalogService for Catalog {
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         self.finder.topics(&query.check()?).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        let limit = query.check()?;
+        self.finder.suggest(&query.text, limit).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

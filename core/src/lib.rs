@@ -63,6 +63,6 @@ pub use ledger::{Change, Entry, Kind};
 pub use money::Cents;
 pub use order::{Line, Lines, Order, OrderLine, Receipt, Status};
 pub use orders::Orders;
-pub use page::{BookPage, Facet, Facets, OrderPage, OrderQuery, Query, Sort};
+pub use page::{BookPage, Facet, Facets, OrderPage, OrderQuery, Query, Sort, SuggestQuery, Suggestions};
 pub use service::{CatalogService, OrderReader, OrderService};
 pub use topics::{TopicPage, TopicQuery, TopicSort};

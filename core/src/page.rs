@@ -6,9 +6,11 @@
 
 mod facets;
 mod query;
+mod suggest;
 
 pub use facets::{FacetCount, Facets};
 pub use query::{CheckedQuery, Facet, Filter, Position, Query, Sort, terms};
+pub use suggest::{SuggestQuery, Suggestions, TitleSuggestion};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{
     BookSearch, Match, Matches,
     books::BookTable,
+    folding::{folded_line, title_key},
     places::Places,
     select::{Selected, is_plain_list, select},
 };
@@ -18,7 +19,7 @@ use crate::{
     error::{Error, Result},
     id::Seq,
     ledger::Entry,
-    page::{CheckedQuery, Facets, Position},
+    page::{CheckedQuery, Facets, Position, Suggestions, TitleSuggestion},
     store::LedgerReader,
     topics::{CheckedTopicQuery, TopicPage},
     writer::Published,
@@ -81,6 +82,11 @@ impl Finder {
             if let Err(error) = books.catch_up(reader.as_ref(), texts).await {
                 tracing::warn!(%error, "the books could not be read for searches; the next search tries again");
             }
+            // Takes long only the first time.
+            let _ = tokio::task::spawn_blocking(move || {
+                books.table().sort_titles();
+            })
+            .await;
         });
     }
 
@@ -124,6 +130,26 @@ impl Finder {
 
     fn takes_long(&self, query: &CheckedQuery) -> bool {
         !is_plain_list(query) && self.books.table().end() > INLINE_MAX
+    }
+
+    /// Up to `limit` titles, authors and topics each that begin so.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) async fn suggest(&self, text: &str, limit: usize) -> Result<Suggestions> {
+        self.catch_up().await?;
+        let (books, authors, topics) = {
+            let table = self.books.table();
+            let key = folded_line(text);
+            let books = table.titles_from(&title_key(text), limit);
+            (books, table.authors.beginning_with(&key, limit), table.topics.beginning_with(&key, limit))
+        };
+        let mut titles = Vec::with_capacity(books.len());
+        for id in books {
+            let text = self.reader.text(id).await?;
+            titles.extend(text.map(|text| TitleSuggestion { id, title: text.title().into() }));
+        }
+        Ok(Suggestions { titles, authors, topics })
     }
 
     /// A page of the topics.

@@ -2,7 +2,7 @@
 
 use axum::http::Uri;
 use bookstore_core::{
-    Cents, Error, OrderQuery, Query, Result, Seq, Sort, TopicQuery, TopicSort,
+    Cents, Error, OrderQuery, Query, Result, Seq, Sort, SuggestQuery, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
 };
 use std::{str::FromStr, time::Duration};
@@ -95,6 +95,19 @@ pub(super) fn search(uri: &Uri, topic: Option<String>, author: Option<String>) -
         page_size: parameters.number("page_size")?,
         page_token: parameters.text("page_token"),
     })
+}
+
+/// The query of `GET /new`.
+pub(super) fn new(uri: &Uri) -> Result<Query> {
+    let mut parameters = Parameters::of(uri, &["page_size", "page_token"])?;
+    let (page_size, page_token) = (parameters.number("page_size")?, parameters.text("page_token"));
+    Ok(Query { sort: Sort::NewlyListed, page_size, page_token, ..Query::default() })
+}
+
+/// The query of `GET /suggest`.
+pub(super) fn suggest(uri: &Uri) -> Result<SuggestQuery> {
+    let mut parameters = Parameters::of(uri, &["q", "limit"])?;
+    Ok(SuggestQuery { text: parameters.text("q").unwrap_or_default(), limit: parameters.number("limit")? })
 }
 
 /// The query of `GET /topics`.

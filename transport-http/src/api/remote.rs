@@ -6,7 +6,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, TopicPage, TopicQuery, TopicSort,
+    OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, SuggestQuery, Suggestions, TopicPage, TopicQuery,
+    TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
 };
@@ -74,6 +75,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
     async fn search(&self, query: Query) -> Result<BookPage> {
         query.check()?;
         self.client.call(OutboundRequest::get(search_path(&query))).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        query.check()?;
+        self.client.call(OutboundRequest::get(suggest_path(&query))).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
@@ -162,6 +168,14 @@ fn search_path(query: &Query) -> String {
     given(&mut pairs, "facets", (!facets.is_empty()).then(|| facets.join(",")));
     given(&mut pairs, "sort", (query.sort != Sort::default()).then(|| query.sort.name()));
     page(&mut pairs, query.page_size, query.page_token.as_deref());
+    pairs.finish()
+}
+
+/// The path of suggestions.
+fn suggest_path(query: &SuggestQuery) -> String {
+    let mut pairs = after("/suggest?");
+    pairs.append_pair("q", &query.text);
+    given(&mut pairs, "limit", query.limit);
     pairs.finish()
 }
 

@@ -60,6 +60,11 @@ pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInP
     results(&shop, Some(topic), None, &uri).await
 }
 
+/// `GET /authors/{name}`
+pub(super) async fn author(State(shop): Shared, TextInPath(author): TextInPath, uri: Uri) -> Answer {
+    results(&shop, None, Some(author), &uri).await
+}
+
 async fn results(shop: &Shop, topic: Option<String>, author: Option<String>, uri: &Uri) -> Answer {
     let query = read(&Fields::of_uri(uri), topic, author);
     let facets = filters::facets(&query);

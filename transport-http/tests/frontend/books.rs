@@ -31,6 +31,31 @@ async fn words_topic_sort_and_pages_go_together() {
 }
 
 #[tokio::test]
+async fn filters_counts_and_lists_are_answered() {
+    let shop = shop().await;
+    shop.catalog.add_books((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect()).await.unwrap();
+    let numbers = |page: &serde_json::Value| -> Vec<u64> {
+        page["books"].as_array().unwrap().iter().map(|book| book["id"].as_u64().unwrap()).collect()
+    };
+    let page = shop.get("/search?q=dull&in_stock=true&facets=topic,year&page_size=1&sort=newly_listed").await.json();
+    assert_eq!((numbers(&page), &page["total"]), (vec![8], &4.into()));
+    assert_eq!(page["facets"], serde_json::json!({"topic": [{"value": "testing", "books": 4}], "year": []}));
+    let author = page["books"][0]["author"].as_str().unwrap().replace(' ', "%20");
+    let page = shop.get(&format!("/authors/{author}?sort=newly_listed")).await.json();
+    assert_eq!((numbers(&page)[0], page["facets"].is_null()), (8, true));
+    let first = shop.get("/new?page_size=2").await.json();
+    let next = format!("/new?page_size=2&page_token={}", first["next_page_token"].as_str().unwrap());
+    assert_eq!((numbers(&first), numbers(&shop.get(&next).await.json())), (vec![8, 7], vec![6, 5]));
+    let suggested = shop.get("/suggest?q=dul&limit=2").await.json();
+    assert_eq!(suggested["titles"][1], serde_json::json!({"id": 5, "title": "Dull book 1"}));
+    assert_eq!(shop.get("/suggest?q=TEST").await.json()["topics"], serde_json::json!(["testing"]));
+    for bad in ["/search?price_min=-1", "/search?facets=colour", "/suggest?limit=11", "/search?in_stock=yes"] {
+        shop.get(bad).await.problem(422, "invalid");
+    }
+    shop.get("/new?sort=title").await.problem(400, "malformed");
+}
+
+#[tokio::test]
 async fn topics_have_counts() {
     let topics = shop().await.get("/topics").await.json();
     assert_eq!(topics["topics"][0], serde_json::json!({"topic": "distributed systems", "books": 2}));

@@ -9,7 +9,7 @@ use crate::{
     book::{BookId, BookText, NewBook, Topic},
     conformance::deployment::Deployment,
     fixtures::{book, cents},
-    page::{Facet, FacetCount, Query},
+    page::{Facet, FacetCount, Query, SuggestQuery},
     topics::{TopicPage, TopicQuery},
 };
 
@@ -288,6 +288,33 @@ pub(super) async fn counts_what_is_found(d: Deployment) {
     let page = d.catalog.search(none).await.expect("an answer");
     assert_eq!((page.total, page.facets.expect("asked for").topic), (0, Some(Vec::new())));
     assert_eq!(d.catalog.search(Query::default()).await.expect("all").facets, None, "not asked for");
+}
+
+/// Titles, authors and topics are suggested that begin as what was typed, letters folded; at most as many as were asked for.
+pub(super) async fn suggests_what_begins_so(d: Deployment) {
+    let by = |title: &str, author: &str, topic: &str| {
+        let text = BookText { author: author.into(), topic: topic.into(), ..book(title, 1).text };
+        NewBook { text, ..book(title, 1) }
+    };
+    d.add_books(vec![
+        by("The Łódź Notebook", "Roe, Ada", "Lodging"),
+        by("Lodestar", "Lodge, Zoë", "Systems"),
+        by("Zoo", "Lodge, Zoë", "Zoology"),
+    ])
+    .await;
+    let suggest = async |text: &str, limit| {
+        let query = SuggestQuery { text: text.into(), limit };
+        let found = d.catalog.suggest(query).await.expect("a good query");
+        (found.titles.into_iter().map(|title| title.id.0).collect::<Vec<_>>(), found.authors, found.topics)
+    };
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    assert_eq!(suggest("LÓD", None).await, (vec![2, 1], words(&["Lodge, Zoë"]), words(&["Lodging"])));
+    assert_eq!(suggest("zo", Some(1)).await, (vec![3], words(&["Lodge, Zoë"]), words(&["Zoology"])));
+    assert_eq!(suggest("ada r", None).await, (vec![], words(&["Roe, Ada"]), vec![]));
+    assert_eq!(suggest(" ", None).await, (vec![], vec![], vec![]));
+    let long = SuggestQuery { text: "é".repeat(Query::TEXT_MAX + 1), limit: None };
+    assert_invalid(d.catalog.suggest(long).await, "q");
+    assert_invalid(d.catalog.suggest(SuggestQuery { text: "a".into(), limit: Some(11) }).await, "limit");
 }
 
 /// A page shows every book with the price and the stock that `info` shows.

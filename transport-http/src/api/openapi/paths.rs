@@ -2,7 +2,9 @@
 //! operation's id, its doc comment the operation's text.
 #![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
 
-use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, TopicPage, TopicSort};
+use bookstore_core::{
+    Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Suggestions, TopicPage, TopicSort,
+};
 
 use super::schemas::{AmendBody, NewBooks, SearchParameters};
 use crate::api::{
@@ -30,6 +32,34 @@ pub(super) fn search() {}
     ),
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) fn search_topic() {}
+
+/// The books of one author.
+#[utoipa::path(get, path = "/authors/{name}", tag = "books",
+    params(
+        ("name" = String, Path, min_length = 1, max_length = 500, description = "The author's whole name, case aside"),
+        ("topic" = Option<String>, Query, max_length = 200, description = "Only books of this topic, case aside"),
+        SearchParameters,
+    ),
+    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
+pub(super) fn author() {}
+
+/// All books, those first that were listed last.
+#[utoipa::path(get, path = "/new", tag = "books",
+    params(
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of books", body = BookPage)))]
+pub(super) fn new() {}
+
+/// Titles, authors and topics that begin as what somebody has typed.
+#[utoipa::path(get, path = "/suggest", tag = "books",
+    params(
+        ("q" = Option<String>, Query, max_length = 200, description = "What was typed so far"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10, description = "Suggestions of each kind, 5 unless asked otherwise"),
+    ),
+    responses((status = 200, description = "Suggestions", body = Suggestions)))]
+pub(super) fn suggest() {}
 
 /// The topics with their numbers of books, a page at a time.
 #[utoipa::path(get, path = "/topics", tag = "books",
