@@ -1,7 +1,7 @@
 //! Searching and reading.
 
 use crate::support::{book, shop};
-use bookstore_core::CatalogService;
+use bookstore_core::{BookText, CatalogService, NewBook};
 
 #[tokio::test]
 async fn a_topic_is_found_by_its_path() {
@@ -33,16 +33,19 @@ async fn words_topic_sort_and_pages_go_together() {
 #[tokio::test]
 async fn filters_counts_and_lists_are_answered() {
     let shop = shop().await;
-    shop.catalog.add_books((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect()).await.unwrap();
+    let dull = |n| {
+        let book = book(&format!("Dull book {n}"), "testing", n);
+        NewBook { text: BookText { author: "Ann Author".into(), ..book.text }, ..book }
+    };
+    shop.catalog.add_books((0..5).map(dull).collect()).await.unwrap();
     let numbers = |page: &serde_json::Value| -> Vec<u64> {
         page["books"].as_array().unwrap().iter().map(|book| book["id"].as_u64().unwrap()).collect()
     };
     let page = shop.get("/search?q=dull&in_stock=true&facets=topic,year&page_size=1&sort=newly_listed").await.json();
     assert_eq!((numbers(&page), &page["total"]), (vec![8], &4.into()));
     assert_eq!(page["facets"], serde_json::json!({"topic": [{"value": "testing", "books": 4}], "year": []}));
-    let author = page["books"][0]["author"].as_str().unwrap().replace(' ', "%20");
-    let page = shop.get(&format!("/authors/{author}?sort=newly_listed")).await.json();
-    assert_eq!((numbers(&page)[0], page["facets"].is_null()), (8, true));
+    let page = shop.get("/authors/ann%20author?sort=newly_listed").await.json();
+    assert_eq!((numbers(&page), page["facets"].is_null()), (vec![8, 7, 6, 5, 4], true));
     let first = shop.get("/new?page_size=2").await.json();
     let next = format!("/new?page_size=2&page_token={}", first["next_page_token"].as_str().unwrap());
     assert_eq!((numbers(&first), numbers(&shop.get(&next).await.json())), (vec![8, 7], vec![6, 5]));
