@@ -70,6 +70,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
         Self { pinned: Some(pinned), ..self }
     }
 
+    /// The pin that it sends.
+    pub(crate) fn pin(&self) -> Option<Pinned> {
+        self.pinned.clone()
+    }
+
     /// Sends one call, with retries, and waits for its answer.
     ///
     /// # Errors

@@ -39,6 +39,7 @@
 mod books;
 mod copy;
 mod database_file;
+mod holds;
 mod ledger_store;
 mod maintenance;
 mod pool;
