@@ -23,8 +23,9 @@ use crate::{
     store::LedgerReader,
 };
 
-/// Texts that the index takes in with one commit.
-const BATCH_TEXTS: usize = 5_000;
+/// Texts that the index takes in with one commit, and their bytes, more or less: a commit takes long, whatever is in it.
+const BATCH_TEXTS: usize = 20_000;
+const BATCH_BYTES: usize = 32 << 20;
 /// A search waits until the index has so many new texts; for more, the store answers meanwhile.
 const WAIT_FOR_TEXTS_MAX: usize = 1_000;
 
@@ -150,7 +151,7 @@ impl Parts {
         if limit < BATCH_TEXTS && self.building.load(Ordering::Acquire) {
             return Ok(false);
         }
-        let entries = self.reader.texts(self.seq(), to, limit).await?;
+        let entries = self.read(to, limit).await?;
         let Some(last) = entries.last().map(|last| last.seq) else {
             self.seq.store(to.0, Ordering::Release);
             self.building.store(false, Ordering::Release);
@@ -165,6 +166,21 @@ impl Parts {
             self.seq.store(last.0, Ordering::Release);
         }
         Ok(false)
+    }
+
+    /// The next entries with texts.
+    async fn read(&self, to: Seq, limit: usize) -> Result<Vec<Entry>> {
+        let (mut entries, mut bytes) = (Vec::<Entry>::new(), 0);
+        while entries.len() < limit && bytes < BATCH_BYTES {
+            let after = entries.last().map_or(self.seq(), |last| last.seq);
+            let page = self.reader.texts(after, to, limit - entries.len()).await?;
+            if page.is_empty() {
+                break;
+            }
+            bytes += page.iter().map(Entry::json_bytes).sum::<usize>();
+            entries.extend(page);
+        }
+        Ok(entries)
     }
 
     /// Empties an index that is not of this ledger's history: a power cut may have taken entries back, or the file was replaced.

@@ -6,10 +6,7 @@
 use std::ops::Bound;
 use tantivy::{
     Term,
-    query::{
-        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, InvertedIndexRangeQuery, Occur,
-        PhraseQuery, Query, TermQuery,
-    },
+    query::{BoostQuery, ConstScoreQuery, InvertedIndexRangeQuery, PhraseQuery, Query, TermQuery},
     schema::{Field, IndexRecordOption},
 };
 
@@ -20,6 +17,7 @@ use super::{
     },
     corrections::Correction,
     document::{Stems, names},
+    evaluate::{Clauses, Forms},
     schema::Fields,
 };
 
@@ -68,46 +66,45 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// The query for what is wanted.
-    pub(super) fn query(&mut self, wanted: &Wanted) -> Boxed {
-        let mut parts: Vec<(Occur, Boxed)> = Vec::new();
+    /// The clauses of what is wanted.
+    pub(super) fn clauses(&mut self, wanted: &Wanted) -> Clauses {
+        let mut clauses = Clauses { required: Vec::new(), optional: self.whole(wanted) };
         for (at, clause) in wanted.clauses.iter().enumerate() {
-            let last = at + 1 == wanted.clauses.len();
-            parts.push((self.occurrence(clause, wanted), self.clause(at, clause, last)));
+            let forms = self.clause(at, clause, at + 1 == wanted.clauses.len());
+            if self.is_optional(clause, wanted) { clauses.optional.push(forms) } else { clauses.required.push(forms) }
         }
-        parts.extend(self.whole(wanted).into_iter().map(|query| (Occur::Should, query)));
-        let isbns: Vec<Boxed> = wanted.isbns.iter().map(|isbn| constant(term(self.fields.isbn, isbn), 0.0)).collect();
-        if !isbns.is_empty() {
-            parts.push((Occur::Must, Box::new(BooleanQuery::union(isbns))));
+        if !wanted.isbns.is_empty() {
+            clauses
+                .required
+                .push(wanted.isbns.iter().map(|isbn| constant(term(self.fields.isbn, isbn), 0.0)).collect());
         }
-        if parts.is_empty() { Box::new(AllQuery) } else { Box::new(BooleanQuery::new(parts)) }
+        clauses
     }
 
-    fn occurrence(&self, clause: &Clause, wanted: &Wanted) -> Occur {
+    fn is_optional(&self, clause: &Clause, wanted: &Wanted) -> bool {
         let common =
             |clause: &Clause| matches!(clause, Clause::Word(chunk) if COMMON.contains(&chunk.parts[0].as_str()));
-        let optional = self.closeness == Closeness::Typos && common(clause) && !wanted.clauses.iter().all(common);
-        if optional { Occur::Should } else { Occur::Must }
+        self.closeness == Closeness::Typos && common(clause) && !wanted.clauses.iter().all(common)
     }
 
-    fn clause(&mut self, at: usize, clause: &Clause, last: bool) -> Boxed {
+    fn clause(&mut self, at: usize, clause: &Clause, last: bool) -> Forms {
         let f = *self.fields;
         match clause {
             Clause::Word(chunk) => {
                 self.word(at, chunk, last, &[(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)])
             }
-            Clause::Topic(chunk) => constant(written(f.topic_words, chunk), 0.0),
+            Clause::Topic(chunk) => vec![constant(written(f.topic_words, chunk), 0.0)],
             Clause::Author(chunk) => self.word(at, chunk, false, &[(f.author, AUTHOR)]),
             Clause::Phrase(chunks) => {
                 let terms = placed(chunks);
                 let field = |(field, weight)| boosted(phrase(field, &terms), weight);
-                best([(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect())
+                [(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect()
             }
         }
     }
 
     /// A word in one of these fields.
-    fn word(&mut self, at: usize, chunk: &Chunk, last: bool, fields: &[(Field, f32)]) -> Boxed {
+    fn word(&mut self, at: usize, chunk: &Chunk, last: bool, fields: &[(Field, f32)]) -> Forms {
         let begins = last || self.closeness >= Closeness::Beginnings;
         let mut any = Vec::new();
         for (field, weight) in fields.iter().copied() {
@@ -122,7 +119,7 @@ impl Builder<'_> {
                 any.push(boosted(term(field, &correction.word), weight));
             }
         }
-        best(any)
+        any
     }
 
     /// Words of the same stem, in a field that has stems.
@@ -136,7 +133,7 @@ impl Builder<'_> {
     }
 
     /// What makes a book better, if all words are plain: that they are its title, its author, or stand in its title in order.
-    fn whole(&self, wanted: &Wanted) -> Vec<Boxed> {
+    fn whole(&self, wanted: &Wanted) -> Vec<Forms> {
         let plain = wanted.clauses.iter().map(|clause| match clause {
             Clause::Word(chunk) => Some(chunk.clone()),
             _ => None,
@@ -153,7 +150,7 @@ impl Builder<'_> {
         if (2..=IN_ORDER_MAX).contains(&chunks.len()) {
             better.push(boosted(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
         }
-        better
+        better.into_iter().map(|query| vec![query]).collect()
     }
 }
 
@@ -209,10 +206,6 @@ fn beginnings(field: Field, beginning: &str) -> Boxed {
     // Behind every character that a word can have.
     let upper = Bound::Excluded(Term::from_field_text(field, &format!("{beginning}\u{10ffff}")));
     Box::new(InvertedIndexRangeQuery::new(lower, upper))
-}
-
-fn best(any: Vec<Boxed>) -> Boxed {
-    Box::new(DisjunctionMaxQuery::new(any))
 }
 
 fn boosted(query: Boxed, weight: f32) -> Boxed {

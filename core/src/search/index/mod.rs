@@ -4,9 +4,9 @@
 //! feeds it goes on from there, and it can always be built again.
 
 mod build;
-mod collect;
 mod corrections;
 mod document;
+mod evaluate;
 mod schema;
 
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,9 @@ use tantivy::{
 
 use self::{
     build::{Builder, Closeness},
-    collect::All,
     corrections::Correction,
     document::{Stems, document},
+    evaluate::evaluate,
     schema::{Fields, schema},
 };
 use super::{Match, Matches, language::Wanted};
@@ -323,7 +323,7 @@ impl<'a> Search<'a> {
 
     fn books(&self, closeness: Closeness, corrections: &[Vec<Correction>]) -> Result<Vec<Match>, IndexFailed> {
         let mut builder = Builder { fields: &self.index.fields, stems: Stems::new(), closeness, corrections };
-        Ok(self.searcher.search(&*builder.query(&self.wanted), &All)?)
+        Ok(evaluate(&self.searcher, &builder.clauses(&self.wanted))?)
     }
 
     fn corrections(&self) -> Result<Vec<Vec<Correction>>, IndexFailed> {
