@@ -192,3 +192,41 @@ impl Books {
         select(&self.table(), published, query, matches)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        decide::Command,
+        execution::Execution,
+        fixtures::book,
+        id::BookId,
+        page::Query,
+        store::memory,
+        writer::{Writer, WriterLimits},
+    };
+    use futures_util::future::poll_immediate;
+
+    /// While searches by words hold all of their places, everything else is answered.
+    #[tokio::test]
+    async fn searches_by_words_hold_nobody_else_up() {
+        let (store, reader) = memory::open(&SystemClock);
+        let writer = Writer::start(store, Arc::new(SystemClock), WriterLimits::default(), Execution::Threads);
+        let writer = writer.expect("memory");
+        writer.commands().call(Command::AddBook { book: Box::new(book("A book", 1)) }).await.expect("a good book");
+        let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()));
+
+        let mut running = Vec::new();
+        while let Some(place) = poll_immediate(Box::pin(finder.places.enter())).await {
+            running.push(place.expect("a place"));
+        }
+        let mut waiting = Box::pin(finder.find(Query::words("book").check().expect("good")));
+        assert!(poll_immediate(&mut waiting).await.is_none(), "it waits for a place");
+        let listed = finder.find(Query::topic("testing").check().expect("good")).await.expect("no words, no place");
+        assert_eq!((listed.total, listed.books[0].0.id), (1, BookId(1)));
+        assert_eq!(finder.suggest("a boo", 5).await.expect("suggestions").titles.len(), 1);
+        drop(running);
+        assert_eq!(waiting.await.expect("a place is free").total, 1);
+    }
+}
