@@ -1,10 +1,7 @@
 //! From the books that match to a page of them: what the filter lets through is counted, and the first ones after a place are kept
 //! in order. Stock and price are those of now.
 
-use std::{
-    collections::{BTreeMap, BinaryHeap},
-    ops::RangeInclusive,
-};
+use std::{collections::BinaryHeap, ops::RangeInclusive};
 
 use super::{
     Match,
@@ -20,6 +17,10 @@ use crate::{
 
 /// Books that are looked up in the levels at once: the writer waits so long.
 const CHUNK: usize = 1_024;
+
+/// The years that books can have, see [`BookText::year`](crate::BookText::year).
+const YEAR_MIN: i32 = -3_000;
+const YEARS: usize = 13_000;
 
 /// A page of what was found.
 #[derive(Debug, Default)]
@@ -91,7 +92,8 @@ struct Selection<'a> {
 struct Counts {
     topics: Vec<u64>,
     authors: Vec<u64>,
-    years: Option<BTreeMap<i32, u64>>,
+    /// From [`YEAR_MIN`] on.
+    years: Vec<u64>,
 }
 
 impl<'a> Selection<'a> {
@@ -107,7 +109,7 @@ impl<'a> Selection<'a> {
         let counts = Counts {
             topics: if asked(Facet::Topic) { vec![0; table.topics.len()] } else { Vec::new() },
             authors: if asked(Facet::Author) { vec![0; table.authors.len()] } else { Vec::new() },
-            years: asked(Facet::Year).then(BTreeMap::new),
+            years: if asked(Facet::Year) { vec![0; YEARS] } else { Vec::new() },
         };
         let mut selection = Self {
             table,
@@ -175,8 +177,9 @@ impl<'a> Selection<'a> {
         if let Some(count) = self.counts.authors.get_mut(row.author as usize) {
             *count += 1;
         }
-        if let Some(years) = self.counts.years.as_mut().filter(|_| row.year != NO_YEAR) {
-            *years.entry(row.year).or_default() += 1;
+        let year = usize::try_from(row.year.saturating_sub(YEAR_MIN)).ok();
+        if let Some(count) = year.and_then(|year| self.counts.years.get_mut(year)) {
+            *count += 1;
         }
         self.keep(Position { key: self.key(found, row, price), id: found.book });
     }
@@ -231,7 +234,7 @@ impl<'a> Selection<'a> {
         if let Some(facets) = &mut facets {
             fill(&mut facets.topic, named(&self.table.topics, &self.counts.topics));
             fill(&mut facets.author, named(&self.table.authors, &self.counts.authors));
-            let years = self.counts.years.into_iter().flatten();
+            let years = (YEAR_MIN..).zip(self.counts.years).filter(|(_, books)| *books > 0);
             fill(&mut facets.year, years.map(|(year, books)| (year.to_string(), books)));
         }
         Selected { books: self.best.into_sorted_vec(), total: self.total, facets }
@@ -249,6 +252,10 @@ fn fill<V: Ord + Into<String>>(facet: &mut Option<Vec<FacetCount>>, counts: impl
     let Some(facet) = facet else { return };
     let mut counts: Vec<_> = counts.map(|(value, books)| (std::cmp::Reverse(books), value)).collect();
     if counts.len() > FacetCount::MAX {
+        // Names are compared only where the numbers do not decide.
+        let mut numbers: Vec<_> = counts.iter().map(|(books, _)| *books).collect();
+        let least = *numbers.select_nth_unstable(FacetCount::MAX).1;
+        counts.retain(|(books, _)| *books <= least);
         counts.select_nth_unstable(FacetCount::MAX);
         counts.truncate(FacetCount::MAX);
     }

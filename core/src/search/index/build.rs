@@ -3,7 +3,7 @@
 //! A word in the title counts more than one in the author, and that one more than one in a subject; a word as it is written more
 //! than one of the same stem, that one more than the beginning of a longer word, and that one more than a similar word.
 
-use std::ops::Bound;
+use std::{cmp::Reverse, ops::Bound};
 use tantivy::{
     Term,
     query::{BoostQuery, ConstScoreQuery, InvertedIndexRangeQuery, PhraseQuery, Query, TermQuery},
@@ -69,7 +69,10 @@ impl Builder<'_> {
     /// The clauses of what is wanted.
     pub(super) fn clauses(&mut self, wanted: &Wanted) -> Clauses {
         let mut clauses = Clauses { required: Vec::new(), optional: self.whole(wanted) };
-        for (at, clause) in wanted.clauses.iter().enumerate() {
+        let mut order: Vec<_> = wanted.clauses.iter().enumerate().collect();
+        // Long words are rare: once no book is left, the others are not read.
+        order.sort_by_key(|(_, clause)| Reverse(letters(clause)));
+        for (at, clause) in order {
             let forms = self.clause(at, clause, at + 1 == wanted.clauses.len());
             if self.is_optional(clause, wanted) { clauses.optional.push(forms) } else { clauses.required.push(forms) }
         }
@@ -151,6 +154,15 @@ impl Builder<'_> {
             better.push(boosted(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
         }
         better.into_iter().map(|query| vec![query]).collect()
+    }
+}
+
+/// How long a clause is, in bytes.
+fn letters(clause: &Clause) -> usize {
+    let of = |chunk: &Chunk| chunk.parts.iter().map(String::len).sum::<usize>();
+    match clause {
+        Clause::Word(chunk) | Clause::Author(chunk) | Clause::Topic(chunk) => of(chunk),
+        Clause::Phrase(chunks) => chunks.iter().map(of).sum(),
     }
 }
 

@@ -35,6 +35,12 @@ pub(super) fn evaluate(searcher: &Searcher, clauses: &Clauses) -> tantivy::Resul
         let mut scores = Scores::new(segment);
         for (clause, forms) in (0..).zip(&required) {
             scores.require(segment, clause, forms)?;
+            if scores.books.is_empty() {
+                break;
+            }
+        }
+        if scores.books.is_empty() {
+            continue;
         }
         for forms in &optional {
             scores.add(segment, forms)?;
