@@ -92,6 +92,19 @@ impl BookTable {
         Some(Row { topic, author: self.author[at], year: self.year[at] })
     }
 
+    /// The books of a topic, or of an author, or all of them if neither is given.
+    pub(super) fn books_of(&self, topic: Option<u32>, author: Option<u32>) -> Box<dyn Iterator<Item = BookId> + '_> {
+        let having = |column: &'_ [u32], number: u32| -> Vec<BookId> {
+            let books = (0..).map(BookId).zip(column).filter(|(_, other)| **other == number);
+            books.map(|(book, _)| book).collect()
+        };
+        match (topic, author) {
+            (Some(topic), _) => Box::new(having(&self.topic, topic).into_iter()),
+            (None, Some(author)) => Box::new(having(&self.author, author).into_iter()),
+            (None, None) => Box::new((0..self.end()).map(BookId)),
+        }
+    }
+
     /// The topics.
     pub(super) fn topic_list(&self) -> &TopicList {
         self.topic_list.get_or_init(|| {

@@ -51,7 +51,10 @@ pub(super) fn select(
     match matches {
         Some(matches) => selection.run(matches.iter().copied()),
         None if is_plain_list(query) => return selection.plain_list(),
-        None => selection.run((0..table.end()).map(|id| Match { book: BookId(id), rank: 0.0 })),
+        None => {
+            let books = table.books_of(selection.topic, selection.author);
+            selection.run(books.map(|book| Match { book, rank: 0.0 }));
+        }
     }
     selection.selected()
 }
