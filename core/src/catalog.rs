@@ -12,6 +12,7 @@ use crate::{
     decide::{Command, Outcome},
     error::{Error, Result},
     execution::Execution,
+    follow::Pin,
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
@@ -84,6 +85,16 @@ impl Catalog {
     #[must_use]
     pub fn incarnation(&self) -> Uuid {
         self.incarnation
+    }
+
+    /// Checks that this is the catalog, with the history, that a seller has compared with its copy. A server MUST refuse the seller's
+    /// batch otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is not.
+    pub fn check_pin(&self, pin: Pin) -> Result<()> {
+        let published = self.writer.published();
+        pin.check(self.incarnation, published.head(), published.hash(pin.seq))
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
@@ -276,7 +287,8 @@ impl CatalogService for Catalog {
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         let published = self.writer.published();
         let mut head = published.watch();
-        let grown = head.wait_for(|head| *head > after);
+        // Whoever is beyond the end has followed another history, and learns it at once.
+        let grown = head.wait_for(|head| *head != after);
         // Out of time: there is nothing yet, which is an answer.
         let _ = tokio::time::timeout(wait.min(WAIT_MAX), grown).await;
         let head = published.head();

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    history::{Entries, LedgerIdentity, Relation},
+    history::{Entries, Hash, LedgerIdentity, Relation},
     id::{OrderId, Seq},
     order::Order,
     service::{CatalogService, ENTRIES_MAX, OrderReader},
@@ -81,7 +81,8 @@ impl<P: Projection + ?Sized + 'static> Follower<P> {
         self.caught_up.clone()
     }
 
-    /// Why the ledger cannot be followed: its history is not the copy's. `None` as long as both are the same.
+    /// Why the ledger cannot be followed: its history is not the copy's. `None` as long as both are the same. Tell the operator: only
+    /// they can mend that.
     ///
     /// An order service MUST NOT sell meanwhile, see [`Orders::refuse_while`](crate::Orders::refuse_while).
     #[must_use]
@@ -112,12 +113,14 @@ struct Shown {
 
 /// Follows for ever.
 async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projection: Arc<P>, shown: Shown) {
-    let mut pause = PAUSE.0;
+    let (mut pause, mut rolled_back) = (PAUSE.0, None);
     loop {
         let (after, wait) = (*shown.followed.borrow(), *shown.caught_up.borrow());
+        // What is seen while the poll is on its way may be newer than its page.
+        let seen = shown.pinned.current().ok();
         let step = tokio::select! {
             biased;
-            step = step(catalog.as_ref(), projection.as_ref(), wait) => step,
+            step = step(catalog.as_ref(), projection.as_ref(), wait, |page| went_back(page, seen, rolled_back)) => step,
             // A batch was refused while this poll waits for an entry: another one is answered at once.
             () = shown.pinned.wanted(), if wait => {
                 shown.caught_up.send_replace(false);
@@ -125,10 +128,10 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
             }
         };
         match step {
-            Ok(Step::Followed { seq, head, incarnation, identity }) => {
+            Ok(Step::Followed { seq, hash, head, incarnation, identity }) => {
                 pause = PAUSE.0;
                 shown.pinned.follow(&identity);
-                shown.pinned.set(Some(Pin { incarnation, seq }));
+                shown.pinned.set(Some(Pin::new(incarnation, seq, hash)));
                 shown.refused.send_if_modified(|refused| refused.take().is_some());
                 metrics::gauge!("bookstore_copy_differs").set(0.0);
                 shown.followed.send_replace(seq);
@@ -145,12 +148,20 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
             }
             Err(failure) => {
                 let caught_up = shown.caught_up.send_replace(false);
+                if let Failure::WentBack(incarnation, _) = &failure {
+                    rolled_back = Some(*incarnation);
+                }
                 shown.failed(failure, caught_up || pause == PAUSE.1);
                 shown.sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
                 // A failed append may have happened all the same, so the copy itself says where it is.
                 if let Ok(own) = projection.followed().await {
                     shown.followed.send_replace(own.seq);
+                    if let Ok(pin) = shown.pinned.current()
+                        && pin.seq < own.seq
+                    {
+                        shown.pinned.set(Some(Pin::new(pin.incarnation, own.seq, own.hash)));
+                    }
                 }
             }
         }
@@ -164,26 +175,45 @@ impl Shown {
         let _ = tokio::time::timeout(pause, self.pinned.wanted()).await;
     }
 
-    /// Tells the operator why nothing can be followed, and the order service whether it may still sell.
+    /// Tells the operator why a call failed, and whoever started the follower whether it is refused.
     fn failed(&self, failure: Failure, log: bool) {
         match failure {
             Failure::Call(error) if log => tracing::warn!(%error, "cannot follow the ledger, trying again"),
             Failure::Call(_) => {}
             Failure::OtherHistory(why) => {
                 self.pinned.set(None);
-                metrics::gauge!("bookstore_copy_differs").set(1.0);
-                if self.refused.send_replace(Some(why.clone())).as_ref() != Some(&why) {
-                    tracing::error!("nothing is sold: {why}");
-                }
+                self.refuse(why);
             }
+            // What was seen of this opening is remembered.
+            Failure::WentBack(_, why) => self.refuse(why),
         }
     }
+
+    fn refuse(&self, why: String) {
+        metrics::gauge!("bookstore_copy_differs").set(1.0);
+        self.refused.send_if_modified(|refused| refused.replace(why.clone()).as_ref() != Some(&why));
+    }
+}
+
+/// Checks that an opening of the ledger has not lost what was `seen` of it before the page was asked for. One that has is not believed any
+/// more, however far it grows.
+fn went_back(page: &Entries, seen: Option<Pin>, rolled_back: Option<Uuid>) -> Result<(), Failure> {
+    let (incarnation, head) = (page.incarnation, page.head);
+    let seen = seen.filter(|pin| pin.incarnation == incarnation && pin.seen > head);
+    if seen.is_none() && rolled_back != Some(incarnation) {
+        return Ok(());
+    }
+    let why = format!(
+        "the catalog's ledger, which ends at entry {head}, has lost entries that this server has seen, without a restart: the \
+         machine that it runs on was rolled back. Put its files back as they were, or use bookstore restore --replace"
+    );
+    Err(Failure::WentBack(incarnation, why))
 }
 
 /// Where the copy stands after a poll.
 enum Step {
-    /// The copy is at `seq`, in the opening `incarnation` of a ledger that ends at `head`.
-    Followed { seq: Seq, head: Seq, incarnation: Uuid, identity: LedgerIdentity },
+    /// The copy is at `seq`, where the ledger has this hash, in the opening `incarnation` of a ledger that ends at `head`.
+    Followed { seq: Seq, hash: Hash, head: Seq, incarnation: Uuid, identity: LedgerIdentity },
     /// The ledger goes on under a newer timeline than the copy's, which is back at `seq` now.
     Rewound(Seq),
 }
@@ -193,23 +223,27 @@ async fn step(
     catalog: &dyn CatalogService,
     projection: &(impl Projection + ?Sized),
     wait: bool,
+    check: impl FnOnce(&Entries) -> Result<(), Failure>,
 ) -> Result<Step, Failure> {
     let own = projection.followed().await?;
     let wait = if wait { POLL } else { Duration::ZERO };
     let page = catalog.entries(own.seq, ENTRIES_MAX, wait).await?;
+    check(&page)?;
     if let Some(fork) = fork(&own, &page)? {
         let lost = projection.rewind(fork).await?;
         metrics::counter!("bookstore_copy_set_aside_entries_total").increment(lost);
-        tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; what it does not have any more is set \
-            aside: see bookstore audit --copy");
+        if lost > 0 {
+            tracing::warn!(%fork, lost, "the ledger goes on under a newer timeline; what it does not have any more is set \
+                aside: see bookstore audit --copy");
+        }
         return Ok(Step::Rewound(projection.followed().await?.seq));
     }
     let seq = page.entries.last().map_or(own.seq, |last| last.seq);
-    let (head, incarnation, identity) = (page.head, page.incarnation, page.identity.clone());
+    let (hash, head, incarnation, identity) = (page.after, page.head, page.incarnation, page.identity.clone());
     if !page.entries.is_empty() || own.identity.as_ref() != Some(&page.identity) {
         projection.append(page).await?;
     }
-    Ok(Step::Followed { seq, head, incarnation, identity })
+    Ok(Step::Followed { seq, hash, head, incarnation, identity })
 }
 
 /// Why a poll was in vain.
@@ -218,6 +252,8 @@ enum Failure {
     Call(Error),
     /// The ledger has another history than the copy. Only an operator can mend that.
     OtherHistory(String),
+    /// This opening of the ledger has lost entries.
+    WentBack(Uuid, String),
 }
 
 impl From<Error> for Failure {
@@ -248,8 +284,8 @@ fn fork(own: &Followed, page: &Entries) -> Result<Option<Seq>, Failure> {
             own.seq
         )),
         Relation::Unrelated => refused(
-            "the catalog's ledger is not the one that this server followed; give this order server a new --store, or the right \
-             --catalog"
+            "the catalog's ledger is not the one that this server followed; give an order server a new --store, a relay a new \
+             --state, or the right --catalog"
                 .into(),
         ),
     }

@@ -62,7 +62,7 @@ fn write_entry(bytes: &mut Vec<u8>, entry: &Entry) {
     let Entry { seq, at, kind, key, changes, text, details } = entry;
     bytes.extend_from_slice(&seq.0.to_le_bytes());
     bytes.extend_from_slice(&at.0.to_le_bytes());
-    let flags = HAS_TEXT * u8::from(text.is_some()) | HAS_DETAILS * u8::from(details.is_some());
+    let flags = (HAS_TEXT * u8::from(text.is_some())) | (HAS_DETAILS * u8::from(details.is_some()));
     bytes.push(kind_number(*kind) | flags);
     bytes.push(u8::from(key.is_some()));
     bytes.extend_from_slice(&key.map_or([0; 16], |key| key.0.into_bytes()));

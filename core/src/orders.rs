@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use crate::{
     batch::each,
     error::{Error, Result},
+    follow::Pinned,
+    history::LedgerIdentity,
     id::{OrderId, Seq},
     order::{Actor, Lines, Order, OrderAction, Receipt},
     page::{OrderPage, OrderQuery},
@@ -55,9 +57,14 @@ pub struct Orders {
     copied: Option<(watch::Receiver<Seq>, Duration)>,
     /// Why nothing may be sold; `None` if it may.
     refused: Option<watch::Receiver<Option<String>>>,
-    /// Orders that were changed through this server, as they were then, newest last.
-    changed: Mutex<VecDeque<Order>>,
+    /// Which history the copy follows; `None` if there is only one.
+    followed: Option<Pinned>,
+    /// Orders that were changed through this server, as they were then, newest last, and the history that was followed then.
+    changed: Mutex<VecDeque<(Order, History)>>,
 }
+
+/// A history of the ledger, if one was followed.
+type History = Option<Arc<LedgerIdentity>>;
 
 /// Cancelled orders that one server remembers: more than pass through it while its copy catches up.
 const CHANGED_MAX: usize = 1024;
@@ -73,7 +80,7 @@ impl Orders {
     /// [`Follower`](crate::follow::Follower) with a copy on a machine of its own.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
-        Self { catalog, reader, copied: None, refused: None, changed: Mutex::default() }
+        Self { catalog, reader, copied: None, refused: None, followed: None, changed: Mutex::default() }
     }
 
     /// Acknowledges purchases as `ack` says. `followed` is how far the copy is, see
@@ -94,6 +101,17 @@ impl Orders {
         Self { refused: Some(refused), ..self }
     }
 
+    /// Forgets changes of orders that passed through this server when the ledger goes on under another timeline, which may not have them.
+    /// See [`Follower::pinned`](crate::follow::Follower::pinned).
+    #[must_use]
+    pub fn forget_with(self, followed: Pinned) -> Self {
+        Self { followed: Some(followed), ..self }
+    }
+
+    fn history(&self) -> History {
+        self.followed.as_ref().and_then(Pinned::history)
+    }
+
     fn may_sell(&self) -> Result<()> {
         match self.refused.as_ref().and_then(|refused| refused.borrow().clone()) {
             Some(why) => Err(Error::unavailable(why)),
@@ -101,8 +119,8 @@ impl Orders {
         }
     }
 
-    /// Remembers the order in an answer or a refusal.
-    fn remember(&self, answer: &Result<Receipt>) {
+    /// Remembers the order in an answer or a refusal. `history` is what was followed when it was asked for.
+    fn remember(&self, answer: &Result<Receipt>, history: &History) {
         let order = match answer {
             Ok(receipt) => Some(&receipt.order),
             Err(error) => error.order(),
@@ -114,15 +132,18 @@ impl Orders {
             if changed.len() == CHANGED_MAX {
                 changed.pop_front();
             }
-            changed.push_back(order.clone());
+            changed.push_back((order.clone(), history.clone()));
         }
     }
 
     /// The order as the reader shows it, or newer if its change passed through here.
     fn newest(&self, order: Order) -> Order {
+        let history = self.history();
         let changed = self.changed.lock().expect("nobody panics with it");
-        let newer = changed.iter().rev().filter(|changed| changed.id == order.id && changed.version > order.version);
-        newer.max_by_key(|order| order.version).cloned().unwrap_or(order)
+        let newer = changed
+            .iter()
+            .filter(|(changed, then)| changed.id == order.id && changed.version > order.version && *then == history);
+        newer.map(|(order, _)| order).max_by_key(|order| order.version).cloned().unwrap_or(order)
     }
 
     /// Waits until the copy has followed up to entry `seq`, if purchases wait for a copy.
@@ -136,8 +157,8 @@ impl Orders {
     }
 
     /// Takes the catalog's answer about an order, and waits until the copy has what it says, if calls wait for a copy.
-    async fn answer(&self, id: OrderId, answer: Result<Receipt>) -> Result<Receipt> {
-        self.remember(&answer);
+    async fn answer(&self, id: OrderId, answer: Result<Receipt>, history: &History) -> Result<Receipt> {
+        self.remember(&answer, history);
         let receipt = answer.map_err(|error| error.for_order(id))?;
         if self.copied.is_some() {
             // Boxed, so that the future of a purchase that does not wait for a copy stays small.
@@ -168,15 +189,17 @@ fn not_copied() -> Error {
 impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         self.may_sell()?;
-        self.answer(id, self.catalog.sell(id, lines).await).await
+        let history = self.history();
+        self.answer(id, self.catalog.sell(id, lines).await, &history).await
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
         if let Err(refused) = self.may_sell() {
             return purchases.iter().map(|_| Err(refused.clone())).collect();
         }
+        let history = self.history();
         let mut answers = self.catalog.sell_many(purchases).await;
-        answers.iter().for_each(|answer| self.remember(answer));
+        answers.iter().for_each(|answer| self.remember(answer, &history));
         // The copy follows the ledger in order: when it has the last of them it has all of them.
         let last = answers.iter().flatten().map(|receipt| receipt.order.version).max();
         if let (true, Some(last)) = (self.copied.is_some(), last) {
@@ -195,12 +218,14 @@ impl OrderService for Orders {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.may_sell()?;
-        self.answer(id, self.catalog.release(id).await).await
+        let history = self.history();
+        self.answer(id, self.catalog.release(id).await, &history).await
     }
 
     async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
         self.may_sell()?;
-        self.answer(id, self.catalog.change_order(id, action, by).await).await
+        let history = self.history();
+        self.answer(id, self.catalog.change_order(id, action, by).await, &history).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -98,11 +98,13 @@ pub struct OrderPage {
 }
 
 impl OrderPage {
-    /// A page of at most `size` orders. `orders` has one more if another page follows: read `size + 1` of them.
+    /// A page of at most `size` orders, whose JSON is at most [`PAGE_BYTES_MAX`] long. `orders` has one more if another page follows: read
+    /// `size + 1` of them.
     #[must_use]
     pub fn cut(mut orders: Vec<Order>, size: usize) -> Self {
-        let more = orders.len() > size;
-        orders.truncate(size);
+        let fits = fitting(orders.iter().take(size).map(Order::json_bytes));
+        let more = orders.len() > fits;
+        orders.truncate(fits);
         let last = orders.last().filter(|_| more);
         let next_page_token = last.map(|order| write_token(&order.seq, ORDERS));
         Self { orders, next_page_token }

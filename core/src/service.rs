@@ -143,7 +143,8 @@ pub trait CatalogService: Send + Sync {
     async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>>;
 
     /// The entries after `after`, oldest first, at most `limit` (1 to [`ENTRIES_MAX`]). If there is none yet, it waits for one,
-    /// for `wait` at most (up to [`WAIT_MAX`]), and then answers without entries. Limits outside the range are brought into it.
+    /// for `wait` at most (up to [`WAIT_MAX`]), and then answers without entries; if `after` is beyond the ledger's end, it need not wait,
+    /// as the caller has followed another history. Limits outside the range are brought into it.
     ///
     /// It MUST give durable entries only, without gaps. A page's JSON is at most [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX) long, so
     /// a page may end early, but it has one entry at least if there is one.

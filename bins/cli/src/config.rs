@@ -4,6 +4,7 @@
 //! `BOOKSTORE_ADMIN_TOKEN_FILE`.
 
 mod address;
+mod relay;
 mod token;
 
 use bookstore::{
@@ -30,7 +31,8 @@ use address::{hosts, listen, servers_behind};
 use token::{inner_token, token};
 
 pub(crate) use address::servers;
-pub(crate) use token::{admin_token, admin_token_for, read_at_most, tokens};
+pub(crate) use relay::{Relay, Source, relay};
+pub(crate) use token::{admin_token, admin_token_for, tokens};
 
 /// A configuration that cannot work, and what to do about it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +96,7 @@ pub(crate) fn inherited(cli: &mut Cli) -> Result<Option<TcpListener>> {
 /// The log filter: `--log`, or else `RUST_LOG`, or else the command's default.
 pub(crate) fn log_filter(cli: &Cli) -> Result<EnvFilter> {
     let default = match &cli.command {
-        Command::Monolith(_) | Command::Catalog(_) | Command::Frontend(_) => SERVER_LOG,
+        Command::Monolith(_) | Command::Catalog(_) | Command::Frontend(_) | Command::Relay(_) => SERVER_LOG,
         Command::Order(args) if args.id.is_none() => SERVER_LOG,
         _ => COMMAND_LOG,
     };

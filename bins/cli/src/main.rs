@@ -3,6 +3,8 @@
 mod cli;
 mod commands;
 mod config;
+mod locked_file;
+mod relay;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

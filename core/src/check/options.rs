@@ -26,6 +26,8 @@ impl Delivery {
     pub(super) fn may_execute<T>(self, outcome: &Outcome<T>) -> bool {
         match outcome {
             Outcome::Answered(_) | Outcome::Unknown => true,
+            // Its last message was refused, for what became of the order that an earlier one may have made.
+            Outcome::Refused(error) if error.is_final() => self != Self::Once,
             Outcome::Refused(_) => self == Self::Duplicated,
             Outcome::NotExecuted => false,
         }

@@ -56,6 +56,11 @@ impl Holds {
         self.orders.len()
     }
 
+    /// The held orders, in any order.
+    pub fn iter(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

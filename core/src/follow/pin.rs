@@ -10,43 +10,59 @@ use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
-    history::{LedgerIdentity, Relation},
+    history::{Hash, LedgerIdentity, Relation},
     id::Seq,
 };
 
 /// A place in an opening of a ledger up to which its history was compared with a copy's.
 ///
 /// A seller sends it with every batch. A catalog that was opened again since, perhaps with another file, MUST refuse the batch as not
-/// executed; so MUST one whose ledger ends before the place, as after a rollback of the machine that it runs on.
+/// executed; so MUST one whose ledger ends before what was seen, or has another history up to the place, as after a rollback of the
+/// machine that it runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// The opening, see [`Entries::incarnation`](crate::Entries::incarnation).
     pub incarnation: Uuid,
-    /// An entry that it has.
+    /// The last entry that was compared.
     pub seq: Seq,
+    /// The hash of the ledger up to that entry.
+    pub hash: Hash,
+    /// The last entry that was seen, `seq` or a later one: answers name entries that the copy does not have yet.
+    pub seen: Seq,
 }
 
 impl Pin {
-    /// Checks that a catalog with this incarnation and head is the one that was compared.
+    /// A place that was compared; nothing later was seen.
+    #[must_use]
+    pub fn new(incarnation: Uuid, seq: Seq, hash: Hash) -> Self {
+        Self { incarnation, seq, hash, seen: seq }
+    }
+
+    /// Checks that a catalog with this incarnation, head, and hash up to [`Self::seq`] is the one that was compared. Without a hash,
+    /// that entry is too old to be compared with each batch.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it is not.
-    pub fn check(self, incarnation: Uuid, head: Seq) -> Result<()> {
+    pub fn check(self, incarnation: Uuid, head: Seq, hash: Option<Hash>) -> Result<()> {
+        let Self { seq, seen, .. } = self;
         if self.incarnation != incarnation {
             return Err(Error::unavailable("the catalog was started again; its ledger is compared first"));
         }
-        if self.seq > head {
-            let seq = self.seq;
-            return Err(Error::unavailable(format!("the ledger ends at {head}, before entry {seq}, which was seen")));
+        if seen.max(seq) > head {
+            return Err(Error::unavailable(format!("the ledger ends at {head}, before entry {seen}, which was seen")));
+        }
+        if hash.is_some_and(|hash| hash != self.hash) {
+            return Err(Error::unavailable(format!("the ledger has another history up to entry {seq} than was seen")));
         }
         Ok(())
     }
 }
 
-/// As a header's value: `INCARNATION SEQ`.
+/// As a header's value: `INCARNATION SEQ HASH SEEN`.
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.incarnation, self.seq)
+        let Self { incarnation, seq, hash, seen } = self;
+        write!(f, "{incarnation} {seq} {hash} {seen}")
     }
 }
 
@@ -54,10 +70,13 @@ impl FromStr for Pin {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let parts = text.split_once(' ').and_then(|(incarnation, seq)| {
-            Some(Self { incarnation: incarnation.parse().ok()?, seq: Seq(seq.parse().ok()?) })
-        });
-        parts.ok_or_else(|| Error::malformed("a pin is INCARNATION SEQ"))
+        let mut words = text.split(' ');
+        let mut pin = || {
+            let (incarnation, seq) = (words.next()?.parse().ok()?, Seq(words.next()?.parse().ok()?));
+            let (hash, seen) = (words.next()?.parse().ok()?, Seq(words.next()?.parse().ok()?));
+            words.next().is_none().then_some(Self { incarnation, seq, hash, seen })
+        };
+        pin().ok_or_else(|| Error::malformed("a pin is INCARNATION SEQ HASH SEEN"))
     }
 }
 
@@ -91,6 +110,13 @@ impl Pinned {
     /// Asks for a comparison at once, since a batch was refused.
     pub fn refresh(&self) {
         self.0.wanted.notify_one();
+    }
+
+    /// Waits until another opening of the ledger than the one of `sent` is compared. False if nothing may be sold instead.
+    pub async fn compared_since(&self, sent: Pin) -> bool {
+        let mut pin = self.0.pin.subscribe();
+        let changed = pin.wait_for(|pin| pin.is_none_or(|pin| pin.incarnation != sent.incarnation));
+        changed.await.is_ok_and(|pin| pin.is_some())
     }
 
     /// The newest history of the ledger that was followed, to be shown with every call; none if none was.
@@ -139,8 +165,24 @@ impl Pinned {
         }
     }
 
+    /// Remembers that an entry was seen in an answer of the catalog's opening `incarnation`: it must have it from now on.
+    pub fn saw(&self, incarnation: Uuid, seq: Seq) {
+        let is_newer = |pin: &Pin| pin.incarnation == incarnation && pin.seen < seq;
+        if self.0.pin.borrow().as_ref().is_some_and(is_newer) {
+            self.0.pin.send_if_modified(|pin| {
+                let newer = pin.as_mut().filter(|pin| is_newer(pin));
+                newer.map(|pin| pin.seen = seq).is_some()
+            });
+        }
+    }
+
+    /// What was seen of an opening of the ledger stays seen.
     pub(super) fn set(&self, pin: Option<Pin>) {
-        self.0.pin.send_if_modified(|current| std::mem::replace(current, pin) != pin);
+        self.0.pin.send_if_modified(|current| {
+            let seen = current.filter(|current| pin.is_some_and(|pin| pin.incarnation == current.incarnation));
+            let pin = pin.map(|pin| Pin { seen: seen.map_or(pin.seen, |seen| seen.seen.max(pin.seen)), ..pin });
+            std::mem::replace(current, pin) != pin
+        });
     }
 
     /// Returns when a comparison is asked for.
@@ -156,12 +198,36 @@ mod tests {
 
     #[test]
     fn only_the_catalog_that_was_compared_may_sell() {
-        let pin = Pin { incarnation: Uuid::from_u128(1), seq: Seq(5) };
+        let pin = Pin { seen: Seq(6), ..Pin::new(Uuid::from_u128(1), Seq(5), Hash([7; 32])) };
         assert_eq!(pin.to_string().parse(), Ok(pin));
-        assert!("1".parse::<Pin>().is_err());
-        assert!(pin.check(pin.incarnation, Seq(5)).is_ok());
-        assert!(pin.check(Uuid::from_u128(2), Seq(5)).is_err(), "it was started again");
-        assert!(pin.check(pin.incarnation, Seq(4)).is_err(), "it was rolled back");
+        assert!("1".parse::<Pin>().is_err() && format!("{pin} 1").parse::<Pin>().is_err());
+        for hash in [Some(pin.hash), None] {
+            assert!(pin.check(pin.incarnation, Seq(6), hash).is_ok());
+            assert!(pin.check(Uuid::from_u128(2), Seq(6), hash).is_err(), "it was started again");
+            assert!(pin.check(pin.incarnation, Seq(5), hash).is_err(), "it was rolled back");
+        }
+        assert!(
+            pin.check(pin.incarnation, Seq(9), Some(Hash::EMPTY)).is_err(),
+            "it was rolled back and has grown again"
+        );
+    }
+
+    #[test]
+    fn what_was_seen_stays_seen_as_long_as_the_catalog_runs() {
+        let (pinned, [one, two]) = (Pinned::default(), [1, 2].map(Uuid::from_u128));
+        let at = |incarnation, seq| Some(Pin::new(incarnation, Seq(seq), Hash::EMPTY));
+        let seen = || pinned.current().map(|pin| pin.seen);
+        pinned.saw(one, Seq(9));
+        assert!(seen().is_err(), "nothing was compared yet");
+        pinned.set(at(one, 5));
+        pinned.saw(one, Seq(9));
+        pinned.saw(one, Seq(8));
+        pinned.saw(two, Seq(20));
+        assert_eq!(seen(), Ok(Seq(9)));
+        pinned.set(at(one, 6));
+        assert_eq!(seen(), Ok(Seq(9)), "the copy is behind");
+        pinned.set(at(two, 6));
+        assert_eq!(seen(), Ok(Seq(6)), "another opening is compared anew");
     }
 
     #[test]

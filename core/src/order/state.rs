@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{
+    book::json_string_bytes,
     clock::Timestamp,
     id::{OrderId, Seq},
     inline_list::InlineList,
@@ -178,6 +179,14 @@ mod schema {
 }
 
 impl Order {
+    /// The most bytes of its JSON.
+    pub(crate) fn json_bytes(&self) -> usize {
+        /// Of an order without lines, with the longest numbers and times, and of a line.
+        const BYTES: (usize, usize) = (512, 88);
+        let reference = self.reference().map_or(0, |reference| json_string_bytes(reference.as_str()));
+        BYTES.0 + BYTES.1 * (self.lines.len() + self.returned().len()) + reference
+    }
+
     /// Whether this order has the same books and numbers of copies as `lines` ask for. Prices do not count: a retry may have seen
     /// another one.
     #[must_use]

@@ -467,3 +467,12 @@ async fn a_ledger_is_read_alike_from_the_store_and_from_memory() {
         assert_eq!(Ok(page.batch_ends), stored.batch_ends(Seq(after), last).await);
     }
 }
+
+/// It followed a ledger that went back since, and would otherwise learn it only at the end of its wait.
+#[tokio::test]
+async fn whoever_is_beyond_the_end_does_not_wait() {
+    let (catalog, _) = busy_shop(3).await;
+    let beyond = catalog.entries(Seq(99), 1, Duration::from_secs(30));
+    let page = tokio::time::timeout(Duration::from_secs(10), beyond).await.expect("at once").expect("an answer");
+    assert_eq!((page.before, page.entries.len()), (None, 0));
+}

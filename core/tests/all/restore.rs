@@ -94,6 +94,7 @@ impl Shop {
         };
         tokio::time::timeout(Duration::from_secs(30), compared).await.expect("in time");
         let orders = Orders::new(catalog.clone(), follower.clone()).refuse_while(follower.refused());
+        let orders = orders.forget_with(follower.pinned());
         (orders, follower)
     }
 

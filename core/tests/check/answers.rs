@@ -1,7 +1,7 @@
 //! Reads of books and orders: stale, from the future, or never true.
 
 use bookstore_core::{
-    BookId, Error, Seq,
+    BookId, Error, Receipt, Seq,
     check::{BookState, Operation, Outcome, Rule},
     fixtures::cents,
 };
@@ -179,13 +179,14 @@ fn a_cancellation_that_was_shown_is_in_the_ledger() {
 }
 
 #[test]
-fn a_replayed_purchase_shows_the_cancellation() {
+fn a_purchase_that_is_sent_again_learns_of_the_cancellation() {
     let (mut shop, _) = Shop::sold();
-    let standing = shop.order(1).expect("sold");
+    let order = shop.order(1).expect("sold");
     shop.cancel((12, 13), 1);
     let again = shop.buy((14, 15), 1, &[(1, 3)]);
     shop.assert_right();
-    shop.receipt_of(again).order = standing;
+    let Operation::Purchase { outcome, .. } = &mut shop.calls[again].operation else { panic!("a purchase") };
+    *outcome = Outcome::Answered(Receipt { order, replayed: true });
     shop.assert_broken(Rule::ReadYourWrites);
     shop.calls[again].invoked = 13;
     shop.assert_right();

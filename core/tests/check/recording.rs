@@ -62,7 +62,7 @@ fn a_line_is_a_call_that_people_can_read() {
         r#""order":"00000000-0000-0000-0000-000000000001","lines":[{"book":1,"quantity":3}],"outcome":{"answered":{"#,
         r#""order":{"id":"00000000-0000-0000-0000-000000000001","status":"placed","#,
         r#""lines":[{"book":1,"quantity":3,"unit_price_cents":100}],"total_cents":300,"#,
-        r#""placed_at":"2023-11-14T22:13:20.002Z","seq":3},"replayed":false}}}}}"#,
+        r#""placed_at":"2023-11-14T22:13:20.002Z","seq":3,"version":3},"replayed":false}}}}}"#,
     );
     assert_eq!(file.lines().nth(2), Some(line));
     assert_eq!(file.lines().last(), Some(r#"{"calls":3,"unrecorded":0}"#));

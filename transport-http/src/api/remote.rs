@@ -27,7 +27,8 @@ use crate::client::{
 
 /// A shop on another machine, through its public interface: one request for each call.
 ///
-/// `amend`, `add_books`, `entries`, `orders` and some of `change` need a client with a token of the shop, which also says who asks. `sell` and `release` are the same as
+/// `amend`, `add_books`, `entries`, `orders` and some of `change` need a client with a token of the shop, which also says who asks: the
+/// `by` of a change only says whether the token is sent. Buyers' own calls go without it, unless the order's id needs it. `sell` and `release` are the same as
 /// `purchase` and `cancel`: the public interface has no others.
 ///
 /// ```
@@ -142,17 +143,17 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> 
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         let body = json(&PurchaseRequest { lines: &lines, reference: None, hold_seconds: None })?;
         let request = OutboundRequest::send(Method::PUT, format!("/orders/{id}"), body, Effect::Keyed);
-        self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
+        self.client.call(request.anonymous(true)).await.map(|PurchaseResponse(receipt)| receipt)
     }
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let (path, body) = (format!("/orders/{id}/cancel"), Bytes::from_static(b"{}"));
-        let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed);
+        let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed).anonymous(id.is_random());
         self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
     }
 
-    async fn change(&self, id: OrderId, action: OrderAction, _by: Option<Actor>) -> Result<Receipt> {
-        let request = change_request(id, &action)?;
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let request = change_request(id, &action)?.anonymous(by.is_none() && id.is_random());
         self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
     }
 

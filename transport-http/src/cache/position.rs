@@ -3,6 +3,7 @@
 use bookstore_core::{Entries, Error, LedgerId, Result, Seq, history::Hash};
 use std::time::Duration;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// A place in one ledger.
 ///
@@ -11,6 +12,8 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LedgerPosition {
     ledger: LedgerId,
+    /// The opening of it that the last page was of.
+    incarnation: Uuid,
     /// The last entry followed.
     pub(super) followed: Seq,
     /// The hash of the ledger up to that entry.
@@ -24,17 +27,22 @@ pub(super) struct LedgerPosition {
 impl LedgerPosition {
     /// At the end of the ledger, as a page requested at `sent` shows it.
     pub(super) fn at_head(page: &Entries, sent: Instant) -> Self {
-        Self { ledger: page.identity.ledger, followed: page.head, hash: page.after, confirmed: sent, goal: None }
+        let (ledger, incarnation) = (page.identity.ledger, page.incarnation);
+        Self { ledger, incarnation, followed: page.head, hash: page.after, confirmed: sent, goal: None }
     }
 
     /// Whether a page continues here.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: another ledger, one that ends before this place, another history of it, or a gap in the entries.
+    /// [`Error::Unavailable`]: another ledger, one that ends before this place, another history of it, another opening, or a gap in the
+    /// entries. What answers have shown of another opening, perhaps of another file, may never have been in this history.
     pub(super) fn check(&self, page: &Entries) -> Result<()> {
         let followed = self.followed;
         if page.identity.ledger != self.ledger {
             return Err(Error::unavailable("the catalogue has another ledger now"));
+        }
+        if page.incarnation != self.incarnation {
+            return Err(Error::unavailable("the catalogue was started again"));
         }
         if page.head < followed {
             let head = page.head;
@@ -114,6 +122,7 @@ mod tests {
             (page(1, 9, []), "nothing, though there is more"),
             (Entries { before: Some(Hash([1; 32])), ..page(1, 9, [6, 7]) }, "another history"),
             (Entries { before: None, ..page(1, 9, [6, 7]) }, "no history"),
+            (Entries { incarnation: Uuid::nil(), ..page(1, 9, [6, 7]) }, "another opening"),
         ] {
             assert!(position.check(&wrong).is_err(), "{why}");
         }

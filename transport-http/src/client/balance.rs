@@ -23,7 +23,14 @@ const EJECTION_MAX: Duration = Duration::from_secs(2);
 
 /// A group of servers that all answer the same, and what this client knows of each.
 #[derive(Debug)]
-pub(super) struct Servers(Vec<Server>);
+pub(super) struct Servers {
+    all: Vec<Server>,
+    /// The server whose probe has just failed: the next request goes elsewhere. [`NONE`] if there is none.
+    failed_probe: AtomicUsize,
+}
+
+/// No server's index.
+const NONE: usize = usize::MAX;
 
 #[derive(Debug)]
 struct Server {
@@ -61,24 +68,30 @@ pub(super) enum Outcome {
 impl Servers {
     /// Servers at `http://host:port` each, all healthy.
     pub(super) fn new(bases: Vec<String>) -> Self {
-        Self(bases.into_iter().map(Server::new).collect())
+        Self { all: bases.into_iter().map(Server::new).collect(), failed_probe: AtomicUsize::new(NONE) }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Picks a server: one that is due for a probe, or else the less busy of two random ones, other than `avoid` if there is
     /// another. Ejected servers are left out, unless all are ejected. `draw` returns a random number below its argument.
+    ///
+    /// After a failed probe comes a request to another server: otherwise every call of somebody who calls seldom would be a probe.
     pub(super) fn pick(&self, avoid: Option<usize>, draw: impl Fn(usize) -> usize) -> Picked<'_> {
         let now = Instant::now();
-        if let Some(due) = self.0.iter().position(|server| server.health().start_probe(now)) {
+        let failed = self.failed_probe.load(Ordering::Relaxed);
+        if failed != NONE {
+            self.failed_probe.store(NONE, Ordering::Relaxed);
+        }
+        if let Some(due) = self.due_for_probe(failed, now) {
             return self.picked(due, true);
         }
         let mut candidates: Vec<_> =
-            (0..self.0.len()).filter(|&at| self.0[at].health().ejected_until.is_none()).collect();
+            (0..self.all.len()).filter(|&at| self.all[at].health().ejected_until.is_none()).collect();
         if candidates.is_empty() {
-            candidates.extend(0..self.0.len());
+            candidates.extend((0..self.all.len()).filter(|&at| at != failed || self.all.len() == 1));
         }
         if candidates.len() > 1 {
             candidates.retain(|&at| Some(at) != avoid);
@@ -95,15 +108,22 @@ impl Servers {
         self.picked(at, false)
     }
 
+    /// Begins a probe of the server that has been due for it for the longest time, other than `failed`.
+    fn due_for_probe(&self, failed: usize, now: Instant) -> Option<usize> {
+        let due = self.all.iter().enumerate().filter(|(at, _)| *at != failed);
+        let due = due.filter_map(|(at, server)| Some((server.health().due_since(now)?, at))).min();
+        due.map(|(_, at)| at).filter(|at| self.all[*at].health().start_probe(now))
+    }
+
     fn less_busy(&self, a: usize, b: usize) -> usize {
-        let busy = |at: usize| self.0[at].in_flight.load(Ordering::Relaxed);
+        let busy = |at: usize| self.all[at].in_flight.load(Ordering::Relaxed);
         if busy(b) < busy(a) { b } else { a }
     }
 
     fn picked(&self, at: usize, probe: bool) -> Picked<'_> {
-        let server = &self.0[at];
+        let server = &self.all[at];
         server.in_flight.fetch_add(1, Ordering::Relaxed);
-        Picked { server, at, probe }
+        Picked { servers: self, server, at, probe }
     }
 }
 
@@ -118,9 +138,14 @@ impl Server {
 }
 
 impl HealthState {
+    /// Since when a probe is due, if it is.
+    fn due_since(&self, now: Instant) -> Option<Instant> {
+        self.ejected_until.filter(|until| !self.probing && *until <= now)
+    }
+
     /// Whether a probe is due; then the caller makes it, and no other one is due until it has ended.
     fn start_probe(&mut self, now: Instant) -> bool {
-        let due = !self.probing && self.ejected_until.is_some_and(|until| until <= now);
+        let due = self.due_since(now).is_some();
         self.probing |= due;
         due
     }
@@ -146,6 +171,7 @@ impl HealthState {
 /// A server while it is used by one request. Dropping it ends the use, also if the request was given up.
 #[derive(Debug)]
 pub(super) struct Picked<'a> {
+    servers: &'a Servers,
     server: &'a Server,
     at: usize,
     probe: bool,
@@ -164,6 +190,9 @@ impl Picked<'_> {
 
     /// Records what became of the request.
     pub(super) fn note(&self, outcome: Outcome) {
+        if self.probe && outcome != Outcome::Answered {
+            self.servers.failed_probe.store(self.at, Ordering::Relaxed);
+        }
         if self.server.health().note(outcome, Instant::now()) {
             tracing::warn!(server = self.server.base, ?outcome, "a server is ejected for a while");
         }
@@ -224,6 +253,37 @@ mod tests {
         assert_eq!(servers.pick(Some(1), first).at(), 0, "back in");
     }
 
+    /// Somebody who calls as seldom as a probe is due must reach the other server.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failed_probe_comes_another_server() {
+        let servers = two();
+        servers.pick(Some(1), first).note(Outcome::NoConnection);
+        for _ in 0..5 {
+            tokio::time::advance(EJECTION_MAX).await;
+            let probe = servers.pick(None, first);
+            assert_eq!(probe.at(), 0);
+            probe.note(Outcome::NoConnection);
+            drop(probe);
+            tokio::time::advance(EJECTION_MAX).await;
+            assert_eq!(servers.pick(None, first).at(), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_dead_servers_each_is_probed_in_turn() {
+        let servers = two();
+        servers.pick(Some(1), first).note(Outcome::NoConnection);
+        servers.pick(Some(0), first).note(Outcome::NoConnection);
+        let mut probed = Vec::new();
+        for _ in 0..6 {
+            tokio::time::advance(EJECTION_MAX).await;
+            let probe = servers.pick(None, first);
+            probed.push(probe.at());
+            probe.note(Outcome::NoConnection);
+        }
+        assert_eq!(probed, [0, 1, 0, 1, 0, 1]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_abandoned_probe_frees_the_next_one() {
         let servers = two();
@@ -238,10 +298,10 @@ mod tests {
         let servers = two();
         for _ in 1..FAILURES_MAX {
             servers.pick(Some(1), first).note(Outcome::Failed);
-            assert!(servers.0[0].health().ejected_until.is_none());
+            assert!(servers.all[0].health().ejected_until.is_none());
         }
         servers.pick(Some(1), first).note(Outcome::Failed);
-        assert!(servers.0[0].health().ejected_until.is_some());
+        assert!(servers.all[0].health().ejected_until.is_some());
         servers.pick(Some(0), first).note(Outcome::NoConnection);
         servers.pick(None, first);
         let single = Servers::new(vec!["http://a".into()]);

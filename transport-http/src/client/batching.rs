@@ -23,6 +23,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
 };
+use uuid::Uuid;
 
 use super::{
     Client,
@@ -107,9 +108,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
     /// Sends at most [`BATCH_MAX`] sales as one request. If an earlier attempt may have been executed, refusals are unknown.
     async fn sell_batch(&self, sales: &[(OrderId, Lines)]) -> Vec<Result<Receipt>> {
         let calls = sales.iter().map(|(order, lines)| OrderCommand::Sell(*order, lines));
+        let seen = Seen::under(self.pinned.as_ref());
         let outcome = self.client.call_with_retries(request(self.path, calls).pinned(self.pinned.clone())).await;
         let answers = outcome.and_then(|RetryOutcome { answer, after_unknown }| {
             let answers = check_count(answer, sales.len())?;
+            seen.note(&answers);
             let still = |answer: Response| answer.map_err(still_unknown);
             Ok(if after_unknown { answers.into_iter().map(still).collect() } else { answers })
         });
@@ -211,8 +214,12 @@ async fn send_batch<C>(
     if commands.is_empty() {
         return;
     }
-    let request = request(path, commands.iter().map(OrderCommand::as_ref)).pinned(pinned);
+    let seen = Seen::under(pinned.as_ref());
+    let request = request(path, commands.iter().map(OrderCommand::as_ref)).pinned(pinned.clone());
     let answers = client.call_once(&request).await.and_then(|answer| Ok(check_count(answer, commands.len())?));
+    if let Ok(answers) = &answers {
+        seen.note(answers);
+    }
     in_flight.answered = answers.as_ref().map_or(0, Vec::len);
     // The next batch may go while these answers are handed out.
     drop(in_flight);
@@ -220,6 +227,25 @@ async fn send_batch<C>(
         Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| reply.send(Ok(answer))),
         Err(Failure::Attempt(error)) => replies.into_iter().for_each(|reply| reply.send(Ok(Err(error.clone())))),
         Err(Failure::Local(error)) => replies.into_iter().for_each(|reply| reply.send(Err(error.clone()))),
+    }
+}
+
+/// Notes which entries the answers to a batch show.
+struct Seen<'a>(Option<(&'a Pinned, Uuid)>);
+
+impl<'a> Seen<'a> {
+    /// Of the opening of the ledger that is pinned now.
+    fn under(pinned: Option<&'a Pinned>) -> Self {
+        Self(pinned.and_then(|pinned| Some((pinned, pinned.current().ok()?.incarnation))))
+    }
+
+    fn note(&self, answers: &[Response]) {
+        let (Some((pinned, incarnation)), last) =
+            (self.0, answers.iter().flatten().map(|receipt| receipt.order.seq).max())
+        else {
+            return;
+        };
+        pinned.saw(incarnation, last.unwrap_or_default());
     }
 }
 

@@ -44,12 +44,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::token::AccessToken;
+use crate::{compact::PIN, token::AccessToken};
 use balance::{Outcome, Servers};
 use claim::Claim;
 use pool::{Pool, TransportError};
 use refused_token::RefusedTokens;
-use request::OutboundRequest;
+use request::{Compared, OutboundRequest};
 use response::FromResponse;
 use retry::{Failure, Retries, RetryOutcome};
 
@@ -168,20 +168,46 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
     }
 
     /// One attempt, at another server than the `last` one if possible. Its timeout ends it before `deadline` if it comes first.
+    ///
+    /// If the ledger had to be compared first, the attempt is made once more as soon as it was: that costs neither a pause nor the
+    /// retry budget.
     async fn attempt<T: FromResponse>(
         &self,
         request: &OutboundRequest,
         deadline: Instant,
         last: &AtomicUsize,
     ) -> Result<T, Failure> {
+        match self.attempt_once(request, deadline, last).await {
+            (Err(_), Compared::Again) => {
+                // Where it was compared.
+                last.store(usize::MAX, Ordering::Relaxed);
+                self.attempt_once(request, deadline, last).await.0
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn attempt_once<T: FromResponse>(
+        &self,
+        request: &OutboundRequest,
+        deadline: Instant,
+        last: &AtomicUsize,
+    ) -> (Result<T, Failure>, Compared) {
         let attempt_ends = Instant::now() + self.shared.options.attempt_timeout + request.extra_time;
         let avoid = Some(last.load(Ordering::Relaxed)).filter(|&at| at != usize::MAX);
         let server = self.shared.servers.pick(avoid, |bound| self.shared.retries.draw(bound));
         last.store(server.at(), Ordering::Relaxed);
         let claim = Claim::default();
         let history = self.shared.shown.get().and_then(Pinned::history);
+        let pinned = request.pin();
         let outbound = request.to_server(server.base(), self.shared.authorization.as_ref(), history.as_deref(), &claim);
-        let outbound = outbound.inspect_err(|_| request.refresh_pin())?;
+        let outbound = match outbound {
+            Ok(outbound) => outbound,
+            Err(error) => {
+                request.refresh_pin();
+                return (Err(error.into()), Compared::No);
+            }
+        };
         // After a timeout the exchange is dropped, and its connection with it, before the claim is asked.
         let exchanged = timeout_at(deadline.min(attempt_ends), self.shared.pool.exchange(outbound)).await;
         let error = match exchanged {
@@ -190,12 +216,17 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
                 // A server that cannot serve answers fastest of all: it must not draw all the requests.
                 let unavailable =
                     matches!(answer, Err(Failure::Attempt(Error::Unavailable { .. }) | Failure::Local(_)));
-                server.note(if unavailable { Outcome::Failed } else { Outcome::Answered });
                 if unavailable {
                     // It may have been started again.
                     request.refresh_pin();
                 }
-                return answer;
+                let compared = match head.headers.contains_key(PIN) {
+                    true => request.compared_again(pinned, deadline).await,
+                    false => Compared::No,
+                };
+                let failed = unavailable && compared == Compared::No;
+                server.note(if failed { Outcome::Failed } else { Outcome::Answered });
+                return (answer, compared);
             }
             Ok(Err(error)) => error,
             Err(_) => TransportError::Timeout,
@@ -210,9 +241,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let message = error.summary();
         if matches!(error, TransportError::TooLong) && request.effect == Effect::ReadOnly {
             // Another attempt would bring the same answer, from any server.
-            return Err(Error::invalid("page_size", format!("{message}; ask for less")).into());
+            return (Err(Error::invalid("page_size", format!("{message}; ask for less")).into()), Compared::No);
         }
-        Err(if sent { Error::unknown(message) } else { Error::unavailable(message) }.into())
+        let error = if sent { Error::unknown(message) } else { Error::unavailable(message) };
+        (Err(error.into()), Compared::No)
     }
 
     /// The answer of the server at `base`. If its caller is not to blame for a refused token, that is *not available*; another

@@ -1,12 +1,29 @@
 //! What a client sends: a request before a server is chosen, and the body that belongs to it.
 
-use bookstore_core::{Error, LedgerIdentity, Result, follow::Pinned, retry::Effect};
+use bookstore_core::{
+    Error, LedgerIdentity, Result,
+    follow::{Pin, Pinned},
+    retry::Effect,
+};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 use super::claim::{Claim, Payload};
 use crate::compact::{HISTORY, PIN};
+
+/// The longest that an attempt waits until a catalog that was started again is compared: two round trips, usually.
+const COMPARE_MAX: Duration = Duration::from_millis(500);
+
+/// Whether the ledger was compared since an attempt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// It was not, or need not be.
+    No,
+    /// It was: the attempt can be made again.
+    Again,
+}
 
 /// A request before its server is chosen. It can be sent to several servers, one after the other.
 #[derive(Debug)]
@@ -22,6 +39,8 @@ pub(crate) struct OutboundRequest {
     pub(super) extra_time: Duration,
     /// What is sent with each attempt to a catalog, the newest each time.
     pub(super) pinned: Option<Pinned>,
+    /// The client's token is left out.
+    anonymous: bool,
 }
 
 impl OutboundRequest {
@@ -50,7 +69,13 @@ impl OutboundRequest {
             effect,
             extra_time: Duration::ZERO,
             pinned: None,
+            anonymous: false,
         }
+    }
+
+    /// Leaves the client's token out, if this is a buyer's own request.
+    pub(crate) fn anonymous(self, anonymous: bool) -> Self {
+        Self { anonymous, ..self }
     }
 
     /// Sets the media type of the body.
@@ -76,6 +101,21 @@ impl OutboundRequest {
         }
     }
 
+    /// The pin that an attempt sends now.
+    pub(super) fn pin(&self) -> Option<Pin> {
+        self.pinned.as_ref().and_then(|pinned| pinned.current().ok())
+    }
+
+    /// Waits for at most [`COMPARE_MAX`] until the ledger was compared in another opening than in the one of this pin.
+    pub(super) async fn compared_again(&self, sent: Option<Pin>, deadline: Instant) -> Compared {
+        let (Some(pinned), Some(sent)) = (&self.pinned, sent) else { return Compared::No };
+        let until = deadline.min(Instant::now() + COMPARE_MAX);
+        match timeout_at(until, pinned.compared_since(sent)).await {
+            Ok(true) => Compared::Again,
+            Ok(false) | Err(_) => Compared::No,
+        }
+    }
+
     /// Sends this pin with each attempt.
     pub(crate) fn pinned(self, pinned: Option<Pinned>) -> Self {
         Self { pinned, ..self }
@@ -97,7 +137,7 @@ impl OutboundRequest {
         if !self.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, &self.content_type);
         }
-        if let Some(authorization) = authorization {
+        if let Some(authorization) = authorization.filter(|_| !self.anonymous) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         if let Some(pinned) = &self.pinned {

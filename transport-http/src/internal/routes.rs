@@ -3,6 +3,7 @@
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
+    http::HeaderValue,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::MethodRouter,
@@ -44,7 +45,7 @@ impl PinCheck {
     pub fn of(catalog: &Arc<Catalog>) -> Self {
         let catalog = Arc::downgrade(catalog);
         Self(Arc::new(move |pin| match catalog.upgrade() {
-            Some(catalog) => pin.check(catalog.incarnation(), catalog.head()),
+            Some(catalog) => catalog.check_pin(pin),
             None => Err(Error::unavailable("shutting down")),
         }))
     }
@@ -118,7 +119,11 @@ async fn check_pin(State(PinCheck(check)): State<PinCheck>, request: Request, ne
     };
     match checked {
         Ok(()) => next.run(request).await,
-        Err(error) => ErrorResponse(error).into_response(),
+        Err(error) => {
+            let mut refused = ErrorResponse(error).into_response();
+            refused.headers_mut().insert(PIN, HeaderValue::from_static("compare"));
+            refused
+        }
     }
 }
 

@@ -68,7 +68,7 @@ async fn json_of_another_shape() {
         (r#"{"quantity":null}"#, "quantity", "null"),
         (r#"{"quantity":1,"quantity":1}"#, "body", "duplicate"),
         (r#"{"price_cents":9007199254740992}"#, "price_cents", "at most"),
-        (r#"{"quantty":2}"#, "quantty", "expected `quantity`"),
+        (r#"{"quantty":2}"#, "quantty", "expected one of `quantity`"),
         ("[]", "body", "JSON object"),
         ("[2]", "body", "JSON object"),
         ("2", "body", "2"),

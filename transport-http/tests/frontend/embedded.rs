@@ -88,7 +88,7 @@ async fn the_json_of_a_book_and_of_an_order_keeps_its_bytes() {
     let order = shop.json("POST", "/purchase/1", &[KEY], "{}").await;
     let placed_at = order.json()["placed_at"].as_str().expect("a moment").to_owned();
     let expected = format!(
-        r#"{{"id":"{ID}","status":"placed","lines":[{{"book":1,"quantity":1,"unit_price_cents":1999}}],"total_cents":1999,"placed_at":"{placed_at}","seq":4}}"#
+        r#"{{"id":"{ID}","status":"placed","lines":[{{"book":1,"quantity":1,"unit_price_cents":1999}}],"total_cents":1999,"placed_at":"{placed_at}","seq":4,"version":4}}"#
     );
     assert_eq!(String::from_utf8_lossy(&order.body), expected);
 }

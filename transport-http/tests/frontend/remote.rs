@@ -1,6 +1,6 @@
 //! A shop through its public interface keeps the promises of both services.
 
-use crate::support::{ID, Running, TOKEN, book, shop, start};
+use crate::support::{ID, Running, TOKEN, book, shop, start, start_with};
 use bookstore_core::{
     CatalogService, Error, Lines, OrderId, OrderQuery, OrderService, Query, Seq, TopicQuery,
     conformance::{self, Deployment},
@@ -8,7 +8,7 @@ use bookstore_core::{
 use bookstore_transport_http::{
     api::RemoteShop,
     client::{Client, ClientOptions},
-    token::AccessToken,
+    token::{AccessToken, NamedToken, Role, Tokens},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,10 @@ fn remote(shop: &Running, token: Option<&str>) -> RemoteShop {
 }
 
 async fn deployment(_case: &str) -> Deployment {
-    let shop = start(Some(TOKEN)).await;
+    // The name that the cases go by; buyers hold for themselves, too.
+    let shop =
+        start_with(Tokens::new([NamedToken::new("office", Role::Admin, &AccessToken::new(TOKEN).unwrap()).unwrap()]))
+            .await;
     let remote = Arc::new(remote(&shop, Some(TOKEN)));
     Deployment::new(remote.clone(), remote).keep(shop)
 }

@@ -268,7 +268,7 @@ async fn who_asks_in_json_is_answered_in_json() {
 /// Nearly any bytes are something in the compact form: here they would be one refusal.
 #[tokio::test]
 async fn an_answer_of_another_content_type_is_no_answer() {
-    let refusal = ["\x01\0\0\0", "\x02", &"\0".repeat(50), "\x1b\0\0\0", "{\"code\":\"version-required\"}"].concat();
+    let refusal = ["\x01\0\0\0", "\x02", &"\0".repeat(58), "\x1b\0\0\0", "{\"code\":\"version-required\"}"].concat();
     for (content, executed) in [("application/vnd.bookstore.3", Executed::No), ("application/json", Executed::Unknown)]
     {
         let refusal = refusal.clone();

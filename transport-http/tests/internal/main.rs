@@ -9,6 +9,7 @@ mod limits;
 mod overload;
 mod pins;
 mod rates;
+mod restart;
 mod roundtrip;
 mod strangers;
 mod support;

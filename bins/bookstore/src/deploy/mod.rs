@@ -175,7 +175,7 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let client = client.showing(follower.pinned());
     let catalog = Arc::new(RemoteCatalog::new(client).pinned(follower.pinned()));
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
-    let orders = orders.refuse_while(follower.refused());
+    let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
     let options = internal(config.server_token, &config.serving, ready);
     let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..options };
     let router = orders::router(Arc::new(orders), Some(feed), options);

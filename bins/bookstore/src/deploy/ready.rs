@@ -47,10 +47,14 @@ pub(super) fn ready_once_caught_up(
     refused: watch::Receiver<Option<String>>,
 ) -> (ReadyCheck, Task) {
     let (send, ready) = watch::channel(false);
+    let told = refused.clone();
     let task = tokio::spawn(async move {
-        if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() {
-            send.send_replace(true);
-        }
+        let once_ready = async {
+            if caught_up.wait_for(|caught_up| *caught_up).await.is_ok() {
+                send.send_replace(true);
+            }
+        };
+        tokio::join!(once_ready, tell_refusals(told));
     });
     let check = move || match (*ready.borrow(), refused.borrow().clone()) {
         (_, Some(why)) => Readiness::NotReady(why),
@@ -58,6 +62,15 @@ pub(super) fn ready_once_caught_up(
         (false, None) => Readiness::NotReady("this server's copy has not caught up with the ledger yet".into()),
     };
     (Arc::new(check), Task(task))
+}
+
+/// Tells the operator why nothing is sold, each time that begins.
+async fn tell_refusals(mut refused: watch::Receiver<Option<String>>) {
+    while refused.changed().await.is_ok() {
+        if let Some(why) = &*refused.borrow_and_update() {
+            tracing::error!("nothing is sold: {why}");
+        }
+    }
 }
 
 /// How often a frontend checks the servers behind it.

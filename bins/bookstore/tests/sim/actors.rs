@@ -1,7 +1,7 @@
 //! The actors: buyers, a restocker, a canceller, readers and an auditor, all at random.
 
 use bookstore_core::{
-    Amend, BookId, Clock as _, Error, Executed, Line, Lines, OrderId, Result, Seq,
+    Amend, BookId, Clock as _, Error, Executed, Line, Lines, OrderAction, OrderId, Result, Seq,
     audit::Audit,
     fixtures::{self, cents},
 };
@@ -17,34 +17,36 @@ use super::{
 };
 
 /// A call with a key: an actor may make it again.
-enum KeyedCall {
+pub(super) enum KeyedCall {
     Purchase(OrderId, Lines),
     Cancel(OrderId),
+    Change(OrderId, OrderAction),
     Amend(BookId, Amend, OrderId),
 }
 
 impl Caller {
-    async fn call(&self, call: &KeyedCall) -> Result<()> {
+    pub(super) async fn call(&self, call: &KeyedCall) -> Result<()> {
         match call {
             KeyedCall::Purchase(id, lines) => self.purchase(*id, lines).await.map(drop),
             KeyedCall::Cancel(id) => self.cancel(*id).await.map(drop),
+            KeyedCall::Change(id, action) => self.change(*id, action).await.map(drop),
             KeyedCall::Amend(book, change, key) => self.amend(*book, *change, *key).await.map(drop),
         }
     }
 }
 
 /// What every actor has.
-struct Actor {
-    world: Shared,
-    caller: Caller,
-    clock: SimClock,
-    rng: StdRng,
+pub(super) struct Actor {
+    pub(super) world: Shared,
+    pub(super) caller: Caller,
+    pub(super) clock: SimClock,
+    pub(super) rng: StdRng,
     /// Calls of unknown outcome, to be made again when the faults are over.
-    unresolved: Vec<KeyedCall>,
+    pub(super) unresolved: Vec<KeyedCall>,
 }
 
 impl Actor {
-    fn new(routes: &Routes, host: Host, process: u64) -> Self {
+    pub(super) fn new(routes: &Routes, host: Host, process: u64) -> Self {
         let caller = routes.caller(process);
         let world = caller.world.clone();
         let rng = StdRng::seed_from_u64(world.seed_for(1000 + process));
@@ -52,7 +54,7 @@ impl Actor {
     }
 
     /// Pauses for a random time; false when it is time to stop.
-    async fn think(&mut self) -> bool {
+    pub(super) async fn think(&mut self) -> bool {
         let most = u64::try_from(self.world.plan.think.as_millis()).unwrap_or(1);
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..=most))).await;
         self.caller.choose_route(&mut self.rng);
@@ -73,7 +75,7 @@ impl Actor {
     }
 
     /// Makes a call until it is answered or the actor gives up; true if it was answered.
-    async fn call(&mut self, mut call: KeyedCall) -> bool {
+    pub(super) async fn call(&mut self, mut call: KeyedCall) -> bool {
         let (mut attempts, mut is_unknown) = (0, false);
         loop {
             let Err(error) = self.caller.call(&call).await else { return true };
@@ -100,7 +102,7 @@ impl Actor {
     }
 
     /// After the faults every open call must get an answer.
-    async fn resolve(mut self) {
+    pub(super) async fn resolve(mut self) {
         self.world.settled().await;
         for open in std::mem::take(&mut self.unresolved) {
             let resolved = self.resolve_one(&open).await;
@@ -155,7 +157,7 @@ pub(crate) async fn buyer(routes: Arc<Routes>, number: u64) {
     actor.resolve().await;
 }
 
-fn lines(actor: &mut Actor) -> Lines {
+pub(super) fn lines(actor: &mut Actor) -> Lines {
     let count = if actor.rng.random_bool(0.2) { 2 } else { 1 };
     let line = |_| {
         let book = actor.any_book();
@@ -244,6 +246,8 @@ pub(crate) async fn auditor(routes: Arc<Routes>, world: Shared) {
     let mut after = Seq(0);
     while now() < world.plan.chaos {
         match follow(&routes, after).await {
+            // From here on it may be another history.
+            _ if world.accident.has_begun() => return,
             Ok(page) => {
                 for entry in page.entries {
                     if let Err(finding) = audit.take(&entry) {

@@ -1,5 +1,7 @@
 //! Mistakes that others have made, put into the simulated shop on purpose: each must be caught.
 
+use super::accident::Accident;
+
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -19,10 +21,24 @@ pub(crate) enum Bug {
     UnknownCalledNotExecuted,
     /// An order server leaves an entry out of its copy.
     CopySkipsAnEntry,
+    /// An order server follows the ledger without comparing it with its copy.
+    FollowsWithoutComparing,
+    /// An order server takes an order for copied once its copy has an entry with that number.
+    AcknowledgesByNumber,
+    /// The ledger is locked by its name.
+    LockedByName,
+    /// A catalog looks neither at what its sellers have seen nor at the newer history that servers show.
+    OldCatalogSells,
+    /// The end of a hold is judged by the clock of another machine, which is ahead.
+    LapsesByAnotherClock,
+    /// A hold that has lapsed is confirmed, since it is looked up where it is still open.
+    ConfirmsAfterLapse,
+    /// A hold that has lapsed is cancelled, and its copies come back again.
+    GivesBackTwice,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::CheckThenDecrement,
         Self::NoDeduplication,
         Self::AnswerBeforeFlush,
@@ -31,6 +47,13 @@ impl Bug {
         Self::RestockReadsThenWrites,
         Self::UnknownCalledNotExecuted,
         Self::CopySkipsAnEntry,
+        Self::FollowsWithoutComparing,
+        Self::AcknowledgesByNumber,
+        Self::LockedByName,
+        Self::OldCatalogSells,
+        Self::LapsesByAnotherClock,
+        Self::ConfirmsAfterLapse,
+        Self::GivesBackTwice,
     ];
 
     /// Seeds, from the first, within which it must be caught.
@@ -38,7 +61,33 @@ impl Bug {
         match self {
             Self::CheckThenDecrement | Self::NoDeduplication | Self::RetryWithNewId | Self::CopySkipsAnEntry => 10,
             Self::InvalidateBeforeCommit | Self::RestockReadsThenWrites | Self::UnknownCalledNotExecuted => 20,
-            Self::AnswerBeforeFlush => 30,
+            Self::FollowsWithoutComparing | Self::LockedByName | Self::OldCatalogSells => 20,
+            Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse | Self::GivesBackTwice => 20,
+            Self::AnswerBeforeFlush | Self::AcknowledgesByNumber => 30,
+        }
+    }
+
+    /// The rule that must find it, if others may find it for another reason.
+    pub(crate) fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::FollowsWithoutComparing => Some("copy-prefix"),
+            Self::AcknowledgesByNumber => Some("copied"),
+            Self::LockedByName => Some("no-loss"),
+            Self::OldCatalogSells => Some("idle"),
+            Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse => Some("conservation"),
+            Self::GivesBackTwice => Some("exactly-once"),
+            _ => None,
+        }
+    }
+
+    /// The accident that shows it: it happens in all seeds in which this bug is looked for.
+    pub(crate) fn accident(self) -> Option<Accident> {
+        match self {
+            Self::FollowsWithoutComparing => Some(Accident::StaleFile),
+            Self::AcknowledgesByNumber => Some(Accident::Replaced),
+            Self::OldCatalogSells => Some(Accident::Promoted),
+            Self::LockedByName => Some(Accident::SecondName),
+            _ => None,
         }
     }
 }

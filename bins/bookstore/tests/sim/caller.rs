@@ -1,8 +1,8 @@
 //! How actors call: recorded, traced, counted, by a route of their choice.
 
 use bookstore_core::{
-    Amend, Book, BookId, CatalogService, Error, Lines, Order, OrderId, OrderQuery, OrderService, Query, Receipt,
-    Result, Seq, check::Recorded,
+    Amend, Book, BookId, CatalogService, Error, Lines, Order, OrderAction, OrderId, OrderQuery, OrderService, Query,
+    Receipt, Result, Seq, check::Recorded,
 };
 use bookstore_transport_http::{
     api::RemoteShop,
@@ -12,7 +12,7 @@ use bookstore_transport_http::{
 use rand::{RngExt as _, rngs::StdRng};
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{coverage::Seen, hosts::Host, net::connector, world::Shared};
+use super::{coverage::Seen, holders, hosts::Host, net::connector, world::Shared};
 
 /// A way into the shop.
 struct Route {
@@ -120,6 +120,13 @@ impl Caller {
         answer
     }
 
+    pub(crate) async fn change(&self, id: OrderId, action: &OrderAction) -> Result<Receipt> {
+        let answer = self.routes[self.at].orders.change(id, action.clone(), None).await;
+        holders::count(&self.world, &answer);
+        self.note_receipt(format_args!("change {id} {action:?}"), &answer);
+        answer
+    }
+
     pub(crate) async fn order(&self, id: OrderId) -> Result<Order> {
         let answer = self.routes[self.at].orders.order(id).await;
         self.note_answer(format_args!("read {id}"), &answer, |order| {
@@ -175,6 +182,8 @@ pub(crate) fn count(world: &Shared, error: &Error) {
             text if text.contains("in time") || text.contains("time limit") => Seen::UnknownTimeout,
             _ => Seen::UnknownOther,
         },
+        Error::Unavailable { message } if message.contains("started again") => Seen::PinnedOpening,
+        Error::Unavailable { message } if message.contains("which was seen") => Seen::PinnedEntry,
         _ => return,
     };
     world.coverage.saw(what);

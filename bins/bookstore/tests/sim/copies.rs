@@ -17,6 +17,7 @@ use std::{
 };
 
 use super::{
+    accident::Seller,
     bugs::Bug,
     coverage::Seen,
     disk::{Disk, Stage},
@@ -63,6 +64,24 @@ impl SimCopy {
         !self.world.has(Bug::CopySkipsAnEntry) || !order.seq.0.is_multiple_of(16)
     }
 
+    fn seller(&self) -> &Seller {
+        self.world.accident.seller(self.host).expect("an order server has a copy")
+    }
+
+    /// For [`Bug::FollowsWithoutComparing`]: the page as it would look if it continued this copy.
+    pub(crate) async fn pretend(&self, mut page: Entries) -> Result<Entries> {
+        let own = self.copy.followed().await?;
+        let (mut rest, mut hash) = (page.entries.as_slice(), own.hash);
+        page.before = Some(hash);
+        for end in &page.batch_ends {
+            let (batch, later) = rest.split_at(rest.partition_point(|entry| entry.seq <= *end));
+            (hash, rest) = (hash.after(batch), later);
+        }
+        page.after = hash.after(rest);
+        page.identity = own.identity.unwrap_or(page.identity);
+        Ok(page)
+    }
+
     async fn stay(&self, stage: Stage, lasts: Duration) {
         self.disk.enter(stage, lasts);
         tokio::time::sleep(lasts).await;
@@ -77,7 +96,13 @@ impl Projection for SimCopy {
     }
 
     async fn rewind(&self, fork: Seq) -> Result<u64> {
-        self.copy.rewind(fork).await
+        let before = self.copy.followed().await?.seq;
+        let count = self.copy.rewind(fork).await?;
+        self.world.note(format_args!("{}: rewound from {before} to before {fork}, {count} set aside", self.host));
+        let seller = self.seller();
+        seller.rewound.lock().expect("nobody panics with it").push((before, count));
+        seller.followed.store(self.copy.followed().await?.seq.0, Ordering::SeqCst);
+        Ok(count)
     }
 
     async fn append(&self, page: Entries) -> Result<()> {
@@ -93,8 +118,10 @@ impl Projection for SimCopy {
         if fault == Some(false) {
             return failed;
         }
-        let last = page.entries.last().map(|entry| entry.seq).unwrap_or_default();
+        let (last, timelines) = (page.entries.last().map(|entry| entry.seq), page.identity.timelines.len());
         self.copy.append(page).await?;
+        let last = last.unwrap_or_else(|| self.seller().followed());
+        self.seller().note_followed(last, timelines);
         self.flush();
         self.world.note(format_args!("{}: copied up to {last}", self.host));
         self.stay(Stage::After, after).await;
@@ -126,5 +153,36 @@ impl OrderReader for SimCopy {
     async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
         let orders = self.copy.orders(before, limit).await?;
         Ok(orders.into_iter().filter(|order| self.has(order)).collect())
+    }
+}
+
+/// For [`Bug::AcknowledgesByNumber`]: a copy that is thought to have what was sold just now, once it has followed far enough.
+pub(crate) struct ByNumber {
+    copy: Arc<dyn OrderReader>,
+    host: Host,
+    world: Shared,
+}
+
+impl ByNumber {
+    pub(crate) fn over(copy: Arc<dyn OrderReader>, host: Host, world: &Shared) -> Arc<dyn OrderReader> {
+        Arc::new(Self { copy, host, world: world.clone() })
+    }
+}
+
+#[async_trait]
+impl OrderReader for ByNumber {
+    async fn order(&self, id: OrderId) -> Result<Option<Order>> {
+        match self.copy.order(id).await? {
+            Some(order) => Ok(Some(order)),
+            None => {
+                let followed = self.world.accident.seller(self.host).map(Seller::followed);
+                let sold = self.world.facts().sold.remove(&id);
+                Ok(sold.filter(|sold| followed >= Some(sold.seq)))
+            }
+        }
+    }
+
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        self.copy.orders(before, limit).await
     }
 }

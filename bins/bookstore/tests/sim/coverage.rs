@@ -82,6 +82,22 @@ counters! {
     CacheStale, "recovery", "a book shown from the cache while the catalog was away", 20;
     Resolved, "recovery", "unknown calls resolved after the faults", 100;
     HappenedUnknown, "recovery", "calls of unknown outcome that executed", 10;
+    Held, "order", "copies were held", 200;
+    Lapsed, "order", "a hold lapsed before it was confirmed", 50;
+    Voided, "order", "an id was given up before it bought anything", 20;
+    Fulfilled, "order", "an order was handed over", 20;
+    LapseOverdue, "order", "a hold lapsed after the catalog had been away", 10;
+    StaleFile, "accident", "the catalog was started on an older file", 10;
+    RolledBack, "accident", "the catalog's machine went back to a snapshot with its memory", 10;
+    Restored, "accident", "the shop went back to a backup", 20;
+    Promoted, "accident", "a copy was promoted", 10;
+    OldReturned, "accident", "the old catalog came back, and stopped", 10;
+    SecondName, "accident", "a second server on the same file was refused", 1;
+    Told, "accident", "whoever had to know was told", 30;
+    PinnedOpening, "accident", "a batch refused: the catalog was started again", 50;
+    PinnedEntry, "accident", "a batch refused: the catalog lacks an entry that was seen", 1;
+    Destroyed, "accident", "acknowledged orders that the shop went on without", 10;
+    SetAside, "accident", "entries that a copy has set aside", 10;
     ColdReopen, "recovery", "the ledger as it is in the file, opened again at the end", 900;
 }
 

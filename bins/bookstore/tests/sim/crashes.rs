@@ -26,7 +26,9 @@ impl Nemesis {
         let moment = moments[self.rng.random_range(0..moments.len())];
         // Between append and flush a power cut shows the most.
         let share = if moment == Moment::Before { 0.8 } else { 0.4 };
-        let power = self.world.plan.power && self.rng.random_bool(share);
+        let mut power = self.world.plan.power && self.rng.random_bool(share);
+        // A copy that has lost what it had seen cannot know that the ledger is another one.
+        power &= self.world.plan.accident.is_none() || host == Host::Catalog;
         self.armed = Some(ArmedCrash { host, moment, power, at_last: now + ms(800) });
     }
 

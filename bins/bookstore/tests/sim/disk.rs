@@ -181,8 +181,7 @@ impl Disk {
     /// The process has died: its files as the next one will find them.
     pub(crate) fn after_kill(&self) -> io::Result<()> {
         let (from, to) = self.next_generation();
-        copy(&from, &to)?;
-        copy(&wal_of(&from), &wal_of(&to))
+        copy_store(&from, &to)
     }
 
     /// The power is gone: its files as the next process will find them.
@@ -213,6 +212,32 @@ impl Disk {
         (from, self.path_of(state.generation))
     }
 
+    /// Copies the database and its log, as they are now.
+    pub(crate) fn copy_to(&self, to: &Path) -> io::Result<()> {
+        copy_store(&self.path(), to)
+    }
+
+    /// The machine is down. The next process finds other files in the place of its own: copies of these, all of them on the disk.
+    pub(crate) fn become_copy_of(&self, store: &Path) -> io::Result<()> {
+        let (_, to) = self.next_generation();
+        copy_store(store, &to)?;
+        self.replaced();
+        self.lock().mark = wal::all_of(&fs::read(wal_of(&to)).unwrap_or_default());
+        Ok(())
+    }
+
+    /// The files are others than those that were written here: nothing is known of their entries, and all of it is on the disk.
+    pub(crate) fn replaced(&self) {
+        let mut state = self.lock();
+        (state.appended, state.flushed, state.unflushed, state.cut) = (Seq(0), Seq(0), 0, false);
+        state.mark = Mark::default();
+    }
+
+    /// A file beside the running incarnation's.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{}-{name}.db", self.name))
+    }
+
     /// Moves the log into the database, as SQLite itself does now and then.
     pub(crate) fn checkpoint(&self) -> bool {
         let path = self.path();
@@ -231,6 +256,11 @@ fn wal_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
+}
+
+fn copy_store(from: &Path, to: &Path) -> io::Result<()> {
+    copy(from, to)?;
+    copy(&wal_of(from), &wal_of(to))
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //! | `BOOKSTORE_SIM_FIRST_SEED` | the first of them, 1 unless set |
 //! | `BOOKSTORE_SIM_SEED` | only this seed, in this process, with its trace |
 //! | `BOOKSTORE_SIM_BUG` | with this bug planted, see `bugs.rs` |
+//! | `BOOKSTORE_SIM_ACCIDENT` | with this accident, see `accident.rs` |
 
 use std::{
     collections::VecDeque,
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{bugs::Bug, run};
+use super::{accident::Accident, bugs::Bug, run};
 
 /// The result of one seed, as its process has printed it.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct SeedResult {
 
 const SEEDS: &str = "BOOKSTORE_SIM_CHILD_SEEDS";
 const BUG: &str = "BOOKSTORE_SIM_BUG";
+const ACCIDENT: &str = "BOOKSTORE_SIM_ACCIDENT";
 /// Seeds that one process runs.
 const CHUNK: usize = 10;
 /// Seeds after which a long run says how far it is.
@@ -58,6 +60,13 @@ pub(crate) fn bug() -> Option<Bug> {
     Some(found.unwrap_or_else(|| panic!("{BUG} must be one of {:?}", Bug::ALL)))
 }
 
+/// The accident that happens in every seed, if there is such.
+pub(crate) fn accident() -> Option<Accident> {
+    let name = std::env::var(ACCIDENT).ok()?;
+    let found = Accident::ALL.into_iter().find(|accident| format!("{accident:?}") == name);
+    Some(found.unwrap_or_else(|| panic!("{ACCIDENT} must be one of {:?}", Accident::ALL)))
+}
+
 /// The seeds that once failed, with what they found behind a `#`.
 pub(crate) fn regressions() -> Vec<u64> {
     let lines = include_str!("seeds.txt").lines().map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -71,7 +80,7 @@ pub(crate) fn child() {
     let bug = bug();
     for seed in seeds.split(',').map(|seed| seed.parse().expect("a seed")) {
         let done = watch(seed);
-        let outcome = run::run(seed, bug, false);
+        let outcome = run::run(seed, bug, accident(), false);
         drop(done);
         for (rule, what) in &outcome.failures {
             println!("\nSIM-FAILED\t{seed}\t{rule}\t{}", what.replace(['\n', '\t'], " "));
@@ -97,7 +106,7 @@ fn watch(seed: u64) -> mpsc::Sender<()> {
     done
 }
 
-fn spawn(seeds: &[u64], bug: Option<Bug>) -> Child {
+fn spawn(seeds: &[u64], bug: Option<Bug>, accident: Option<Accident>) -> Child {
     let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", "child", "--ignored", "--nocapture"]).env(SEEDS, list.join(","));
@@ -105,12 +114,16 @@ fn spawn(seeds: &[u64], bug: Option<Bug>) -> Child {
         Some(bug) => command.env(BUG, format!("{bug:?}")),
         None => command.env_remove(BUG),
     };
+    match accident {
+        Some(accident) => command.env(ACCIDENT, format!("{accident:?}")),
+        None => command.env_remove(ACCIDENT),
+    };
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("this program can be run again")
 }
 
 /// Runs these seeds in one process. A seed without a result has ended its process.
-pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>) -> Vec<SeedResult> {
-    let mut child = spawn(seeds, bug);
+pub(crate) fn run_in_child(seeds: &[u64], bug: Option<Bug>, accident: Option<Accident>) -> Vec<SeedResult> {
+    let mut child = spawn(seeds, bug, accident);
     let errors = child.stderr.take().expect("piped");
     let errors = thread::spawn(move || {
         let lines: Vec<String> = BufReader::new(errors).lines().map_while(Result::ok).collect();
@@ -159,7 +172,7 @@ pub(crate) fn run_all(seeds: &[u64]) -> Vec<SeedResult> {
                     let Some(chunk) = queue.lock().expect("no code panics while it is locked").pop_front() else {
                         return;
                     };
-                    let more = run_in_child(chunk, None);
+                    let more = run_in_child(chunk, None, accident());
                     more.iter().filter(|result| !result.failures.is_empty()).for_each(print_failure);
                     let mut results = results.lock().expect("no code panics while it is locked");
                     results.extend(more);
@@ -198,7 +211,8 @@ fn print_failure(result: &SeedResult) {
 pub(crate) fn run_alone(seed: u64) {
     run::count_panics();
     let started = Instant::now();
-    let outcome = run::run(seed, bug(), true);
+    let forced = accident().or_else(|| bug().and_then(Bug::accident));
+    let outcome = run::run(seed, bug(), forced, true);
     for (rule, what) in &outcome.failures {
         println!("{rule}: {what}");
     }

@@ -11,6 +11,8 @@ pub(crate) enum Host {
     Catalog,
     Buyers,
     Staff,
+    /// Where a copy is promoted, or a second server is started on the catalog's file.
+    Spare,
 }
 
 impl Host {
@@ -26,6 +28,7 @@ impl Host {
             Self::Catalog => "catalog",
             Self::Buyers => "buyers",
             Self::Staff => "staff",
+            Self::Spare => "spare",
         }
     }
 

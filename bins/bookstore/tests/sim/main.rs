@@ -6,6 +6,7 @@
 //! they cannot see. `coverage.rs` counts the dangerous moments that were reached, `bugs.rs` has mistakes that must be
 //! caught, and `driver.rs` says how to run more seeds, or one again.
 
+mod accident;
 mod actors;
 mod bugs;
 mod caller;
@@ -15,10 +16,14 @@ mod crashes;
 mod disk;
 mod disk_faults;
 mod driver;
+mod forks;
+mod holders;
 mod hosts;
+mod judge;
 mod logs;
 mod nemesis;
 mod net;
+mod operator;
 mod plan;
 mod run;
 mod servers;
@@ -67,8 +72,8 @@ fn same_seed_same_trace() {
     let _turn = turn();
     let (mut first, mut again) = (Vec::new(), Vec::new());
     thread::scope(|scope| {
-        let forwards = scope.spawn(|| run_in_child(&[11, 12, 13, 14, 15, 16, 17, 18], None));
-        again = run_in_child(&[18, 17, 16, 15, 14, 13, 12, 11], None);
+        let forwards = scope.spawn(|| run_in_child(&[11, 12, 13, 14, 15, 16, 17, 18], None, None));
+        again = run_in_child(&[18, 17, 16, 15, 14, 13, 12, 11], None, None);
         first = forwards.join().expect("it does not panic");
     });
     again.reverse();
@@ -110,13 +115,14 @@ fn planted_bugs_are_caught() {
 fn hunt(bug: Bug) -> Result<(), String> {
     let seeds: Vec<u64> = (1..=bug.seeds_max()).collect();
     for some in seeds.chunks(5) {
-        let results = run_in_child(some, Some(bug));
-        let Some(caught) = results.iter().find(|result| !result.failures.is_empty()) else { continue };
+        let results = run_in_child(some, Some(bug), bug.accident());
+        let is_found = |(rule, _): &(String, String)| bug.rule().is_none_or(|wanted| wanted == rule);
+        let Some(caught) = results.iter().find(|result| result.failures.iter().any(is_found)) else { continue };
         let mut rules: Vec<&str> = caught.failures.iter().map(|(rule, _)| rule.as_str()).collect();
         rules.sort_unstable();
         rules.dedup();
         println!("{bug:?}: caught by seed {} of at most {}, by {}", caught.seed, bug.seeds_max(), rules.join(", "));
-        let clean = run_in_child(&[caught.seed], None);
+        let clean = run_in_child(&[caught.seed], None, bug.accident());
         let passes = clean.iter().all(|result| result.failures.is_empty());
         return if passes { Ok(()) } else { Err(format!("seed {} fails without {bug:?} too", caught.seed)) };
     }

@@ -4,7 +4,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use std::{collections::BTreeMap, fmt, sync::atomic::Ordering, time::Duration};
 use turmoil::Sim;
 
-use super::{coverage::Seen, hosts::Host, world::Shared};
+use super::{coverage::Seen, hosts::Host, operator::Operator, world::Shared};
 
 /// Every link between two machines that talk.
 const LINKS: [(Host, Host); 13] = {
@@ -79,6 +79,7 @@ pub(crate) struct Nemesis {
     pub(super) armed: Option<ArmedCrash>,
     pub(super) down: Vec<Host>,
     pub(super) healed: bool,
+    pub(super) operator: Operator,
 }
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -97,6 +98,7 @@ impl Nemesis {
             armed: None,
             down: Vec::new(),
             healed: false,
+            operator: Operator::new(),
         }
     }
 
@@ -107,15 +109,16 @@ impl Nemesis {
     /// To be called between the simulation's steps.
     pub(crate) fn act(&mut self, sim: &mut Sim<'_>) {
         let now = sim.elapsed();
-        if self.healed {
-            return;
-        }
-        if now >= self.world.plan.chaos {
+        self.operate(sim);
+        if !self.healed && now >= self.world.plan.chaos {
             return self.heal(sim);
         }
         while let Some(at) = self.steps.iter().position(|(due, _)| *due <= now) {
             let (_, step) = self.steps.remove(at);
             self.step(sim, step);
+        }
+        if self.healed {
+            return;
         }
         if let Some(armed) = self.armed
             && (self.is_the_moment(armed, now) || now >= armed.at_last)
@@ -297,7 +300,8 @@ impl Nemesis {
         self.note(sim, format_args!("the faults end"));
         self.world.heal(sim.elapsed());
         self.world.clocks.iter().for_each(|off| off.store(0, Ordering::SeqCst));
-        let down = std::mem::take(&mut self.down);
+        let held = self.holds_catalog();
+        let down: Vec<Host> = self.down.extract_if(.., |host| !(held && *host == Host::Catalog)).collect();
         for (link, (a, b)) in LINKS.into_iter().enumerate() {
             self.free(sim, link);
             sim.set_link_latency(a.name(), b.name(), ms(1));

@@ -81,7 +81,7 @@ pub(crate) fn connector(world: &Shared, from: Host) -> impl Connect + Clone + Se
     tower::service_fn(move |uri: Uri| {
         let world = world.clone();
         Box::pin(async move {
-            let to = uri.host().unwrap_or_default().to_owned();
+            let to = world.found_at(from, uri.host().unwrap_or_default()).to_owned();
             let connecting = async {
                 match TcpStream::connect((to.as_str(), 80)).await {
                     // The simulated network refuses at once what a real one would leave unanswered.

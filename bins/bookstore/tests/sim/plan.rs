@@ -6,6 +6,8 @@ use bookstore_transport_inproc::Rates;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use std::time::Duration;
 
+use super::accident::Accident;
+
 /// Everything that is drawn before a run begins. Each kind of fault is off in some seeds, so that the others have room.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -47,14 +49,23 @@ pub(crate) struct Plan {
     pub(crate) eager: bool,
     /// Whether no client sends anything twice by itself, so that buyers see how each server reports a failure.
     pub(crate) single: bool,
+    /// What happens to the ledger's file.
+    pub(crate) accident: Option<Accident>,
+    /// Whether the operator puts the right file back, or goes back to the wrong one.
+    pub(crate) put_back: bool,
+    /// If there is an accident, how late order servers ask for entries: their copies are behind what they have sold.
+    pub(crate) poll_delay: Duration,
 }
+
+/// Time enough for buyers before and after an accident.
+const CHAOS_WITH_ACCIDENT: Duration = Duration::from_millis(3_000);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 impl Plan {
-    pub(crate) fn draw(seed: u64) -> Self {
+    pub(crate) fn draw(seed: u64, forced: Option<Accident>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let rng = &mut rng;
         let books = rng.random_range(1..=3);
@@ -70,7 +81,7 @@ impl Plan {
             delay_max: ms(rng.random_range(20..900)),
         };
         let wait = ms(rng.random_range(30..400));
-        Self {
+        let plan = Self {
             tick: ms(rng.random_range(6..=12)),
             chaos: ms(rng.random_range(2_000..4_500)),
             think: ms(rng.random_range(50..400)),
@@ -99,7 +110,39 @@ impl Plan {
             hasty: rng.random_bool(0.4),
             eager: rng.random_bool(0.75),
             single: rng.random_bool(0.3),
+            accident: None,
+            put_back: true,
+            poll_delay: Duration::ZERO,
+        };
+        plan.with_accident(rng, forced)
+    }
+
+    /// In a part of the seeds there is an accident, unless one is forced.
+    fn with_accident(mut self, rng: &mut StdRng, forced: Option<Accident>) -> Self {
+        let drawn = (rng.random_bool(0.25), Accident::draw(rng));
+        let (put_back, copied, wait) = (rng.random_bool(0.5), rng.random_bool(0.7), ms(rng.random_range(1_000..2_500)));
+        let poll_delay = ms(rng.random_range(0..150));
+        self.accident = forced.or(Some(drawn.1).filter(|_| drawn.0));
+        if self.accident.is_some() {
+            self.chaos = self.chaos.max(CHAOS_WITH_ACCIDENT);
+            self.ack = if copied { Ack::Copied { wait } } else { Ack::Ledger };
         }
+        Self { put_back, poll_delay, ..self }
+    }
+
+    /// Whether purchases are acknowledged once they are copied.
+    pub(crate) fn acknowledges_copied(&self) -> bool {
+        matches!(self.ack, Ack::Copied { .. })
+    }
+
+    /// Whether the catalog's machine is lost, and the shop goes on elsewhere.
+    pub(crate) fn loses_catalog(&self) -> bool {
+        self.accident == Some(Accident::Promoted)
+    }
+
+    /// Whether there is a machine for another catalog server.
+    pub(crate) fn has_spare(&self) -> bool {
+        matches!(self.accident, Some(Accident::Promoted | Accident::SecondName))
     }
 
     pub(crate) fn writer_limits(&self) -> WriterLimits {

@@ -1,9 +1,8 @@
 //! One seed, from the first start of the servers to the verdict.
 
 use bookstore_core::{
-    OrderQuery, Seq, Status,
-    check::{Cached, Cancellations, CopyContents, Delivery, FinalState, Options, Report, check},
-    ledger::Kind,
+    Order, OrderQuery, Seq, Status,
+    check::{CopyContents, FinalState, Report},
 };
 use std::{
     collections::BTreeMap,
@@ -18,13 +17,17 @@ use tokio::task::JoinSet;
 use turmoil::{Builder, Sim};
 
 use super::{
+    accident::Accident,
     actors,
     bugs::Bug,
     caller::Routes,
     coverage::Seen,
+    forks, holders,
     hosts::Host,
+    judge::judge,
     logs::Logs,
     nemesis::Nemesis,
+    plan::Plan,
     servers,
     world::{Shared, World},
 };
@@ -54,11 +57,11 @@ pub(crate) fn count_panics() {
     }));
 }
 
-/// Runs a seed, with a bug or without.
-pub(crate) fn run(seed: u64, bug: Option<Bug>, print: bool) -> Outcome {
+/// Runs a seed, with a bug or without. An accident that is given happens in any seed, otherwise in those that draw one.
+pub(crate) fn run(seed: u64, bug: Option<Bug>, accident: Option<Accident>, print: bool) -> Outcome {
     align_task_ids();
     let dir = scratch();
-    let world = World::new(seed, bug, print, dir.path());
+    let world = World::new(seed, Plan::draw(seed, accident), bug, print, dir.path());
     let panics = PANICS.load(Ordering::SeqCst);
     let ended = tracing::subscriber::with_default(Logs::new(&world, print), || simulate(&world));
     let mut report = None;
@@ -144,11 +147,18 @@ fn start(sim: &mut Sim<'_>, world: &Shared, end: &FinalStateSlot) {
     }
     let shared = world.clone();
     sim.host(Host::Frontend.name(), move || servers::frontend_server(shared.clone()));
+    if world.plan.has_spare() {
+        let shared = world.clone();
+        sim.host(Host::Spare.name(), move || servers::spare_server(shared.clone()));
+    }
     let shared = world.clone();
     sim.client(Host::Buyers.name(), async move {
         let routes = Arc::new(Routes::new(&shared, Host::Buyers));
         let mut buyers = JoinSet::new();
         (1..=shared.plan.buyers).for_each(|number| drop(buyers.spawn(actors::buyer(Arc::clone(&routes), number))));
+        if shared.plan.accident.is_none() {
+            (31..=32).for_each(|number| drop(buyers.spawn(holders::holder(Arc::clone(&routes), number))));
+        }
         while buyers.join_next().await.is_some() {}
         shared.buyers_done();
         Ok(())
@@ -202,13 +212,23 @@ async fn read_final_state(routes: &Routes, world: &Shared) -> bookstore_core::Re
         let shown = routes.shop.info(*book).await?;
         agree &= (shown.stock, shown.version, shown.price_cents) == (level.stock, level.version, level.price_cents);
     }
+    agree = agree && forks::orders_agree(world, routes, &end).await?;
     Ok((end, agree))
 }
 
-/// How many orders stand and how many are cancelled, by the ledger.
+/// How many orders there are and how many are cancelled, by the ledger.
 fn orders_of(end: &FinalState) -> (usize, usize) {
-    let of = |kind| end.entries.iter().filter(|entry| entry.kind == kind).count();
-    (of(Kind::Sale), of(Kind::Return))
+    let mut orders = BTreeMap::new();
+    for entry in &end.entries {
+        let Some(id) = entry.order_id() else { continue };
+        let order = match orders.remove(&id) {
+            None => entry.order(),
+            Some(order) => Some(Order::after(order, entry)),
+        };
+        orders.extend(order.map(|order| (id, order)));
+    }
+    let listed = orders.values().filter(|order| order.status != Status::Voided).count();
+    (listed, orders.values().filter(|order| order.status == Status::Cancelled).count())
 }
 
 /// The same by the copy that was added last.
@@ -218,80 +238,5 @@ fn copied(end: &FinalState) -> (usize, usize) {
             (orders.len(), orders.iter().filter(|order| order.status == Status::Cancelled).count())
         }
         _ => (0, 0),
-    }
-}
-
-/// The checker, and what it cannot see.
-fn judge(world: &Shared, end: FinalState) -> Report {
-    let options = Options {
-        // A duplicate may arrive after its answer; a client's own retries may not.
-        delivery: if world.plan.rates.duplicated > 0.0 { Delivery::Duplicated } else { Delivery::Retried },
-        cancellations: Cancellations::Eventually,
-        cached: match world.plan.cache {
-            Some(_) => Cached::Through(vec!["frontend".into()]),
-            None => Cached::Never,
-        },
-    };
-    let history = world.recorder.history();
-    let report = check(&history, &end, &options);
-    judge_intents(world, &end);
-    judge_shown(world, &end);
-    judge_file(world, &end);
-    world.trace.line(TIME_MAX, format_args!("{history:?} {end:?}"));
-    report
-}
-
-/// One intent, one order, whatever ids it was given.
-fn judge_intents(world: &Shared, end: &FinalState) {
-    let facts = world.facts();
-    let mut sales: BTreeMap<u64, Vec<Seq>> = BTreeMap::new();
-    for entry in end.entries.iter().filter(|entry| entry.kind == Kind::Sale) {
-        if let Some(intent) = entry.key.and_then(|key| facts.intents.get(&key)) {
-            sales.entry(*intent).or_default().push(entry.seq);
-        }
-    }
-    let twice: Vec<String> = sales
-        .iter()
-        .filter(|(_, sales)| sales.len() > 1)
-        .map(|(intent, sales)| format!("purchase intent {intent} became the sales {sales:?}"))
-        .collect();
-    let added: BTreeMap<_, i64> =
-        end.entries.iter().filter_map(|entry| Some((entry.key?, entry.changes.first()?.delta))).collect();
-    let restocks: Vec<String> = facts
-        .restocks
-        .iter()
-        .filter(|(key, delta)| added.get(key).is_some_and(|added| added != delta))
-        .map(|(key, delta)| format!("restock {key} of {delta} copies added {:?}", added.get(key)))
-        .collect();
-    drop(facts);
-    twice.into_iter().for_each(|what| world.fail("one-intent-one-order", what));
-    restocks.into_iter().for_each(|what| world.fail("restock-adds", what));
-}
-
-/// What was readable once is there for good.
-fn judge_shown(world: &Shared, end: &FinalState) {
-    let facts = world.facts();
-    let changed = facts.shown.iter().find(|shown| {
-        let at = usize::try_from(shown.seq.0).unwrap_or_default().checked_sub(1);
-        at.and_then(|at| end.entries.get(at)) != Some(*shown)
-    });
-    let what = changed.map(|shown| format!("entry {} was shown as {shown:?}, and is not there in the end", shown.seq));
-    drop(facts);
-    if let Some(what) = what {
-        world.fail("durable-reads", what);
-    }
-}
-
-/// The file says the same as the server did.
-fn judge_file(world: &Shared, end: &FinalState) {
-    match servers::reopened(world) {
-        Err(error) => world.fail("reopen", error.to_string()),
-        Ok((head, stocks)) => {
-            world.coverage.saw(Seen::ColdReopen);
-            let served: Vec<_> = end.levels.iter().flatten().map(|(book, level)| (*book, level.stock)).collect();
-            if head != end.entries.len() as u64 || stocks != served {
-                world.fail("reopen", format!("the file ends at {head} with {stocks:?}, served was {served:?}"));
-            }
-        }
     }
 }

@@ -1,12 +1,12 @@
 //! The four servers: the real services, batches, HTTP and SQLite code, on simulated machines.
 
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, CatalogService, OrderReader, OrderService, Orders, Timestamp,
+    BookId, Catalog, CatalogOptions, CatalogService, Clock, OrderReader, OrderService, Orders, Timestamp,
     decide::{Batch, Command},
     fixtures::book,
     follow::Follower,
     store::{
-        LedgerCopy, LedgerStore, Recovered, StoreError,
+        Followed, LedgerCopy, LedgerStore, Projection as _, Recovered, StoreError,
         sqlite::{self, SqliteCopy, SqliteOptions},
     },
     writer::Execution,
@@ -27,13 +27,16 @@ use hyper_util::client::legacy::connect::Connect;
 use rand::RngExt as _;
 use std::{
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{
-    copies::SimCopy,
+    bugs::Bug,
+    copies::{ByNumber, SimCopy},
     coverage::Seen,
     hosts::Host,
     net::{SimListener, connector},
@@ -43,7 +46,7 @@ use super::{
 };
 
 /// SQLite where it is called: a thread would make every run another one.
-const SQLITE: SqliteOptions = SqliteOptions {
+pub(crate) const SQLITE: SqliteOptions = SqliteOptions {
     execution: Execution::Task,
     readers: 1,
     waiting_reads_max: 1024,
@@ -76,10 +79,11 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Every entry and level of the catalog's file, opened again.
+/// Every entry and level of the ledger's file, opened again.
 pub(crate) fn reopened(world: &Shared) -> Result<(u64, Vec<(BookId, u32)>), StoreError> {
-    let path = world.disk(Host::Catalog).path();
-    let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, Host::Catalog), SQLITE)?;
+    let host = world.accident.ledger_host();
+    let path = world.disk(host).path();
+    let (mut store, _reader) = sqlite::open(&path, &SimClock::new(world, host), SQLITE)?;
     let state = at_once(store.recover())?.state;
     Ok((state.head.0, state.levels.iter().map(|(book, level)| (book, level.stock)).collect()))
 }
@@ -159,28 +163,46 @@ fn internal(world: &Shared) -> InternalOptions {
 
 /// The catalog server.
 pub(crate) async fn catalog_server(world: Shared) -> turmoil::Result {
-    let start = Start::new(&world, Host::Catalog);
+    serve_catalog(world, Host::Catalog).await
+}
+
+/// A catalog server on the spare machine, once an operator starts one. If it cannot open its file, it ends.
+pub(crate) async fn spare_server(world: Shared) -> turmoil::Result {
+    while !world.accident.spare_starts.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    serve_catalog(world, Host::Spare).await
+}
+
+async fn serve_catalog(world: Shared, host: Host) -> turmoil::Result {
+    let start = Start::new(&world, host);
     let ledger = loop {
         start.takes_time().await;
-        match open_ledger(&world) {
+        match open_ledger(&world, host) {
             Ok(ledger) => break Arc::new(ledger),
-            Err(error) => world.note(format_args!("catalog: cannot open: {error}")),
+            Err(StoreError::InUse(_)) if host == Host::Spare => {
+                world.coverage.saw(Seen::SecondName);
+                world.note(format_args!("{host}: the file is in use"));
+                return std::future::pending().await;
+            }
+            Err(error) => world.note(format_args!("{host}: cannot open: {error}")),
         }
     };
     start.takes_time().await;
-    let options = InternalOptions {
-        pin: Some(PinCheck::of(&ledger)),
-        history: Some(HistoryCheck::of(&ledger)),
-        ..internal(&world)
-    };
-    let service: Arc<dyn CatalogService> = Arc::new(Watched::new(ledger, &world, Host::Catalog));
+    watch_superseded(&world, host, &ledger);
+    let (mut pin, mut history) = (Some(PinCheck::of(&ledger)), Some(HistoryCheck::of(&ledger)));
+    if world.has(Bug::OldCatalogSells) {
+        (pin, history) = (None, None);
+    }
+    let options = InternalOptions { pin, history, ..internal(&world) };
+    let service: Arc<dyn CatalogService> = Arc::new(Watched::new(ledger, &world, host));
     let router = catalog::router(service, options);
     start.serve(router).await
 }
 
-fn open_ledger(world: &Shared) -> Result<Catalog, StoreError> {
-    let disk = Arc::clone(world.disk(Host::Catalog));
-    let clock = Arc::new(SimClock::new(world, Host::Catalog));
+fn open_ledger(world: &Shared, host: Host) -> Result<Catalog, StoreError> {
+    let disk = Arc::clone(world.disk(host));
+    let clock = Arc::new(SimClock::new(world, host));
     let path = disk.path();
     let log = std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
     if log > 0 {
@@ -188,7 +210,50 @@ fn open_ledger(world: &Shared) -> Result<Catalog, StoreError> {
     }
     let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
     let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
-    Catalog::start(SimStore::new(store, disk, world), reader.clone(), reader, clock, options)
+    let accident = &world.accident;
+    let opened =
+        accident.rolled_back_to.lock().expect("nobody panics with it").take().filter(|_| host == Host::Catalog);
+    let clock = Arc::new(OpenedAs { clock: (*clock).clone(), opened: Mutex::new(opened) });
+    let catalog = Catalog::start(SimStore::new(store, disk, world), reader.clone(), reader, clock, options)?;
+    if host == Host::Catalog {
+        assert!(opened.is_none_or(|opened| opened == catalog.incarnation()), "a catalog draws its incarnation first");
+        *accident.incarnation.lock().expect("nobody panics with it") = Some(catalog.incarnation());
+    }
+    Ok(catalog)
+}
+
+/// The clock of a catalog whose memory says how it was opened: of a machine that was rolled back.
+struct OpenedAs {
+    clock: SimClock,
+    opened: Mutex<Option<Uuid>>,
+}
+
+impl Clock for OpenedAs {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn new_id(&self) -> Uuid {
+        self.opened.lock().expect("nobody panics with it").take().unwrap_or_else(|| self.clock.new_id())
+    }
+}
+
+/// Notes when the catalog has stopped for good, since the ledger goes on elsewhere.
+fn watch_superseded(world: &Shared, host: Host, ledger: &Arc<Catalog>) {
+    if host != Host::Catalog || !world.plan.loses_catalog() {
+        return;
+    }
+    let (world, ledger) = (world.clone(), Arc::downgrade(ledger));
+    tokio::spawn(async move {
+        while let Some(ledger) = ledger.upgrade() {
+            if ledger.is_superseded() {
+                world.note(format_args!("{host}: has stopped, the ledger goes on elsewhere"));
+                return world.accident.superseded.store(true, Ordering::SeqCst);
+            }
+            drop(ledger);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
 }
 
 /// An order server.
@@ -199,22 +264,55 @@ pub(crate) async fn order_server(world: Shared, host: Host) -> turmoil::Result {
     let copy = SqliteCopy::open(&path, SQLITE).and_then(|copy| copy.acknowledging(world.plan.ack));
     let copy = copy.map_err(|error| error.to_string())?;
     world.disk(host).mark_durable();
+    note_copy(&world, host, &copy).await?;
     start.takes_time().await;
-    let client = start.client(&[Host::Catalog], true);
+    let client = start.client(world.catalogs(), true);
     let remote = start.faulty(Arc::new(RemoteCatalog::new(client.clone())));
-    let catalog: Arc<dyn CatalogService> = Arc::new(Watched::new(remote, &world, host));
-    let copy: Arc<dyn LedgerCopy> = Arc::new(SimCopy::new(copy, host, &world));
+    let copy = Arc::new(SimCopy::new(copy, host, &world));
+    let mut catalog = Watched::new(remote, &world, host);
+    if world.has(Bug::FollowsWithoutComparing) {
+        catalog = catalog.uncompared(Arc::clone(&copy));
+    }
+    let catalog: Arc<dyn CatalogService> = Arc::new(catalog);
+    let copy: Arc<dyn LedgerCopy> = copy;
     let follower = Arc::new(Follower::start(Arc::clone(&catalog), copy).await?);
     watch_following(&world, host, &follower);
+    watch_refused(&world, host, follower.refused());
     let reader: Arc<dyn OrderReader> = follower.clone();
     let client = client.showing(follower.pinned());
     let remote = start.faulty(Arc::new(RemoteCatalog::new(client).pinned(follower.pinned())));
     let catalog = Arc::new(Watched::new(remote, &world, host));
+    let reader = if world.has(Bug::AcknowledgesByNumber) { ByNumber::over(reader, host, &world) } else { reader };
     let orders = Orders::new(catalog, reader).acknowledge(world.plan.ack, follower.followed());
-    let orders = orders.refuse_while(follower.refused());
+    let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
     let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..internal(&world) };
     let router = orders::router(Arc::new(Watched::new(Arc::new(orders), &world, host)), None, options);
     start.serve(router).await
+}
+
+/// Notes how far a copy is that was opened.
+async fn note_copy(world: &Shared, host: Host, copy: &SqliteCopy) -> turmoil::Result {
+    let Followed { identity, seq, .. } = copy.followed().await?;
+    let seller = world.accident.seller(host).expect("an order server has a copy");
+    seller.note_followed(seq, identity.map_or(0, |identity| identity.timelines.len()));
+    seller.note_refused(world, host, None);
+    Ok(())
+}
+
+/// Notes whether an order server refuses the ledger.
+fn watch_refused(world: &Shared, host: Host, mut refused: watch::Receiver<Option<String>>) {
+    let world = world.clone();
+    tokio::spawn(async move {
+        let mut before = None;
+        while refused.changed().await.is_ok() {
+            let why = refused.borrow_and_update().clone();
+            if std::mem::replace(&mut before, why.clone()) == why {
+                continue;
+            }
+            let seller = world.accident.seller(host).expect("an order server has a copy");
+            seller.note_refused(&world, host, why.as_deref());
+        }
+    });
 }
 
 /// Counts a copy that was behind when it was opened and has caught up.
@@ -234,12 +332,14 @@ pub(crate) async fn frontend_server(world: Shared) -> turmoil::Result {
     let start = Start::new(&world, Host::Frontend);
     world.bad_cache().clear();
     start.takes_time().await;
-    let remote = RemoteCatalog::new(start.client(&[Host::Catalog], false));
-    let mut catalog: Arc<dyn CatalogService> = Arc::new(remote);
-    let remote = RemoteOrders::new(start.client(&[Host::Order1, Host::Order2], false));
-    let mut orders: Arc<dyn OrderService> = start.faulty(Arc::new(remote));
+    let clients = [start.client(world.catalogs(), false), start.client(&[Host::Order1, Host::Order2], false)];
+    let mut catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(clients[0].clone()));
+    let mut orders: Arc<dyn OrderService> = start.faulty(Arc::new(RemoteOrders::new(clients[1].clone())));
     if let Some(options) = world.plan.cache {
         let cache = Arc::new(CachedCatalog::start(catalog, options));
+        for client in clients {
+            let _ = client.showing(cache.history());
+        }
         orders = Arc::new(ReadYourWrites::new(orders, Arc::clone(&cache)));
         watch_cache(&world, &cache);
         catalog = cache;

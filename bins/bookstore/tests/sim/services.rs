@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
+    TopicQuery, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -15,7 +16,7 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{bugs::Bug, caller::count, coverage::Seen, hosts::Host, world::Shared};
+use super::{bugs::Bug, caller::count, copies::SimCopy, coverage::Seen, hosts::Host, world::Shared};
 
 /// A service as one server uses or offers it.
 pub(crate) struct Watched<S: ?Sized> {
@@ -24,6 +25,8 @@ pub(crate) struct Watched<S: ?Sized> {
     host: Host,
     /// For the bug that knows no call again.
     seen: Mutex<BTreeSet<OrderId>>,
+    /// For [`Bug::FollowsWithoutComparing`].
+    uncompared: Option<Arc<SimCopy>>,
 }
 
 const POLL_MAX: Duration = Duration::from_secs(3);
@@ -39,7 +42,23 @@ impl Drop for Calls<'_> {
 
 impl<S: ?Sized> Watched<S> {
     pub(crate) fn new(service: Arc<S>, world: &Shared, host: Host) -> Self {
-        Self { service, world: world.clone(), host, seen: Mutex::default() }
+        Self { service, world: world.clone(), host, seen: Mutex::default(), uncompared: None }
+    }
+
+    /// The bug: whatever history comes, it looks like this copy's.
+    pub(crate) fn uncompared(self, copy: Arc<SimCopy>) -> Self {
+        Self { uncompared: Some(copy), ..self }
+    }
+
+    /// Notes a sale that an order server was told of.
+    fn sold(&self, answer: Result<Receipt>) -> Result<Receipt> {
+        if let (Ok(receipt), Some(seller)) = (&answer, self.world.accident.seller(self.host)) {
+            seller.sold.fetch_max(receipt.order.seq.0, Ordering::SeqCst);
+            if self.world.has(Bug::AcknowledgesByNumber) {
+                self.world.facts().sold.insert(receipt.order.id, receipt.order.clone());
+            }
+        }
+        self.counted(answer)
     }
 
     /// Counts what this server was answered, or answers.
@@ -88,6 +107,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         self.service.search(query).await
     }
 
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.service.suggest(query).await
+    }
+
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         self.service.topics(query).await
     }
@@ -100,7 +123,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let _call = self.enter(1);
         let Some(again) = self.executed_again(order) else {
-            return self.counted(self.service.sell(order, lines).await);
+            return self.sold(self.service.sell(order, lines).await);
         };
         let mut receipt = self.service.sell(again, lines).await?;
         (receipt.order.id, receipt.replayed) = (order, true);
@@ -112,7 +135,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
             return each(sales, |(order, lines)| self.sell(order, lines)).await;
         }
         let _calls = self.enter(sales.len());
-        self.service.sell_many(sales).await.into_iter().map(|answer| self.counted(answer)).collect()
+        self.service.sell_many(sales).await.into_iter().map(|answer| self.sold(answer)).collect()
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
@@ -135,8 +158,16 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
+        let is_copied = self.world.accident.seller(self.host).is_some() && self.world.plan.accident.is_some();
+        if is_copied && !self.world.is_healed() {
+            tokio::time::sleep(self.world.plan.poll_delay).await;
+        }
         // A poll whose connection has lost a message ends with its patience: a short one keeps the run short.
-        self.service.entries(after, limit, wait.min(POLL_MAX)).await
+        let page = self.service.entries(after, limit, wait.min(POLL_MAX)).await?;
+        match &self.uncompared {
+            Some(copy) => copy.pretend(page).await,
+            None => Ok(page),
+        }
     }
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, OrderId, Seq,
-    decide::{Batch, Levels, State},
+    BookId, Clock as _, Order, OrderId, Seq, Status, Timestamp,
+    decide::{Batch, Known, Levels, State},
     store::{AppendError, Flush, LedgerStore, Recovered, StoreError, sqlite::SqliteStore},
 };
 use std::{sync::Arc, time::Duration};
@@ -13,8 +13,8 @@ use super::{
     coverage::Seen,
     disk::Disk,
     disk_faults::{fault, write_times},
-    hosts::now,
-    world::Shared,
+    hosts::{Host, now},
+    world::{Shared, SimClock},
 };
 
 /// The ledger's real store, on such a disk.
@@ -51,6 +51,10 @@ impl LedgerStore for SimStore {
         }
         let mut recovered = self.store.recover().await?;
         self.note_recovered(recovered.state.head);
+        let now = SimClock::new(&self.world, Host::Catalog).now();
+        if recovered.state.holds.next_due().is_some_and(|due| due <= now) {
+            self.world.coverage.saw(Seen::LapseOverdue);
+        }
         self.disk.mark_durable();
         if std::mem::replace(&mut self.recovered, true) {
             self.world.coverage.saw(Seen::StoreReopened);
@@ -65,6 +69,7 @@ impl LedgerStore for SimStore {
         if self.world.has(Bug::CheckThenDecrement) {
             self.decide_on_old_stock(state);
         }
+        spoil_holds(&self.world, state);
         Ok(())
     }
 
@@ -190,5 +195,29 @@ impl SimFlush {
         self.flush.flush().await?;
         self.disk.mark_durable();
         if fault.is_some() { Err(injected()) } else { Ok(()) }
+    }
+}
+
+/// The bugs of holds.
+fn spoil_holds(world: &Shared, state: &mut State) {
+    const AHEAD_MS: i64 = 700;
+    if world.has(Bug::LapsesByAnotherClock) {
+        let early = |mut order: Order| {
+            let details = order.details.as_mut()?;
+            details.expires_at = details.expires_at.map(|at| Timestamp(at.0 - AHEAD_MS));
+            Some(order)
+        };
+        let held: Vec<Order> = state.holds.iter().filter(|order| order.version == order.seq).cloned().collect();
+        // Each time a little earlier: a clock that runs fast.
+        held.into_iter().filter_map(early).for_each(|order| state.holds.insert(order));
+    }
+    if world.has(Bug::ConfirmsAfterLapse) || world.has(Bug::GivesBackTwice) {
+        for known in state.known.values_mut() {
+            if let Known::Order(order) = known
+                && order.status == Status::Lapsed
+            {
+                order.status = Status::Held;
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What all parts of one run share.
 
-use bookstore_core::{Book, BookId, Clock, Entry, OrderId, Timestamp, check::Recorder};
+use bookstore_core::{Book, BookId, Clock, Entry, Order, OrderId, Timestamp, check::Recorder};
 use bookstore_transport_http::{client::ClientOptions, token::AccessToken};
 use std::{
     collections::BTreeMap,
@@ -15,6 +15,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
+    accident::AccidentState,
     bugs::Bug,
     coverage::Coverage,
     disk::{Disk, Stage},
@@ -42,13 +43,16 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
     pub(crate) recorder: Arc<Recorder>,
+    /// The recorder's clock.
+    ticks: Arc<AtomicU64>,
     pub(crate) cut_links: CutLinks,
     pub(crate) token: AccessToken,
-    pub(crate) activity: [Activity; 4],
-    /// Of the catalog, and of the order servers.
-    pub(crate) disks: [Arc<Disk>; 3],
+    pub(crate) activity: [Activity; 7],
+    /// Of the catalog, of the order servers, and of the spare machine.
+    pub(crate) disks: [Arc<Disk>; 4],
     /// Milliseconds by which each machine's clock is off.
-    pub(crate) clocks: [AtomicI64; 6],
+    pub(crate) clocks: [AtomicI64; 7],
+    pub(crate) accident: AccidentState,
     /// Nanoseconds of simulated time at which the faults ended.
     healed_at: AtomicU64,
     /// The same, of the last moment when something was under way.
@@ -71,6 +75,8 @@ pub(crate) struct Facts {
     pub(crate) shown: Vec<Entry>,
     /// Acknowledged restocks by key, and the copies that were meant to be added.
     pub(crate) restocks: Vec<(OrderId, i64)>,
+    /// Sales that order servers were told of, for [`Bug::AcknowledgesByNumber`].
+    pub(crate) sold: BTreeMap<OrderId, Order>,
     /// Broken promises, by rule.
     pub(crate) failures: Vec<(String, String)>,
 }
@@ -78,20 +84,26 @@ pub(crate) struct Facts {
 pub(crate) type Shared = Arc<World>;
 
 impl World {
-    pub(crate) fn new(seed: u64, bug: Option<Bug>, print: bool, dir: &Path) -> Shared {
+    pub(crate) fn new(seed: u64, plan: Plan, bug: Option<Bug>, print: bool, dir: &Path) -> Shared {
         let disk = |name: &str| Arc::new(Disk::new(PathBuf::from(dir), name, seed));
+        let ticks = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&ticks);
         Arc::new(Self {
             seed,
-            plan: Plan::draw(seed),
+            plan,
             bug,
             trace: Trace::new(print),
             coverage: Coverage::default(),
-            recorder: Arc::default(),
+            recorder: Arc::new(Recorder::with_clock(Recorder::LIMIT_DEFAULT, move || {
+                clock.fetch_add(1, Ordering::SeqCst)
+            })),
+            ticks,
             cut_links: CutLinks::default(),
             token: AccessToken::new("0123456789abcdef0123456789abcdef").expect("long enough"),
             activity: Default::default(),
-            disks: [disk("catalog"), disk("order-1"), disk("order-2")],
+            disks: [disk("catalog"), disk("order-1"), disk("order-2"), disk("spare")],
             clocks: Default::default(),
+            accident: AccidentState::default(),
             healed_at: AtomicU64::new(u64::MAX),
             busy_at: AtomicU64::new(0),
             ids: AtomicU64::new(0),
@@ -113,6 +125,7 @@ impl World {
         match host {
             Host::Order1 => &self.disks[1],
             Host::Order2 => &self.disks[2],
+            Host::Spare => &self.disks[3],
             _ => &self.disks[0],
         }
     }
@@ -136,16 +149,34 @@ impl World {
     /// Must be called between the simulation's steps: notes whether anything is under way that may have an effect.
     pub(crate) fn watch(&self, now: Duration) {
         let calls = self.activity.iter().any(|activity| activity.calls.load(Ordering::SeqCst) > 0);
-        if calls || self.disk(Host::Catalog).stage(now) != Stage::Idle {
+        if calls || [Host::Catalog, Host::Spare].iter().any(|host| self.disk(*host).stage(now) != Stage::Idle) {
             self.busy_at.store(nanos(now), Ordering::SeqCst);
         }
+    }
+
+    /// The recorder's time: what was recorded until now is before it.
+    pub(crate) fn tick(&self) -> u64 {
+        self.ticks.load(Ordering::SeqCst)
+    }
+
+    /// The catalog servers that others know.
+    pub(crate) fn catalogs(&self) -> &'static [Host] {
+        if self.plan.has_spare() { &[Host::Catalog, Host::Spare] } else { &[Host::Catalog] }
+    }
+
+    /// Where a machine finds the host with this name. Buyers and staff are told when the catalog moves; servers have a list.
+    pub(crate) fn found_at<'a>(&self, from: Host, name: &'a str) -> &'a str {
+        let asks = matches!(from, Host::Buyers | Host::Staff);
+        if asks && name == Host::Catalog.name() { self.accident.ledger_host().name() } else { name }
     }
 
     /// Waits until the faults have ended, and everything that was under way then has ended too.
     pub(crate) async fn settled(&self) {
         let healed_at = || self.healed_at.load(Ordering::SeqCst);
         let since = || healed_at().max(self.busy_at.load(Ordering::SeqCst));
-        while nanos(now()) < healed_at().saturating_add(nanos(SETTLE_MAX)).min(since().saturating_add(nanos(QUIET))) {
+        while self.accident.is_open()
+            || nanos(now()) < healed_at().saturating_add(nanos(SETTLE_MAX)).min(since().saturating_add(nanos(QUIET)))
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

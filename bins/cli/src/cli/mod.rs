@@ -1,6 +1,7 @@
 //! The arguments of every command. Their values are checked in [`crate::config`].
 
 mod files;
+mod relay;
 mod servers;
 mod shop;
 mod token;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColo
 use std::path::PathBuf;
 
 pub(crate) use files::{AuditArgs, BackupArgs, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
+pub(crate) use relay::{BeginArg, RelayArgs};
 pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
@@ -299,8 +301,26 @@ prices and stock and adds books, admin may do everything. The file has their has
 Examples:
   bookstore token new till-2 --role stock --tokens-file tokens > till-2.token
   bookstore token list --tokens-file tokens
-  bookstore token revoke till-2 --tokens-file tokens && kill -HUP $(pidof bookstore)")]
+  bookstore token revoke till-2 --tokens-file tokens && systemctl reload bookstore")]
     Token(TokenArgs),
+    /// Send what happens in the shop to another program, as signed webhooks
+    #[command(after_help = "\
+Sends an HTTP POST for every entry of the ledger: order.placed, order.held, order.confirmed, order.extended, order.lapsed,
+order.fulfilled, order.cancelled, order.returned, order.voided, book.added, stock.changed, price.changed, ledger.timeline; and
+ledger.rewound, when the shop went back to a backup. In the ledger's order, each again and again until it is
+answered with 2xx, so a receiver gets every event at least once; the same event has the same webhook-id. Signed as Standard Webhooks
+1.0 says. An event that is not taken is tried for ever, at first after 0.1, at last every 300 seconds.
+
+The receiver should answer within 15 seconds, check the signature, and ignore an id that it has seen. --state holds the place in the
+ledger: keep it, and give each receiver one of its own. To replace the secret, put both into the file and restart, then remove the old.
+
+Examples:
+  (umask 077; echo \"whsec_$(head -c 32 /dev/urandom | base64)\" > webhook.secret)
+  bookstore token new relay --role read --tokens-file tokens > relay.token
+  bookstore relay --to http://127.0.0.1:9000/hooks --secret-file webhook.secret --admin-token-file relay.token
+  bookstore relay --to http://127.0.0.1:9000/hooks --secret-file webhook.secret --types order.placed,order.cancelled \\
+                  --catalog http://127.0.0.1:8081 --server-token-file server.token --metrics-listen 127.0.0.1:9001")]
+    Relay(RelayArgs),
 }
 
 /// `bookstore lab`

@@ -51,6 +51,10 @@ fn describe() {
         "1 while the ledger has another history than the copy, so that nothing is sold; else 0"
     );
 
+    gauge!("bookstore_relay_lag_entries", "Entries of the ledger that the relay's receiver has yet to get");
+    counter!("bookstore_relay_events_total", "Events that the receiver has taken, by type");
+    counter!("bookstore_relay_failed_tries_total", "Tries of an event that the receiver has not taken");
+
     histogram!("bookstore_client_batch_calls", "Calls sent to another server in one request, by path");
     counter!("bookstore_client_retries_total", "Calls to another server that were sent again");
 

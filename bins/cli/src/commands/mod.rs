@@ -8,12 +8,12 @@ mod head;
 mod import;
 mod lab;
 mod load;
-mod locked_file;
 mod metrics;
 mod orders;
 mod output;
 mod progress;
 mod promote;
+mod relay;
 mod restore;
 mod serve;
 mod shop;
@@ -144,6 +144,7 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Restore(args) => restore::run(&args),
         Command::Promote(args) => promote::run(&args).await,
         Command::TakeOver(args) => take_over::run(&args).await,
+        Command::Relay(args) => relay::run(&args).await,
         Command::Token(args) => token::run(&args.command),
     }
 }

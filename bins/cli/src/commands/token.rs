@@ -8,10 +8,12 @@ use std::{fmt::Display, path::Path, process::ExitCode};
 
 use super::{
     Failure,
-    locked_file::LockedFile,
     output::{Columns, print, table},
 };
-use crate::cli::{TokenCommand, TokensFileArgs};
+use crate::{
+    cli::{TokenCommand, TokensFileArgs},
+    locked_file::LockedFile,
+};
 
 /// The first line of a file.
 const HEADING: &str = "# The bookstore's tokens: NAME ROLE CREATED HASH. Made by `bookstore token new`.\n";

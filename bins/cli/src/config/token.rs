@@ -2,20 +2,17 @@
 
 use bookstore::{AccessToken, NamedToken};
 use bookstore_transport_http::token::{TokenLine, read_tokens};
-use std::{
-    fmt::Display,
-    fs::File,
-    io::{self, Read as _},
-    net::SocketAddr,
-    path::Path,
-};
+use std::{fmt::Display, net::SocketAddr, path::Path};
 
 use super::{
     Misconfigured, Result,
     address::{host, is_loopback},
     wrong,
 };
-use crate::cli::{AdminArgs, InternalArgs, PublicArgs};
+use crate::{
+    cli::{AdminArgs, InternalArgs, PublicArgs},
+    locked_file::read_at_most,
+};
 
 /// The admin token of a command. It is refused if it would be sent in plain text over a network without `--insecure`.
 pub(crate) fn admin_token(args: &AdminArgs) -> Result<AccessToken> {
@@ -76,14 +73,6 @@ fn named_tokens(file: &Path) -> Result<Vec<TokenLine>> {
     Ok(tokens)
 }
 
-/// A file's text.
-pub(crate) fn read_at_most(file: &Path, bytes_max: usize) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(file)?.take(bytes_max as u64 + 1).read_to_string(&mut text)?;
-    let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {bytes_max} bytes"));
-    if text.len() > bytes_max { Err(too_long()) } else { Ok(text) }
-}
-
 /// The token in a flag's file.
 pub(super) fn token(flag: &str, file: Option<&Path>) -> Result<Option<AccessToken>> {
     let Some(file) = file else { return Ok(None) };
@@ -100,7 +89,7 @@ pub(super) fn token(flag: &str, file: Option<&Path>) -> Result<Option<AccessToke
 }
 
 #[cfg(unix)]
-fn warn_if_others_can_read(file: &Path) {
+pub(super) fn warn_if_others_can_read(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     if std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
         tracing::warn!("{0} can be read by other users of this machine; run: chmod 600 {0}", file.display());
@@ -108,4 +97,4 @@ fn warn_if_others_can_read(file: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_if_others_can_read(_file: &Path) {}
+pub(super) fn warn_if_others_can_read(_file: &Path) {}

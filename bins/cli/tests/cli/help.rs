@@ -1,6 +1,6 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "monolith",
     "catalog",
     "order",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 22] = [
     "promote",
     "take-over",
     "token",
+    "relay",
 ];
 
 #[test]

@@ -31,6 +31,10 @@ impl Sweep<'_, '_> {
             self.report.add(Rule::SameAnswer, &[at], why);
         }
         self.reach(at, pos, if first { Rule::RealTimeOrder } else { Rule::Linearizable });
+        if first && receipt.order.version != self.ledger.entry(pos).seq {
+            let why = || format!("a call was answered as the first for order {id} with what came later");
+            self.report.add(Rule::SameAnswer, &[at], why);
+        }
     }
 
     /// The catalogue shows an order as it is now, in its answer or its refusal.

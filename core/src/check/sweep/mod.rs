@@ -85,7 +85,9 @@ impl<'a, 'r> Sweep<'a, 'r> {
         match &call.operation {
             Operation::Purchase { order, outcome: Outcome::Answered(receipt), .. } => {
                 self.receipt(at, self.ledger.uses(*order).placed(), receipt, bound);
-                self.show_state(at, &receipt.order, bound);
+                if receipt.replayed {
+                    self.show_state(at, &receipt.order, bound);
+                }
             }
             Operation::Cancel { order, outcome: Outcome::Answered(receipt) } => {
                 self.receipt(at, self.ledger.uses(*order).returned, receipt, bound);
@@ -93,7 +95,9 @@ impl<'a, 'r> Sweep<'a, 'r> {
             }
             Operation::Change { action, outcome: Outcome::Answered(receipt), .. } => {
                 self.receipt(at, self.matching.entry_of(at), receipt, bound);
-                self.show_state(at, &receipt.order, bound);
+                if receipt.replayed {
+                    self.show_state(at, &receipt.order, bound);
+                }
                 if matches!(action, OrderAction::Cancel | OrderAction::Void) {
                     self.remember_cancelled(call, &receipt.order);
                 }

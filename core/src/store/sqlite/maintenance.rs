@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Transaction};
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -180,7 +181,20 @@ pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Failed(format!("{} is not a name in UTF-8", to.display())));
     };
     let mut snapshot = Snapshot::open(path)?;
-    write_copy(snapshot.connection(), name)
+    write_copy(snapshot.connection(), name)?;
+    flush_wal(path)
+}
+
+/// Makes the WAL of a store durable. What a reader has seen in it may have been written a moment ago only: a backup MUST NOT have entries
+/// that the store loses in a power cut and then makes otherwise.
+fn flush_wal(path: &Path) -> Result<(), StoreError> {
+    let wal = beside(path, "-wal");
+    match File::open(&wal).and_then(|wal| wal.sync_data()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::Failed(format!("{}: {error}", wal.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a copy of the ledger `path`, which may be of an earlier format, to the new file `to`.

@@ -42,7 +42,7 @@ pub async fn promote(
     let restoring = Restoring::begin(to)?;
     let failed = |error: crate::Error| StoreError::Failed(error.to_string());
     let written =
-        SqliteCopy::open(&restoring.path, SqliteOptions::default())?.acknowledging(crate::orders::Ack::Ledger)?;
+        SqliteCopy::open(&restoring.path, SqliteOptions::default())?.acknowledging(crate::service::Ack::Ledger)?;
     let mut after = Seq(0);
     loop {
         let page = copy.page(after, ENTRIES_MAX).await.map_err(failed)?;

@@ -168,8 +168,12 @@ mod tests {
                 returned: vec![line; Lines::MAX],
             })),
         };
-        let orders = vec![order; Query::PAGE_MAX as usize];
-        let bytes = json_bytes(&OrderPage { orders, next_page_token: Some("x".repeat(100)) });
-        assert!(bytes <= page::PAGE_BYTES_MAX, "{bytes} bytes");
+        let size = Query::PAGE_MAX as usize;
+        let page = OrderPage::cut(vec![order.clone(); size], size);
+        assert!(page.next_page_token.is_some() && page.orders.len() > size / 3, "{}", page.orders.len());
+        let bytes = json_bytes(&page);
+        assert!(bytes <= page::PAGE_BYTES_MAX && bytes > page::PAGE_BYTES_MAX / 2, "{bytes} bytes");
+        let plain = OrderPage::cut(vec![Order { details: None, ..order }; size], size);
+        assert!(plain.next_page_token.is_none(), "a page of the longest orders is not cut short");
     }
 }

@@ -2,13 +2,11 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
-
-use crate::config;
 
 /// How long the lock is waited for: another command may just be ending.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -45,7 +43,7 @@ impl LockedFile {
     /// # Errors
     /// It cannot be read, or has more bytes than this.
     pub(crate) fn read(&self, bytes_max: usize) -> io::Result<Option<String>> {
-        match config::read_at_most(&self.path, bytes_max) {
+        match read_at_most(&self.path, bytes_max) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.map(Some),
         }
@@ -68,6 +66,17 @@ impl LockedFile {
         fs::rename(&new, &self.path)?;
         sync_folder(&self.path)
     }
+}
+
+/// A file's text.
+///
+/// # Errors
+/// It cannot be read, or has more bytes than this.
+pub(crate) fn read_at_most(file: &Path, bytes_max: usize) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(bytes_max as u64 + 1).read_to_string(&mut text)?;
+    let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {bytes_max} bytes"));
+    if text.len() > bytes_max { Err(too_long()) } else { Ok(text) }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
