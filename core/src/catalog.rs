@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    book::{Added, Amend, Book, NewBook},
+    book::{Added, Amend, Book, NewBook, Text},
     clock::Clock,
-    decide::{Command, Levels, Outcome},
+    decide::{Command, Outcome},
     error::{Error, Result},
     execution::Execution,
     follow::Pin,
@@ -17,9 +17,9 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::{Actor, Order, Receipt},
-    page::{BookPage, Query, fitting},
+    page::{BookPage, Facets, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
     request::{Lines, OrderAction},
-    search::{BookSearch, Found, FoundPage},
+    search::{BookSearch, Finder, FoundPage},
     service::OrderReader,
     store::{LedgerReader, LedgerStore, StoreError},
     topics::{TopicPage, TopicQuery},
@@ -43,6 +43,7 @@ pub struct CatalogOptions {
 pub struct Catalog {
     writer: Writer,
     reader: Arc<dyn LedgerReader>,
+    finder: Finder,
     search: Arc<dyn BookSearch>,
     /// Drawn when it started, see [`Entries::incarnation`].
     incarnation: Uuid,
@@ -71,7 +72,8 @@ impl Catalog {
     ) -> Result<Self, StoreError> {
         let incarnation = clock.new_id();
         let writer = Writer::start(store, clock, options.limits, options.execution)?;
-        Ok(Self { writer, reader, search, incarnation })
+        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), Arc::clone(writer.published()));
+        Ok(Self { writer, reader, finder, search, incarnation })
     }
 
     /// The last durable entry.
@@ -148,10 +150,11 @@ impl Catalog {
         self.writer.closed()
     }
 
-    /// The last book whose addition is durable.
-    #[must_use]
-    pub fn last_book(&self) -> BookId {
-        self.writer.published().levels(Levels::last)
+    /// Begins to read the books for searches, in the background: without it the first search does. It is called on a runtime, once,
+    /// after the start.
+    pub fn prepare_searches(&self) {
+        self.search.texts_added(self.writer.published().texts());
+        self.finder.begin_catching_up();
     }
 
     /// Up to `limit` entries after `after`, none after `head`, and which of them end a batch.
@@ -178,12 +181,6 @@ impl Catalog {
             Some(hash) => Ok(hash),
             None => self.reader.hash(at).await,
         }
-    }
-
-    /// A found book with its level; `None` if its addition is not durable yet.
-    fn book(&self, found: Found) -> Option<Book> {
-        let level = self.writer.published().level(found.position.id)?;
-        Some(level.of(found.position.id, found.text))
     }
 
     /// Executes a command about an order.
@@ -213,18 +210,25 @@ fn receipt(outcome: Outcome) -> Receipt {
 impl CatalogService for Catalog {
     async fn search(&self, query: Query) -> Result<BookPage> {
         let query = query.check()?;
-        let last = self.last_book();
-        let FoundPage { books: mut found, did_you_mean } = self.search.find(query.clone(), last).await?;
-        let fits = fitting(found.iter().take(query.size).map(|found| found.text.json_bytes()));
-        let more = found.len() > fits;
-        found.truncate(fits);
-        let next_page_token = found.last().filter(|_| more).map(|last| query.token(&last.position));
-        let books = found.into_iter().filter_map(|found| self.book(found)).collect();
-        Ok(BookPage { books, next_page_token, did_you_mean })
+        let FoundPage { mut books, total, facets, did_you_mean } = self.finder.find(query.clone()).await?;
+        let beside = facets.as_ref().map_or(0, Facets::json_bytes);
+        let fits = fitting_beside(beside, books.iter().take(query.size).map(|(_, text)| text.json_bytes()));
+        let more = books.len() > fits;
+        books.truncate(fits);
+        let next_page_token = books.last().filter(|_| more).map(|(last, _)| query.token(*last));
+        let published = self.writer.published();
+        let shown = |(position, text): (Position, Text)| Some(published.level(position.id)?.of(position.id, text));
+        let books = books.into_iter().filter_map(shown).collect();
+        Ok(BookPage { books, next_page_token, total, facets, did_you_mean })
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
-        self.search.topics(query.check()?).await
+        self.finder.topics(&query.check()?).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        let limit = query.check()?;
+        self.finder.suggest(&query.text, limit).await
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {
@@ -269,7 +273,9 @@ impl CatalogService for Catalog {
         let books = books.into_iter().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
         let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book) });
         let outcomes = self.writer.commands().call_many(commands).await;
-        self.search.books_added(self.last_book());
+        self.search.texts_added(self.writer.published().texts());
+        // So that the next search need not wait; if the store cannot be read now, that search tries again.
+        let _ = self.finder.catch_up().await;
         outcomes
             .into_iter()
             .map(|outcome| match outcome? {

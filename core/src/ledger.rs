@@ -128,6 +128,12 @@ impl Entry {
         BYTES.0 + BYTES.1 * self.changes.len() + self.text.as_ref().map_or(0, Text::json_bytes) + details
     }
 
+    /// The book whose text this entry carries, and the text.
+    #[must_use]
+    pub fn book_text(&self) -> Option<(BookId, &Text)> {
+        Some((self.changes.first()?.book, self.text.as_ref()?))
+    }
+
     /// The order that it begins: a sale, a hold or a void does. `None` for other kinds of entry.
     #[must_use]
     pub fn order(&self) -> Option<Order> {

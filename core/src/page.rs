@@ -4,13 +4,21 @@
 //! and a fingerprint of the query, so nothing is remembered between pages, and items that are added meanwhile do not shift
 //! the next page.
 
+mod facets;
+mod query;
+mod suggest;
+
+pub use facets::{FacetCount, Facets};
+pub use query::{CheckedQuery, Facet, Filter, Position, Query, Sort, terms};
+pub use suggest::{SuggestQuery, Suggestions, TitleSuggestion};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    book::{Book, normal},
+    book::Book,
     error::{Error, Result},
-    id::{BookId, Seq},
+    id::Seq,
     order::Order,
 };
 
@@ -23,7 +31,12 @@ const AROUND_ITEMS: usize = 16 << 10;
 
 /// How many of these items, given the bytes of JSON of each, are on one page: one at least, if there is one.
 pub(crate) fn fitting(items: impl Iterator<Item = usize>) -> usize {
-    let mut bytes = AROUND_ITEMS;
+    fitting_beside(0, items)
+}
+
+/// The same beside something else on the page that has so many bytes.
+pub(crate) fn fitting_beside(bytes: usize, items: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = AROUND_ITEMS + bytes;
     let fits = |(at, item): &(usize, usize)| {
         bytes = bytes.saturating_add(*item).saturating_add(1);
         *at == 0 || bytes <= PAGE_BYTES_MAX
@@ -31,178 +44,8 @@ pub(crate) fn fitting(items: impl Iterator<Item = usize>) -> usize {
     items.enumerate().take_while(fits).count()
 }
 
-/// How books are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Sort {
-    /// The best match first if there are words (a title counts more than an author, an author more than a subject). Without
-    /// words, in the order in which the books were added.
-    #[default]
-    Relevance,
-    /// By title.
-    Title,
-    /// Cheapest first.
-    Price,
-    /// Newest first, by year; books without a year last.
-    Newest,
-}
-
-/// A search for books. Without words and topic it finds every book.
-///
-/// A string is a query for its words, so `search("ada roe")` works wherever `impl Into<Query>` is taken:
-///
-/// ```
-/// use bookstore_core::{Query, Sort};
-///
-/// assert_eq!(Query::from("ada roe"), Query::words("ada roe"));
-/// let cheap = Query { sort: Sort::Price, page_size: Some(50), ..Query::topic("databases") };
-/// assert!(cheap.check().is_ok());
-/// assert!(Query { page_size: Some(1000), ..cheap }.check().is_err());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Query {
-    /// Words, each of which must begin some word of the title, the author or a subject. Case does not matter; diacritics may be
-    /// set aside. At most [`Query::TEXT_MAX`] characters.
-    #[serde(default, rename = "q", skip_serializing_if = "Option::is_none")]
-    pub words: Option<String>,
-    /// The topic; upper and lower case are the same in ASCII. At most [`Query::TEXT_MAX`] characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub topic: Option<String>,
-    /// The order of the books.
-    #[serde(default)]
-    pub sort: Sort,
-    /// Books a page, 1 to [`Query::PAGE_MAX`]; [`Query::PAGE_DEFAULT`] if it is `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// The [`BookPage::next_page_token`] of the page before. It is opaque, and good for the same query only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
-}
-
-impl Query {
-    /// Books or orders a page, if the query does not say.
-    pub const PAGE_DEFAULT: u32 = 20;
-    /// The most books or orders a page.
-    pub const PAGE_MAX: u32 = 100;
-    /// The longest search text or topic, in characters.
-    pub const TEXT_MAX: usize = 200;
-
-    /// A search for words.
-    pub fn words(words: impl Into<String>) -> Self {
-        Self { words: Some(words.into()), ..Self::default() }
-    }
-
-    /// A search for a topic.
-    pub fn topic(topic: impl Into<String>) -> Self {
-        Self { topic: Some(topic.into()), ..Self::default() }
-    }
-
-    /// Checks every field against its limits, splits the words and reads the page token.
-    ///
-    /// # Errors
-    /// - [`Error::Invalid`] naming the first field that is outside its limits, or `page_token` if the token is not one that this
-    ///   query gave.
-    pub fn check(&self) -> Result<CheckedQuery> {
-        for (field, text) in [("q", &self.words), ("topic", &self.topic)] {
-            if text.as_ref().is_some_and(|text| text.chars().count() > Self::TEXT_MAX) {
-                return Err(Error::invalid(field, format!("must be at most {} characters", Self::TEXT_MAX)));
-            }
-        }
-        // In their normal form, as the texts of books are stored.
-        let normal = |text: &Option<String>| text.as_deref().filter(|text| !text.trim().is_empty()).map(normal);
-        let (text, topic) = (normal(&self.words), normal(&self.topic));
-        let words = text.as_deref().map(terms);
-        let about = format!("{text:?} {topic:?} {:?}", self.sort);
-        let after = self.page_token.as_deref().map(|token| read_token(token, &about)).transpose()?;
-        Ok(CheckedQuery { text, words, topic, sort: self.sort, size: page_size(self.page_size)?, after, about })
-    }
-}
-
-impl From<&str> for Query {
-    /// A search for words, as [`Query::words`].
-    fn from(words: &str) -> Self {
-        Self::words(words)
-    }
-}
-
-impl From<String> for Query {
-    /// A search for words, as [`Query::words`].
-    fn from(words: String) -> Self {
-        Self::words(words)
-    }
-}
-
-/// The words of a text as the search sees them: runs of letters and digits, in lower case.
-///
-/// ```
-/// assert_eq!(bookstore_core::page::terms("The C++ book, x86-64"), ["the", "c", "book", "x86", "64"]);
-/// ```
-#[must_use]
-pub fn terms(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect()
-}
-
-/// A [`Query`] within its limits, as a [`BookSearch`](crate::search::BookSearch) gets it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckedQuery {
-    /// What was asked for, as it was written, without spaces around it: a search that understands more than words reads this.
-    pub text: Option<String>,
-    /// The words, see [`terms`]. `None` matches every book; `Some` without words matches none.
-    pub words: Option<Vec<String>>,
-    /// The topic in the normal form of a book's topic.
-    pub topic: Option<String>,
-    /// The order of the books.
-    pub sort: Sort,
-    /// Books a page.
-    pub size: usize,
-    /// The last book of the page before. When sorted by title, only its id counts: the token does not hold the title, which may
-    /// be long and never changes, so the search looks it up.
-    pub after: Option<Position>,
-    about: String,
-}
-
-impl CheckedQuery {
-    /// The same page in the same order, without words and topic.
-    #[must_use]
-    pub fn of_all_books(self) -> Self {
-        Self { text: None, words: None, topic: None, ..self }
-    }
-
-    /// The token that leads to the books after `last`. It is short enough for a URI, so it holds no title.
-    #[must_use]
-    pub fn token(&self, last: &Position) -> String {
-        match last.key {
-            SortKey::Text(_) => write_token(&Position { key: SortKey::Integer(0), id: last.id }, &self.about),
-            SortKey::Integer(_) | SortKey::Real(_) => write_token(last, &self.about),
-        }
-    }
-}
-
-/// A book's position in a sorted list: its sort key, then its id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// The value that the list is sorted by.
-    pub key: SortKey,
-    /// The id, which orders books with the same key: so no page repeats a book or leaves one out.
-    pub id: BookId,
-}
-
-/// A value that books are sorted by, ascending.
-#[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SortKey {
-    /// Price, year (negated) or 0 where the id alone decides.
-    Integer(i64),
-    /// The rank of a match, lower is better.
-    Real(f64),
-    /// The title.
-    Text(String),
-}
-
 /// A page of books.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookPage {
     /// The books, in the order that the query asks for. A page can have fewer than its size although another one follows: its
@@ -210,7 +53,12 @@ pub struct BookPage {
     pub books: Vec<Book>,
     /// Leads to the next page; `None` on the last page.
     pub next_page_token: Option<String>,
-    /// Another spelling of the words, if few books were found and it would find more.
+    /// How many books are found on all pages, as of this one.
+    pub total: u64,
+    /// What the query asked to be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facets: Option<Facets>,
+    /// Another spelling of the words, if few books have them and it would find more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub did_you_mean: Option<String>,
 }

@@ -22,7 +22,7 @@ use crate::{
     history::Entries,
     id::{BookId, OrderId, Seq},
     order::{Actor, Order, Receipt},
-    page::{BookPage, OrderPage, OrderQuery, Query},
+    page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
@@ -58,6 +58,15 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::Invalid`] for a query outside the limits of [`TopicQuery`].
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage>;
+
+    /// Titles, authors and topics that begin as what somebody has typed. An implementation that has none gives none; a decorator MUST
+    /// pass the call on.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] for a query outside the limits of [`SuggestQuery`].
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        query.check().map(|_| Suggestions::default())
+    }
 
     /// One book with its price and stock.
     ///

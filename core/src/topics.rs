@@ -72,7 +72,7 @@ fn about(sort: TopicSort) -> &'static str {
     }
 }
 
-/// A [`TopicQuery`] within its limits, as a [`BookSearch`](crate::search::BookSearch) gets it.
+/// A [`TopicQuery`] within its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedTopicQuery {
     /// The order of the topics.
@@ -100,7 +100,7 @@ pub struct TopicPage {
 
 /// Every topic of a catalogue with its number of books, from which pages are cut.
 ///
-/// Topics that differ in ASCII case only MUST be one topic here.
+/// Topics that differ in case only MUST be one topic here.
 #[derive(Debug, Default)]
 pub struct TopicList {
     /// By name.

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
+    TopicQuery,
 };
 use std::{
     fmt,
@@ -182,6 +183,14 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         self.call(Effect::Read, |service| {
             let query = query.clone();
             async move { service.search(query).await }
+        })
+        .await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.call(Effect::Read, |service| {
+            let query = query.clone();
+            async move { service.suggest(query).await }
         })
         .await
     }

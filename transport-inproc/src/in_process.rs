@@ -6,7 +6,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
+    TopicQuery, batch::each,
 };
 use std::{
     fmt,
@@ -167,6 +168,10 @@ impl Drop for Slot<'_> {
 impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.read(self.service.search(query)).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.read(self.service.suggest(query)).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -10,13 +10,19 @@ mod speed;
 
 use bookstore_benches::{Result, catalogue};
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, CatalogService as _, NewBook, Query, SystemClock,
+    Catalog, CatalogOptions, CatalogService as _, NewBook, Query, Seq, SystemClock,
     catalog::ADD_BOOKS_MAX,
-    search::{BookSearch, IndexedSearch},
+    search::IndexedSearch,
     store::sqlite::{self, SqliteOptions},
 };
 use clap::Parser;
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use queries::{Judged, Set};
 
@@ -65,46 +71,56 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let folder = tempfile::tempdir()?;
     let books = catalogue::read(&args.data)?;
-    let last = BookId(books.len() as u64);
-    let search = indexed(&args, &books, folder.path()).await?;
+    let catalog = catalog(&args, &books, folder.path()).await?;
     let judged = queries::of(args.set)?;
-    judge(search.as_ref(), last, &judged).await?;
+    judge(&catalog, &judged).await?;
     if args.speed {
-        speed::print(search.as_ref(), last, &judged).await?;
+        speed::print(&catalog, &judged).await?;
     }
     Ok(())
 }
 
-/// The search of a shop with these books.
-async fn indexed(args: &Args, books: &[NewBook], folder: &std::path::Path) -> Result<Arc<dyn BookSearch>> {
-    let (store, reader) = sqlite::open(&folder.join("shop.db"), &SystemClock, SqliteOptions::default())?;
-    let clock = Arc::new(SystemClock);
-    let catalog = Catalog::start(store, reader.clone(), reader.clone(), clock, CatalogOptions::default())?;
+/// A shop with these books, and with an index unless the store itself is asked.
+async fn catalog(args: &Args, books: &[NewBook], folder: &Path) -> Result<Catalog> {
+    let (file, place) = (folder.join("shop.db"), folder.join("shop.db.search"));
+    let open = || sqlite::open(&file, &SystemClock, SqliteOptions::default());
+    let (store, reader) = open()?;
+    let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
+    let catalog = Catalog::start(store, reader.clone(), reader, clock.clone(), options)?;
     for chunk in books.chunks(ADD_BOOKS_MAX) {
         catalog.add_books(chunk.to_vec()).await?;
     }
-    if args.store {
-        return Ok(reader);
-    }
-    let (started, place) = (Instant::now(), folder.join("shop.db.search"));
-    let search = IndexedSearch::open(Some(&place), reader.clone());
-    search.catch_up(BookId(books.len() as u64)).await?;
-    let built = started.elapsed();
-    drop(search);
+    let closed = catalog.closed();
+    drop(catalog);
+    closed.wait().await;
+    let (store, reader) = open()?;
+    let catalog = if args.store {
+        Catalog::start(store, reader.clone(), reader, clock, options)?
+    } else {
+        let started = Instant::now();
+        let search = IndexedSearch::open(Some(&place), reader.clone());
+        search.catch_up(Seq(books.len() as u64)).await?;
+        let built = started.elapsed();
+        drop(search);
+        let started = Instant::now();
+        let search = IndexedSearch::open(Some(&place), reader.clone());
+        let opened = started.elapsed();
+        let sizes = fs::read_dir(&place)?.map(|file| Ok(file?.metadata()?.len()));
+        let bytes = sizes.sum::<Result<u64>>()?;
+        println!("built in {:.0} ms, {bytes} bytes, opened in {:.1} ms", speed::ms(built), speed::ms(opened));
+        Catalog::start(store, reader, Arc::new(search), clock, options)?
+    };
     let started = Instant::now();
-    let search = IndexedSearch::open(Some(&place), reader);
-    let opened = started.elapsed();
-    let sizes = fs::read_dir(&place)?.map(|file| Ok(file?.metadata()?.len()));
-    let bytes = sizes.sum::<Result<u64>>()?;
-    println!("built in {:.0} ms, {bytes} bytes, opened in {:.1} ms", speed::ms(built), speed::ms(opened));
-    Ok(Arc::new(search))
+    catalog.search(Query::default()).await?;
+    println!("the first search after the start took {:.0} ms", speed::ms(started.elapsed()));
+    Ok(catalog)
 }
 
 /// Runs the queries and prints what failed, and the scores by kind.
-async fn judge(search: &dyn BookSearch, last: BookId, queries: &[Judged]) -> Result<()> {
+async fn judge(catalog: &Catalog, queries: &[Judged]) -> Result<()> {
     let (mut scores, mut all) = (BTreeMap::<&str, Score>::new(), Score::default());
     for judged in queries {
-        let rank = rank(search, last, judged).await?;
+        let rank = rank(catalog, judged).await?;
         scores.entry(&judged.kind).or_default().add(rank);
         all.add(rank);
         if rank.is_none_or(|rank| rank >= AT[1]) {
@@ -119,9 +135,9 @@ async fn judge(search: &dyn BookSearch, last: BookId, queries: &[Judged]) -> Res
 }
 
 /// The place of the first right answer, from 0.
-async fn rank(search: &dyn BookSearch, last: BookId, judged: &Judged) -> Result<Option<usize>> {
+async fn rank(catalog: &Catalog, judged: &Judged) -> Result<Option<usize>> {
     let query = Query { page_size: Some(10), ..Query::words(judged.query.as_str()) };
-    let found = search.find(query.check()?, last).await?.books;
+    let found = catalog.search(query).await?.books;
     let is_right = |isbn: &str| judged.right.iter().any(|right| right == isbn);
     Ok(found.iter().take(10).position(|found| found.text.isbn().is_some_and(|isbn| is_right(&isbn.digits()))))
 }

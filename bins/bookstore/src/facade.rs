@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderAction, OrderId, OrderService,
-    Query, Receipt, Result, SystemClock, Topic, TopicQuery, writer::Closed,
+    Query, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -82,7 +82,8 @@ impl Bookstore {
     }
 
     /// Finds books, a page at a time. Text alone, `search("ada roe")`, finds books that have all of its words in title,
-    /// author or subjects; a [`Query`] can also name a topic, the sorting, the page size and the page to continue from.
+    /// author or subjects; a [`Query`] can also filter by topic, author, year, price and stock, ask for counts, and name the sorting,
+    /// the page size and the page to continue from.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -120,6 +121,16 @@ impl Bookstore {
     /// As [`search`](Self::search).
     pub async fn search_topic(&self, topic: &str) -> Result<BookPage> {
         self.search(Query::topic(topic)).await
+    }
+
+    /// Titles, authors and topics that begin as what somebody has typed so far, 5 of each at most: for a search box.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`]: the text is longer than [`Query::TEXT_MAX`].
+    /// - [Those of every call](Self#errors-of-every-call).
+    pub async fn suggest(&self, text: &str) -> Result<Suggestions> {
+        let query = SuggestQuery { text: text.into(), limit: None };
+        self.read(|| self.catalog.suggest(query.clone())).await
     }
 
     /// Every topic with its number of books, sorted by name: all pages of [`CatalogService::topics`], which reads them one at a

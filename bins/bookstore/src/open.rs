@@ -1,13 +1,13 @@
 //! A shop in this process: store URLs, and both services over one ledger.
 
 #[cfg(feature = "search")]
-use bookstore_core::search::{BookList, IndexedSearch};
+use bookstore_core::search::IndexedSearch;
 #[cfg(feature = "sqlite")]
 use bookstore_core::store::sqlite::{self, SqliteOptions};
 use bookstore_core::{
     Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
     search::BookSearch,
-    store::{StoreError, memory},
+    store::{LedgerReader, StoreError, memory},
 };
 use bookstore_transport_inproc::InProcess;
 use std::{
@@ -130,26 +130,26 @@ pub(crate) async fn open_ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreEr
             StoreUrl::Sqlite(path) => {
                 let (store, reader) = sqlite::open(&path, clock.as_ref(), SqliteOptions::default())?;
                 let search = search_of(Some(&path), reader.clone());
-                Ok((Catalog::start(store, reader, search.clone(), clock, options)?, search))
+                Catalog::start(store, reader, search, clock, options)
             }
             #[cfg(not(feature = "sqlite"))]
             StoreUrl::Sqlite(_) => Err(without_sqlite()),
             StoreUrl::Memory => {
                 let (store, reader) = memory::open(clock.as_ref());
                 let search = search_of(None, reader.clone());
-                Ok((Catalog::start(store, reader, search.clone(), clock, options)?, search))
+                Catalog::start(store, reader, search, clock, options)
             }
         }
     };
-    let (catalog, search) = blocking(open).await?;
-    // The shop sells while an index that is not there yet is built.
-    search.books_added(catalog.last_book());
+    let catalog = blocking(open).await?;
+    // The shop sells while the books are read, and while an index that is not there yet is built.
+    catalog.prepare_searches();
     Ok(Arc::new(catalog))
 }
 
 /// The search of a store: its index is in a folder beside the file, or in memory.
 #[cfg(feature = "search")]
-fn search_of(file: Option<&Path>, reader: Arc<impl BookList + 'static>) -> Arc<dyn BookSearch> {
+fn search_of(file: Option<&Path>, reader: Arc<impl LedgerReader + 'static>) -> Arc<dyn BookSearch> {
     let folder = file.map(|file| {
         let mut folder = file.as_os_str().to_owned();
         folder.push(".search");
@@ -158,9 +158,9 @@ fn search_of(file: Option<&Path>, reader: Arc<impl BookList + 'static>) -> Arc<d
     Arc::new(IndexedSearch::open(folder.as_deref(), reader))
 }
 
-/// The search of a store: its own.
+/// The search of a store: by reading its texts.
 #[cfg(not(feature = "search"))]
-fn search_of(_: Option<&Path>, reader: Arc<impl BookSearch + 'static>) -> Arc<dyn BookSearch> {
+fn search_of(_: Option<&Path>, reader: Arc<impl LedgerReader + 'static>) -> Arc<dyn BookSearch> {
     reader
 }
 

@@ -19,7 +19,7 @@ use crate::{
     id::Seq,
     order::{Actor, Order, OrderId, Receipt},
     orders::OrderService,
-    page::{BookPage, OrderPage, OrderQuery, Query},
+    page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
@@ -86,6 +86,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
     async fn search(&self, query: Query) -> Result<BookPage> {
         let shown = |page: &BookPage| page.books.iter().map(BookState::from).collect();
         self.record(|outcome| Operation::Search { outcome }, self.service.search(query), shown).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.service.suggest(query).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -14,7 +14,7 @@ use crate::{
     id::Seq,
     order::{Actor, Order, OrderId, Receipt},
     orders::OrderService,
-    page::{BookPage, OrderPage, OrderQuery, Query},
+    page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
@@ -32,6 +32,10 @@ pub struct Retrying<S: ?Sized>(pub Arc<S>);
 impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.0.search(query).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.0.suggest(query).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

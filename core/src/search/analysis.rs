@@ -1,10 +1,7 @@
 //! How texts and queries are divided into words: letters are folded, signs that belong to a word are kept, compounds are words
 //! and their parts, and scripts without spaces are cut into pairs of characters.
 
-use unicode_normalization::{
-    UnicodeNormalization as _,
-    char::{decompose_compatible, is_combining_mark},
-};
+use super::folding::{folded, is_letter, is_unspaced};
 
 /// The most parts that a compound is also one word of, as `e-mail` is `email`.
 const JOINED_PARTS_MAX: usize = 6;
@@ -121,72 +118,6 @@ fn cut(mut word: String) -> String {
         word.truncate(word.floor_char_boundary(WORD_BYTES_MAX));
     }
     word
-}
-
-/// The characters of a text in lower case, without accents and points; hyphens and apostrophes are ASCII.
-fn folded(text: &str) -> Vec<char> {
-    let mut chars = Vec::with_capacity(text.len());
-    for c in text.nfc() {
-        if c.is_ascii() {
-            chars.push(c.to_ascii_lowercase());
-        } else if is_unspaced(c) {
-            chars.push(c);
-        } else {
-            decompose_compatible(c, |c| {
-                if !is_accent(c) {
-                    c.to_lowercase().for_each(|c| fold(c, &mut chars));
-                }
-            });
-        }
-    }
-    chars
-}
-
-/// Letters that no decomposition takes apart, as people type them without their keyboard.
-fn fold(c: char, to: &mut Vec<char>) {
-    let letters = match c {
-        'ł' => "l",
-        'ø' => "o",
-        'đ' | 'ð' => "d",
-        'ß' => "ss",
-        'æ' => "ae",
-        'œ' => "oe",
-        'þ' => "th",
-        'ı' => "i",
-        'ħ' => "h",
-        'ŧ' => "t",
-        '’' | '‘' | 'ʼ' | 'ʻ' | 'ʿ' | 'ʾ' | '´' | '`' | '′' => "'",
-        '‐' | '‑' => "-",
-        // Invisible: soft hyphen, joiners, direction marks.
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => "",
-        _ => {
-            return if !is_accent(c) {
-                to.push(c);
-            };
-        }
-    };
-    to.extend(letters.chars());
-}
-
-/// Accents of European letters, and the points of Hebrew and Arabic; not the vowels of Indian scripts.
-fn is_accent(c: char) -> bool {
-    matches!(c,
-        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c2}' | '\u{5c4}'..='\u{5c5}' | '\u{5c7}'
-        | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
-        | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
-}
-
-/// Chinese, Japanese and Korean characters.
-fn is_unspaced(c: char) -> bool {
-    matches!(c,
-        '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}'
-        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
-        | '\u{20000}'..='\u{3134f}')
-}
-
-fn is_letter(c: char) -> bool {
-    c.is_alphanumeric() || (!c.is_ascii() && is_combining_mark(c))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A search by an index beside a store: words are found in the index, and everything else is asked of the store.
+//! A search by an index beside a store, which follows the texts of the ledger's entries.
 
 use async_trait::async_trait;
 use std::{
@@ -6,70 +6,50 @@ use std::{
     path::Path,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
 };
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use super::{
-    BookSearch, Found, FoundPage,
-    index::{BookIndex, IndexChange, IndexFailed, Matches, Unusable},
+    BookSearch, Matches,
+    index::{BookIndex, IndexChange, IndexFailed, Unusable},
 };
 use crate::{
-    book::Text,
-    error::{Error, Result},
-    history::LedgerIdentity,
-    id::BookId,
-    page::{CheckedQuery, Sort},
-    topics::{CheckedTopicQuery, TopicPage},
+    error::Result,
+    id::Seq,
+    ledger::{Entry, Kind},
+    page::CheckedQuery,
+    store::LedgerReader,
 };
 
-/// Searches in the index that run at once, at most; on fewer than eight processors half as many as processors.
-const AT_ONCE_MAX: usize = 4;
-/// Searches that wait for a place; more are refused as overloaded.
-const WAITING_MAX: usize = 256;
-/// Books that the index takes in with one commit.
-const BATCH_BOOKS: usize = 5_000;
-/// A search waits until the index has so many new books; for more, the store answers meanwhile.
-const WAIT_FOR_BOOKS_MAX: u64 = 1_000;
+/// Texts that the index takes in with one commit, and their bytes, more or less: a commit takes long, whatever is in it.
+const BATCH_TEXTS: usize = 20_000;
+const BATCH_BYTES: usize = 32 << 20;
+/// A search waits until the index has so many new texts; for more, the store answers meanwhile.
+const WAIT_FOR_TEXTS_MAX: usize = 1_000;
 
-/// What an [`IndexedSearch`] asks the store.
+/// A search by words in a [`BookIndex`]. While the index is built, or if it fails, the store's texts are searched instead.
 ///
-/// # Errors
-/// - [`Error::Overloaded`] if too many reads wait.
-/// - [`Error::Unavailable`] if the store cannot be read.
-#[async_trait]
-pub trait BookList: BookSearch {
-    /// The ledger whose books these are, and its timelines.
-    fn ledger(&self) -> &LedgerIdentity;
-
-    /// The text of a book, if there is such a book.
-    async fn text_of(&self, book: BookId) -> Result<Option<Text>>;
-
-    /// The texts of up to `limit` books after `after` and up to `last`, by id.
-    async fn texts_after(&self, after: BookId, last: BookId, limit: usize) -> Result<Vec<(BookId, Text)>>;
-
-    /// Of these books, up to `query.size + 1` after `query.after`, by `query.sort`. The query
-    /// has no words and no topic.
-    async fn sorted(&self, books: Vec<BookId>, query: CheckedQuery) -> Result<Vec<Found>>;
-}
-
-/// A search by words in a [`BookIndex`]. While the index is built, or if it fails, the store searches in its own way.
+/// The index is a projection of the ledger: it takes in each text once, in order, and keeps in the same commit up to which entry of
+/// which history. Entries without texts are nothing to it, so it does not read them.
 pub struct IndexedSearch {
     parts: Arc<Parts>,
 }
 
 struct Parts {
-    store: Arc<dyn BookList>,
+    reader: Arc<dyn LedgerReader>,
     /// `None` after a failure.
     index: RwLock<Option<Arc<BookIndex>>>,
-    /// Held by whoever feeds the index.
-    feeding: Mutex<()>,
-    /// Whether a task feeds the index, or is about to.
+    /// No text up to this entry is missing in the index. 0 until that is known.
+    seq: AtomicU64,
+    /// Held by whoever feeds the index: whether the index was compared with the ledger.
+    feeding: Mutex<bool>,
+    /// Whether many texts are missing, so that searches do not wait for them.
+    building: AtomicBool,
+    /// Whether a task feeds the index, and up to which entry.
     fed: AtomicBool,
-    free: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    wanted: AtomicU64,
 }
 
 impl fmt::Debug for IndexedSearch {
@@ -82,9 +62,9 @@ impl fmt::Debug for IndexedSearch {
 
 impl IndexedSearch {
     /// Opens the index in a folder, or in memory without one. An index that cannot be used is built again, from
-    /// [`BookSearch::books_added`] on; if not even that is possible, the store searches, and the log says so. It blocks.
-    pub fn open(folder: Option<&Path>, store: Arc<dyn BookList>) -> Self {
-        let ledger = store.ledger().clone();
+    /// [`BookSearch::texts_added`] on; if not even that is possible, the store's texts are searched, and the log says so. It blocks.
+    pub fn open(folder: Option<&Path>, reader: Arc<dyn LedgerReader>) -> Self {
+        let ledger = reader.identity().clone();
         let opened = match folder {
             None => BookIndex::in_memory(ledger),
             Some(folder) => BookIndex::open(folder, &ledger).or_else(|unusable| {
@@ -96,25 +76,24 @@ impl IndexedSearch {
             }),
         };
         let index = opened.map(Arc::new).inspect_err(Parts::say_broken).ok();
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        let places = (processors / 2).clamp(1, AT_ONCE_MAX);
         let parts = Parts {
-            store,
+            reader,
+            seq: AtomicU64::new(0),
             index: RwLock::new(index),
-            feeding: Mutex::new(()),
+            feeding: Mutex::new(false),
+            building: AtomicBool::new(false),
             fed: AtomicBool::new(false),
-            free: Arc::new(Semaphore::new(places)),
-            waiting: AtomicUsize::new(0),
+            wanted: AtomicU64::new(0),
         };
         Self { parts: Arc::new(parts) }
     }
 
-    /// Returns when the index has every book up to `last`, or has failed.
+    /// Returns when the index has every text up to `texts`, or has failed.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn catch_up(&self, last: BookId) -> Result<()> {
-        self.parts.catch_up(last).await
+    pub async fn catch_up(&self, texts: Seq) -> Result<()> {
+        self.parts.catch_up(texts).await
     }
 }
 
@@ -125,6 +104,10 @@ impl Parts {
 
     fn index(&self) -> Option<Arc<BookIndex>> {
         self.index.read().expect("nothing panics with it").clone()
+    }
+
+    fn seq(&self) -> Seq {
+        Seq(self.seq.load(Ordering::Acquire))
     }
 
     /// The result of the index; `None` if it has failed, and then it is not used again.
@@ -147,135 +130,135 @@ impl Parts {
         self.used(done.unwrap_or_else(|_| Err(IndexFailed::panicked())))
     }
 
-    async fn catch_up(&self, last: BookId) -> Result<()> {
-        let _feeding = self.feeding.lock().await;
-        while let Some(index) = self.index() {
-            let place = index.place();
-            if place > last.0 {
-                // A power cut has taken books back that the index has: it starts again.
-                self.on_thread(index, BookIndex::clear).await;
-                continue;
-            }
-            let texts = self.store.texts_after(BookId(place), last, BATCH_BOOKS).await?;
-            let Some((newest, _)) = texts.last() else { return Ok(()) };
-            let newest = newest.0;
-            let changes = texts.into_iter().map(|(id, text)| IndexChange::Add(id, text)).collect();
-            self.on_thread(index, move |index| index.apply(changes, newest)).await;
-            if newest >= BATCH_BOOKS as u64 && newest < last.0 {
-                tracing::info!(books = newest, of = last.0, "building the search index");
-            }
+    async fn catch_up(&self, to: Seq) -> Result<()> {
+        while !self.take_in(to, BATCH_TEXTS).await? {
+            tracing::info!(entry = self.seq().0, of = to.0, "building the search index");
         }
         Ok(())
     }
 
+    /// Takes in up to `limit` texts up to the entry `to`. Returns whether there was none left, or the index has failed.
+    async fn take_in(&self, to: Seq, limit: usize) -> Result<bool> {
+        let mut compared = self.feeding.lock().await;
+        let Some(index) = self.index() else { return Ok(true) };
+        if !*compared {
+            self.compare(&index, to).await?;
+            *compared = true;
+        }
+        if self.seq() >= to {
+            return Ok(true);
+        }
+        if limit < BATCH_TEXTS && self.building.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        let entries = self.read(to, limit).await?;
+        let Some(last) = entries.last().map(|last| last.seq) else {
+            self.seq.store(to.0, Ordering::Release);
+            self.building.store(false, Ordering::Release);
+            return Ok(true);
+        };
+        if entries.len() > WAIT_FOR_TEXTS_MAX {
+            self.building.store(true, Ordering::Release);
+        }
+        let hash = self.reader.hash(last).await?;
+        let changes = entries.iter().filter_map(change).collect();
+        if self.on_thread(index, move |index| index.apply(changes, last, hash)).await.is_some() {
+            self.seq.store(last.0, Ordering::Release);
+        }
+        Ok(false)
+    }
+
+    /// The next entries with texts.
+    async fn read(&self, to: Seq, limit: usize) -> Result<Vec<Entry>> {
+        let (mut entries, mut bytes) = (Vec::<Entry>::new(), 0);
+        while entries.len() < limit && bytes < BATCH_BYTES {
+            let after = entries.last().map_or(self.seq(), |last| last.seq);
+            let page = self.reader.texts(after, to, limit - entries.len()).await?;
+            if page.is_empty() {
+                break;
+            }
+            bytes += page.iter().map(Entry::json_bytes).sum::<usize>();
+            entries.extend(page);
+        }
+        Ok(entries)
+    }
+
+    /// Empties an index that is not of this ledger's history: a power cut may have taken entries back, or the file was replaced.
+    async fn compare(&self, index: &Arc<BookIndex>, head: Seq) -> Result<()> {
+        let progress = index.progress();
+        if progress.seq <= head && self.reader.hash(progress.seq).await? == progress.hash {
+            self.seq.store(progress.seq.0, Ordering::Release);
+            return Ok(());
+        }
+        tracing::warn!(
+            entry = progress.seq.0,
+            "the ledger's history is another than the search index's, which is built again"
+        );
+        self.on_thread(Arc::clone(index), BookIndex::clear).await;
+        Ok(())
+    }
+
     /// Feeds the index in the background, unless a task does already.
-    fn feed(self: &Arc<Self>, last: BookId) {
+    fn feed(self: &Arc<Self>, to: Seq) {
+        self.wanted.fetch_max(to.0, Ordering::AcqRel);
         if self.fed.swap(true, Ordering::AcqRel) {
             return;
         }
         let parts = Arc::clone(self);
         tokio::spawn(async move {
-            // What is added from here on is for the next task.
-            let _feeding = parts.feeding.lock().await;
-            parts.fed.store(false, Ordering::Release);
-            drop(_feeding);
-            if let Err(error) = parts.catch_up(last).await {
-                tracing::warn!(%error, "the search index could not read the books");
+            loop {
+                let wanted = parts.wanted.load(Ordering::Acquire);
+                if let Err(error) = parts.catch_up(Seq(wanted)).await {
+                    tracing::warn!(%error, "the search index could not read the books");
+                }
+                parts.fed.store(false, Ordering::Release);
+                // Whoever asked for more in between did not start a task.
+                let done = parts.wanted.load(Ordering::Acquire) == wanted;
+                if done || parts.fed.swap(true, Ordering::AcqRel) {
+                    return;
+                }
             }
         });
     }
 
-    /// The index, if it has every book up to `last`, or will have soon.
-    async fn ready(self: &Arc<Self>, last: BookId) -> Result<Option<Arc<BookIndex>>> {
-        let Some(index) = self.index() else { return Ok(None) };
-        let place = index.place();
-        if place == last.0 {
-            return Ok(Some(index));
+    /// The index, if it has every text up to the entry `to`, or will have soon.
+    async fn ready(self: &Arc<Self>, to: Seq) -> Result<Option<Arc<BookIndex>>> {
+        if self.seq() < to {
+            if self.building.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            let few = self.take_in(to, WAIT_FOR_TEXTS_MAX).await? || self.take_in(to, 1).await?;
+            if !few {
+                self.feed(to);
+                return Ok(None);
+            }
         }
-        if last.0.saturating_sub(place) > WAIT_FOR_BOOKS_MAX {
-            self.feed(last);
-            return Ok(None);
-        }
-        self.catch_up(last).await?;
         Ok(self.index())
     }
+}
 
-    /// Runs a search in the index, when there is a place.
-    async fn search<T: Send + 'static>(
-        &self,
-        index: Arc<BookIndex>,
-        search: impl FnOnce(&BookIndex) -> Result<T, IndexFailed> + Send + 'static,
-    ) -> Result<Option<T>> {
-        let _waiting = Waiting::enter(&self.waiting)?;
-        let place = Arc::clone(&self.free).acquire_owned().await;
-        let place = place.map_err(|_| Error::unavailable("shutting down"))?;
-        let search = move |index: &BookIndex| {
-            // Kept until the search has ended, also if its caller has gone.
-            let _place = place;
-            search(index)
-        };
-        Ok(self.on_thread(index, search).await)
-    }
-
-    async fn best(&self, index: Arc<BookIndex>, query: CheckedQuery) -> Result<Option<FoundPage>> {
-        let Some(Matches { books, did_you_mean }) = self.search(index, move |index| index.best(&query)).await? else {
-            return Ok(None);
-        };
-        let mut found = Vec::with_capacity(books.len());
-        for position in books {
-            found.extend(self.store.text_of(position.id).await?.map(|text| Found { position, text }));
-        }
-        Ok(Some(FoundPage { books: found, did_you_mean }))
-    }
-
-    async fn sorted(&self, index: Arc<BookIndex>, query: CheckedQuery) -> Result<Option<FoundPage>> {
-        let wanted = query.clone();
-        let Some(ids) = self.search(index, move |index| index.all(&wanted)).await? else { return Ok(None) };
-        Ok(Some(FoundPage::from(self.store.sorted(ids, query.of_all_books()).await?)))
-    }
+/// What an entry changes in the index.
+fn change(entry: &Entry) -> Option<IndexChange> {
+    let (book, text) = entry.book_text()?;
+    Some(match entry.kind {
+        Kind::Listing => IndexChange::Add(book, text.clone()),
+        _ => IndexChange::Replace(book, text.clone()),
+    })
 }
 
 #[async_trait]
 impl BookSearch for IndexedSearch {
-    async fn find(&self, query: CheckedQuery, last: BookId) -> Result<FoundPage> {
-        if query.text.is_some()
-            && let Some(index) = self.parts.ready(last).await?
-        {
-            let found = match query.sort {
-                Sort::Relevance => self.parts.best(index, query.clone()).await?,
-                Sort::Title | Sort::Price | Sort::Newest => self.parts.sorted(index, query.clone()).await?,
-            };
-            if let Some(found) = found {
+    async fn matches(&self, query: &CheckedQuery, texts: Seq) -> Result<Matches> {
+        if let Some(index) = self.parts.ready(texts).await? {
+            let wanted = query.clone();
+            if let Some(found) = self.parts.on_thread(index, move |index| index.matches(&wanted)).await {
                 return Ok(found);
             }
         }
-        self.parts.store.find(query, last).await
+        self.parts.reader.matches(query, texts).await
     }
 
-    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
-        self.parts.store.topics(query).await
-    }
-
-    fn books_added(&self, last: BookId) {
-        self.parts.feed(last);
-    }
-}
-
-/// Counts one waiting search until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Result<Self> {
-        let guard = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            return Err(Error::overloaded("too many searches by words wait; a topic's books can be listed meanwhile"));
-        }
-        Ok(guard)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn texts_added(&self, texts: Seq) {
+        self.parts.feed(texts);
     }
 }

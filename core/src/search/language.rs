@@ -110,11 +110,6 @@ fn add_isbn(wanted: &mut Wanted, value: &str) -> bool {
     any
 }
 
-/// A topic as it is compared: without regard to case, in any script.
-pub(super) fn topic_key(topic: &str) -> String {
-    topic.trim().to_lowercase()
-}
-
 /// An ISBN in any spelling as 13 digits.
 fn isbn13(text: &str) -> Option<String> {
     Isbn::read(text).ok().flatten().map(Isbn::digits)

@@ -12,7 +12,6 @@
 //! ```
 
 mod copy;
-mod search;
 
 pub use copy::MemoryCopy;
 
@@ -26,7 +25,7 @@ use std::{
 use crate::{
     book::{BookText, Text},
     clock::Clock,
-    decide::{self, Batch, Known, Levels, State},
+    decide::{self, Batch, Known, State},
     error::Result,
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
@@ -37,7 +36,7 @@ use crate::{
     store::{AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError},
 };
 
-/// A new, empty ledger in memory: its writing half, and its reading half, which also searches.
+/// A new, empty ledger in memory: its writing half, and its reading half.
 #[must_use]
 pub fn open(clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
     let identity = LedgerIdentity::new(clock.new_id(), clock.new_id());
@@ -47,7 +46,6 @@ pub fn open(clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
         by_key: BTreeMap::new(),
         texts: BTreeMap::new(),
         identities: BTreeMap::new(),
-        levels: Levels::default(),
     };
     let reader = MemoryReader { identity, ledger: Arc::new(Mutex::new(ledger)) };
     (reader.reopen(), Arc::new(reader))
@@ -59,7 +57,7 @@ pub struct MemoryStore {
     ledger: Arc<Mutex<Ledger>>,
 }
 
-/// The reading half of a ledger in memory, and its search, see [`open`].
+/// The reading half of a ledger in memory, see [`open`].
 #[derive(Debug)]
 pub struct MemoryReader {
     identity: LedgerIdentity,
@@ -84,7 +82,6 @@ struct Ledger {
     by_key: BTreeMap<OrderId, Vec<Seq>>,
     texts: BTreeMap<BookId, Text>,
     identities: BTreeMap<String, BookId>,
-    levels: Levels,
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -134,7 +131,6 @@ impl Ledger {
             if let Some(order) = entry.order_id().filter(|order| entry.key != Some(*order)) {
                 self.by_key.entry(order).or_default().push(entry.seq);
             }
-            decide::apply(&mut self.levels, entry);
             if let (Some(text), Some(change)) = (&entry.text, entry.changes.first()) {
                 self.identities.insert(BookText::from(text).identity(), change.book);
                 self.texts.insert(change.book, text.clone());
@@ -178,6 +174,17 @@ impl LedgerStore for MemoryStore {
     }
 }
 
+/// The first of these entries, as many as one page has.
+fn page<'a>(entries: impl Iterator<Item = &'a Entry>, limit: usize) -> Vec<Entry> {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        let before = bytes;
+        bytes += entry.json_bytes();
+        before < PAGE_BYTES_MAX
+    };
+    entries.take(limit).take_while(fits).cloned().collect()
+}
+
 /// Memory is as durable as it gets.
 struct Appended;
 
@@ -203,13 +210,11 @@ impl LedgerReader for MemoryReader {
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
-        let mut bytes = 0;
-        let fits = |entry: &&Entry| {
-            let before = bytes;
-            bytes += entry.json_bytes();
-            before < PAGE_BYTES_MAX
-        };
-        Ok(lock(&self.ledger).between(after, head).iter().take(limit).take_while(fits).cloned().collect())
+        Ok(page(lock(&self.ledger).between(after, head).iter(), limit))
+    }
+
+    async fn texts(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
+        Ok(page(lock(&self.ledger).between(after, head).iter().filter(|entry| entry.text.is_some()), limit))
     }
 
     async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {

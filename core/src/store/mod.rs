@@ -167,7 +167,7 @@ impl fmt::Debug for Recovered {
 /// The reading half of a ledger's store: any number of callers at once, beside the writer.
 ///
 /// What is appended may not be durable yet, and MUST NOT be shown before it is. So reads of the ledger take a head, the last
-/// entry that may be shown, and MUST show the ledger as of that entry. Texts never change and take no head: a caller shows a
+/// entry that may be shown, and MUST show the ledger as of that entry. Single texts take no head: a caller shows a
 /// book only if its level is published.
 ///
 /// # Errors
@@ -191,6 +191,10 @@ pub trait LedgerReader: Send + Sync {
     /// It MAY end early once the entries are longer than [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX), and SHOULD, as texts may be
     /// long. It MUST give one at least, if there is one.
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>>;
+
+    /// The entries with texts after `after`, up to `limit` of them and none later than `head`, in order. It MAY end early, and has one at
+    /// least if there is one, as [`Self::entries`].
+    async fn texts(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>>;
 
     /// The entries after `after` and up to `to` that end a batch.
     async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>>;

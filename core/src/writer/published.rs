@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{OnceLock, RwLock},
+    sync::{
+        OnceLock, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::sync::watch;
 
@@ -25,6 +28,8 @@ pub struct Published {
     /// The newer history under which the ledger goes on elsewhere.
     superseded: OnceLock<LedgerIdentity>,
     levels: RwLock<Levels>,
+    /// No text is in an entry after this one.
+    texts: AtomicU64,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
 }
@@ -95,8 +100,15 @@ impl Published {
             writable: watch::Sender::new(true),
             superseded: OnceLock::new(),
             levels,
+            texts: AtomicU64::new(state.head.0),
             recent: RwLock::new(Recent::new(state)),
         }
+    }
+
+    /// A durable entry after which no durable entry has a text, so that whoever follows texts sees that it has them all.
+    #[must_use]
+    pub fn texts(&self) -> Seq {
+        Seq(self.texts.load(Ordering::Acquire))
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
@@ -179,8 +191,12 @@ impl Published {
             let mut levels = self.levels.write().expect("readers do not panic");
             entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
         }
+        let text = entries.iter().rfind(|entry| entry.text.is_some()).map(|entry| entry.seq);
         self.recent.write().expect("readers do not panic").push(last, hash, entries);
         self.head.send_replace(last);
+        if let Some(text) = text {
+            self.texts.store(text.0, Ordering::Release);
+        }
     }
 
     /// Starts again from a recovered state.
@@ -188,5 +204,6 @@ impl Published {
         *self.recent.write().expect("readers do not panic") = Recent::new(state);
         *self.levels.write().expect("readers do not panic") = state.levels.clone();
         self.head.send_replace(state.head);
+        self.texts.store(state.head.0, Ordering::Release);
     }
 }

@@ -2,16 +2,13 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, TopicPage,
+    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text,
     decide::{Batch, State},
     history::Hash,
-    page::CheckedQuery,
-    search::{BookSearch, FoundPage},
     store::{
         AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},
     },
-    topics::CheckedTopicQuery,
 };
 use std::{
     collections::BTreeMap,
@@ -329,6 +326,10 @@ impl LedgerReader for Current {
         self.reader().entries(after, head, limit).await
     }
 
+    async fn texts(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
+        self.reader().texts(after, head, limit).await
+    }
+
     async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {
         self.reader().batch_ends(after, to).await
     }
@@ -339,16 +340,5 @@ impl LedgerReader for Current {
 
     async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
         self.reader().orders(before, head, limit).await
-    }
-}
-
-#[async_trait]
-impl BookSearch for Current {
-    async fn find(&self, query: CheckedQuery, last: BookId) -> Result<FoundPage> {
-        self.reader().find(query, last).await
-    }
-
-    async fn topics(&self, query: CheckedTopicQuery) -> Result<TopicPage> {
-        self.reader().topics(query).await
     }
 }

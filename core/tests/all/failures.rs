@@ -7,7 +7,6 @@ use bookstore_core::{
     clock::Clock as _,
     conformance::{Deployment, audit},
     decide::{Batch, State},
-    search::BookSearch,
     store::{AppendError, LedgerReader, LedgerStore, Recovered, StoreError, memory},
     writer::{Execution, WriterLimits},
 };
@@ -35,7 +34,7 @@ fn options((execution, overlap_min): Setting, recover_after: Duration) -> Catalo
 }
 
 fn failing(
-    (store, reader): (impl LedgerStore, Arc<impl LedgerReader + BookSearch + 'static>),
+    (store, reader): (impl LedgerStore, Arc<impl LedgerReader + 'static>),
     plan: &Arc<Plan>,
     setting: Setting,
     recover_after: Duration,
@@ -85,7 +84,7 @@ fn leaves_doubt(operation: Operation, moment: Moment) -> bool {
 
 /// A listing and ten purchases, one after another, with one failure; gives whether it struck.
 async fn one_failure(
-    opened: (impl LedgerStore, Arc<impl LedgerReader + BookSearch + 'static>),
+    opened: (impl LedgerStore, Arc<impl LedgerReader + 'static>),
     fault: (Operation, u64, Moment),
     setting: Setting,
 ) -> bool {

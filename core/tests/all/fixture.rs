@@ -1,13 +1,12 @@
 //! What the tests share.
 
 #[cfg(feature = "search")]
-use bookstore_core::search::{BookList, IndexedSearch};
+use bookstore_core::search::IndexedSearch;
 use bookstore_core::{
     Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
     conformance::Deployment,
     follow::Follower,
     orders::Ack,
-    search::BookSearch,
     store::{LedgerCopy, LedgerReader, LedgerStore},
 };
 use futures_util::FutureExt as _;
@@ -25,7 +24,7 @@ pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
 /// A monolith over a store.
 pub(crate) fn monolith(
     store: impl LedgerStore,
-    reader: Arc<impl LedgerReader + BookSearch + 'static>,
+    reader: Arc<impl LedgerReader + 'static>,
     options: CatalogOptions,
 ) -> (Arc<dyn CatalogService>, Arc<dyn OrderService>) {
     let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options);
@@ -38,7 +37,7 @@ pub(crate) fn monolith(
 #[cfg(feature = "search")]
 pub(crate) fn indexed(
     store: impl LedgerStore,
-    reader: Arc<impl LedgerReader + BookList + 'static>,
+    reader: Arc<impl LedgerReader + 'static>,
     folder: Option<&Path>,
 ) -> Deployment {
     let search = Arc::new(IndexedSearch::open(folder, reader.clone()));
@@ -50,7 +49,7 @@ pub(crate) fn indexed(
 /// A monolith over a store, as the conformance suite takes it.
 pub(crate) fn deployment(
     store: impl LedgerStore,
-    reader: Arc<impl LedgerReader + BookSearch + 'static>,
+    reader: Arc<impl LedgerReader + 'static>,
     options: CatalogOptions,
 ) -> Deployment {
     let (catalog, orders) = monolith(store, reader, options);

@@ -1,7 +1,8 @@
 //! The search index: what it understands, how it says that it cannot be used, and that it finds the books that a simple model finds.
 
 use bookstore_core::{
-    BookId, BookText, LedgerIdentity, Query, Text,
+    BookId, BookText, LedgerIdentity, Query, Seq, Text, Timeline,
+    history::Hash,
     page::terms,
     search::index::{BookIndex, IndexChange, Unusable},
 };
@@ -32,14 +33,16 @@ fn added(texts: impl IntoIterator<Item = Text>) -> Vec<IndexChange> {
 
 fn index(texts: impl IntoIterator<Item = Text>) -> BookIndex {
     let index = BookIndex::in_memory(ledger(1)).expect("memory");
-    index.apply(added(texts), 1).expect("good texts");
+    index.apply(added(texts), Seq(1), Hash::EMPTY).expect("good texts");
     index
 }
 
 /// The numbers of the books found, in order.
 fn found(index: &BookIndex, words: &str) -> Vec<u64> {
-    let query = Query { page_size: Some(100), ..Query::words(words) }.check().expect("a good query");
-    index.best(&query).expect("an answer").books.into_iter().map(|position| position.id.0).collect()
+    let query = Query::words(words).check().expect("a good query");
+    let mut books = index.matches(&query).expect("an answer").books;
+    books.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(a.book.cmp(&b.book)));
+    books.into_iter().map(|found| found.book.0).collect()
 }
 
 fn assert_found(index: &BookIndex, expected: &[(&str, &[u64])]) {
@@ -121,7 +124,7 @@ fn beginnings_and_typos_are_for_those_who_found_nothing() {
         ],
     );
     let proposal =
-        |words: &str| index.best(&Query::words(words).check().expect("good")).expect("an answer").did_you_mean;
+        |words: &str| index.matches(&Query::words(words).check().expect("good")).expect("an answer").did_you_mean;
     assert_eq!(proposal("Frankenstien shelly").as_deref(), Some("frankenstein shelley"));
     assert_eq!(proposal("frankenstein"), None);
     assert_eq!(proposal("nothing"), None);
@@ -156,29 +159,24 @@ fn phrases_and_fields_narrow_a_search() {
 }
 
 #[test]
-fn pages_go_on_where_the_one_before_ended() {
-    let index = index((0..50).map(|n| text(&format!("Book {}", n % 3), "", &[])));
-    let mut query = Query { page_size: Some(7), ..Query::words("book") }.check().expect("good");
-    let (mut all, expected) = (Vec::new(), found(&index, "book"));
-    loop {
-        let page = index.best(&query).expect("an answer").books;
-        all.extend(page.iter().take(7).map(|position| position.id.0));
-        match page.get(6) {
-            Some(last) if page.len() > 7 => query.after = Some(last.clone()),
-            _ => break,
-        }
-    }
-    assert_eq!((all.len(), all), (50, expected));
-}
-
-#[test]
 fn changes_replace_and_remove() {
     let index = index([text("First", "", &[]), text("Second", "", &[])]);
     index
-        .apply(vec![IndexChange::Replace(BookId(1), text("Third", "", &[])), IndexChange::Remove(BookId(2))], 9)
+        .apply(
+            vec![IndexChange::Replace(BookId(1), text("Third", "", &[])), IndexChange::Remove(BookId(2))],
+            Seq(9),
+            Hash::EMPTY,
+        )
         .expect("good");
     assert_found(&index, &[("first", &[]), ("second", &[]), ("third", &[1])]);
-    assert_eq!(index.place(), 9);
+    assert_eq!(index.seq(), Seq(9));
+}
+
+/// The first ledger, gone on under a newer timeline from this entry.
+fn restored(fork: u64) -> LedgerIdentity {
+    let mut ledger = ledger(1);
+    ledger.timelines.push(Timeline { id: Uuid::from_u128(9), begins_at: Seq(fork) });
+    ledger
 }
 
 /// Why the index in the folder cannot be used.
@@ -192,18 +190,23 @@ fn an_index_says_how_far_it_is_or_why_it_cannot_be_used() {
     let folder = place.path().join("search");
     assert!(matches!(unusable(&folder, 1), Unusable::Missing));
     let index = BookIndex::create(&folder, ledger(1)).expect("a folder");
-    assert_eq!(index.place(), 0);
-    index.apply(added([text("Kept", "", &[])]), 42).expect("good");
+    assert_eq!(index.seq(), Seq(0));
+    index.apply(added([text("Kept", "", &[])]), Seq(42), Hash([7; 32])).expect("good");
     drop(index);
 
     let index = BookIndex::open(&folder, &ledger(1)).expect("it is whole");
-    assert_eq!((index.place(), found(&index, "kept")), (42, vec![1]));
+    assert_eq!((index.progress().seq, index.progress().hash), (Seq(42), Hash([7; 32])));
+    assert_eq!(found(&index, "kept"), [1]);
     drop(index);
     assert!(matches!(unusable(&folder, 2), Unusable::OtherLedger));
+    assert!(matches!(BookIndex::open(&folder, &restored(42)), Err(Unusable::BeyondFork)));
+    let index = BookIndex::open(&folder, &restored(43)).expect("it has nothing from the fork on");
+    assert_eq!((index.progress().ledger, found(&index, "kept")), (restored(43), vec![1]));
+    drop(index);
 
     let meta = folder.join("meta.json");
     let whole = fs::read_to_string(&meta).expect("JSON");
-    fs::write(&meta, whole.replace("\\\"format\\\":1", "\\\"format\\\":0")).expect("written");
+    fs::write(&meta, whole.replace("\\\"format\\\":2", "\\\"format\\\":0")).expect("written");
     assert!(matches!(unusable(&folder, 1), Unusable::OtherFormat));
     fs::write(&meta, &whole[..whole.len() / 2]).expect("written");
     assert!(matches!(unusable(&folder, 1), Unusable::Damaged(_)));
@@ -218,7 +221,7 @@ fn an_index_says_how_far_it_is_or_why_it_cannot_be_used() {
         fs::write(&file, bytes).expect("written");
     }
     let again = BookIndex::create(&folder, ledger(1)).expect("built again");
-    assert_eq!((again.place(), found(&again, "kept")), (0, vec![]));
+    assert_eq!((again.seq(), found(&again, "kept")), (Seq(0), vec![]));
 }
 
 /// No word is the stem of another one, or one typo from it.
@@ -269,7 +272,7 @@ proptest! {
     fn any_query_is_answered(words in "[a-z\"': .*+#()日本\u{0}-\u{7f}éß]{0,60}") {
         let index = index([text("A book", "Somebody", &["things"])]);
         if let Ok(query) = Query::words(words).check() {
-            index.best(&query).expect("an answer");
+            index.matches(&query).expect("an answer");
         }
     }
 }

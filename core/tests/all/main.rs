@@ -21,6 +21,6 @@ mod races;
 mod reopen;
 #[cfg(all(unix, feature = "sqlite"))]
 mod restore;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "search", feature = "sqlite"))]
 mod search;
 mod wire;

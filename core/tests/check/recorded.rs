@@ -9,7 +9,6 @@ use bookstore_core::{
     fixtures::{any_book, cents, lines},
     follow::Follower,
     orders::Ack,
-    search::BookSearch,
     store::{LedgerCopy, LedgerReader, LedgerStore, memory},
 };
 use std::{
@@ -39,7 +38,7 @@ impl Shop {
     }
 
     /// Everything in one process.
-    fn monolith(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Self {
+    fn monolith(store: impl LedgerStore, reader: Arc<impl LedgerReader + 'static>) -> Self {
         let catalog = start(store, reader);
         let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
         Self::over(catalog, vec![orders])
@@ -79,7 +78,7 @@ impl Shop {
     }
 }
 
-fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + BookSearch + 'static>) -> Arc<Catalog> {
+fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + 'static>) -> Arc<Catalog> {
     let (search, options) = (reader.clone(), CatalogOptions::default());
     Arc::new(Catalog::start(store, reader, search, Arc::new(SystemClock), options).expect("the store can be used"))
 }

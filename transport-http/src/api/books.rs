@@ -18,12 +18,27 @@ use super::{
 
 /// `GET /search`
 pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
-    Ok(Json(shop.catalog.search(query::search(&uri, None)?).await?).into_response())
+    Ok(Json(shop.catalog.search(query::search(&uri, None, None)?).await?).into_response())
 }
 
 /// `GET /search/{topic}`
 pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
-    Ok(Json(shop.catalog.search(query::search(&uri, Some(topic))?).await?).into_response())
+    Ok(Json(shop.catalog.search(query::search(&uri, Some(topic), None)?).await?).into_response())
+}
+
+/// `GET /authors/{name}`
+pub(super) async fn author(State(shop): Shared, TextInPath(author): TextInPath, uri: Uri) -> Answer {
+    Ok(Json(shop.catalog.search(query::search(&uri, None, Some(author))?).await?).into_response())
+}
+
+/// `GET /new`
+pub(super) async fn new(State(shop): Shared, uri: Uri) -> Answer {
+    Ok(Json(shop.catalog.search(query::new(&uri)?).await?).into_response())
+}
+
+/// `GET /suggest`
+pub(super) async fn suggest(State(shop): Shared, uri: Uri) -> Answer {
+    Ok(Json(shop.catalog.suggest(query::suggest(&uri)?).await?).into_response())
 }
 
 /// `GET /topics`

@@ -2,7 +2,7 @@
 
 use axum::http::Uri;
 use bookstore_core::{
-    Error, OrderQuery, Query, Result, Seq, Sort, TopicQuery, TopicSort,
+    Cents, Error, OrderQuery, Query, Result, Seq, Sort, SuggestQuery, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
 };
 use std::{str::FromStr, time::Duration};
@@ -42,30 +42,72 @@ impl Parameters {
         self.text(name).map(read).transpose()
     }
 
-    fn sort(&mut self) -> Result<Sort> {
-        let Some(name) = self.text("sort") else { return Ok(Sort::default()) };
-        match name.as_str() {
-            "relevance" => Ok(Sort::Relevance),
-            "title" => Ok(Sort::Title),
-            "price" => Ok(Sort::Price),
-            "newest" => Ok(Sort::Newest),
-            _ => Err(Error::invalid("sort", format!("must be relevance, title, price or newest, not {name:?}"))),
+    fn cents(&mut self, name: &str) -> Result<Option<Cents>> {
+        let read = |cents| Cents::new(cents).map_err(|_| Error::invalid(name, "is more than any book costs"));
+        self.number(name)?.map(read).transpose()
+    }
+
+    fn flag(&mut self, name: &str) -> Result<bool> {
+        match self.text(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Error::invalid(name, format!("must be true or false, not {other:?}"))),
         }
+    }
+
+    /// A list with commas.
+    fn list<T: FromStr<Err = Error>>(&mut self, name: &str) -> Result<Vec<T>> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::parse).collect()
     }
 }
 
-/// The query of `GET /search`, or of `GET /search/{topic}`.
-pub(super) fn search(uri: &Uri, topic: Option<String>) -> Result<Query> {
-    const ALL: &[&str] = &["q", "sort", "page_size", "page_token", "topic"];
-    let known = if topic.is_some() { &ALL[..4] } else { ALL };
-    let mut parameters = Parameters::of(uri, known)?;
+/// The query of `GET /search`; of `GET /search/{topic}` and `GET /authors/{name}` with what their paths name.
+pub(super) fn search(uri: &Uri, topic: Option<String>, author: Option<String>) -> Result<Query> {
+    const ALL: [&str; 12] = [
+        "q",
+        "topic",
+        "author",
+        "in_stock",
+        "price_min",
+        "price_max",
+        "year_min",
+        "year_max",
+        "facets",
+        "sort",
+        "page_size",
+        "page_token",
+    ];
+    let in_path = [("topic", topic.is_some()), ("author", author.is_some())];
+    let known: Vec<&str> = ALL.into_iter().filter(|name| !in_path.contains(&(*name, true))).collect();
+    let mut parameters = Parameters::of(uri, &known)?;
     Ok(Query {
         words: parameters.text("q"),
-        sort: parameters.sort()?,
+        topic: topic.or_else(|| parameters.text("topic")),
+        author: author.or_else(|| parameters.text("author")),
+        in_stock: parameters.flag("in_stock")?,
+        price_min: parameters.cents("price_min")?,
+        price_max: parameters.cents("price_max")?,
+        year_min: parameters.number("year_min")?,
+        year_max: parameters.number("year_max")?,
+        facets: parameters.list("facets")?,
+        sort: parameters.text("sort").map_or(Ok(Sort::default()), |name| name.parse())?,
         page_size: parameters.number("page_size")?,
         page_token: parameters.text("page_token"),
-        topic: topic.or_else(|| parameters.text("topic")),
     })
+}
+
+/// The query of `GET /new`.
+pub(super) fn new(uri: &Uri) -> Result<Query> {
+    let mut parameters = Parameters::of(uri, &["page_size", "page_token"])?;
+    let (page_size, page_token) = (parameters.number("page_size")?, parameters.text("page_token"));
+    Ok(Query { sort: Sort::NewlyListed, page_size, page_token, ..Query::default() })
+}
+
+/// The query of `GET /suggest`.
+pub(super) fn suggest(uri: &Uri) -> Result<SuggestQuery> {
+    let mut parameters = Parameters::of(uri, &["q", "limit"])?;
+    Ok(SuggestQuery { text: parameters.text("q").unwrap_or_default(), limit: parameters.number("limit")? })
 }
 
 /// The query of `GET /topics`.
@@ -114,9 +156,10 @@ pub(super) fn none(uri: &Uri) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bookstore_core::Facet;
 
     fn read(query: &str) -> Result<Query> {
-        search(&format!("/search?{query}").parse().unwrap(), None)
+        search(&format!("/search?{query}").parse().unwrap(), None, None)
     }
 
     #[test]
@@ -126,14 +169,26 @@ mod tests {
         assert_eq!((query.sort, query.page_size, query.page_token.as_deref()), (Sort::Price, Some(5), Some("x")));
         assert_eq!(query.topic.as_deref(), Some(""));
         assert_eq!(read("").unwrap(), Query::default());
+        let query =
+            read("in_stock=true&price_max=1999&year_min=-50&author=Roe&facets=topic,+year&sort=price_desc").unwrap();
+        let cents = Cents::new(1999).unwrap();
+        let expected = Query {
+            in_stock: true,
+            price_max: Some(cents),
+            year_min: Some(-50),
+            facets: vec![Facet::Topic, Facet::Year],
+            sort: Sort::PriceDesc,
+            ..Query::author("Roe")
+        };
+        assert_eq!(query, expected);
     }
 
     #[test]
     fn a_topic_stands_in_the_path_or_in_the_query() {
         let uri = "/search/x?topic=y".parse().unwrap();
-        assert!(matches!(search(&uri, Some("x".into())), Err(Error::Malformed { .. })));
+        assert!(matches!(search(&uri, Some("x".into()), None), Err(Error::Malformed { .. })));
         let uri = "/search/x?q=y".parse().unwrap();
-        assert_eq!(search(&uri, Some("x".into())).unwrap().topic.as_deref(), Some("x"));
+        assert_eq!(search(&uri, Some("x".into()), None).unwrap().topic.as_deref(), Some("x"));
     }
 
     #[test]
@@ -144,6 +199,10 @@ mod tests {
             ("page_size=ten", "invalid", "page_size"),
             ("page_size=-1", "invalid", "page_size"),
             ("sort=banana", "invalid", "banana"),
+            ("in_stock=1", "invalid", "in_stock"),
+            ("price_min=9.99", "invalid", "price_min"),
+            ("price_max=9999999999999999", "invalid", "price_max"),
+            ("facets=colour", "invalid", "colour"),
         ] {
             let error = read(query).unwrap_err();
             assert_eq!(error.code(), code, "{query}");

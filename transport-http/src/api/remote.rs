@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
-    OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, TopicPage, TopicQuery,
-    TopicSort,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Lines, NewBook, Order, OrderAction,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, SuggestQuery,
+    Suggestions, TopicPage, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
 };
@@ -80,6 +80,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
     async fn search(&self, query: Query) -> Result<BookPage> {
         query.check()?;
         self.client.call(OutboundRequest::get(search_path(&query))).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        query.check()?;
+        self.client.call(OutboundRequest::get(suggest_path(&query))).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
@@ -195,23 +200,34 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The path of a search, with its query percent-encoded.
 fn search_path(query: &Query) -> String {
     let mut pairs = after("/search?");
-    if let Some(words) = &query.words {
-        pairs.append_pair("q", words);
+    let facets: Vec<&str> = query.facets.iter().map(|facet| facet.name()).collect();
+    for (name, text) in [("q", &query.words), ("topic", &query.topic), ("author", &query.author)] {
+        given(&mut pairs, name, text.as_ref());
     }
-    if let Some(topic) = &query.topic {
-        pairs.append_pair("topic", topic);
-    }
-    let sort = match query.sort {
-        Sort::Relevance => None,
-        Sort::Title => Some("title"),
-        Sort::Price => Some("price"),
-        Sort::Newest => Some("newest"),
-    };
-    if let Some(sort) = sort {
-        pairs.append_pair("sort", sort);
-    }
+    given(&mut pairs, "in_stock", query.in_stock.then_some(true));
+    given(&mut pairs, "price_min", query.price_min.map(Cents::get));
+    given(&mut pairs, "price_max", query.price_max.map(Cents::get));
+    given(&mut pairs, "year_min", query.year_min);
+    given(&mut pairs, "year_max", query.year_max);
+    given(&mut pairs, "facets", (!facets.is_empty()).then(|| facets.join(",")));
+    given(&mut pairs, "sort", (query.sort != Sort::default()).then(|| query.sort.name()));
     page(&mut pairs, query.page_size, query.page_token.as_deref());
     pairs.finish()
+}
+
+/// The path of suggestions.
+fn suggest_path(query: &SuggestQuery) -> String {
+    let mut pairs = after("/suggest?");
+    pairs.append_pair("q", &query.text);
+    given(&mut pairs, "limit", query.limit);
+    pairs.finish()
+}
+
+/// Adds a parameter that has a value.
+fn given(pairs: &mut Serializer<'_, String>, name: &str, value: Option<impl ToString>) {
+    if let Some(value) = value {
+        pairs.append_pair(name, &value.to_string());
+    }
 }
 
 /// The path of a page of topics.

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each, follow::Pinned, order::Status,
+    OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, batch::each,
+    follow::Pinned, order::Status,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -144,6 +145,10 @@ impl CatalogService for CachedCatalog {
         let mut state = self.upstream.state();
         page.books.iter_mut().for_each(|book| state.reconcile(book, epoch));
         Ok(page)
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.upstream.catalog.suggest(query).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -9,6 +9,7 @@
 mod admin;
 mod assets;
 mod book;
+mod filters;
 mod form;
 mod home;
 mod negotiate;
@@ -57,6 +58,7 @@ fn pages_beside_the_api() -> Router<Arc<Shop>> {
     Router::new()
         .route("/search", get(search::search))
         .route("/search/{topic}", get(search::search_topic))
+        .route("/authors/{name}", get(search::author))
         .route("/topics", get(home::topics))
         .route("/info/{id}", get(book::info))
         .route("/purchase/{id}", get(purchase::show))

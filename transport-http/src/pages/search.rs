@@ -9,6 +9,7 @@ use bookstore_core::{Book, BookPage, Error, Query, Sort};
 
 use super::{
     assets,
+    filters::{self, Active, Group, url},
     form::{Fields, whole},
     notice::{Notice, sentence},
     render::page,
@@ -26,12 +27,14 @@ struct Results {
     heading: String,
     notice: Option<Notice>,
     books: Vec<Book>,
+    /// How many were found on all pages.
+    total: u64,
     sorts: Vec<SortLink>,
+    active: Vec<Active>,
+    groups: Vec<Group>,
     /// The first page, if this is another one.
     first: Option<String>,
     next: Option<String>,
-    /// The same words in every topic.
-    everywhere: Option<String>,
     did_you_mean: Option<Proposal>,
 }
 
@@ -49,37 +52,50 @@ struct SortLink {
 
 /// `GET /search`
 pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
-    results(&shop, None, &uri).await
+    results(&shop, None, None, &uri).await
 }
 
 /// `GET /search/{topic}`
 pub(super) async fn search_topic(State(shop): Shared, TextInPath(topic): TextInPath, uri: Uri) -> Answer {
-    results(&shop, Some(topic), &uri).await
+    results(&shop, Some(topic), None, &uri).await
 }
 
-async fn results(shop: &Shop, topic: Option<String>, uri: &Uri) -> Answer {
-    let fields = Fields::of_uri(uri);
-    let query = Query {
-        words: fields.filled("q"),
-        topic: topic.or_else(|| fields.filled("topic")),
-        sort: sort(fields.text("sort")),
-        page_size: whole(fields.text("page_size")).and_then(|size| u32::try_from(size).ok()),
-        page_token: fields.filled("page_token"),
-    };
-    match shop.catalog.search(query.clone()).await {
+/// `GET /authors/{name}`
+pub(super) async fn author(State(shop): Shared, TextInPath(author): TextInPath, uri: Uri) -> Answer {
+    results(&shop, None, Some(author), &uri).await
+}
+
+async fn results(shop: &Shop, topic: Option<String>, author: Option<String>, uri: &Uri) -> Answer {
+    let query = read(&Fields::of_uri(uri), topic, author);
+    let facets = filters::facets(&query);
+    match shop.catalog.search(Query { facets, ..query.clone() }).await {
         Ok(found) => page(StatusCode::OK, &Results::of(query, found)),
         Err(error @ Error::Invalid { .. }) => {
             let (status, _) = error_status::status(&error);
-            page(status, &Results::new(query, Vec::new(), None, Some(explain(&error))))
+            page(status, &Results::new(query, BookPage::default(), Some(explain(&error))))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// An unknown order of books is no reason not to show them.
-fn sort(name: &str) -> Sort {
-    let others = [Sort::Title, Sort::Price, Sort::Newest];
-    others.into_iter().find(|sort| text::sort_name(*sort) == name).unwrap_or_default()
+/// What a link or a form asks for. What cannot be read is no reason not to show books.
+fn read(fields: &Fields, topic: Option<String>, author: Option<String>) -> Query {
+    let number = |name| whole(fields.text(name));
+    let year = |name| number(name).and_then(|year| i32::try_from(year).ok());
+    Query {
+        words: fields.filled("q"),
+        topic: topic.or_else(|| fields.filled("topic")),
+        author: author.or_else(|| fields.filled("author")),
+        in_stock: fields.text("in_stock") == "true",
+        price_min: fields.cents("price_min"),
+        price_max: fields.cents("price_max"),
+        year_min: year("year_min"),
+        year_max: year("year_max"),
+        facets: Vec::new(),
+        sort: fields.text("sort").parse().unwrap_or_default(),
+        page_size: number("page_size").and_then(|size| u32::try_from(size).ok()),
+        page_token: fields.filled("page_token"),
+    }
 }
 
 fn explain(error: &Error) -> Notice {
@@ -87,6 +103,7 @@ fn explain(error: &Error) -> Notice {
     match field.as_str() {
         "q" => Notice::bad(format!("This is too much to search for: the words {message}.")),
         "topic" => Notice::bad(format!("There is no such topic: its name {message}.")),
+        "author" => Notice::bad(format!("There is no such author: the name {message}.")),
         "page_token" => {
             Notice::bad("This link does not lead to a page of books any more.").link("/search", "See all books")
         }
@@ -95,31 +112,37 @@ fn explain(error: &Error) -> Notice {
 }
 
 impl Results {
-    fn of(query: Query, found: BookPage) -> Self {
+    fn of(query: Query, mut found: BookPage) -> Self {
         let other = |words: String| {
-            let url = url(&Query { words: Some(words.clone()), ..query.clone() }, query.sort, None);
+            let url = url(&Query { words: Some(words.clone()), page_token: None, ..query.clone() });
             Proposal { words, url }
         };
-        let did_you_mean = found.did_you_mean.map(other);
-        Self { did_you_mean, ..Self::new(query, found.books, found.next_page_token, None) }
+        let did_you_mean = found.did_you_mean.take().map(other);
+        let groups = filters::groups(&query, found.facets.take());
+        Self { did_you_mean, groups, ..Self::new(query, found, None) }
     }
 
-    fn new(query: Query, books: Vec<Book>, next_page_token: Option<String>, notice: Option<Notice>) -> Self {
-        let heading = match (&query.words, &query.topic) {
-            (Some(words), Some(topic)) => format!("“{words}” in {topic}"),
+    fn new(query: Query, found: BookPage, notice: Option<Notice>) -> Self {
+        let BookPage { books, next_page_token, total, .. } = found;
+        let heading = match (&query.words, query.topic.as_ref().or(query.author.as_ref())) {
+            (Some(words), Some(within)) => format!("“{words}” in {within}"),
             (Some(words), None) => format!("“{words}”"),
-            (None, Some(topic)) => topic.clone(),
+            (None, Some(within)) => within.clone(),
             (None, None) => "All books".into(),
         };
-        let everywhere = query.topic.as_ref().and(query.words.as_deref()).map(text::words_url);
-        let first = query.page_token.is_some().then(|| url(&query, query.sort, None));
-        let next = next_page_token.map(|token| url(&query, query.sort, Some(&token)));
-        let sorts = sort_links(&query);
-        Self { query, heading, notice, books, sorts, first, next, everywhere, did_you_mean: None }
+        let at = |page_token| url(&Query { page_token, ..query.clone() });
+        let first = query.page_token.is_some().then(|| at(None));
+        let next = next_page_token.map(|token| at(Some(token)));
+        let (sorts, active) = (sort_links(&query), filters::active(&query));
+        let (groups, did_you_mean) = (Vec::new(), None);
+        Self { query, heading, notice, books, total, sorts, active, groups, first, next, did_you_mean }
     }
 
     fn hint(&self) -> &'static str {
-        if self.query.words.is_some() {
+        if !self.active.is_empty() && self.query.words.is_some() {
+            "Every word must begin a word of the title, the author or a subject. \
+             Try fewer words, or without the filters."
+        } else if self.query.words.is_some() {
             "Every word must begin a word of the title, the author or a subject. \
              Try fewer words, or only their beginnings."
         } else {
@@ -129,38 +152,20 @@ impl Results {
 }
 
 fn sort_links(query: &Query) -> Vec<SortLink> {
-    let relevance = if query.words.is_some() { "Best match" } else { "As listed" };
-    let labels =
-        [(Sort::Relevance, relevance), (Sort::Title, "Title"), (Sort::Price, "Price"), (Sort::Newest, "Newest")];
-    let link = |(sort, label)| SortLink { label, url: url(query, sort, None), current: sort == query.sort };
-    labels.into_iter().map(link).collect()
-}
-
-/// The same query, sorted this way, at this page.
-fn url(query: &Query, sort: Sort, page_token: Option<&str>) -> String {
-    let words = query.words.as_deref().unwrap_or_default();
-    let path = query.topic.as_deref().map_or_else(|| "/search".into(), text::topic_url);
-    let sort = if sort == Sort::default() { "" } else { text::sort_name(sort) };
-    let size = query.page_size.map(|size| size.to_string()).unwrap_or_default();
-    let page_token = page_token.unwrap_or_default();
-    text::url(&path, &[("q", words), ("sort", sort), ("page_size", &size), ("page_token", page_token)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_keep_the_query() {
-        let query = Query {
-            words: Some("war & peace".into()),
-            topic: Some("History/War".into()),
-            sort: Sort::Price,
-            page_size: Some(5),
-            page_token: Some("old".into()),
-        };
-        let next = url(&query, query.sort, Some("new"));
-        assert_eq!(next, "/search?topic=History%2FWar&q=war%20%26%20peace&sort=price&page_size=5&page_token=new");
-        assert_eq!(url(&Query::topic("Science"), Sort::Relevance, None), "/search/Science");
-    }
+    let label = |sort| match sort {
+        Sort::Relevance if query.words.is_some() => "Best match",
+        Sort::Relevance => "As listed",
+        Sort::Title => "Title",
+        Sort::Price => "Lowest price",
+        Sort::PriceDesc => "Highest price",
+        Sort::Newest => "Newest",
+        Sort::Oldest => "Oldest",
+        Sort::NewlyListed => "Just listed",
+    };
+    let link = |sort| SortLink {
+        label: label(sort),
+        url: url(&Query { sort, page_token: None, ..query.clone() }),
+        current: sort == query.sort,
+    };
+    Sort::ALL.into_iter().map(link).collect()
 }

@@ -1,6 +1,6 @@
 //! How values read on a page, and the addresses of links. Templates call these, and pass everything by reference.
 
-use bookstore_core::{Cents, Order, Sort, Timestamp};
+use bookstore_core::{Cents, Order, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Display;
 
@@ -96,16 +96,6 @@ pub(crate) fn topic_url(topic: &str) -> String {
 /// Every book with these words.
 pub(crate) fn words_url(words: &str) -> String {
     format!("/search?q={}", encode(words))
-}
-
-/// A sort's name in links.
-pub(crate) fn sort_name(sort: Sort) -> &'static str {
-    match sort {
-        Sort::Relevance => "relevance",
-        Sort::Title => "title",
-        Sort::Price => "price",
-        Sort::Newest => "newest",
-    }
 }
 
 /// A link to `path` with those of the parameters that have a value.

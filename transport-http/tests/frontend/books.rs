@@ -1,7 +1,7 @@
 //! Searching and reading.
 
 use crate::support::{book, shop};
-use bookstore_core::CatalogService;
+use bookstore_core::{BookText, CatalogService, NewBook};
 
 #[tokio::test]
 async fn a_topic_is_found_by_its_path() {
@@ -28,6 +28,34 @@ async fn words_topic_sort_and_pages_go_together() {
         path = format!("/search?q=dull&sort=title&page_size=2&page_token={token}");
     }
     assert_eq!(titles, (0..5).map(|n| format!("\"Dull book {n}\"")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn filters_counts_and_lists_are_answered() {
+    let shop = shop().await;
+    let dull = |n| {
+        let book = book(&format!("Dull book {n}"), "testing", n);
+        NewBook { text: BookText { author: "Ann Author".into(), ..book.text }, ..book }
+    };
+    shop.catalog.add_books((0..5).map(dull).collect()).await.unwrap();
+    let numbers = |page: &serde_json::Value| -> Vec<u64> {
+        page["books"].as_array().unwrap().iter().map(|book| book["id"].as_u64().unwrap()).collect()
+    };
+    let page = shop.get("/search?q=dull&in_stock=true&facets=topic,year&page_size=1&sort=newly_listed").await.json();
+    assert_eq!((numbers(&page), &page["total"]), (vec![8], &4.into()));
+    assert_eq!(page["facets"], serde_json::json!({"topic": [{"value": "testing", "books": 4}], "year": []}));
+    let page = shop.get("/authors/ann%20author?sort=newly_listed").await.json();
+    assert_eq!((numbers(&page), page["facets"].is_null()), (vec![8, 7, 6, 5, 4], true));
+    let first = shop.get("/new?page_size=2").await.json();
+    let next = format!("/new?page_size=2&page_token={}", first["next_page_token"].as_str().unwrap());
+    assert_eq!((numbers(&first), numbers(&shop.get(&next).await.json())), (vec![8, 7], vec![6, 5]));
+    let suggested = shop.get("/suggest?q=dul&limit=2").await.json();
+    assert_eq!(suggested["titles"][1], serde_json::json!({"id": 5, "title": "Dull book 1"}));
+    assert_eq!(shop.get("/suggest?q=TEST").await.json()["topics"], serde_json::json!(["testing"]));
+    for bad in ["/search?price_min=-1", "/search?facets=colour", "/suggest?limit=11", "/search?in_stock=yes"] {
+        shop.get(bad).await.problem(422, "invalid");
+    }
+    shop.get("/new?sort=title").await.problem(400, "malformed");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 
 fn filled(path: &str) -> String {
     let id = if path.starts_with("/orders") { ID } else { "1" };
-    path.replace("{id}", id).replace("{topic}", "testing")
+    path.replace("{id}", id).replace("{topic}", "testing").replace("{name}", "nobody")
 }
 
 #[tokio::test]
@@ -31,6 +31,9 @@ async fn the_interface_is_the_documented_one() {
     let expected = [
         "GET /search/{topic}",
         "GET /search",
+        "GET /authors/{name}",
+        "GET /new",
+        "GET /suggest",
         "GET /topics",
         "GET /info/{id}",
         "GET /purchase/{id}",

@@ -82,7 +82,8 @@ async fn every_topic_leads_to_its_books_whatever_its_name() {
     for link in topics {
         let page = visit.browser.open(&link).await;
         page.check(StatusCode::OK, &[]);
-        assert_eq!(tags(&page.html, "li").count(), 1, "{link}: {}", page.html);
+        let books = page.links().into_iter().filter(|link| link.starts_with("/info/")).count();
+        assert_eq!(books, 1, "{link}: {}", page.html);
     }
 }
 
@@ -91,10 +92,10 @@ async fn following_next_shows_every_book_once_in_order() {
     let books = (1..=45).map(|n| book(&format!("Volume {n:03}"), "series", 10_000 - n, 1)).collect();
     let visit = Visit::to(books).await;
     let mut page = visit.browser.open("/search/series?q=volume&page_size=10").await;
-    page = visit.browser.open(&page.link("Price")).await;
+    page = visit.browser.open(&page.link("Lowest price")).await;
     let mut seen = Vec::new();
     loop {
-        page.check(StatusCode::OK, &["“volume” in series", "aria-current=\"true\">Price"]);
+        page.check(StatusCode::OK, &["“volume” in series", "aria-current=\"true\">Lowest price"]);
         seen.extend(page.links().into_iter().filter(|link| link.starts_with("/info/")));
         if !page.says("Next page") {
             break;
@@ -106,7 +107,30 @@ async fn following_next_shows_every_book_once_in_order() {
     page.check(StatusCode::OK, &["That is all"]);
     let first = visit.browser.open(&page.link("First page")).await;
     first.check(StatusCode::OK, &["Volume 045"]);
-    visit.browser.open(&page.link("Search all topics")).await.check(StatusCode::OK, &["“volume”</h1>"]);
+    visit.browser.open(&page.link("Remove")).await.check(StatusCode::OK, &["“volume”</h1>"]);
+}
+
+#[tokio::test]
+async fn filters_are_links_with_counts() {
+    let stock = [(1, "Roe", "series"), (0, "Roe", "series"), (0, "Doe", "series"), (1, "Doe", "other")];
+    let books = stock.iter().enumerate().map(|(n, (stock, author, topic))| {
+        let book = book(&format!("Volume {n}"), topic, 1_000 * (n as u64 + 1), *stock);
+        let text = BookText { author: (*author).into(), year: Some(2000), ..book.text };
+        NewBook { text, ..book }
+    });
+    let visit = Visit::to(books.collect()).await;
+    let page = visit.browser.open("/search?q=volume").await;
+    page.check(StatusCode::OK, &["4 books", "<h2>Author</h2>", "<span class=\"count\">2</span>", "<h2>Topic</h2>"]);
+    assert!(!page.says("<h2>Year</h2>"), "there is only one");
+    let page = visit.browser.open(&page.link("Doe")).await;
+    page.check(StatusCode::OK, &["“volume” in Doe", "2 books", "Volume 2", "Volume 3"]);
+    let page = visit.browser.open(&page.link("In stock")).await;
+    page.check(StatusCode::OK, &["1 book<", "Volume 3"]);
+    let page = visit.browser.open(&page.link("Up to $20.00")).await;
+    page.check(StatusCode::OK, &["Nothing found", "without the filters"]);
+    let page = visit.browser.open(&page.link("Remove")).await;
+    page.check(StatusCode::OK, &["“volume”</h1>", "1 book<", "Volume 0"]);
+    visit.browser.open("/search?in_stock=yes&price_max=cheap&year_min=old").await.check(StatusCode::OK, &["4 books"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use bookstore_core::{
     SystemClock,
     check::{self, Cancellations, Counts, Delivery, FinalState, Options, Recorded, Recorder, Report},
     fixtures::{any_book, cents},
-    search::BookSearch,
     store::{LedgerReader, LedgerStore, memory, sqlite},
     writer::{Execution, WriterLimits},
 };
@@ -194,11 +193,7 @@ struct Shop {
     _dir: Option<TempDir>,
 }
 
-fn start(
-    store: impl LedgerStore,
-    reader: Arc<impl LedgerReader + BookSearch + 'static>,
-    setting: Setting,
-) -> Arc<Catalog> {
+fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + 'static>, setting: Setting) -> Arc<Catalog> {
     let limits =
         WriterLimits { batch_max: setting.batch_max, overlap_min: setting.overlap_min, ..WriterLimits::default() };
     let options = CatalogOptions { execution: setting.execution, limits };

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
+    TopicQuery, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -104,6 +105,10 @@ impl<S: CatalogService + ?Sized> Watched<S> {
 impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.service.search(query).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        self.service.suggest(query).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -1,7 +1,7 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, OrderId, Reference, Sort};
-use clap::{Args, ValueEnum};
+use bookstore_core::{BookId, Error, Facet, OrderId, Reference, Sort};
+use clap::Args;
 use std::path::PathBuf;
 
 /// The flags of every command that uses a shop.
@@ -40,9 +40,30 @@ pub(crate) struct SearchArgs {
     /// Only books of this topic
     #[arg(long)]
     pub(crate) topic: Option<String>,
-    /// Order of the books
-    #[arg(long, value_enum, default_value_t = SortArg::Relevance)]
-    pub(crate) sort: SortArg,
+    /// Only books of this author: the whole name
+    #[arg(long)]
+    pub(crate) author: Option<String>,
+    /// Only books of which a copy can be bought now
+    #[arg(long)]
+    pub(crate) in_stock: bool,
+    /// Only books that cost as much, in cents, or more
+    #[arg(long, value_name = "CENTS")]
+    pub(crate) price_min: Option<u64>,
+    /// Only books that cost as much, in cents, or less
+    #[arg(long, value_name = "CENTS")]
+    pub(crate) price_max: Option<u64>,
+    /// Only books of this year or later ones
+    #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
+    pub(crate) year_min: Option<i32>,
+    /// Only books of this year or earlier ones
+    #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
+    pub(crate) year_max: Option<i32>,
+    /// Counts the books that are found by topic, author or year; with commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = facet)]
+    pub(crate) facets: Vec<Facet>,
+    /// Order of the books: relevance, title, price, price_desc, newest, oldest or newly_listed
+    #[arg(long, value_parser = sort, default_value = "relevance")]
+    pub(crate) sort: Sort,
     /// Books a page, 1 to 100 [default: 20]
     #[arg(long, value_name = "N")]
     pub(crate) page_size: Option<u32>,
@@ -53,28 +74,12 @@ pub(crate) struct SearchArgs {
     pub(crate) shop: ShopArgs,
 }
 
-/// `--sort`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SortArg {
-    /// Best match first
-    Relevance,
-    /// By title
-    Title,
-    /// Cheapest first
-    Price,
-    /// Newest first
-    Newest,
+fn sort(name: &str) -> Result<Sort, String> {
+    name.parse().map_err(|error: Error| error.to_string())
 }
 
-impl From<SortArg> for Sort {
-    fn from(sort: SortArg) -> Self {
-        match sort {
-            SortArg::Relevance => Self::Relevance,
-            SortArg::Title => Self::Title,
-            SortArg::Price => Self::Price,
-            SortArg::Newest => Self::Newest,
-        }
-    }
+fn facet(name: &str) -> Result<Facet, String> {
+    name.parse().map_err(|error: Error| error.to_string())
 }
 
 /// `bookstore info`

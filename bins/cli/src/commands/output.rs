@@ -1,6 +1,6 @@
 //! The output of commands: tables and cards for people, the interface's JSON for programs.
 
-use bookstore_core::{Book, Order, Status, Timestamp, Topic};
+use bookstore_core::{Book, Facets, Order, Status, Timestamp, Topic};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::{
@@ -116,6 +116,27 @@ pub(crate) fn books(books: &[Book]) -> String {
         ]
     });
     table(&COLUMNS, rows.collect())
+}
+
+/// `1 book`, `2 books`
+pub(crate) fn count(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
+/// What was counted, a table for each property.
+pub(crate) fn facets(facets: &Facets) -> String {
+    let named: [(&'static [&'static str], _); 3] = [
+        (&["BOOKS", "TOPIC"], &facets.topic),
+        (&["BOOKS", "AUTHOR"], &facets.author),
+        (&["BOOKS", "YEAR"], &facets.year),
+    ];
+    let mut text = String::new();
+    for (header, counts) in named.into_iter().filter_map(|(header, counts)| Some((header, counts.as_ref()?))) {
+        let columns = Columns { header, right: &[0], elastic: &[(1, 100)] };
+        let rows = counts.iter().map(|count| vec![count.books.to_string(), count.value.clone()]);
+        text.push_str(&format!("\n{}\n", table(&columns, rows.collect())));
+    }
+    text
 }
 
 /// One book, with a line for each field.

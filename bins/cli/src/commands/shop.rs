@@ -1,7 +1,7 @@
 //! The buyers' commands: search, look, buy, read and cancel orders.
 
 use bookstore::{AccessToken, Bookstore, ConnectOptions};
-use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Status, SystemClock};
+use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Sort, Status, SystemClock};
 use bookstore_transport_http::problem::Problem;
 use serde::Serialize;
 use std::{
@@ -84,14 +84,7 @@ pub(super) fn same_shop(args: &ShopArgs) -> String {
 
 /// `bookstore search`
 pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
-    let words = args.words.join(" ");
-    let query = Query {
-        words: (!words.is_empty()).then_some(words),
-        topic: args.topic.clone(),
-        sort: args.sort.into(),
-        page_size: args.page_size,
-        page_token: args.page_token.clone(),
-    };
+    let query = query(args)?;
     let shop = connect(&args.shop, None)?;
     let page = answer(&args.shop, shop.search(query)).await.map_err(|error| failed(&args.shop, error, None))?;
     if args.shop.json {
@@ -104,11 +97,35 @@ pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     print(&output::books(&page.books));
+    print(&format!("\n{} of {} found", page.books.len(), output::count(page.total, "book")));
+    page.facets.iter().for_each(|facets| print(&output::facets(facets)));
     did_you_mean(args, page.did_you_mean);
     if let Some(token) = page.next_page_token {
         print(&format!("\nMore: {} --page-token {token}", search_again(args, &args.words)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn query(args: &SearchArgs) -> Result<Query, Failure> {
+    let words = args.words.join(" ");
+    let cents = |flag: &str, cents: Option<u64>| {
+        let cents = cents.map(Cents::new).transpose();
+        cents.map_err(|error| Failure::Usage(format!("{flag}: {error}")))
+    };
+    Ok(Query {
+        words: (!words.is_empty()).then_some(words),
+        topic: args.topic.clone(),
+        author: args.author.clone(),
+        in_stock: args.in_stock,
+        price_min: cents("--price-min", args.price_min)?,
+        price_max: cents("--price-max", args.price_max)?,
+        year_min: args.year_min,
+        year_max: args.year_max,
+        facets: args.facets.clone(),
+        sort: args.sort,
+        page_size: args.page_size,
+        page_token: args.page_token.clone(),
+    })
 }
 
 /// Prints the search with another spelling, if there is one that finds more.
@@ -123,15 +140,19 @@ fn search_again(args: &SearchArgs, words: &[String]) -> String {
     for word in words {
         command.push_str(&format!(" {}", quoted(word)));
     }
-    if let Some(topic) = &args.topic {
-        command.push_str(&format!(" --topic {}", quoted(topic)));
-    }
-    let sort = clap::ValueEnum::to_possible_value(&args.sort).filter(|sort| sort.get_name() != "relevance");
-    if let Some(sort) = sort {
-        command.push_str(&format!(" --sort {}", sort.get_name()));
-    }
-    if let Some(size) = args.page_size {
-        command.push_str(&format!(" --page-size {size}"));
+    let mut flag = |name: &str, value: Option<String>| {
+        command.extend(value.map(|value| format!(" {name} {}", quoted(&value))));
+    };
+    flag("--topic", args.topic.clone());
+    flag("--author", args.author.clone());
+    flag("--price-min", args.price_min.map(|cents| cents.to_string()));
+    flag("--price-max", args.price_max.map(|cents| cents.to_string()));
+    flag("--year-min", args.year_min.map(|year| year.to_string()));
+    flag("--year-max", args.year_max.map(|year| year.to_string()));
+    flag("--sort", (args.sort != Sort::default()).then(|| args.sort.name().to_owned()));
+    flag("--page-size", args.page_size.map(|size| size.to_string()));
+    if args.in_stock {
+        command.push_str(" --in-stock");
     }
     command + &same_shop(&args.shop)
 }

@@ -10,6 +10,13 @@ fn a_buyer_looks_buys_reads_and_cancels() {
 
     let found = run(&["search", "noobs"]).ok().out;
     assert!(found.contains("RPCs for Noobs") && found.contains("49.99"), "{found}");
+    assert!(found.contains("1 of 1 book found"), "{found}");
+    let cheap = run(&["search", "--price-max", "2500", "--in-stock", "--facets", "topic", "--page-size", "1"]).ok().out;
+    assert!(cheap.contains("BOOKS") && cheap.contains("--price-max 2500") && cheap.contains("--in-stock"), "{cheap}");
+    let typo = run(&["search", "impatent"]).ok().out;
+    assert!(typo.contains("Did you mean: bookstore search impatient"), "{typo}");
+    run(&["search", "--facets", "colour"]).failed(2, &["colour"]);
+    run(&["search", "--sort", "banana"]).failed(2, &["newly_listed"]);
     let card = run(&["info", "2"]).ok().out;
     assert!(card.contains(&format!("Buy it: bookstore buy 2 --server {}", server.url)), "{card}");
 

@@ -69,6 +69,9 @@ cases! {
         takes_query_syntax_as_plain_words
         finds_nothing_by_punctuation
         rejects_what_is_too_long
+        filters_by_what_a_book_is_now
+        counts_what_is_found
+        suggests_what_begins_so
         shows_current_price_and_stock
         counts_topics
     }

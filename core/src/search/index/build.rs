@@ -3,23 +3,21 @@
 //! A word in the title counts more than one in the author, and that one more than one in a subject; a word as it is written more
 //! than one of the same stem, that one more than the beginning of a longer word, and that one more than a similar word.
 
-use std::ops::Bound;
+use std::{cmp::Reverse, ops::Bound};
 use tantivy::{
     Term,
-    query::{
-        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, InvertedIndexRangeQuery, Occur,
-        PhraseQuery, Query, TermQuery,
-    },
+    query::{BoostQuery, ConstScoreQuery, InvertedIndexRangeQuery, PhraseQuery, Query, TermQuery},
     schema::{Field, IndexRecordOption},
 };
 
 use super::{
     super::{
         analysis::{Chunk, line},
-        language::{Clause, Wanted, topic_key},
+        language::{Clause, Wanted},
     },
     corrections::Correction,
     document::{Stems, names},
+    evaluate::{Clauses, Forms},
     schema::Fields,
 };
 
@@ -68,47 +66,48 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// The query for what is wanted, within a topic.
-    pub(super) fn query(&mut self, wanted: &Wanted, topic: Option<&str>) -> Boxed {
-        let mut parts: Vec<(Occur, Boxed)> = Vec::new();
-        for (at, clause) in wanted.clauses.iter().enumerate() {
-            let last = at + 1 == wanted.clauses.len();
-            parts.push((self.occurrence(clause, wanted), self.clause(at, clause, last)));
+    /// The clauses of what is wanted.
+    pub(super) fn clauses(&mut self, wanted: &Wanted) -> Clauses {
+        let mut clauses = Clauses { required: Vec::new(), optional: self.whole(wanted) };
+        let mut order: Vec<_> = wanted.clauses.iter().enumerate().collect();
+        // Long words are rare: once no book is left, the others are not read.
+        order.sort_by_key(|(_, clause)| Reverse(letters(clause)));
+        for (at, clause) in order {
+            let forms = self.clause(at, clause, at + 1 == wanted.clauses.len());
+            if self.is_optional(clause, wanted) { clauses.optional.push(forms) } else { clauses.required.push(forms) }
         }
-        parts.extend(self.whole(wanted).into_iter().map(|query| (Occur::Should, query)));
-        let topic = topic.map(|topic| self.filter(self.fields.topic, &topic_key(topic)));
-        let isbns: Vec<Boxed> = wanted.isbns.iter().map(|isbn| self.filter(self.fields.isbn, isbn)).collect();
-        let isbns =
-            Some(isbns).filter(|isbns| !isbns.is_empty()).map(|isbns| Box::new(BooleanQuery::union(isbns)) as Boxed);
-        parts.extend(topic.into_iter().chain(isbns).map(|query| (Occur::Must, query)));
-        if parts.is_empty() { Box::new(AllQuery) } else { Box::new(BooleanQuery::new(parts)) }
+        if !wanted.isbns.is_empty() {
+            clauses
+                .required
+                .push(wanted.isbns.iter().map(|isbn| constant(term(self.fields.isbn, isbn), 0.0)).collect());
+        }
+        clauses
     }
 
-    fn occurrence(&self, clause: &Clause, wanted: &Wanted) -> Occur {
+    fn is_optional(&self, clause: &Clause, wanted: &Wanted) -> bool {
         let common =
             |clause: &Clause| matches!(clause, Clause::Word(chunk) if COMMON.contains(&chunk.parts[0].as_str()));
-        let optional = self.closeness == Closeness::Typos && common(clause) && !wanted.clauses.iter().all(common);
-        if optional { Occur::Should } else { Occur::Must }
+        self.closeness == Closeness::Typos && common(clause) && !wanted.clauses.iter().all(common)
     }
 
-    fn clause(&mut self, at: usize, clause: &Clause, last: bool) -> Boxed {
+    fn clause(&mut self, at: usize, clause: &Clause, last: bool) -> Forms {
         let f = *self.fields;
         match clause {
             Clause::Word(chunk) => {
                 self.word(at, chunk, last, &[(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)])
             }
-            Clause::Topic(chunk) => constant(written(f.topic_words, chunk), 0.0),
+            Clause::Topic(chunk) => vec![constant(written(f.topic_words, chunk), 0.0)],
             Clause::Author(chunk) => self.word(at, chunk, false, &[(f.author, AUTHOR)]),
             Clause::Phrase(chunks) => {
                 let terms = placed(chunks);
                 let field = |(field, weight)| boosted(phrase(field, &terms), weight);
-                best([(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect())
+                [(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect()
             }
         }
     }
 
     /// A word in one of these fields.
-    fn word(&mut self, at: usize, chunk: &Chunk, last: bool, fields: &[(Field, f32)]) -> Boxed {
+    fn word(&mut self, at: usize, chunk: &Chunk, last: bool, fields: &[(Field, f32)]) -> Forms {
         let begins = last || self.closeness >= Closeness::Beginnings;
         let mut any = Vec::new();
         for (field, weight) in fields.iter().copied() {
@@ -123,7 +122,7 @@ impl Builder<'_> {
                 any.push(boosted(term(field, &correction.word), weight));
             }
         }
-        best(any)
+        any
     }
 
     /// Words of the same stem, in a field that has stems.
@@ -137,7 +136,7 @@ impl Builder<'_> {
     }
 
     /// What makes a book better, if all words are plain: that they are its title, its author, or stand in its title in order.
-    fn whole(&self, wanted: &Wanted) -> Vec<Boxed> {
+    fn whole(&self, wanted: &Wanted) -> Vec<Forms> {
         let plain = wanted.clauses.iter().map(|clause| match clause {
             Clause::Word(chunk) => Some(chunk.clone()),
             _ => None,
@@ -154,11 +153,16 @@ impl Builder<'_> {
         if (2..=IN_ORDER_MAX).contains(&chunks.len()) {
             better.push(boosted(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
         }
-        better
+        better.into_iter().map(|query| vec![query]).collect()
     }
+}
 
-    fn filter(&self, field: Field, value: &str) -> Boxed {
-        constant(term(field, value), 0.0)
+/// How long a clause is, in bytes.
+fn letters(clause: &Clause) -> usize {
+    let of = |chunk: &Chunk| chunk.parts.iter().map(String::len).sum::<usize>();
+    match clause {
+        Clause::Word(chunk) | Clause::Author(chunk) | Clause::Topic(chunk) => of(chunk),
+        Clause::Phrase(chunks) => chunks.iter().map(of).sum(),
     }
 }
 
@@ -214,10 +218,6 @@ fn beginnings(field: Field, beginning: &str) -> Boxed {
     // Behind every character that a word can have.
     let upper = Bound::Excluded(Term::from_field_text(field, &format!("{beginning}\u{10ffff}")));
     Box::new(InvertedIndexRangeQuery::new(lower, upper))
-}
-
-fn best(any: Vec<Boxed>) -> Boxed {
-    Box::new(DisjunctionMaxQuery::new(any))
 }
 
 fn boosted(query: Boxed, weight: f32) -> Boxed {

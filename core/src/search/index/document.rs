@@ -8,10 +8,7 @@ use tantivy::{
 };
 
 use super::{
-    super::{
-        analysis::{Token, line, tokens},
-        language::topic_key,
-    },
+    super::analysis::{Token, line, tokens},
     schema::Fields,
 };
 use crate::{book::Text, id::BookId};
@@ -62,7 +59,6 @@ pub(super) fn document(fields: &Fields, stems: &mut Stems, id: BookId, text: &Te
     }
     document.add_text(fields.whole_author, names(text.author()));
     put(&mut document, fields.topic_words, &tokens(text.topic()));
-    document.add_text(fields.topic, topic_key(text.topic()));
     if let Some(isbn) = text.isbn() {
         document.add_text(fields.isbn, isbn.digits());
     }

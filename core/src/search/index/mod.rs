@@ -6,7 +6,7 @@
 mod build;
 mod corrections;
 mod document;
-mod ranked;
+mod evaluate;
 mod schema;
 
 use serde::{Deserialize, Serialize};
@@ -20,29 +20,27 @@ use std::{
 };
 use tantivy::{
     Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
-    collector::{Collector, Count},
     directory::{MmapDirectory, RamDirectory},
     indexer::IndexWriterOptions,
-    query::Query,
 };
 
 use self::{
     build::{Builder, Closeness},
     corrections::Correction,
     document::{Stems, document},
-    ranked::{Ids, Match, Ranked},
+    evaluate::evaluate,
     schema::{Fields, schema},
 };
-use super::language::Wanted;
+use super::{Match, Matches, language::Wanted};
 use crate::{
     book::Text,
-    history::LedgerIdentity,
-    id::BookId,
-    page::{CheckedQuery, Position, SortKey},
+    history::{Hash, LedgerIdentity, Relation},
+    id::{BookId, Seq},
+    page::CheckedQuery,
 };
 
 /// Counts up when an index of before cannot be used any more: other fields, or other words.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Memory for what is not committed yet, in bytes.
 const WRITER_BYTES: usize = 32 << 20;
 /// The file that every index has.
@@ -57,8 +55,18 @@ const FEW: usize = 2;
 pub struct Progress {
     /// The ledger whose books it has, and its timelines.
     pub ledger: LedgerIdentity,
-    /// The place up to which it has them, as whoever feeds it counts.
-    pub place: u64,
+    /// It has every text up to this entry, and none after it.
+    pub seq: Seq,
+    /// The hash of the ledger up to that entry.
+    pub hash: Hash,
+}
+
+impl Progress {
+    /// Before the first entry of a ledger.
+    #[must_use]
+    pub fn none(ledger: LedgerIdentity) -> Self {
+        Self { ledger, seq: Seq(0), hash: Hash::EMPTY }
+    }
 }
 
 /// Why an index cannot be used as it is. It has to be built again, with [`BookIndex::create`].
@@ -73,6 +81,9 @@ pub enum Unusable {
     /// It has another ledger's books.
     #[error("the search index is another ledger's")]
     OtherLedger,
+    /// The ledger went on under a newer timeline from an earlier entry.
+    #[error("the search index has books that the ledger does not have any more")]
+    BeyondFork,
     /// Another version of this program wrote it.
     #[error("the search index has another format")]
     OtherFormat,
@@ -113,15 +124,6 @@ pub enum IndexChange {
     Remove(BookId),
 }
 
-/// What an index found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Matches {
-    /// The best matches, in order.
-    pub books: Vec<Position>,
-    /// A spelling with which there would be more, if few books were found.
-    pub did_you_mean: Option<String>,
-}
-
 /// The payload of a commit.
 #[derive(Serialize, Deserialize)]
 struct Payload {
@@ -136,12 +138,12 @@ pub struct BookIndex {
     reader: IndexReader,
     writing: Mutex<Writing>,
     /// As in `writing`.
-    place: AtomicU64,
+    seq: AtomicU64,
 }
 
 impl fmt::Debug for BookIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BookIndex").field("place", &self.place()).finish_non_exhaustive()
+        f.debug_struct("BookIndex").field("seq", &self.seq()).finish_non_exhaustive()
     }
 }
 
@@ -170,12 +172,15 @@ impl BookIndex {
         let damaged = |error: TantivyError| Unusable::Damaged(error.to_string());
         let index = Index::open_in_dir(folder).map_err(damaged)?;
         let payload = index.load_metas().map_err(damaged)?.payload.ok_or(Unusable::OtherFormat)?;
-        let Payload { format, progress } = serde_json::from_str(&payload).map_err(|_| Unusable::OtherFormat)?;
+        let Payload { format, mut progress } = serde_json::from_str(&payload).map_err(|_| Unusable::OtherFormat)?;
         if format != FORMAT || index.schema() != schema().0 {
             return Err(Unusable::OtherFormat);
         }
-        if progress.ledger != *ledger {
-            return Err(Unusable::OtherLedger);
+        match progress.ledger.relation(ledger) {
+            Relation::Same => {}
+            Relation::Newer(fork) if progress.seq < fork => progress.ledger = ledger.clone(),
+            Relation::Newer(_) => return Err(Unusable::BeyondFork),
+            Relation::Older | Relation::Unrelated => return Err(Unusable::OtherLedger),
         }
         let broken = index.validate_checksum().map_err(damaged)?;
         if let Some(file) = broken.iter().next() {
@@ -196,7 +201,7 @@ impl BookIndex {
         fs::create_dir_all(folder)?;
         let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
         let index = Index::create(directory, schema().0, IndexSettings::default())?;
-        Self::over(index, Progress { ledger, place: 0 })
+        Self::over(index, Progress::none(ledger))
     }
 
     /// Makes an empty index in memory.
@@ -205,16 +210,16 @@ impl BookIndex {
     /// The system gives no threads.
     pub fn in_memory(ledger: LedgerIdentity) -> Result<Self, IndexFailed> {
         let index = Index::create(RamDirectory::create(), schema().0, IndexSettings::default())?;
-        Self::over(index, Progress { ledger, place: 0 })
+        Self::over(index, Progress::none(ledger))
     }
 
     fn over(index: Index, progress: Progress) -> Result<Self, IndexFailed> {
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let options = IndexWriterOptions::builder().num_worker_threads(1).num_merge_threads(1);
         let writer = index.writer_with_options(options.memory_budget_per_thread(WRITER_BYTES).build())?;
-        let place = AtomicU64::new(progress.place);
+        let seq = AtomicU64::new(progress.seq.0);
         let writing = Mutex::new(Writing { writer, stems: Stems::new(), progress });
-        Ok(Self { fields: schema().1, reader, writing, place })
+        Ok(Self { fields: schema().1, reader, writing, seq })
     }
 
     /// How far it has come.
@@ -222,9 +227,9 @@ impl BookIndex {
         self.writing().progress.clone()
     }
 
-    /// How far it has come, without waiting for a change that is being made.
-    pub fn place(&self) -> u64 {
-        self.place.load(Ordering::Acquire)
+    /// The entry of [`Self::progress`], without waiting for a change that is being made.
+    pub fn seq(&self) -> Seq {
+        Seq(self.seq.load(Ordering::Acquire))
     }
 
     /// Takes all books out.
@@ -233,14 +238,14 @@ impl BookIndex {
     /// As [`Self::apply`].
     pub fn clear(&self) -> Result<(), IndexFailed> {
         self.writing().writer.delete_all_documents()?;
-        self.apply(Vec::new(), 0)
+        self.apply(Vec::new(), Seq(0), Hash::EMPTY)
     }
 
     /// Takes changes in, and remembers how far it has come then, in one commit. When it returns, searches see them.
     ///
     /// # Errors
     /// Nothing of it is seen; the index MUST be built again.
-    pub fn apply(&self, changes: Vec<IndexChange>, place: u64) -> Result<(), IndexFailed> {
+    pub fn apply(&self, changes: Vec<IndexChange>, seq: Seq, hash: Hash) -> Result<(), IndexFailed> {
         let mut writing = self.writing();
         let Writing { writer, stems, progress } = &mut *writing;
         for change in changes {
@@ -252,36 +257,22 @@ impl BookIndex {
                 writer.add_document(document)?;
             }
         }
-        progress.place = place;
+        (progress.seq, progress.hash) = (seq, hash);
         let payload = Payload { format: FORMAT, progress: progress.clone() };
         let mut commit = writer.prepare_commit()?;
         commit.set_payload(&serde_json::to_string(&payload).expect("numbers and ids are JSON"));
         commit.commit()?;
         self.reader.reload()?;
-        self.place.store(place, Ordering::Release);
+        self.seq.store(seq.0, Ordering::Release);
         Ok(())
     }
 
-    /// The best matches of a query's words after `query.after`: up to `query.size + 1`. Other sorts than relevance are the caller's.
+    /// Every book that has the words of a query.
     ///
     /// # Errors
     /// The index cannot be read.
-    pub fn best(&self, query: &CheckedQuery) -> Result<Matches, IndexFailed> {
-        let after = query.after.as_ref().map(|position| match position.key {
-            SortKey::Real(rank) => Match { rank, id: position.id },
-            _ => Match { rank: f64::NEG_INFINITY, id: position.id },
-        });
-        let search = Search::new(self, query);
-        let (books, did_you_mean) = search.run(Ranked { limit: query.size + 1, after })?;
-        Ok(Matches { books: books.into_iter().map(Match::position).collect(), did_you_mean })
-    }
-
-    /// Every book that matches a query's words, in no order.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn all(&self, query: &CheckedQuery) -> Result<Vec<BookId>, IndexFailed> {
-        Ok(Search::new(self, query).run(Ids)?.0)
+    pub fn matches(&self, query: &CheckedQuery) -> Result<Matches, IndexFailed> {
+        Search::new(self, query).run()
     }
 
     fn writing(&self) -> MutexGuard<'_, Writing> {
@@ -314,33 +305,25 @@ impl<'a> Search<'a> {
     }
 
     /// What the strictest query that finds anything gives, and a better spelling if that is little.
-    fn run<C>(&self, collector: C) -> Result<(C::Fruit, Option<String>), IndexFailed>
-    where
-        C: Collector,
-        C::Fruit: Default,
-    {
-        if self.query.text.is_some() && self.wanted.is_empty() {
-            return Ok(Default::default());
+    fn run(&self) -> Result<Matches, IndexFailed> {
+        if self.wanted.is_empty() {
+            return Ok(Matches::default());
         }
-        let counted = (collector, Count);
         for closeness in [Closeness::Words, Closeness::Beginnings] {
-            let (found, count) = self.searcher.search(&*self.built(closeness, &[]), &counted)?;
-            if count > FEW {
-                return Ok((found, None));
-            }
-            if count > 0 {
-                let corrections = self.corrections()?;
-                return Ok((found, self.proposal(&corrections)?));
+            let books = self.books(closeness, &[])?;
+            if !books.is_empty() {
+                let did_you_mean = if books.len() > FEW { None } else { self.proposal(&self.corrections()?)? };
+                return Ok(Matches { books, did_you_mean });
             }
         }
         let corrections = self.corrections()?;
-        let (found, _) = self.searcher.search(&*self.built(Closeness::Typos, &corrections), &counted)?;
-        Ok((found, self.proposal(&corrections)?))
+        let books = self.books(Closeness::Typos, &corrections)?;
+        Ok(Matches { books, did_you_mean: self.proposal(&corrections)? })
     }
 
-    fn built(&self, closeness: Closeness, corrections: &[Vec<Correction>]) -> Box<dyn Query> {
+    fn books(&self, closeness: Closeness, corrections: &[Vec<Correction>]) -> Result<Vec<Match>, IndexFailed> {
         let mut builder = Builder { fields: &self.index.fields, stems: Stems::new(), closeness, corrections };
-        builder.query(&self.wanted, self.query.topic.as_deref())
+        Ok(evaluate(&self.searcher, &builder.clauses(&self.wanted))?)
     }
 
     fn corrections(&self) -> Result<Vec<Vec<Correction>>, IndexFailed> {

@@ -22,8 +22,6 @@ pub(super) struct Fields {
     pub(super) whole_author: Field,
     /// The words of the topic.
     pub(super) topic_words: Field,
-    /// The topic, in lower case.
-    pub(super) topic: Field,
     /// The ISBN of 13 digits.
     pub(super) isbn: Field,
 }
@@ -46,7 +44,6 @@ pub(super) fn schema() -> (Schema, Fields) {
         whole_title: schema.add_text_field("whole_title", words(IndexRecordOption::Basic, false)),
         whole_author: schema.add_text_field("whole_author", words(IndexRecordOption::Basic, false)),
         topic_words: schema.add_text_field("topic_words", words(IndexRecordOption::WithFreqsAndPositions, false)),
-        topic: schema.add_text_field("topic", words(IndexRecordOption::Basic, false)),
         isbn: schema.add_text_field("isbn", words(IndexRecordOption::Basic, false)),
     };
     (schema.build(), fields)

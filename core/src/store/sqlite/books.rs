@@ -1,4 +1,4 @@
-//! The table of the books: what a search finds, sorts by, and shows. It follows the ledger's entries, in the same transactions.
+//! The table of the books: their texts. It follows the ledger's entries, in the same transactions.
 
 use rusqlite::{Connection, params};
 
@@ -8,35 +8,20 @@ use crate::{
     ledger::{Entry, Kind},
 };
 
-/// Takes in entries: new books, and new prices.
+/// Takes in new books.
 pub(super) fn insert(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    for entry in entries {
-        match entry.kind {
-            Kind::Listing => insert_book(connection, entry)?,
-            Kind::Reprice => reprice(connection, entry)?,
-            _ => {}
-        }
-    }
-    Ok(())
+    entries.iter().filter(|entry| entry.kind == Kind::Listing).try_for_each(|listing| insert_book(connection, listing))
 }
 
 fn insert_book(connection: &Connection, listing: &Entry) -> Result<(), StoreError> {
-    let (Some(text), Some(change)) = (&listing.text, listing.changes.first()) else {
+    let Some((book, text)) = listing.book_text() else {
         return Err(StoreError::Unusable(format!("the ledger is damaged: entry {} lists no book", listing.seq)));
     };
-    let (id, price, text) = (to_i64(change.book.0), to_i64(change.price_cents.get()), BookText::from(text));
+    let text = BookText::from(text);
     let subjects = serde_json::to_string(&text.subjects).expect("strings are JSON");
-    let mut book = connection.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
     let (identity, isbn) = (text.identity(), text.isbn.map(Isbn::digits));
-    book.execute(params![id, identity, text.title, text.author, text.topic, isbn, text.year, subjects, price])?;
-    Ok(())
-}
-
-/// Brings the prices up to date that searches sort by.
-fn reprice(connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached("UPDATE book SET price_cents = ?2 WHERE id = ?1")?;
-    for change in &entry.changes {
-        statement.execute([to_i64(change.book.0), to_i64(change.price_cents.get())])?;
-    }
+    let mut insert = connection.prepare_cached("INSERT INTO book VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")?;
+    let BookText { title, author, topic, year, .. } = text;
+    insert.execute(params![to_i64(book.0), identity, title, author, topic, isbn, year, subjects])?;
     Ok(())
 }

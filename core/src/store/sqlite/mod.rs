@@ -10,7 +10,6 @@
 //! |---|---|
 //! | `ledger_store.rs` | the writing half: load, append, flush |
 //! | `reader.rs`, `pool.rs`, `text_cache.rs` | the reading half, its connections, and the texts in memory |
-//! | `search.rs`, `word_searches.rs` | the search without an index, and the places for it |
 //! | `stock_snapshot.rs` | every book's level as of some entry, so that a start need not replay the whole ledger |
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `wal_owner.rs` | whether a WAL belongs to the database beside it |
@@ -49,12 +48,10 @@ mod reader;
 mod restore;
 mod rows;
 mod schema;
-mod search;
 mod stock_snapshot;
 mod text_cache;
 mod wal_checkpoint;
 mod wal_owner;
-mod word_searches;
 
 pub use copy::SqliteCopy;
 pub use ledger_store::SqliteStore;
@@ -103,8 +100,8 @@ impl Default for SqliteOptions {
     }
 }
 
-/// Opens the ledger in the file `path`, or makes it with an id from `clock`: its writing half, and its reading half, which also
-/// searches. A file of an earlier format is brought up to date.
+/// Opens the ledger in the file `path`, or makes it with an id from `clock`: its writing half, and its reading half. A
+/// file of an earlier format is brought up to date.
 ///
 /// It blocks the calling thread: for the disk, and for up to 2 s while another process closes the store.
 ///

@@ -3,12 +3,8 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
-use super::{
-    SqliteOptions, StoreError, database_file::DatabaseFile, pool::Pool, rows, search::Topics, text_cache::TextCache,
-    word_searches::WordSearches,
-};
+use super::{SqliteOptions, StoreError, database_file::DatabaseFile, pool::Pool, rows, text_cache::TextCache};
 use crate::{
     book::Text,
     error::Result,
@@ -19,17 +15,15 @@ use crate::{
     store::LedgerReader,
 };
 
-/// The reading half of a ledger in a SQLite file. It also [searches](crate::search::BookSearch) the books.
+/// The reading half of a ledger in a SQLite file.
 ///
 /// A read runs on one of the runtime's threads for blocking work, except for a text that is in memory. See
 /// [`SqliteOptions`] for the limits.
 #[derive(Debug)]
 pub struct SqliteReader {
     identity: LedgerIdentity,
-    pub(super) pool: Pool,
+    pool: Pool,
     texts: TextCache,
-    pub(super) topics: Arc<Mutex<Topics>>,
-    pub(super) word_searches: WordSearches,
 }
 
 impl SqliteReader {
@@ -38,13 +32,7 @@ impl SqliteReader {
         identity: LedgerIdentity,
         options: SqliteOptions,
     ) -> Result<Self, StoreError> {
-        Ok(Self {
-            identity,
-            pool: Pool::open(file, options)?,
-            texts: TextCache::new(options.cached_texts),
-            topics: Arc::default(),
-            word_searches: WordSearches::new(options.readers),
-        })
+        Ok(Self { identity, pool: Pool::open(file, options)?, texts: TextCache::new(options.cached_texts) })
     }
 }
 
@@ -72,6 +60,10 @@ impl LedgerReader for SqliteReader {
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
         self.pool.read(move |connection| rows::entries(connection, after, head, limit)).await
+    }
+
+    async fn texts(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
+        self.pool.read(move |connection| rows::texts(connection, after, head, limit)).await
     }
 
     async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {

@@ -165,8 +165,18 @@ pub(super) fn batch_ends(connection: &Connection, after: Seq, to: Seq) -> Result
 
 /// Up to `limit` entries after `after` and up to `head`, at most about [`PAGE_BYTES_MAX`] of them.
 pub(super) fn entries(connection: &Connection, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
-    let sql = select_entries("WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
+    page(connection, "WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3", after, head, limit)
+}
+
+/// The same of the entries that have texts.
+pub(super) fn texts(connection: &Connection, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    let with_texts =
+        "WHERE seq IN (SELECT seq FROM entry_text WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3) ORDER BY seq";
+    page(connection, with_texts, after, head, limit)
+}
+
+fn page(connection: &Connection, rest: &str, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+    let mut statement = connection.prepare_cached(&select_entries(rest))?;
     let range = (to_i64(after.0), to_i64(head.0), to_i64(limit as u64));
     let (mut entries, mut bytes) = (Vec::new(), 0);
     for entry in statement.query_map(range, entry)? {

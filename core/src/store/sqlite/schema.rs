@@ -7,7 +7,7 @@
 //! | `order_entry` | both | entries that concern an order under another key than its id |
 //! | `entry_text` | both | the texts of the entries that list books, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
-//! | `book` | ledger | the texts, and the price to sort by |
+//! | `book` | ledger | the texts of the books, and what makes two books the same |
 //! | `stock` | ledger | the stock snapshot |
 //! | `hold` | ledger | the orders that are held |
 
@@ -54,7 +54,6 @@ impl Role {
 // `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry. Behind these an entry with details has an
 // object with them.
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
-// `book.price_cents` is always current, because searches sort by it; the books' texts never change.
 // `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy,
 // `meta.superseded` under which newer history the ledger goes on elsewhere. For `meta.wal` see `wal_owner.rs`.
 // Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
@@ -116,18 +115,13 @@ const CATALOGUE_TABLES: &str = "
     CREATE TABLE book (
         id INTEGER PRIMARY KEY,
         identity TEXT NOT NULL UNIQUE,
-        title TEXT NOT NULL COLLATE NOCASE,
+        title TEXT NOT NULL,
         author TEXT NOT NULL,
-        topic TEXT NOT NULL COLLATE NOCASE,
+        topic TEXT NOT NULL,
         isbn TEXT,
         year INTEGER,
-        subjects TEXT NOT NULL,
-        price_cents INTEGER NOT NULL CHECK (price_cents >= 0)
+        subjects TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX book_topic ON book (topic, id);
-    CREATE INDEX book_title ON book (title, id);
-    CREATE INDEX book_price ON book (price_cents, id);
-    CREATE INDEX book_newest ON book (ifnull(-year, 10000), id);
 ";
 
 const STOCK_TABLE: &str = "
@@ -258,6 +252,16 @@ pub(super) fn create_derived_tables(connection: &Connection) -> Result<(), Store
     Ok(())
 }
 
+/// What a file of format 2 has for searches: catalogs search beside the store now.
+const SEARCHES_OF_FORMAT_2: &str = "
+    DROP TABLE IF EXISTS book_fts;
+    DROP INDEX IF EXISTS book_topic;
+    DROP INDEX IF EXISTS book_title;
+    DROP INDEX IF EXISTS book_price;
+    DROP INDEX IF EXISTS book_newest;
+    ALTER TABLE book DROP COLUMN price_cents;
+";
+
 /// Brings a file of format 2 up to date. Its entries become one batch, under one timeline. A copy starts again from the first entry,
 /// since it cannot tell the hash up to its last one.
 fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
@@ -271,7 +275,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
         Role::Ledger => {
             let copy = "INSERT INTO ledger SELECT seq, at_ms, kind, key, changes, NULL FROM earlier ORDER BY seq";
             transaction.execute(copy, [])?;
-            transaction.execute_batch("DROP TABLE IF EXISTS book_fts;")?;
+            transaction.execute_batch(SEARCHES_OF_FORMAT_2)?;
             transaction.execute_batch(HOLD_TABLE)?;
             applied
         }

@@ -2,9 +2,11 @@
 //! operation's id, its doc comment the operation's text.
 #![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
 
-use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Sort, TopicPage, TopicSort};
+use bookstore_core::{
+    Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Suggestions, TopicPage, TopicSort,
+};
 
-use super::schemas::{AmendBody, NewBooks};
+use super::schemas::{AmendBody, NewBooks, SearchParameters};
 use crate::api::{
     changes::{Extension, ReturnRequest},
     events::StockEvent,
@@ -12,14 +14,12 @@ use crate::api::{
     orders::{Cancellation, OrderRequest, Purchase},
 };
 
-/// Finds books by words, by topic, or both.
+/// Finds books by words, by topic, or both, with filters; stock and price are those of now.
 #[utoipa::path(get, path = "/search", tag = "books",
     params(
-        ("q" = Option<String>, Query, max_length = 200, description = "Words that must all begin some word of title, author or subjects; at most 200 characters"),
-        ("topic" = Option<String>, Query, max_length = 200, description = "The topic, case aside"),
-        ("sort" = Option<Sort>, Query, description = "The order of the books"),
-        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+        ("topic" = Option<String>, Query, max_length = 200, description = "Only books of this topic, case aside"),
+        ("author" = Option<String>, Query, max_length = 500, description = "Only books of this author: the whole name, case aside"),
+        SearchParameters,
     ),
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) fn search() {}
@@ -28,13 +28,39 @@ pub(super) fn search() {}
 #[utoipa::path(get, path = "/search/{topic}", tag = "books",
     params(
         ("topic" = String, Path, min_length = 1, max_length = 200, description = "The topic, case aside"),
-        ("q" = Option<String>, Query, max_length = 200, description = "As in /search"),
-        ("sort" = Option<Sort>, Query, description = "The order of the books"),
-        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
-        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+        ("author" = Option<String>, Query, max_length = 500, description = "Only books of this author: the whole name, case aside"),
+        SearchParameters,
     ),
     responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
 pub(super) fn search_topic() {}
+
+/// The books of one author.
+#[utoipa::path(get, path = "/authors/{name}", tag = "books",
+    params(
+        ("name" = String, Path, min_length = 1, max_length = 500, description = "The author's whole name, case aside"),
+        ("topic" = Option<String>, Query, max_length = 200, description = "Only books of this topic, case aside"),
+        SearchParameters,
+    ),
+    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
+pub(super) fn author() {}
+
+/// All books, those first that were listed last.
+#[utoipa::path(get, path = "/new", tag = "books",
+    params(
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of books", body = BookPage)))]
+pub(super) fn new() {}
+
+/// Titles, authors and topics that begin as what somebody has typed.
+#[utoipa::path(get, path = "/suggest", tag = "books",
+    params(
+        ("q" = Option<String>, Query, max_length = 200, description = "What was typed so far"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 10, description = "Suggestions of each kind, 5 unless asked otherwise"),
+    ),
+    responses((status = 200, description = "Suggestions", body = Suggestions)))]
+pub(super) fn suggest() {}
 
 /// The topics with their numbers of books, a page at a time.
 #[utoipa::path(get, path = "/topics", tag = "books",

@@ -2,7 +2,7 @@
 //! go together. Tests compare the fields of the two.
 #![expect(dead_code, reason = "these types are documentation only")]
 
-use bookstore_core::{BookId, Cents, OrderId, Seq};
+use bookstore_core::{BookId, Cents, OrderId, Seq, Sort};
 use utoipa::ToSchema;
 
 /// A change to one book: copies added, or absolute values.
@@ -134,4 +134,35 @@ pub(super) struct Problem {
     field: Option<String>,
     /// What is wrong.
     message: Option<String>,
+}
+
+/// What every list of books can be asked for.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SearchParameters {
+    /// Words that must all begin some word of title, author or subjects; at most 200 characters
+    #[param(max_length = 200)]
+    q: Option<String>,
+    /// `true`: only books of which a copy can be bought now
+    in_stock: Option<bool>,
+    /// Only books that cost as much, in cents, or more
+    #[param(minimum = 0, maximum = 9007199254740991u64)]
+    price_min: Option<u64>,
+    /// Only books that cost as much, in cents, or less
+    #[param(minimum = 0, maximum = 9007199254740991u64)]
+    price_max: Option<u64>,
+    /// Only books of this year or later ones
+    year_min: Option<i32>,
+    /// Only books of this year or earlier ones
+    year_max: Option<i32>,
+    /// What to count among all books that are found: of `topic`, `author` and `year`, with commas
+    #[param(pattern = "^(topic|author|year)(,(topic|author|year))*$")]
+    facets: Option<String>,
+    /// The order of the books
+    sort: Option<Sort>,
+    /// Books a page, 20 unless asked otherwise
+    #[param(minimum = 1, maximum = 100)]
+    page_size: Option<u32>,
+    /// The `next_page_token` of the page before; any other text is refused
+    page_token: Option<String>,
 }

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
-    Query, Receipt, Result, Seq, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned, retry::Effect,
+    Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned,
+    retry::Effect,
 };
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::time::Duration;
 
-use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, OrderChange, SEARCH, TOPICS};
+use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS};
 use crate::{
     client::{
         Client,
@@ -59,6 +60,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
     async fn search(&self, query: Query) -> Result<BookPage> {
         query.check()?;
         self.client.call(OutboundRequest::send(Method::POST, SEARCH, json(&query)?, Effect::ReadOnly)).await
+    }
+
+    async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
+        query.check()?;
+        self.client.call(OutboundRequest::send(Method::POST, SUGGEST, json(&query)?, Effect::ReadOnly)).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -7,6 +7,7 @@ use crate::compact::OrderCommand;
 
 pub(super) const CALLS: &str = "/v1/calls";
 pub(super) const SEARCH: &str = "/v1/search";
+pub(super) const SUGGEST: &str = "/v1/suggest";
 pub(super) const TOPICS: &str = "/v1/topics";
 pub(super) const BOOKS: &str = "/v1/books";
 pub(super) const ENTRIES: &str = "/v1/entries";

@@ -9,13 +9,13 @@ use axum::{
     routing::{get, post},
 };
 use bookstore_core::{
-    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Receipt, Seq, TopicPage, TopicQuery,
-    catalog::WAIT_MAX,
+    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Receipt, Seq, SuggestQuery,
+    Suggestions, TopicPage, TopicQuery, catalog::WAIT_MAX,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
-use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, OrderChange, SEARCH, TOPICS};
+use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS};
 use crate::{
     internal::{
         batch::{Calls, answer_all, page_response},
@@ -44,6 +44,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
     let router = Router::new()
         .route(CALLS, pinned(big(post(calls)), options.pin.clone()))
         .route(SEARCH, post(search))
+        .route(SUGGEST, post(suggest))
         .route(TOPICS, post(topics))
         .route(BOOKS, big(post(add_books)))
         .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
@@ -61,6 +62,11 @@ async fn calls(State(service): Service, calls: Calls<CatalogCall>) -> Result<Res
 /// `POST /v1/search`
 async fn search(State(service): Service, Json(query): Json<Query>) -> Answer<BookPage> {
     Ok(Json(service.search(query).await?))
+}
+
+/// `POST /v1/suggest`
+async fn suggest(State(service): Service, Json(query): Json<SuggestQuery>) -> Answer<Suggestions> {
+    Ok(Json(service.suggest(query).await?))
 }
 
 /// `POST /v1/topics`

@@ -1,0 +1,292 @@
+//! What is kept of every book in memory, so that any list of books can be filtered, counted and sorted: topic, author, year and
+//! title. About 300 bytes a book.
+
+use foldhash::fast::RandomState;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    sync::OnceLock,
+};
+
+use super::folding::{folded_line, name_key, title_key};
+use crate::{
+    book::{Text, Topic},
+    id::BookId,
+    topics::TopicList,
+};
+
+/// In the place of a number: there is no such book.
+const NONE: u32 = u32::MAX;
+/// In the place of a year: there is none.
+pub(super) const NO_YEAR: i32 = i32::MIN;
+
+/// The books of a ledger, by number.
+#[derive(Debug, Default)]
+pub(super) struct BookTable {
+    pub(super) topics: Names,
+    pub(super) authors: Names,
+    /// Columns, each indexed by the book's number.
+    topic: Vec<u32>,
+    author: Vec<u32>,
+    year: Vec<i32>,
+    title: Vec<Box<str>>,
+    /// The order of the titles. This and the list are made when they are asked for, after books were set.
+    by_title: OnceLock<TitleOrder>,
+    /// The order before books were set, to begin with.
+    by_title_before: Vec<u32>,
+    topic_list: OnceLock<TopicList>,
+    books: u64,
+}
+
+/// What is kept of a book.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// Its number in [`BookTable::topics`].
+    pub(super) topic: u32,
+    /// Its number in [`BookTable::authors`].
+    pub(super) author: u32,
+    /// [`NO_YEAR`] if there is none.
+    pub(super) year: i32,
+}
+
+impl BookTable {
+    /// Takes a book in, or its new text.
+    pub(super) fn set(&mut self, book: BookId, text: &Text) {
+        let Ok(at) = usize::try_from(book.0) else { return };
+        if at >= self.topic.len() {
+            self.topic.resize(at + 1, NONE);
+            self.author.resize(at + 1, NONE);
+            self.year.resize(at + 1, NO_YEAR);
+            self.title.resize(at + 1, Box::default());
+        }
+        match self.row(book) {
+            Some(before) => {
+                self.topics.leave(before.topic);
+                self.authors.leave(before.author);
+            }
+            None => self.books += 1,
+        }
+        self.topic[at] = self.topics.enter(text.topic());
+        self.author[at] = self.authors.enter(text.author());
+        self.year[at] = text.year().unwrap_or(NO_YEAR);
+        self.title[at] = title_key(text.title()).into();
+        if let Some(before) = self.by_title.take() {
+            self.by_title_before = before.books;
+        }
+        self.topic_list.take();
+    }
+
+    /// How many books there are.
+    pub(super) fn len(&self) -> u64 {
+        self.books
+    }
+
+    /// One more than the highest number of a book.
+    pub(super) fn end(&self) -> u64 {
+        self.topic.len() as u64
+    }
+
+    pub(super) fn row(&self, book: BookId) -> Option<Row> {
+        let at = usize::try_from(book.0).ok()?;
+        let topic = self.topic.get(at).copied().filter(|topic| *topic != NONE)?;
+        Some(Row { topic, author: self.author[at], year: self.year[at] })
+    }
+
+    /// The books of a topic, or of an author, or all of them if neither is given.
+    pub(super) fn books_of(&self, topic: Option<u32>, author: Option<u32>) -> Box<dyn Iterator<Item = BookId> + '_> {
+        let having = |column: &'_ [u32], number: u32| -> Vec<BookId> {
+            let books = (0..).map(BookId).zip(column).filter(|(_, other)| **other == number);
+            books.map(|(book, _)| book).collect()
+        };
+        match (topic, author) {
+            (Some(topic), _) => Box::new(having(&self.topic, topic).into_iter()),
+            (None, Some(author)) => Box::new(having(&self.author, author).into_iter()),
+            (None, None) => Box::new((0..self.end()).map(BookId)),
+        }
+    }
+
+    /// The topics.
+    pub(super) fn topic_list(&self) -> &TopicList {
+        self.topic_list.get_or_init(|| {
+            let topics = self.topics.used().map(|name| Topic { topic: name.spelled.to_string(), books: name.books });
+            TopicList::new(topics.collect())
+        })
+    }
+
+    /// Makes the order of the titles, unless it is made.
+    pub(super) fn sort_titles(&self) -> &TitleOrder {
+        self.by_title.get_or_init(|| {
+            let count = u32::try_from(self.title.len()).unwrap_or(NONE);
+            let mut books = self.by_title_before.clone();
+            // What was in order before is sorted faster.
+            let known = u32::try_from(books.len()).unwrap_or(NONE);
+            books.extend(known..count);
+            books.sort_by(|a, b| self.title[*a as usize].cmp(&self.title[*b as usize]).then(a.cmp(b)));
+            let mut places = vec![0; books.len()];
+            for (place, book) in (0..).zip(&books) {
+                places[*book as usize] = place;
+            }
+            TitleOrder { books, places }
+        })
+    }
+
+    /// A book's place in the order of the titles.
+    pub(super) fn title_place(&self, book: BookId) -> i64 {
+        let place = usize::try_from(book.0).ok().and_then(|at| self.sort_titles().places.get(at));
+        place.copied().map_or(i64::MAX, i64::from)
+    }
+
+    /// The first books whose titles begin so.
+    pub(super) fn titles_from(&self, beginning: &str, limit: usize) -> Vec<BookId> {
+        if beginning.is_empty() {
+            return Vec::new();
+        }
+        let books = &self.sort_titles().books;
+        let first = books.partition_point(|book| &*self.title[*book as usize] < beginning);
+        let begin = books[first..].iter().take_while(|book| self.title[**book as usize].starts_with(beginning));
+        begin.map(|book| BookId(u64::from(*book))).take(limit).collect()
+    }
+}
+
+/// The order of the titles.
+#[derive(Debug)]
+pub(super) struct TitleOrder {
+    /// The books in it.
+    books: Vec<u32>,
+    /// Each book's place, by number.
+    places: Vec<u32>,
+}
+
+/// Names that books have, each with a number and its books. Names that differ in case only are one.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    numbers: HashMap<Box<str>, u32, RandomState>,
+    names: Vec<Name>,
+    /// Folded, with the first part first and with it last, to find beginnings.
+    folded: BTreeSet<(Box<str>, u32)>,
+}
+
+/// A name that books have.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// As in the book that was added first.
+    pub(super) spelled: Box<str>,
+    /// How many books have it.
+    pub(super) books: u64,
+}
+
+impl Names {
+    /// The number of a name that a book gets.
+    fn enter(&mut self, spelled: &str) -> u32 {
+        let number = self.number(spelled).unwrap_or_else(|| {
+            let number = u32::try_from(self.names.len()).expect("fewer names than books");
+            self.numbers.insert(name_key(spelled).into(), number);
+            self.folded.extend(turned(spelled).into_iter().map(|name| (name.into(), number)));
+            self.names.push(Name { spelled: spelled.into(), books: 0 });
+            number
+        });
+        self.names[number as usize].books += 1;
+        number
+    }
+
+    /// A book does not have this name any more.
+    fn leave(&mut self, number: u32) {
+        self.names[number as usize].books -= 1;
+    }
+
+    /// The number of a name, if a book has had it.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name_key(name).as_str()).copied()
+    }
+
+    /// The name with a number.
+    pub(super) fn name(&self, number: u32) -> &Name {
+        &self.names[number as usize]
+    }
+
+    /// How many numbers there are.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The names that books have.
+    pub(super) fn used(&self) -> impl Iterator<Item = &Name> {
+        self.names.iter().filter(|name| name.books > 0)
+    }
+
+    /// The names that begin so, those with the most books first.
+    pub(super) fn beginning_with(&self, beginning: &str, limit: usize) -> Vec<String> {
+        if beginning.is_empty() {
+            return Vec::new();
+        }
+        let from = self.folded.range((Box::from(beginning), 0)..);
+        let begin = from.take_while(|(name, _)| name.starts_with(beginning)).map(|(_, number)| *number);
+        let mut found: Vec<u32> = begin.filter(|number| self.name(*number).books > 0).collect();
+        found.sort_unstable_by_key(|number| (Reverse(self.name(*number).books), *number));
+        found.dedup();
+        found.into_iter().take(limit).map(|number| self.name(number).spelled.to_string()).collect()
+    }
+}
+
+/// A name folded, as it is and with what stands before the comma, or else the first word, behind the rest: `Roe, Ada` is also
+/// `ada roe`.
+fn turned(name: &str) -> Vec<String> {
+    let Some((first, rest)) = name.split_once(',').or_else(|| name.split_once(' ')) else {
+        return vec![folded_line(name)];
+    };
+    // Years of birth and titles behind another comma are nobody's first name.
+    let rest = rest.split(',').next().unwrap_or_default();
+    vec![folded_line(name), folded_line(&format!("{rest} {first}"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{book::BookText, topics::TopicQuery};
+
+    fn table(books: &[(&str, &str)]) -> BookTable {
+        let mut table = BookTable::default();
+        for (id, (title, author)) in (1..).zip(books) {
+            let text = BookText {
+                title: (*title).into(),
+                author: (*author).into(),
+                topic: "Fine Arts".into(),
+                ..BookText::default()
+            };
+            table.set(BookId(id), &text.into());
+        }
+        table
+    }
+
+    #[test]
+    fn beginnings_are_suggested() {
+        let mut table = table(&[
+            ("The Łódź Notebook", "Roe, Ada, 1815-1852"),
+            ("A Lodge", "Roe, Zoë"),
+            ("Lodestar", "Roe, Zoë"),
+            ("Zoo", ""),
+        ]);
+        let titles = |table: &BookTable, beginning: &str| {
+            table.titles_from(&title_key(beginning), 2).into_iter().map(|book| book.0).collect::<Vec<_>>()
+        };
+        assert_eq!(titles(&table, "the lod"), [3, 2]);
+        assert_eq!((titles(&table, "LÓDŹ "), titles(&table, " ")), (vec![1], vec![]));
+        let authors = |beginning: &str| table.authors.beginning_with(&folded_line(beginning), 9);
+        assert_eq!(authors("roe"), ["Roe, Zoë", "Roe, Ada, 1815-1852"]);
+        assert_eq!(
+            (authors("zoe r"), authors("Ada Roe")),
+            (vec!["Roe, Zoë".to_owned()], vec!["Roe, Ada, 1815-1852".to_owned()])
+        );
+        assert_eq!((authors("1815"), authors("")), (vec![], vec![]));
+        assert_eq!(table.topics.beginning_with("arts", 9), ["Fine Arts"]);
+
+        let revised =
+            BookText { title: "Lodz".into(), author: "Doe".into(), topic: "Fine Arts".into(), ..BookText::default() };
+        table.set(BookId(4), &revised.into());
+        assert_eq!(titles(&table, "lodz"), [4, 1]);
+        assert_eq!(
+            (table.len(), table.topic_list().page(&TopicQuery::default().check().expect("good")).total_books),
+            (4, 4)
+        );
+    }
+}

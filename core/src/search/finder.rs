@@ -1,0 +1,232 @@
+//! Finding books: the words of a query are looked up in a [`BookSearch`], everything else in what is kept of every book, with stock
+//! and price of now.
+
+use std::sync::{
+    Arc, RwLock, RwLockReadGuard,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::Mutex;
+
+use super::{
+    BookSearch, Match, Matches,
+    books::BookTable,
+    folding::{folded_line, title_key},
+    places::Places,
+    select::{Selected, is_plain_list, select},
+};
+use crate::{
+    book::Text,
+    error::{Error, Result},
+    id::Seq,
+    ledger::Entry,
+    page::{CheckedQuery, Facets, Position, Suggestions, TitleSuggestion},
+    store::LedgerReader,
+    topics::{CheckedTopicQuery, TopicPage},
+    writer::Published,
+};
+
+/// Texts that are taken in without a pause.
+const TEXTS_AT_ONCE: usize = 1_000;
+/// Books that a search looks at on the thread of its caller; for more it goes to one that may block.
+const INLINE_MAX: u64 = 8_192;
+
+/// Finds the books of a ledger.
+pub(crate) struct Finder {
+    reader: Arc<dyn LedgerReader>,
+    search: Arc<dyn BookSearch>,
+    published: Arc<Published>,
+    books: Arc<Books>,
+    places: Places,
+}
+
+/// What is kept of every book, and how far the ledger's texts are in it.
+#[derive(Debug, Default)]
+struct Books {
+    table: RwLock<BookTable>,
+    /// No text up to this entry is missing.
+    seq: AtomicU64,
+    /// Held by whoever takes texts in.
+    feeding: Mutex<()>,
+}
+
+/// A page of what was found.
+#[derive(Debug, Default)]
+pub(crate) struct FoundPage {
+    /// The books, in order: up to one more than the page has.
+    pub(crate) books: Vec<(Position, Text)>,
+    pub(crate) total: u64,
+    pub(crate) facets: Option<Facets>,
+    pub(crate) did_you_mean: Option<String>,
+}
+
+impl Finder {
+    pub(crate) fn new(reader: Arc<dyn LedgerReader>, search: Arc<dyn BookSearch>, published: Arc<Published>) -> Self {
+        Self { reader, search, published, books: Arc::default(), places: Places::default() }
+    }
+
+    /// Takes in the texts that are durable by now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn catch_up(&self) -> Result<Seq> {
+        let texts = self.published.texts();
+        self.books.catch_up(self.reader.as_ref(), texts).await?;
+        Ok(texts)
+    }
+
+    /// Takes in the texts that are durable by now, in the background. It is called on a runtime.
+    pub(crate) fn begin_catching_up(&self) {
+        let texts = self.published.texts();
+        let (books, reader) = (Arc::clone(&self.books), Arc::clone(&self.reader));
+        tokio::spawn(async move {
+            if let Err(error) = books.catch_up(reader.as_ref(), texts).await {
+                tracing::warn!(%error, "the books could not be read for searches; the next search tries again");
+            }
+            // Takes long only the first time.
+            let _ = tokio::task::spawn_blocking(move || {
+                books.table().sort_titles();
+            })
+            .await;
+        });
+    }
+
+    /// The page that a query asks for.
+    ///
+    /// # Errors
+    /// - [`Error::Overloaded`] if too many searches wait.
+    /// - [`Error::Unavailable`] if the store cannot be read.
+    pub(crate) async fn find(&self, query: CheckedQuery) -> Result<FoundPage> {
+        let texts = self.catch_up().await?;
+        let (selected, did_you_mean) = self.select(query, texts).await?;
+        let mut books = Vec::with_capacity(selected.books.len());
+        for position in selected.books {
+            books.extend(self.reader.text(position.id).await?.map(|text| (position, text)));
+        }
+        Ok(FoundPage { books, total: selected.total, facets: selected.facets, did_you_mean })
+    }
+
+    async fn select(&self, query: CheckedQuery, texts: Seq) -> Result<(Selected, Option<String>)> {
+        let place =
+            if query.words.is_some() || self.takes_long(&query) { Some(self.places.enter().await?) } else { None };
+        let found = match &query.words {
+            Some(_) => Some(self.search.matches(&query, texts).await?),
+            None => None,
+        };
+        let Matches { books, did_you_mean } = found.unwrap_or_default();
+        let matches = query.words.as_ref().map(|_| books);
+        let looked_at = matches.as_ref().map_or_else(|| self.books.table().end(), |matches| matches.len() as u64);
+        if is_plain_list(&query) || looked_at <= INLINE_MAX {
+            return Ok((self.books.select(&self.published, &query, matches.as_deref()), did_you_mean));
+        }
+        let (books, published) = (Arc::clone(&self.books), Arc::clone(&self.published));
+        let work = move || {
+            // Kept until the search has ended, also if its caller has gone.
+            let _place = place;
+            books.select(&published, &query, matches.as_deref())
+        };
+        let selected = tokio::task::spawn_blocking(work).await;
+        Ok((selected.map_err(|_| Error::unavailable("a search did not finish"))?, did_you_mean))
+    }
+
+    fn takes_long(&self, query: &CheckedQuery) -> bool {
+        !is_plain_list(query) && self.books.table().end() > INLINE_MAX
+    }
+
+    /// Up to `limit` titles, authors and topics each that begin so.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) async fn suggest(&self, text: &str, limit: usize) -> Result<Suggestions> {
+        self.catch_up().await?;
+        let (books, authors, topics) = {
+            let table = self.books.table();
+            let key = folded_line(text);
+            let books = table.titles_from(&title_key(text), limit);
+            (books, table.authors.beginning_with(&key, limit), table.topics.beginning_with(&key, limit))
+        };
+        let mut titles = Vec::with_capacity(books.len());
+        for id in books {
+            let text = self.reader.text(id).await?;
+            titles.extend(text.map(|text| TitleSuggestion { id, title: text.title().into() }));
+        }
+        Ok(Suggestions { titles, authors, topics })
+    }
+
+    /// A page of the topics.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub(crate) async fn topics(&self, query: &CheckedTopicQuery) -> Result<TopicPage> {
+        self.catch_up().await?;
+        Ok(self.books.table().topic_list().page(query))
+    }
+}
+
+impl Books {
+    fn table(&self) -> RwLockReadGuard<'_, BookTable> {
+        self.table.read().expect("nothing panics with it")
+    }
+
+    fn seq(&self) -> Seq {
+        Seq(self.seq.load(Ordering::Acquire))
+    }
+
+    /// Takes in the texts up to an entry that is durable.
+    async fn catch_up(&self, reader: &dyn LedgerReader, to: Seq) -> Result<()> {
+        if self.seq() >= to {
+            return Ok(());
+        }
+        let _feeding = self.feeding.lock().await;
+        while self.seq() < to {
+            let entries = reader.texts(self.seq(), to, TEXTS_AT_ONCE).await?;
+            let mut table = self.table.write().expect("nothing panics with it");
+            entries.iter().filter_map(Entry::book_text).for_each(|(book, text)| table.set(book, text));
+            // Without another text nothing is missing up to there.
+            let seq = entries.last().map_or(to, |last| last.seq);
+            self.seq.store(seq.0, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn select(&self, published: &Published, query: &CheckedQuery, matches: Option<&[Match]>) -> Selected {
+        select(&self.table(), published, query, matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        decide::Command,
+        execution::Execution,
+        fixtures::book,
+        id::BookId,
+        page::Query,
+        store::memory,
+        writer::{Writer, WriterLimits},
+    };
+    use futures_util::future::poll_immediate;
+
+    /// While searches by words hold all of their places, everything else is answered.
+    #[tokio::test]
+    async fn searches_by_words_hold_nobody_else_up() {
+        let (store, reader) = memory::open(&SystemClock);
+        let writer = Writer::start(store, Arc::new(SystemClock), WriterLimits::default(), Execution::Threads);
+        let writer = writer.expect("memory");
+        writer.commands().call(Command::AddBook { book: Box::new(book("A book", 1)) }).await.expect("a good book");
+        let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()));
+
+        let mut running = Vec::new();
+        while let Some(place) = poll_immediate(Box::pin(finder.places.enter())).await {
+            running.push(place.expect("a place"));
+        }
+        let mut waiting = Box::pin(finder.find(Query::words("book").check().expect("good")));
+        assert!(poll_immediate(&mut waiting).await.is_none(), "it waits for a place");
+        let listed = finder.find(Query::topic("testing").check().expect("good")).await.expect("no words, no place");
+        assert_eq!((listed.total, listed.books[0].0.id), (1, BookId(1)));
+        assert_eq!(finder.suggest("a boo", 5).await.expect("suggestions").titles.len(), 1);
+        drop(running);
+        assert_eq!(waiting.await.expect("a place is free").total, 1);
+    }
+}

@@ -1,0 +1,119 @@
+//! Runs a query: adds up, book by book, the best score of each clause.
+//!
+//! The engine's own unions and intersections merge sorted lists, which takes several times as long where one word has many forms, each
+//! with many books. Here each form is read once, into a table with a place for every book.
+
+use tantivy::{
+    DocId, Score, Searcher, SegmentReader,
+    query::{EnableScoring, Query, Weight},
+};
+
+use crate::{id::BookId, search::Match};
+
+/// What a book must have, and what makes it better.
+#[derive(Debug, Default)]
+pub(super) struct Clauses {
+    /// Each of them must be there.
+    pub(super) required: Vec<Forms>,
+    /// Each of them may be there.
+    pub(super) optional: Vec<Forms>,
+}
+
+/// Queries of which one is enough: the best of them counts.
+pub(super) type Forms = Vec<Box<dyn Query>>;
+
+type Weights = Vec<Box<dyn Weight>>;
+
+/// Every book that has all that is required, with its rank, the negated score.
+pub(super) fn evaluate(searcher: &Searcher, clauses: &Clauses) -> tantivy::Result<Vec<Match>> {
+    let scoring = EnableScoring::enabled_from_searcher(searcher);
+    let weights = |forms: &Forms| forms.iter().map(|query| query.weight(scoring)).collect::<tantivy::Result<Weights>>();
+    let all = |clauses: &[Forms]| clauses.iter().map(weights).collect::<tantivy::Result<Vec<_>>>();
+    let (required, optional) = (all(&clauses.required)?, all(&clauses.optional)?);
+    let mut found = Vec::new();
+    for segment in searcher.segment_readers() {
+        let mut scores = Scores::new(segment);
+        for (clause, forms) in (0..).zip(&required) {
+            scores.require(segment, clause, forms)?;
+            if scores.books.is_empty() {
+                break;
+            }
+        }
+        if scores.books.is_empty() {
+            continue;
+        }
+        for forms in &optional {
+            scores.add(segment, forms)?;
+        }
+        scores.collect(segment, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// The scores of a segment's books.
+struct Scores {
+    /// How many of the clauses a book has, from the first on.
+    clauses: Vec<u8>,
+    /// The sum over the clauses before.
+    total: Vec<Score>,
+    /// The best score of the present clause.
+    best: Vec<Score>,
+    /// The books that have the present clause and all before.
+    books: Vec<DocId>,
+}
+
+impl Scores {
+    fn new(segment: &SegmentReader) -> Self {
+        let count = segment.max_doc() as usize;
+        let zeros = || vec![0.0; count];
+        Self { clauses: vec![0; count], total: zeros(), best: zeros(), books: Vec::new() }
+    }
+
+    /// Keeps the books that have one of these forms beside all clauses before, of which there were so many.
+    fn require(&mut self, segment: &SegmentReader, clause: u8, forms: &Weights) -> tantivy::Result<()> {
+        self.books.clear();
+        for form in forms {
+            form.for_each(segment, &mut |book, score| {
+                let at = book as usize;
+                if self.clauses[at] == clause {
+                    self.clauses[at] = clause + 1;
+                    self.best[at] = score;
+                    self.books.push(book);
+                } else if self.clauses[at] == clause + 1 && self.best[at] < score {
+                    self.best[at] = score;
+                }
+            })?;
+        }
+        self.sum_up();
+        Ok(())
+    }
+
+    /// Makes those of the books better that have one of these forms.
+    fn add(&mut self, segment: &SegmentReader, forms: &Weights) -> tantivy::Result<()> {
+        for form in forms {
+            // Of books that are not found it is not read.
+            form.for_each(segment, &mut |book, score| {
+                let best = &mut self.best[book as usize];
+                *best = best.max(score);
+            })?;
+        }
+        self.sum_up();
+        Ok(())
+    }
+
+    fn sum_up(&mut self) {
+        for book in &self.books {
+            self.total[*book as usize] += std::mem::take(&mut self.best[*book as usize]);
+        }
+    }
+
+    fn collect(&self, segment: &SegmentReader, found: &mut Vec<Match>) -> tantivy::Result<()> {
+        let (ids, alive) = (segment.fast_fields().u64("id")?, segment.alive_bitset());
+        let books = self.books.iter().filter(|book| alive.is_none_or(|alive| alive.is_alive(**book)));
+        found.extend(books.filter_map(|book| {
+            let rank = -self.total[*book as usize];
+            ids.first(*book).map(|id| Match { book: BookId(id), rank })
+        }));
+        Ok(())
+    }
+}
