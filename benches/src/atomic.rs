@@ -69,7 +69,7 @@ impl Seller for Atomic {
         let done = tokio::task::spawn_blocking(work).await.expect("the database does not panic");
         match done {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::OutOfStock { book, available: 0 }),
+            Ok(false) => Err(Error::OutOfStock { book, available: 0, short: Vec::new() }),
             Err(error) => Err(Error::unavailable(error.to_string())),
         }
     }

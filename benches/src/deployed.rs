@@ -45,8 +45,13 @@ impl Deployed {
         let store = |name| folder.map_or(StoreUrl::Memory, |folder| StoreUrl::Sqlite(folder.join(name)));
         let deployed = match shape {
             Shape::OneServer => {
-                let config =
-                    Monolith { store: store("shop.db"), sample: false, admin_token: Some(token.clone()), serving };
+                let config = Monolith {
+                    store: store("shop.db"),
+                    sample: false,
+                    tokens: token.clone().into(),
+                    serving,
+                    public_holds: false,
+                };
                 let server = deploy::monolith(config).await.expect("the store opens");
                 let (address, task) = run(server).await;
                 Self { address, servers: vec![task] }
@@ -80,9 +85,10 @@ async fn three(ledger: StoreUrl, copy: StoreUrl, admin_token: AccessToken, servi
         catalog,
         orders,
         cache_books_max: CACHED_BOOKS,
-        admin_token: Some(admin_token),
+        tokens: admin_token.into(),
         server_token: None,
         serving,
+        public_holds: false,
     };
     let (address, third) = run(deploy::frontend_server(frontend).expect("good addresses")).await;
     Deployed { address, servers: vec![first, second, third] }

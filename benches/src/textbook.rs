@@ -78,7 +78,7 @@ impl Seller for Textbook {
             .await
             .map_err(|error| Error::unavailable(error.to_string()))?;
         if stock <= 0 {
-            return Err(Error::OutOfStock { book, available: 0 });
+            return Err(Error::OutOfStock { book, available: 0, short: Vec::new() });
         }
         let written = self
             .request(move |connection| {

@@ -238,7 +238,7 @@ pub async fn each<'a, C, T>(commands: Vec<C>, call: impl Fn(C) -> BoxFuture<'a, 
 
 impl<C, R> Waiting<C, R> {
     /// Waits for one call at least, and takes up to `limit` of those that wait, in the order in which they came. It is empty when no
-    /// call waits and every [`Queue`] is gone.
+    /// call waits and every [`Queue`] is gone. If the future is dropped, no call is lost.
     pub async fn gather(&mut self, limit: usize) -> Vec<Call<C, R>> {
         let mut batch = Vec::new();
         self.calls.recv_many(&mut batch, limit).await;

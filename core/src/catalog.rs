@@ -16,7 +16,7 @@ use crate::{
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Lines, Order, Receipt},
+    order::{Actor, Lines, Order, OrderAction, Receipt},
     page::{BookPage, Query, fitting},
     search::{BookSearch, Found, FoundPage},
     service::OrderReader,
@@ -204,7 +204,7 @@ fn cut(entries: &mut Vec<Entry>) -> Seq {
 fn receipt(outcome: Outcome) -> Receipt {
     match outcome {
         Outcome::Receipt(receipt) => receipt,
-        other => unreachable!("a sale or a return answered with {other:?}"),
+        other => unreachable!("an order answered with {other:?}"),
     }
 }
 
@@ -244,6 +244,10 @@ impl CatalogService for Catalog {
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.receipt(order, Command::Release { order }).await
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.receipt(order, Command::Order { order, action: Box::new(action), by }).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

@@ -4,6 +4,23 @@
 //! store append the [`Batch`]. Nothing else in this project decides what is sold. Each command sees what the commands before
 //! it left, in its own batch too.
 //!
+//! # Orders
+//! What becomes of an order whose state is in the first column. *Replayed* is `Ok` with the order as it is, and no entry; other codes are
+//! refusals that carry the order.
+//!
+//! | state | purchase, same lines | hold, same lines | confirm | cancel | void | fulfil | some copies return |
+//! |---|---|---|---|---|---|---|---|
+//! | unknown | sale: placed | hold: held | `unknown-order` | `unknown-order` | void: voided | `unknown-order` | `unknown-order` |
+//! | held | confirm: placed | replayed | confirm: placed | return: cancelled | return: cancelled | `order-held` | `order-held` |
+//! | placed | replayed | replayed | replayed | return: cancelled | return: cancelled | fulfil: fulfilled | return |
+//! | fulfilled | replayed | replayed | replayed | `order-fulfilled` | `order-fulfilled` | replayed | return |
+//! | cancelled | `order-cancelled` | `order-cancelled` | `order-cancelled` | replayed | replayed | `order-cancelled` | `order-cancelled` |
+//! | lapsed | `order-lapsed` | `order-lapsed` | `order-lapsed` | replayed | replayed | `order-lapsed` | `order-lapsed` |
+//! | voided | `order-voided` | `order-voided` | `order-voided` | replayed | replayed | `order-voided` | `order-voided` |
+//!
+//! A hold is extended while it is held; a placed or fulfilled order is replayed, any other state refuses as for a confirmation. Other lines
+//! or another reference under an order's id, and an id that is the key of something else, are `order-id-reused`.
+//!
 //! ```
 //! use bookstore_core::{BookId, BookText, Cents, Clock as _, Error, Lines, ManualClock, NewBook, Timestamp};
 //! use bookstore_core::decide::{Batch, Command, State};
@@ -18,7 +35,7 @@
 //! let buy = || Command::Sell { order: clock.new_order_id(), lines: Lines::one(BookId(1), 1).expect("one line") };
 //! assert!(state.decide(&buy(), now, &mut batch).is_ok());
 //! let refused = state.decide(&buy(), now, &mut batch);
-//! assert_eq!(refused, Err(Error::OutOfStock { book: BookId(1), available: 0 }));
+//! assert!(matches!(refused, Err(Error::OutOfStock { book: BookId(1), available: 0, .. })));
 //! assert_eq!(batch.entries.len(), 2, "a refusal leaves no entry");
 //! # Ok(())
 //! # }
@@ -26,23 +43,26 @@
 
 mod amend;
 mod command;
+mod holds;
 mod level;
+mod orders;
 
 pub use command::{Command, Known, Outcome};
+pub use holds::Holds;
 pub use level::{Level, Levels, apply};
+use orders::Context;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{
     book::{Added, NewBook, Text},
     clock::Timestamp,
-    error::{Error, Result},
+    error::Result,
     history::Hash,
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
-    ledger::{Change, Entry, Kind},
-    money::Cents,
-    order::{Lines, Order, Receipt, Status},
+    ledger::{Change, Details, Entry, Kind},
+    order::Order,
 };
 
 /// What decisions are made from. The store fills it, and every decision brings it up to date.
@@ -56,7 +76,9 @@ pub struct State {
     pub last_book: u64,
     /// The books: at least all that the batch touches.
     pub levels: Levels,
-    /// What the ledger holds under the keys of the batch. A key that is neither here nor among the batch's own sales is new.
+    /// The orders that are held: all of them.
+    pub holds: Holds,
+    /// What the ledger holds under the keys of the batch. A key that is neither here nor among the batch's own orders is new.
     pub known: HashMap<OrderId, Known>,
     /// Of the batch's new books, the identities that the catalog has already.
     pub identities: HashMap<String, BookId>,
@@ -69,26 +91,26 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// The books whose price a [`Kind::Reprice`] changed.
     pub repriced: HashSet<BookId>,
-    /// Where the sales are among the entries. Of a sale that was cancelled in the same batch, [`State::known`] knows the newer
+    /// Where the orders begin among the entries. Of an order that was changed in the same batch, [`State::known`] knows the newer
     /// state. Hashed with foldhash: order ids come from outside, so the seed is random.
-    sales: HashMap<OrderId, usize, foldhash::quality::RandomState>,
+    begun: HashMap<OrderId, usize, foldhash::quality::RandomState>,
 }
 
 impl Batch {
-    /// An empty batch with room for this many sales.
+    /// An empty batch with room for this many orders.
     #[must_use]
-    pub fn with_capacity(sales: usize) -> Self {
+    pub fn with_capacity(orders: usize) -> Self {
         let hasher = foldhash::quality::RandomState::default();
         Self {
-            entries: Vec::with_capacity(sales),
-            sales: HashMap::with_capacity_and_hasher(sales, hasher),
+            entries: Vec::with_capacity(orders),
+            begun: HashMap::with_capacity_and_hasher(orders, hasher),
             ..Self::default()
         }
     }
 
-    /// An order that was placed in this batch, as it was placed.
+    /// An order that begins in this batch, as it began.
     fn order(&self, id: OrderId) -> Option<Order> {
-        self.entries.get(*self.sales.get(&id)?)?.order()
+        self.entries.get(*self.begun.get(&id)?)?.order()
     }
 }
 
@@ -105,10 +127,15 @@ impl State {
     /// The refusals that [`CatalogService`](crate::CatalogService) lists for each call. A refused command leaves no trace, so a
     /// key that was refused for want of stock may buy after a restock.
     pub fn decide(&mut self, command: &Command, now: Timestamp, batch: &mut Batch) -> Result<Outcome> {
-        command.key().map(OrderId::check).transpose()?;
+        command.keys().try_for_each(|key| key.check().map(drop))?;
         match command {
-            Command::Sell { order, lines } => self.sell(*order, lines, now, batch).map(Outcome::Receipt),
-            Command::Release { order } => self.release(*order, now, batch).map(Outcome::Receipt),
+            Command::Sell { order, lines } => {
+                self.sell(*order, lines, None, Context { by: None, now, batch }).map(Outcome::Receipt)
+            }
+            Command::Release { order } => self.cancel(*order, Context { by: None, now, batch }).map(Outcome::Receipt),
+            Command::Order { order, action, by } => {
+                self.order(*order, action, Context { by: by.as_ref(), now, batch }).map(Outcome::Receipt)
+            }
             Command::Amend { book, change, key } => {
                 self.amend(*book, *change, *key, now, batch).map(|level| Outcome::Amended(*book, level))
             }
@@ -122,52 +149,6 @@ impl State {
         self.known.get(&key).cloned().or_else(|| batch.order(key).map(Known::Order))
     }
 
-    fn sell(&mut self, id: OrderId, lines: &Lines, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
-        match self.known(id, batch) {
-            Some(Known::Order(order)) if order.sold(lines) => return Ok(Receipt { order, replayed: true }),
-            Some(_) => return Err(Error::OrderIdReused { order: id }),
-            None => {}
-        }
-        let mut changes = InlineList::with_capacity(lines.iter().len());
-        let mut total = Cents::ZERO;
-        for line in lines {
-            let level = self.levels.get(line.book).ok_or(Error::BookNotFound { book: line.book })?;
-            let Some(stock) = level.stock.checked_sub(line.quantity) else {
-                return Err(Error::OutOfStock { book: line.book, available: level.stock });
-            };
-            if line.price_cents.is_some_and(|seen| seen != level.price_cents) {
-                return Err(Error::PriceChanged { book: line.book, price_cents: level.price_cents });
-            }
-            let cost = level.price_cents.times(line.quantity).and_then(|cost| total.plus(cost));
-            total = cost.ok_or_else(|| Error::invalid("quantity", "the order's total is too large an amount"))?;
-            let delta = -i64::from(line.quantity);
-            changes.push(Change { book: line.book, delta, price_cents: level.price_cents, stock });
-        }
-        batch.sales.insert(id, batch.entries.len());
-        let entry = self.append(Kind::Sale, Some(id), changes, now, batch);
-        let order = entry.order().expect("a sale with a key is an order");
-        debug_assert_eq!(order.total_cents, total);
-        Ok(Receipt { order, replayed: false })
-    }
-
-    fn release(&mut self, id: OrderId, now: Timestamp, batch: &mut Batch) -> Result<Receipt> {
-        let Some(Known::Order(order)) = self.known(id, batch) else { return Err(Error::OrderNotFound { order: id }) };
-        if order.status == Status::Cancelled {
-            return Ok(Receipt { order, replayed: true });
-        }
-        let order = order.cancelled(now);
-        let mut changes = InlineList::with_capacity(order.lines.len());
-        for line in &order.lines {
-            let level = self.levels.get(line.book).ok_or(Error::BookNotFound { book: line.book })?;
-            let delta = i64::from(line.quantity);
-            let stock = amend::stock_plus(level, line.book, delta).map_err(|_| no_room(line.book))?;
-            changes.push(Change { book: line.book, delta, price_cents: line.unit_price_cents, stock });
-        }
-        self.append(Kind::Return, Some(id), changes, now, batch);
-        self.known.insert(id, Known::Order(order.clone()));
-        Ok(Receipt { order, replayed: false })
-    }
-
     fn add_book(&mut self, new: &NewBook, now: Timestamp, batch: &mut Batch) -> Result<Added> {
         let identity = new.text.identity();
         if let Some(&id) = self.identities.get(&identity) {
@@ -176,7 +157,7 @@ impl State {
         self.last_book += 1;
         let id = BookId(self.last_book);
         let (delta, stock, price_cents) = (i64::from(new.stock), new.stock, new.price_cents);
-        self.append(Kind::Listing, None, [Change { book: id, delta, price_cents, stock }].into(), now, batch);
+        self.append(Kind::Listing, None, [Change { book: id, delta, price_cents, stock }].into(), None, now, batch);
         if let Some(entry) = batch.entries.last_mut() {
             entry.text = Some(Text::from(&new.text));
         }
@@ -195,18 +176,14 @@ impl State {
         kind: Kind,
         key: Option<OrderId>,
         changes: InlineList<Change>,
+        details: Option<Box<Details>>,
         at: Timestamp,
         batch: &'a mut Batch,
     ) -> &'a Entry {
         self.head = self.head.next();
-        let entry = Entry { seq: self.head, at, kind, key, changes, text: None };
+        let entry = Entry { seq: self.head, at, kind, key, changes, text: None, details };
         apply(&mut self.levels, &entry);
         batch.entries.push(entry);
         batch.entries.last().expect("just pushed")
     }
-}
-
-fn no_room(book: BookId) -> Error {
-    let most = NewBook::STOCK_MAX;
-    Error::invalid("stock", format!("book {book} would have more than {most} copies if these were put back"))
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{BookId, OrderId, Seq},
     money::Cents,
+    order::Order,
 };
 
 /// Why a call did not do what it was asked.
@@ -35,12 +36,15 @@ use crate::{
 #[non_exhaustive]
 pub enum Error {
     /// There are too few copies of a book; nothing was sold, or taken away.
-    #[error("book {book} has {available} in stock, fewer than asked for")]
+    #[error("book {book} has {available} in stock, fewer than asked for{}", others(short))]
     OutOfStock {
         /// The first book (by id) that falls short.
         book: BookId,
         /// Copies in stock.
         available: u32,
+        /// Every book that falls short, by id, if there are several.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        short: Vec<Shortage>,
     },
     /// There is no such book.
     #[error("there is no book {book}")]
@@ -61,6 +65,42 @@ pub enum Error {
     OrderIdReused {
         /// The id in question.
         order: OrderId,
+    },
+    /// The order was cancelled, so it is not placed; nothing was changed.
+    #[error("the order {} was cancelled", order.id)]
+    OrderCancelled {
+        /// The order as it is.
+        order: Box<Order>,
+    },
+    /// The order was held and its time was up, so it is not placed; nothing was changed.
+    #[error("the time of order {} was up before it was confirmed", order.id)]
+    OrderLapsed {
+        /// The order as it is.
+        order: Box<Order>,
+    },
+    /// The order's id was given up before it bought anything; nothing was changed.
+    #[error("the order id {} was given up, and never buys anything", order.id)]
+    OrderVoided {
+        /// The order as it is, without lines.
+        order: Box<Order>,
+    },
+    /// The order was handed over, so it is not cancelled; nothing was changed.
+    #[error("the order {} was handed over already", order.id)]
+    OrderFulfilled {
+        /// The order as it is.
+        order: Box<Order>,
+    },
+    /// The order is held and not placed yet; nothing was changed.
+    #[error("the order {} is held, and not placed yet", order.id)]
+    OrderHeld {
+        /// The order as it is.
+        order: Box<Order>,
+    },
+    /// The hold ends at another time than the caller saw; nothing was changed.
+    #[error("the hold of order {} does not end when you saw", order.id)]
+    HoldChanged {
+        /// The order as it is.
+        order: Box<Order>,
     },
     /// The book's price is not the one that the buyer saw; nothing was bought.
     #[error("book {book} costs {price_cents} now, not what was expected")]
@@ -95,10 +135,16 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
-    /// The caller is not allowed to do this.
+    /// The caller does not show who it is.
     #[error("{message}")]
     Unauthorized {
         /// The credentials that are missing.
+        message: String,
+    },
+    /// The caller is known, and is not allowed to do this.
+    #[error("{message}")]
+    Forbidden {
+        /// What it would take.
         message: String,
     },
     /// Refused before any effect: a queue is full.
@@ -131,6 +177,23 @@ pub enum Error {
     },
 }
 
+/// A book of which there are fewer copies than an order asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Shortage {
+    /// Which book.
+    pub book: BookId,
+    /// Copies in stock.
+    pub available: u32,
+}
+
+/// How the message goes on if several books fall short.
+fn others(short: &[Shortage]) -> String {
+    let Some([_, rest @ ..]) = Some(short).filter(|short| short.len() > 1) else { return String::new() };
+    let rest: Vec<_> = rest.iter().map(|Shortage { book, available }| format!("book {book} has {available}")).collect();
+    format!("; {}", rest.join("; "))
+}
+
 /// Whether a failed call had an effect, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -145,6 +208,14 @@ impl Error {
     /// [`Error::Invalid`]: a value outside its limits in the field `field`.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), message: message.into() }
+    }
+
+    /// [`Error::OutOfStock`]: these books, by id, fall short.
+    pub fn out_of_stock(short: impl IntoIterator<Item = Shortage>) -> Self {
+        let short: Vec<_> = short.into_iter().collect();
+        let Shortage { book, available } = short.first().copied().unwrap_or(Shortage { book: BookId(0), available: 0 });
+        let short = if short.len() > 1 { short } else { Vec::new() };
+        Self::OutOfStock { book, available, short }
     }
 
     /// [`Error::Malformed`]: a request that cannot be read.
@@ -196,6 +267,34 @@ impl Error {
         }
     }
 
+    /// The order that a refusal shows, for its state.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            Self::OrderCancelled { order }
+            | Self::OrderLapsed { order }
+            | Self::OrderVoided { order }
+            | Self::OrderFulfilled { order }
+            | Self::OrderHeld { order }
+            | Self::HoldChanged { order } => Some(order),
+            _ => None,
+        }
+    }
+
+    /// Whether this refusal tells what became of the order, whatever earlier attempts of the same call did: it is in a state, or its
+    /// id is in a use, that no later call changes back.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::OrderCancelled { .. }
+                | Self::OrderLapsed { .. }
+                | Self::OrderVoided { .. }
+                | Self::OrderFulfilled { .. }
+                | Self::OrderIdReused { .. }
+        )
+    }
+
     /// Whether the same call may be sent again, and sending it can help: after [`Error::Overloaded`] and [`Error::Unavailable`]
     /// always; after an unknown outcome if the call has an order id (or another key that makes it happen once).
     #[must_use]
@@ -215,12 +314,19 @@ impl Error {
             Self::BookNotFound { .. } => "unknown-book",
             Self::OrderNotFound { .. } => "unknown-order",
             Self::OrderIdReused { .. } => "order-id-reused",
+            Self::OrderCancelled { .. } => "order-cancelled",
+            Self::OrderLapsed { .. } => "order-lapsed",
+            Self::OrderVoided { .. } => "order-voided",
+            Self::OrderFulfilled { .. } => "order-fulfilled",
+            Self::OrderHeld { .. } => "order-held",
+            Self::HoldChanged { .. } => "hold-changed",
             Self::PriceChanged { .. } => "price-changed",
             Self::VersionMismatch { .. } => "version-mismatch",
             Self::VersionRequired => "version-required",
             Self::Invalid { .. } => "invalid",
             Self::Malformed { .. } => "malformed",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable { .. } => "unavailable",
             Self::DeadlineExpired { .. } => "deadline-expired",

@@ -12,7 +12,7 @@ use crate::{
     book::Text,
     error::{Error, Result},
     id::{LedgerId, Seq},
-    ledger::{Change, Entry, Kind},
+    ledger::{Change, Details, Entry, Kind},
 };
 
 /// The hash of a ledger up to an entry: 32 bytes, in text 64 hexadecimal digits.
@@ -59,10 +59,11 @@ impl Hash {
 /// An entry as it is hashed: fixed lengths, so that no two entries have the same bytes. It never changes, whatever the file or the
 /// wire look like.
 fn write_entry(bytes: &mut Vec<u8>, entry: &Entry) {
-    let Entry { seq, at, kind, key, changes, text } = entry;
+    let Entry { seq, at, kind, key, changes, text, details } = entry;
     bytes.extend_from_slice(&seq.0.to_le_bytes());
     bytes.extend_from_slice(&at.0.to_le_bytes());
-    bytes.push(kind_number(*kind) | if text.is_some() { HAS_TEXT } else { 0 });
+    let flags = HAS_TEXT * u8::from(text.is_some()) | HAS_DETAILS * u8::from(details.is_some());
+    bytes.push(kind_number(*kind) | flags);
     bytes.push(u8::from(key.is_some()));
     bytes.extend_from_slice(&key.map_or([0; 16], |key| key.0.into_bytes()));
     bytes.extend_from_slice(&(changes.len() as u64).to_le_bytes());
@@ -75,19 +76,44 @@ fn write_entry(bytes: &mut Vec<u8>, entry: &Entry) {
     if let Some(text) = text {
         write_text(bytes, text);
     }
+    if let Some(details) = details {
+        write_details(bytes, details);
+    }
 }
 
 /// Set in an entry's kind if a text follows.
 const HAS_TEXT: u8 = 1 << 7;
+/// Set in an entry's kind if details follow.
+const HAS_DETAILS: u8 = 1 << 6;
+
+/// Details as they are hashed, in the same way as a text.
+fn write_details(bytes: &mut Vec<u8>, details: &Details) {
+    let Details { order, expires_at, reference, actor } = details;
+    if let Some(order) = order {
+        write_field(bytes, 1, &order.0.into_bytes());
+    }
+    if let Some(expires_at) = expires_at {
+        write_field(bytes, 2, &expires_at.0.to_le_bytes());
+    }
+    if let Some(reference) = reference {
+        write_field(bytes, 3, reference.as_str().as_bytes());
+    }
+    if let Some(actor) = actor {
+        write_field(bytes, 4, actor.as_str().as_bytes());
+    }
+    bytes.push(0);
+}
+
+fn write_field(bytes: &mut Vec<u8>, number: u8, field: &[u8]) {
+    bytes.push(number);
+    bytes.extend_from_slice(&(field.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(field);
+}
 
 /// A text as it is hashed: each field that is there, with its number and its length, and then a zero. So a text of today keeps its
 /// hash when texts get more fields.
 fn write_text(bytes: &mut Vec<u8>, text: &Text) {
-    let mut field = |number: u8, field: &str| {
-        bytes.push(number);
-        bytes.extend_from_slice(&(field.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(field.as_bytes());
-    };
+    let mut field = |number: u8, field: &str| write_field(bytes, number, field.as_bytes());
     field(1, text.title());
     field(2, text.author());
     field(3, text.topic());
@@ -163,8 +189,8 @@ impl RunningHash {
     }
 }
 
-/// The number of a kind in hashes and in files. Numbers never change; 6 to 15 are reserved for holds, confirmations, lapses,
-/// extensions, voids, fulfilments, revisions, withdrawals, relistings and erasures.
+/// The number of a kind in hashes and in files. Numbers never change; 12 to 15 are reserved for revisions, withdrawals, relistings and
+/// erasures.
 pub(crate) fn kind_number(kind: Kind) -> u8 {
     match kind {
         Kind::Sale => 1,
@@ -172,6 +198,12 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
         Kind::Restock => 3,
         Kind::Reprice => 4,
         Kind::Listing => 5,
+        Kind::Hold => 6,
+        Kind::Confirm => 7,
+        Kind::Lapse => 8,
+        Kind::Extend => 9,
+        Kind::Void => 10,
+        Kind::Fulfil => 11,
         Kind::Timeline => 16,
     }
 }
@@ -179,8 +211,7 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
 /// The kind with this number, if this program knows it.
 #[cfg(feature = "sqlite")]
 pub(crate) fn kind_of(number: u8) -> Option<Kind> {
-    const KINDS: [Kind; 6] = [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing, Kind::Timeline];
-    KINDS.into_iter().find(|kind| kind_number(*kind) == number)
+    Kind::ALL.into_iter().find(|kind| kind_number(*kind) == number)
 }
 
 impl fmt::Display for Hash {
@@ -355,6 +386,7 @@ mod tests {
             key: Some(OrderId(Uuid::from_u128(9))),
             changes: [change].into(),
             text: None,
+            details: None,
         }
     }
 
@@ -420,11 +452,17 @@ mod tests {
             (3, Kind::Restock),
             (4, Kind::Reprice),
             (5, Kind::Listing),
+            (6, Kind::Hold),
+            (7, Kind::Confirm),
+            (8, Kind::Lapse),
+            (9, Kind::Extend),
+            (10, Kind::Void),
+            (11, Kind::Fulfil),
             (16, Kind::Timeline),
         ] {
             assert_eq!((kind_number(kind), kind_of(number)), (number, Some(kind)));
         }
-        assert_eq!(kind_of(6), None);
+        assert_eq!(kind_of(12), None);
     }
 
     #[test]

@@ -5,16 +5,19 @@
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "openapi")]
-use crate::book::BookText;
 use crate::{
     book::Text,
     clock::Timestamp,
     id::{BookId, OrderId},
     inline_list::InlineList,
     money::Cents,
-    order::{Order, OrderLine, Status},
+    order::Order,
 };
+
+mod details;
+
+pub use details::Details;
+use details::EntryFields;
 
 pub use crate::id::{LedgerId, Seq};
 
@@ -25,7 +28,8 @@ pub use crate::id::{LedgerId, Seq};
 pub enum Kind {
     /// A purchase. Every delta is negative.
     Sale,
-    /// The cancellation of a sale, under the same key: the same books and prices, every delta positive.
+    /// Copies come back, every delta positive. Under the key of a sale or a hold it is a cancellation: what has not come back yet, at the
+    /// prices of the sale. With [`Details::order`] these copies alone come back, under a key of their own.
     Return,
     /// Copies of one book that the shop added or took away.
     Restock,
@@ -33,8 +37,38 @@ pub enum Kind {
     Reprice,
     /// A new book with its text, its first price and stock.
     Listing,
+    /// Copies are set aside for an order until [`Details::expires_at`]. Every delta is negative.
+    Hold,
+    /// A held order is placed. It changes no book.
+    Confirm,
+    /// A hold's time was up: the same books and prices as its hold, every delta positive.
+    Lapse,
+    /// A hold's time was moved to [`Details::expires_at`]. Its order is in [`Details::order`], as the others that may come again.
+    Extend,
+    /// An order id that nobody had used will never buy anything. It changes no book.
+    Void,
+    /// An order was handed over. It changes no book.
+    Fulfil,
     /// The ledger continues under a new [`Timeline`](crate::history::Timeline), whose id is the key. It changes no book.
     Timeline,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::Sale,
+        Self::Return,
+        Self::Restock,
+        Self::Reprice,
+        Self::Listing,
+        Self::Timeline,
+        Self::Hold,
+        Self::Confirm,
+        Self::Lapse,
+        Self::Extend,
+        Self::Void,
+        Self::Fulfil,
+    ];
 }
 
 /// What an entry does to one book, and the book's price and stock after it.
@@ -52,8 +86,10 @@ pub struct Change {
 }
 
 /// One entry of the ledger. It is never changed and never removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+///
+/// In JSON the fields of its details stand beside the others.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "EntryFields")]
 pub struct Entry {
     /// Its number.
     pub seq: Seq,
@@ -61,17 +97,14 @@ pub struct Entry {
     pub at: Timestamp,
     /// What it records.
     pub kind: Kind,
-    /// The order of a sale or a return; for a restock or a new price, the caller's key if there was one; the id of a timeline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The order; for a restock, a new price or the return of some copies, the caller's key if there was one; the id of a timeline.
     pub key: Option<OrderId>,
-    /// The books that it touches, sorted by id, each once. One, except for sales and returns of several lines, and for a timeline,
-    /// which touches none.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Change>))]
+    /// The books that it touches, sorted by id, each once. One, except for orders of several lines, and for kinds that change none.
     pub changes: InlineList<Change>,
     /// Of a listing: the text of the book.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<BookText>))]
     pub text: Option<Text>,
+    /// What few entries have.
+    pub details: Option<Box<Details>>,
 }
 
 /// How many of these, from the first, have at most this many changes together; one at least, if there is any.
@@ -90,35 +123,30 @@ impl Entry {
     pub(crate) fn json_bytes(&self) -> usize {
         /// Of an entry without changes, and of a change, with the longest numbers.
         const BYTES: (usize, usize) = (192, 112);
-        BYTES.0 + BYTES.1 * self.changes.len() + self.text.as_ref().map_or(0, Text::json_bytes)
+        let details = self.details.as_ref().map_or(0, |details| details.json_bytes());
+        BYTES.0 + BYTES.1 * self.changes.len() + self.text.as_ref().map_or(0, Text::json_bytes) + details
     }
 
-    /// The order that a sale makes, as placed. `None` for other kinds of entry.
+    /// The order that it begins: a sale, a hold or a void does. `None` for other kinds of entry.
     #[must_use]
     pub fn order(&self) -> Option<Order> {
-        let (Kind::Sale, Some(id)) = (self.kind, self.key) else { return None };
-        let lines: InlineList<OrderLine> = self
-            .changes
-            .iter()
-            .map(|change| OrderLine {
-                book: change.book,
-                quantity: u32::try_from(-change.delta).unwrap_or_default(),
-                unit_price_cents: change.price_cents,
-            })
-            .collect();
-        let total = lines.iter().try_fold(Cents::ZERO, |sum, line| {
-            line.unit_price_cents.times(line.quantity).and_then(|cents| sum.plus(cents))
-        });
-        Some(Order {
-            id,
-            status: Status::Placed,
-            lines,
-            // Decided before the sale was appended: a total never overflows.
-            total_cents: total.unwrap_or(Cents::MAX),
-            placed_at: self.at,
-            seq: self.seq,
-            cancelled_at: None,
-        })
+        Order::begun(self)
+    }
+
+    /// The order that it begins or changes, whatever its key is.
+    #[must_use]
+    pub fn order_id(&self) -> Option<OrderId> {
+        match self.kind {
+            Kind::Sale | Kind::Hold | Kind::Confirm | Kind::Lapse | Kind::Void | Kind::Fulfil => self.key,
+            Kind::Return | Kind::Extend => self.details.as_ref().and_then(|details| details.order).or(self.key),
+            Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline => None,
+        }
+    }
+
+    /// Whether some copies of an order come back with it, under a key of their own.
+    #[must_use]
+    pub fn is_partial_return(&self) -> bool {
+        self.kind == Kind::Return && self.details.as_ref().is_some_and(|details| details.order.is_some())
     }
 }
 
@@ -140,10 +168,24 @@ mod tests {
             year: Some(-3000),
             subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
         };
-        for text in [None, Some(text.into())] {
+        let details = Details {
+            order: Some(OrderId(Uuid::max())),
+            expires_at: Some(at),
+            reference: Some("é\"".repeat(100).parse().expect("200 characters")),
+            actor: Some("\\".repeat(64).parse().expect("64 characters")),
+        };
+        for (text, details) in [(None, None), (Some(text.into()), Some(Box::new(details)))] {
             for changes in [0, 1, 100] {
                 let changes = std::iter::repeat_n(change, changes).collect();
-                let entry = Entry { seq: Seq(u64::MAX), at, kind: Kind::Timeline, key, changes, text: text.clone() };
+                let entry = Entry {
+                    seq: Seq(u64::MAX),
+                    at,
+                    kind: Kind::Timeline,
+                    key,
+                    changes,
+                    text: text.clone(),
+                    details: details.clone(),
+                };
                 let bytes = serde_json::to_string(&entry).expect("an entry is JSON").len();
                 assert!(bytes <= entry.json_bytes(), "{bytes} bytes, not {}", entry.json_bytes());
             }

@@ -61,7 +61,7 @@ pub use id::{BookId, LedgerId, OrderId, Seq};
 pub use inline_list::InlineList;
 pub use ledger::{Change, Entry, Kind};
 pub use money::Cents;
-pub use order::{Line, Lines, Order, OrderLine, Receipt, Status};
+pub use order::{Actor, Line, Lines, Order, OrderAction, OrderDetails, OrderLine, Receipt, Reference, Status};
 pub use orders::Orders;
 pub use page::{BookPage, OrderPage, OrderQuery, Query, Sort};
 pub use service::{CatalogService, OrderReader, OrderService};

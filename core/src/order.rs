@@ -3,15 +3,14 @@
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
-use crate::{
-    clock::Timestamp,
-    error::Error,
-    id::{BookId, Seq},
-    inline_list::InlineList,
-    money::Cents,
-};
+use crate::{error::Error, id::BookId, inline_list::InlineList, money::Cents};
+
+mod action;
+mod state;
 
 pub use crate::id::OrderId;
+pub use action::{Actor, OrderAction, Reference};
+pub use state::{Order, OrderDetails};
 
 /// One line of a purchase request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,10 +160,18 @@ pub struct OrderLine {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Sold.
+    /// Its copies are set aside until it is confirmed, or until its time is up.
+    Held,
+    /// Bought.
     Placed,
-    /// Sold and returned: the copies are back in stock.
+    /// Handed over.
+    Fulfilled,
+    /// Cancelled: the copies are back in stock.
     Cancelled,
+    /// Held and not confirmed in time: the copies are back in stock.
+    Lapsed,
+    /// Never bought: its id was given up before it bought anything.
+    Voided,
 }
 
 impl Status {
@@ -172,8 +179,12 @@ impl Status {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Held => "held",
             Self::Placed => "placed",
+            Self::Fulfilled => "fulfilled",
             Self::Cancelled => "cancelled",
+            Self::Lapsed => "lapsed",
+            Self::Voided => "voided",
         }
     }
 }
@@ -184,51 +195,12 @@ impl fmt::Display for Status {
     }
 }
 
-/// An order. It exists if and only if its sale is in the ledger; there is no other record of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Order {
-    /// The buyer's key.
-    pub id: OrderId,
-    /// Whether it is placed or cancelled.
-    pub status: Status,
-    /// What was sold, sorted by book.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<OrderLine>))]
-    pub lines: InlineList<OrderLine>,
-    /// The sum over the lines.
-    pub total_cents: Cents,
-    /// When the sale was committed.
-    pub placed_at: Timestamp,
-    /// The number of the sale's ledger entry. A cancellation does not change it.
-    pub seq: Seq,
-    /// When the return was committed, if the order was cancelled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cancelled_at: Option<Timestamp>,
-}
-
-impl Order {
-    /// Whether this order sold the same copies as `lines` ask for. Prices do not count: a retry may have seen another one.
-    #[must_use]
-    pub fn sold(&self, lines: &Lines) -> bool {
-        let sold = self.lines.iter().map(|line| (line.book, line.quantity));
-        sold.eq(lines.iter().map(|line| (line.book, line.quantity)))
-    }
-
-    /// This order after its return at `at`.
-    #[must_use]
-    pub fn cancelled(mut self, at: Timestamp) -> Self {
-        self.status = Status::Cancelled;
-        self.cancelled_at = Some(at);
-        self
-    }
-}
-
-/// The answer to a purchase or a cancellation.
+/// The answer to a call that changes an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The order as it is now.
     pub order: Order,
     /// True if an earlier call with this id did it already. Then this call changed nothing, and the receipt shows the
-    /// order as it is now: a purchase that is sent again after the cancellation is answered with a cancelled order.
+    /// order as it is now.
     pub replayed: bool,
 }

@@ -16,7 +16,7 @@ use crate::{
     follow::Pinned,
     history::LedgerIdentity,
     id::{OrderId, Seq},
-    order::{Lines, Order, Receipt, Status},
+    order::{Actor, Lines, Order, OrderAction, Receipt},
     page::{OrderPage, OrderQuery},
     service::CatalogService,
 };
@@ -25,8 +25,8 @@ pub use crate::service::{Ack, OrderReader, OrderService};
 
 /// The order service over a catalog.
 ///
-/// It keeps no orders: the ledger does. It remembers the last cancellations that passed through it, because a copy may still
-/// show these orders as placed.
+/// It keeps no orders: the ledger does. It remembers the last orders that were changed through it, because a copy may still show them as
+/// they were before.
 ///
 /// ```
 /// use bookstore_core::{BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock as _, Lines, NewBook, OrderService as _};
@@ -59,15 +59,15 @@ pub struct Orders {
     refused: Option<watch::Receiver<Option<String>>>,
     /// Which history the copy follows; `None` if there is only one.
     followed: Option<Pinned>,
-    /// Orders whose cancellation passed through this server, newest last, and the history that was followed then.
-    cancelled: Mutex<VecDeque<(Order, History)>>,
+    /// Orders that were changed through this server, as they were then, newest last, and the history that was followed then.
+    changed: Mutex<VecDeque<(Order, History)>>,
 }
 
 /// A history of the ledger, if one was followed.
 type History = Option<Arc<LedgerIdentity>>;
 
 /// Cancelled orders that one server remembers: more than pass through it while its copy catches up.
-const CANCELLED_MAX: usize = 1024;
+const CHANGED_MAX: usize = 1024;
 
 impl fmt::Debug for Orders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +80,7 @@ impl Orders {
     /// [`Follower`](crate::follow::Follower) with a copy on a machine of its own.
     #[must_use]
     pub fn new(catalog: Arc<dyn CatalogService>, reader: Arc<dyn OrderReader>) -> Self {
-        Self { catalog, reader, copied: None, refused: None, followed: None, cancelled: Mutex::default() }
+        Self { catalog, reader, copied: None, refused: None, followed: None, changed: Mutex::default() }
     }
 
     /// Acknowledges purchases as `ack` says. `followed` is how far the copy is, see
@@ -101,7 +101,7 @@ impl Orders {
         Self { refused: Some(refused), ..self }
     }
 
-    /// Forgets cancellations that passed through this server when the ledger goes on under another timeline, which may not have them.
+    /// Forgets changes of orders that passed through this server when the ledger goes on under another timeline, which may not have them.
     /// See [`Follower::pinned`](crate::follow::Follower::pinned).
     #[must_use]
     pub fn forget_with(self, followed: Pinned) -> Self {
@@ -119,26 +119,31 @@ impl Orders {
         }
     }
 
-    /// Remembers a cancellation. `history` is what was followed when it was asked for.
-    fn remember(&self, receipt: &Receipt, history: &History) {
-        if receipt.order.status == Status::Cancelled {
-            let mut cancelled = self.cancelled.lock().expect("nobody panics with it");
-            if cancelled.len() == CANCELLED_MAX {
-                cancelled.pop_front();
+    /// Remembers the order in an answer or a refusal. `history` is what was followed when it was asked for.
+    fn remember(&self, answer: &Result<Receipt>, history: &History) {
+        let order = match answer {
+            Ok(receipt) => Some(&receipt.order),
+            Err(error) => error.order(),
+        };
+        let Some(order) = order else { return };
+        // A copy that has an order has it at least as it began.
+        if order.version > order.seq {
+            let mut changed = self.changed.lock().expect("nobody panics with it");
+            if changed.len() == CHANGED_MAX {
+                changed.pop_front();
             }
-            cancelled.push_back((receipt.order.clone(), history.clone()));
+            changed.push_back((order.clone(), history.clone()));
         }
     }
 
-    /// The order as the reader shows it, or as cancelled if its cancellation passed through here.
+    /// The order as the reader shows it, or newer if its change passed through here.
     fn newest(&self, order: Order) -> Order {
-        if order.status == Status::Cancelled {
-            return order;
-        }
         let history = self.history();
-        let cancelled = self.cancelled.lock().expect("nobody panics with it");
-        let found = cancelled.iter().rev().find(|(cancelled, then)| cancelled.id == order.id && *then == history);
-        found.map_or(order, |(cancelled, _)| cancelled.clone())
+        let changed = self.changed.lock().expect("nobody panics with it");
+        let newer = changed
+            .iter()
+            .filter(|(changed, then)| changed.id == order.id && changed.version > order.version && *then == history);
+        newer.map(|(order, _)| order).max_by_key(|order| order.version).cloned().unwrap_or(order)
     }
 
     /// Waits until the copy has followed up to entry `seq`, if purchases wait for a copy.
@@ -151,11 +156,26 @@ impl Orders {
         }
     }
 
+    /// Takes the catalog's answer about an order, and waits until the copy has what it says, if calls wait for a copy.
+    async fn answer(&self, id: OrderId, answer: Result<Receipt>, history: &History) -> Result<Receipt> {
+        self.remember(&answer, history);
+        let receipt = answer.map_err(|error| error.for_order(id))?;
+        if self.copied.is_some() {
+            // Boxed, so that the future of a purchase that does not wait for a copy stays small.
+            let copied = Box::pin(async {
+                self.wait_until_followed(receipt.order.version).await?;
+                self.check_copied(&receipt).await
+            });
+            copied.await.map_err(|error| error.for_order(id))?;
+        }
+        Ok(receipt)
+    }
+
     /// Checks that the copy has this very order. That it has followed so far is not enough: until it notices that the ledger was
     /// restored, it has other orders under the same numbers.
     async fn check_copied(&self, Receipt { order, .. }: &Receipt) -> Result<()> {
         match self.reader.order(order.id).await {
-            Ok(Some(copied)) if copied.seq == order.seq => Ok(()),
+            Ok(Some(copied)) if copied.seq == order.seq && copied.version >= order.version => Ok(()),
             _ => Err(not_copied().for_order(order.id)),
         }
     }
@@ -170,17 +190,7 @@ impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         self.may_sell()?;
         let history = self.history();
-        let receipt = self.catalog.sell(id, lines).await.map_err(|error| error.for_order(id))?;
-        self.remember(&receipt, &history);
-        if self.copied.is_some() {
-            // Boxed, so that the future of a purchase that does not wait for a copy stays small.
-            let copied = Box::pin(async {
-                self.wait_until_followed(receipt.order.seq).await?;
-                self.check_copied(&receipt).await
-            });
-            copied.await.map_err(|error| error.for_order(id))?;
-        }
-        Ok(receipt)
+        self.answer(id, self.catalog.sell(id, lines).await, &history).await
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
@@ -189,9 +199,9 @@ impl OrderService for Orders {
         }
         let history = self.history();
         let mut answers = self.catalog.sell_many(purchases).await;
-        answers.iter().flatten().for_each(|receipt| self.remember(receipt, &history));
+        answers.iter().for_each(|answer| self.remember(answer, &history));
         // The copy follows the ledger in order: when it has the last of them it has all of them.
-        let last = answers.iter().flatten().map(|receipt| receipt.order.seq).max();
+        let last = answers.iter().flatten().map(|receipt| receipt.order.version).max();
         if let (true, Some(last)) = (self.copied.is_some(), last) {
             // If that takes too long, some of them may be there all the same.
             let _ = self.wait_until_followed(last).await;
@@ -209,9 +219,13 @@ impl OrderService for Orders {
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.may_sell()?;
         let history = self.history();
-        let receipt = self.catalog.release(id).await.map_err(|error| error.for_order(id))?;
-        self.remember(&receipt, &history);
-        Ok(receipt)
+        self.answer(id, self.catalog.release(id).await, &history).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.may_sell()?;
+        let history = self.history();
+        self.answer(id, self.catalog.change_order(id, action, by).await, &history).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -107,11 +107,13 @@ impl Retry {
 
 /// What the error of an attempt means if an earlier attempt of the same call may have been executed.
 ///
-/// A refusal says only that *this* attempt did nothing, so it becomes [`Error::OutcomeUnknown`].
+/// A refusal says only that *this* attempt did nothing, so it becomes [`Error::OutcomeUnknown`], unless it [tells](Error::is_final) what
+/// became of the order.
 #[must_use]
 pub fn still_unknown(error: Error) -> Error {
     match error {
         Error::OutcomeUnknown { .. } => error,
+        known if known.is_final() => known,
         refusal => Error::unknown(format!("an earlier attempt may have been executed; the last one: {refusal}")),
     }
 }
@@ -149,7 +151,7 @@ mod tests {
     }
 
     fn sold_out() -> Error {
-        Error::OutOfStock { book: BookId(1), available: 0 }
+        Error::OutOfStock { book: BookId(1), available: 0, short: Vec::new() }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     history::Entries,
     id::{BookId, OrderId, Seq},
-    order::{Lines, Order, Receipt},
+    order::{Actor, Lines, Order, OrderAction, Receipt},
     page::{BookPage, OrderPage, OrderQuery, Query},
     topics::{TopicPage, TopicQuery},
 };
@@ -67,10 +67,12 @@ pub trait CatalogService: Send + Sync {
     /// Sells all lines or none, once per order id, and answers when the sale is durable: the commit point of a purchase.
     ///
     /// The same id with the same lines MUST be answered with the same order, `replayed`. A refusal MUST leave no trace: the
-    /// same id may buy later.
+    /// same id may buy later. An `Ok` means that the copies are the buyer's now: an order that is held is confirmed, and one that was
+    /// cancelled, lapsed or voided is refused.
     ///
     /// # Errors
     /// - [`Error::OutOfStock`] if a book has too few copies.
+    /// - [`Error::OrderCancelled`], [`Error::OrderLapsed`], [`Error::OrderVoided`] if the id's order is in that state.
     /// - [`Error::BookNotFound`] for a book that does not exist.
     /// - [`Error::PriceChanged`] if a line names another price than the book's.
     /// - [`Error::OrderIdReused`] if the id names an order with other lines, or another change.
@@ -85,13 +87,29 @@ pub trait CatalogService: Send + Sync {
         each(sales, |(order, lines)| self.sell(order, lines)).await
     }
 
-    /// Returns a sale: puts its copies into stock again, once, and answers when that is durable.
+    /// Cancels an order: puts its copies into stock again, once, and answers when that is durable.
     ///
     /// # Errors
-    /// - [`Error::OrderNotFound`] if there is no such sale.
-    /// - [`Error::Invalid`] while a book could not hold the copies, see [`NewBook::STOCK_MAX`].
+    /// - [`Error::OrderNotFound`] if there is no such order.
+    /// - [`Error::OrderFulfilled`] if it was handed over.
     /// - [`Error::OutcomeUnknown`], with the order's id where it is known: send the call again under the same id.
     async fn release(&self, order: OrderId) -> Result<Receipt>;
+
+    /// Does something else with an order, durably: holds, confirms, extends, voids, fulfils it, takes some copies back. `by` says who of
+    /// the shop asks for it, if it is not the buyer; whoever may say so can do all of it.
+    ///
+    /// Every action may be sent again. What becomes of an order in which state is the table in [`decide`](crate::decide).
+    ///
+    /// # Errors
+    /// - [`Error::OrderCancelled`], [`Error::OrderLapsed`], [`Error::OrderVoided`], [`Error::OrderFulfilled`], [`Error::OrderHeld`] for an
+    ///   order in a state that does not allow it, and [`Error::HoldChanged`] for a hold that was extended meanwhile.
+    /// - [`Error::OrderNotFound`] if there is no such order, except to purchase, hold or void it.
+    /// - [`Error::OrderIdReused`] if the id, or the key of a return, was used for something else.
+    /// - [`Error::Unauthorized`] without `by`, to place or extend an order that the shop holds.
+    /// - [`Error::Overloaded`] if [`Holds::MAX`](crate::decide::Holds::MAX) orders are held.
+    /// - [`Error::Invalid`] for times and lines outside their limits, see [`OrderAction`].
+    /// - To purchase or hold, as [`Self::sell`].
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt>;
 
     /// Changes a book's price or stock, durably, and answers with the book as it is after the change.
     ///
@@ -155,6 +173,13 @@ pub trait OrderService: Send + Sync {
     /// # Errors
     /// - As [`CatalogService::release`].
     async fn cancel(&self, id: OrderId) -> Result<Receipt>;
+
+    /// Does something else with an order, and answers when it is durable: as [`CatalogService::change_order`].
+    ///
+    /// # Errors
+    /// - As [`CatalogService::change_order`].
+    /// - [`Error::OutcomeUnknown`] also if it was not copied in time, see [`Ack::Copied`].
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt>;
 
     /// Reads an order.
     ///

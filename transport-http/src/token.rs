@@ -1,4 +1,11 @@
-//! The secret that opens the servers' inner and admin interfaces.
+//! The secrets that open the servers' inner and admin interfaces.
+//!
+//! One [`AccessToken`] opens what servers say to each other. People and programs of the shop show [named tokens](Tokens), each with a
+//! [`Role`]; servers know only their hashes.
+
+mod line;
+mod role;
+mod tokens;
 
 use bookstore_core::{Error, Result};
 use hyper::{
@@ -7,6 +14,10 @@ use hyper::{
 };
 use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
+
+pub use line::{TokenLine, read_tokens};
+pub use role::Role;
+pub use tokens::{Actor, NamedToken, Tokens};
 
 /// A bearer token: [`AccessToken::LENGTH_MIN`] to [`AccessToken::LENGTH_MAX`] visible ASCII characters.
 #[derive(Clone)]
@@ -40,15 +51,16 @@ impl AccessToken {
         self.0.as_bytes().ct_eq(shown.as_bytes()).into()
     }
 
+    fn hash(&self) -> blake3::Hash {
+        blake3::hash(self.0.as_bytes())
+    }
+
     /// Whether the request with these headers carries this token as `Authorization: Bearer`.
     ///
     /// # Errors
     /// [`Error::Unauthorized`].
     pub fn authorise(&self, headers: &HeaderMap) -> Result<()> {
-        let unauthorized = |message: &str| Error::Unauthorized { message: message.to_owned() };
-        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-        let shown = shown.ok_or_else(|| unauthorized("this needs an Authorization header with a bearer token"))?;
-        if self.matches(shown) { Ok(()) } else { Err(unauthorized("the bearer token is not the right one")) }
+        if self.matches(bearer(headers)?) { Ok(()) } else { Err(not_the_right_one()) }
     }
 
     /// The `Authorization` header that shows this token.
@@ -63,10 +75,17 @@ impl AccessToken {
     }
 }
 
-/// The token of a `Bearer` credential; the scheme's case does not matter.
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The token that a request shows as a `Bearer` credential; the scheme's case does not matter.
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let credential = value.and_then(|value| value.split_once(' '));
+    let token = credential.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let message = "this needs an Authorization header with a bearer token";
+    token.ok_or_else(|| Error::Unauthorized { message: message.to_owned() })
+}
+
+fn not_the_right_one() -> Error {
+    Error::Unauthorized { message: "the bearer token is not the right one".into() }
 }
 
 impl fmt::Debug for AccessToken {

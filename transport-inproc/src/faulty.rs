@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
 };
 use std::{
     fmt,
@@ -218,6 +218,14 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         self.call(Effect::Keyed, |service| async move { service.release(order).await }).await
     }
 
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.call(Effect::Keyed, |service| {
+            let (action, by) = (action.clone(), by.clone());
+            async move { service.change_order(order, action, by).await }
+        })
+        .await
+    }
+
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
         self.call(effect, |service| async move { service.amend(book, change, key).await }).await
@@ -261,6 +269,14 @@ impl<S: OrderService + ?Sized + 'static> OrderService for Faulty<S> {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.call(Effect::Keyed, |service| async move { service.cancel(id).await }).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.call(Effect::Keyed, |service| {
+            let (action, by) = (action.clone(), by.clone());
+            async move { service.change(id, action, by).await }
+        })
+        .await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

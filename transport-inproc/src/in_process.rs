@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
 };
 use std::{
     fmt,
@@ -189,6 +189,10 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.write(self.service.release(order)).await
     }
 
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.write(self.service.change_order(order, action, by)).await
+    }
+
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         self.write(self.service.amend(book, change, key)).await
     }
@@ -219,6 +223,10 @@ impl<S: OrderService + ?Sized> OrderService for InProcess<S> {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.write(self.service.cancel(id)).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.write(self.service.change(id, action, by)).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

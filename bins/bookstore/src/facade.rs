@@ -1,8 +1,8 @@
 //! [`Bookstore`]: one type over both services, which repeats what is safe to repeat.
 
 use bookstore_core::{
-    Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderId, OrderService, Query, Receipt,
-    Result, SystemClock, Topic, TopicQuery, writer::Closed,
+    Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderAction, OrderId, OrderService,
+    Query, Receipt, Result, SystemClock, Topic, TopicQuery, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -187,7 +187,7 @@ impl Bookstore {
     /// let lines = [Line::new(BookId(1), 2), Line::new(BookId(3), 1)];
     /// let order = match shop.purchase(id, lines).await {
     ///     Ok(receipt) => receipt.order,
-    ///     Err(Error::OutOfStock { book, available }) => panic!("only {available} copies of book {book} are left"),
+    ///     Err(Error::OutOfStock { book, available, .. }) => panic!("only {available} copies of book {book} are left"),
     ///     Err(error) => return Err(error.into()), // if it is `OutcomeUnknown`: later the same call again
     /// };
     ///
@@ -205,6 +205,8 @@ impl Bookstore {
     /// - [`Error::BookNotFound`].
     /// - [`Error::PriceChanged`]: a line names the price that the buyer saw, and it is not the price of now.
     /// - [`Error::OrderIdReused`]: the id belongs to an order with other lines, or was the key of a change.
+    /// - [`Error::OrderCancelled`], [`Error::OrderLapsed`], [`Error::OrderVoided`]: the id's order is in that state. An `Ok` always
+    ///   means that the copies are the buyer's.
     /// - [`Error::Invalid`]: the lines are outside the limits of [`Lines`], or their total is above [`Cents::MAX`](bookstore_core::Cents::MAX);
     ///   or the shop runs elsewhere, and the id is not [random](OrderId::is_random), as those of
     ///   [`OrderId::from_key`] are not: there it could be guessed.
@@ -234,11 +236,36 @@ impl Bookstore {
     ///
     /// # Errors
     /// - [`Error::OrderNotFound`].
-    /// - [`Error::Invalid`]: a book has so many copies by now that the returned ones would exceed
-    ///   [`NewBook::STOCK_MAX`](bookstore_core::NewBook::STOCK_MAX).
+    /// - [`Error::OrderFulfilled`]: it was handed over.
     /// - [Those of every call](Self#errors-of-every-call).
     pub async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.once(|| self.orders.cancel(id)).await
+    }
+
+    /// Turns an unknown outcome into a known one: if the purchase has happened, it is cancelled; if not, it never will, however late it
+    /// arrives.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use bookstore::{Bookstore, core::{BookId, Error, Line}, sample};
+    /// # let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_books(sample::books()).await?;
+    /// let id = shop.new_order_id();
+    /// // … a purchase under this id was sent, and there was no answer …
+    /// shop.give_up(id).await?;
+    /// let late = shop.purchase(id, [Line::new(BookId(1), 1)]).await;
+    /// assert!(matches!(late, Err(Error::OrderVoided { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::OrderFulfilled`]: it was handed over.
+    /// - [`Error::OrderIdReused`]: the id was the key of a change.
+    /// - [Those of every call](Self#errors-of-every-call).
+    pub async fn give_up(&self, id: OrderId) -> Result<Receipt> {
+        self.once(|| self.orders.change(id, OrderAction::Void, None)).await
     }
 
     /// Reads an order.

@@ -34,6 +34,7 @@
 //! | `import` | `import::open`: books from `.csv`, `.tsv`, `.txt`, `.jsonl` and `.jsonl.gz` files |
 
 mod administration;
+mod checkout;
 #[cfg(feature = "http")]
 mod connect;
 #[cfg(feature = "server")]
@@ -46,7 +47,7 @@ pub mod sample;
 
 pub use bookstore_core as core;
 #[cfg(feature = "http")]
-pub use bookstore_transport_http::token::AccessToken;
+pub use bookstore_transport_http::token::{AccessToken, Actor, NamedToken, Role, Tokens};
 #[cfg(feature = "http")]
 pub use connect::ConnectOptions;
 pub use facade::Bookstore;

@@ -7,7 +7,7 @@ mod address;
 mod token;
 
 use bookstore::{
-    StoreUrl,
+    StoreUrl, Tokens,
     deploy::{CatalogServer, FrontendServer, Monolith, OrderServer, Serving},
 };
 use bookstore_core::orders::Ack;
@@ -30,7 +30,7 @@ use address::{hosts, listen, servers_behind};
 use token::{inner_token, token};
 
 pub(crate) use address::servers;
-pub(crate) use token::{admin_token, admin_token_for};
+pub(crate) use token::{admin_token, admin_token_for, read_at_most, tokens};
 
 /// A configuration that cannot work, and what to do about it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +131,8 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         server: Monolith {
             store: store("--store", &args.store)?,
             sample: !args.no_sample,
-            admin_token: token("--admin-token-file", args.public.admin_token_file.as_deref())?,
+            tokens: Tokens::new(tokens(&args.public)?),
+            public_holds: args.public.public_holds,
             serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
@@ -197,7 +198,8 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Checked<FrontendServer>> {
             catalog,
             orders,
             cache_books_max: args.cache_books,
-            admin_token: token("--admin-token-file", args.public.admin_token_file.as_deref())?,
+            tokens: Tokens::new(tokens(&args.public)?),
+            public_holds: args.public.public_holds,
             server_token: token("--server-token-file", args.internal.server_token_file.as_deref())?,
             serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },

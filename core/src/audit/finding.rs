@@ -1,6 +1,11 @@
 //! What an audit finds.
 
-use crate::{book::BookId, decide::Level, ledger::Seq, order::OrderId};
+use crate::{
+    book::BookId,
+    decide::Level,
+    ledger::{Kind, Seq},
+    order::OrderId,
+};
 
 /// A promise that a ledger breaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,9 +73,27 @@ pub enum Finding {
         /// The order.
         key: OrderId,
     },
-    /// A return does not mirror its sale: other books, other numbers of copies, or other prices.
+    /// What comes back is not what was sold or held: other books, other numbers of copies, or other prices.
     #[error("entry {seq} does not return what order {key} had bought")]
     NotMirrored {
+        /// The entry.
+        seq: Seq,
+        /// The order.
+        key: OrderId,
+    },
+    /// An order was not in a state for an entry.
+    #[error("entry {seq} is a {kind:?}, for which order {key} was in no state")]
+    State {
+        /// The entry.
+        seq: Seq,
+        /// The order.
+        key: OrderId,
+        /// What the entry records.
+        kind: Kind,
+    },
+    /// A hold lapsed before its time was up.
+    #[error("entry {seq} lets order {key} lapse before its time was up")]
+    LapsedEarly {
         /// The entry.
         seq: Seq,
         /// The order.

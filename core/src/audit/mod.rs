@@ -2,7 +2,8 @@
 //! broken.
 //!
 //! The promises: the entries have no gaps, the stock that each entry states is the sum of all changes and never
-//! negative, a key did one thing once, a return mirrors its sale, and every book is as the ledger says.
+//! negative, a key did one thing once, what comes back is what was sold or held, no hold lapses early or is confirmed and lapses, and
+//! every book is as the ledger says.
 //!
 //! It shares no code with [`decide`](crate::decide), so neither hides the other's mistakes. Memory: a few words per
 //! book, and about 32 bytes per key; the entries themselves stream through.
@@ -23,15 +24,14 @@
 
 mod compare;
 mod finding;
+mod orders;
+mod recompute;
 
 pub use compare::{Comparison, compare};
 pub use finding::Finding;
+pub use recompute::recompute;
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map},
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     book::BookId,
@@ -39,8 +39,8 @@ use crate::{
     decide::Level,
     error,
     ledger::{Change, Entry, Kind, Seq},
-    order::OrderId,
 };
+use orders::Orders;
 
 /// What an audited ledger contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,23 +49,12 @@ pub struct Summary {
     pub head: Seq,
     /// Books listed.
     pub books: u64,
-    /// Orders sold.
+    /// Orders placed: sold, or held and confirmed.
     pub sales: u64,
-    /// Orders among them that were returned.
+    /// Orders among them that were cancelled.
     pub returns: u64,
     /// Copies sold and not returned.
     pub copies_sold: u64,
-}
-
-/// What a key has done so far.
-#[derive(Clone, Copy, Debug)]
-enum Used {
-    /// Sold the lines with this fingerprint.
-    Sale(u64),
-    /// Sold and returned.
-    Return,
-    /// Changed a book.
-    Amend,
 }
 
 /// A running audit: it takes every entry from the first on, then [`Audit::finish`] compares the books.
@@ -75,7 +64,7 @@ enum Used {
 pub struct Audit {
     summary: Summary,
     levels: BTreeMap<BookId, Level>,
-    keys: HashMap<OrderId, Used>,
+    orders: Orders,
 }
 
 impl Audit {
@@ -93,7 +82,7 @@ impl Audit {
         let after = std::mem::replace(&mut self.summary.head, entry.seq);
         let dense = if entry.seq == after.next() { Ok(()) } else { Err(Finding::Gap { after, found: entry.seq }) };
         let shape = check_shape(entry).map_err(|why| Finding::Misshapen { seq: entry.seq, why });
-        let key = self.take_key(entry);
+        let key = self.orders.take(entry, &mut self.summary);
         let changes = entry.changes.iter().map(|change| self.take_change(entry, change)).collect::<Vec<_>>();
         dense.and(shape).and(key).and(changes.into_iter().collect())
     }
@@ -132,42 +121,13 @@ impl Audit {
         (self.summary, findings)
     }
 
-    fn take_key(&mut self, entry: &Entry) -> Result<(), Finding> {
-        let Some(key) = entry.key else { return Ok(()) };
-        let seq = entry.seq;
-        match (entry.kind, self.keys.entry(key)) {
-            (Kind::Return, hash_map::Entry::Occupied(mut used)) => match *used.get() {
-                Used::Sale(lines) => {
-                    used.insert(Used::Return);
-                    self.summary.returns += 1;
-                    self.summary.copies_sold = self.summary.copies_sold.saturating_sub(copies(entry));
-                    if lines == fingerprint(entry) { Ok(()) } else { Err(Finding::NotMirrored { seq, key }) }
-                }
-                Used::Return => Err(Finding::KeyUsedAgain { seq, key }),
-                Used::Amend => Err(Finding::ReturnWithoutSale { seq, key }),
-            },
-            (Kind::Return, hash_map::Entry::Vacant(_)) => Err(Finding::ReturnWithoutSale { seq, key }),
-            (_, hash_map::Entry::Occupied(_)) => Err(Finding::KeyUsedAgain { seq, key }),
-            (Kind::Sale, hash_map::Entry::Vacant(unused)) => {
-                unused.insert(Used::Sale(fingerprint(entry)));
-                self.summary.sales += 1;
-                self.summary.copies_sold += copies(entry);
-                Ok(())
-            }
-            (_, hash_map::Entry::Vacant(unused)) => {
-                unused.insert(Used::Amend);
-                Ok(())
-            }
-        }
-    }
-
     fn take_change(&mut self, entry: &Entry, change: &Change) -> Result<(), Finding> {
         let (seq, book, listing) = (entry.seq, change.book, entry.kind == Kind::Listing);
         let before = self.levels.get(&book).copied();
         let in_force = before.map_or(change.price_cents, |level| level.price_cents);
         let price_cents = match entry.kind {
             Kind::Listing | Kind::Reprice => change.price_cents,
-            Kind::Sale | Kind::Return | Kind::Restock | Kind::Timeline => in_force,
+            _ => in_force,
         };
         self.levels.insert(book, Level { stock: change.stock, price_cents, version: seq });
         if before.is_some() == listing {
@@ -177,8 +137,8 @@ impl Audit {
         if sum != i64::from(change.stock) {
             return Err(Finding::Sum { seq, book, sum, stated: change.stock });
         }
-        // A return carries the price of its sale, which the fingerprint has compared.
-        if entry.kind != Kind::Return && change.price_cents != price_cents {
+        // What comes back carries the price of its sale, which the fingerprint has compared.
+        if !matches!(entry.kind, Kind::Return | Kind::Lapse) && change.price_cents != price_cents {
             return Err(Finding::Price { seq, book });
         }
         Ok(())
@@ -230,32 +190,36 @@ fn check_shape(entry: &Entry) -> Result<(), &'static str> {
     if !entry.changes.is_sorted_by(|a, b| a.book < b.book) {
         return Err("its books are not sorted, each once");
     }
+    let (details, key) = (entry.details.as_deref(), entry.key);
+    let expires = details.is_some_and(|details| details.expires_at.is_some());
+    let of_order = details.is_some_and(|details| details.order.is_some());
     match entry.kind {
-        Kind::Timeline if entry.key.is_none() => Err("a timeline has no id"),
-        Kind::Timeline if !entry.changes.is_empty() => Err("a timeline touches no book"),
-        Kind::Timeline => Ok(()),
+        Kind::Timeline | Kind::Confirm | Kind::Void | Kind::Fulfil | Kind::Extend if !entry.changes.is_empty() => {
+            Err("an entry of its kind touches no book")
+        }
+        Kind::Extend if key.is_some() || !of_order || !expires => Err("an extension names an order and a time"),
+        Kind::Extend => Ok(()),
+        _ if of_order && entry.kind != Kind::Return => Err("it names an order beside its key"),
+        Kind::Sale | Kind::Return | Kind::Hold | Kind::Lapse | Kind::Confirm | Kind::Void | Kind::Fulfil
+            if key.is_none() =>
+        {
+            Err("it has no order id")
+        }
+        Kind::Timeline if key.is_none() => Err("a timeline has no id"),
+        Kind::Timeline | Kind::Confirm | Kind::Void | Kind::Fulfil => Ok(()),
+        Kind::Hold if !expires => Err("a hold has no end"),
+        // All copies of a cancelled order may have come back before.
+        Kind::Return | Kind::Lapse if !deltas_are(|delta| delta > 0) => {
+            Err("it returns what is not a number of copies")
+        }
+        Kind::Return => Ok(()),
         _ if entry.changes.is_empty() => Err("it touches no book"),
-        Kind::Sale | Kind::Return if entry.key.is_none() => Err("it has no order id"),
-        Kind::Sale if !deltas_are(|delta| delta < 0) => Err("it sells what is not a number of copies"),
-        Kind::Return if !deltas_are(|delta| delta > 0) => Err("it returns what is not a number of copies"),
-        Kind::Sale | Kind::Return => Ok(()),
+        Kind::Sale | Kind::Hold if !deltas_are(|delta| delta < 0) => Err("it sells what is not a number of copies"),
+        Kind::Sale | Kind::Hold | Kind::Lapse => Ok(()),
         Kind::Listing if entry.text.is_none() => Err("a listing has no text"),
         Kind::Restock | Kind::Reprice if entry.text.is_some() => Err("it has a text but lists no book"),
         _ if entry.changes.len() > 1 => Err("it touches more than one book"),
-        Kind::Listing if entry.key.is_some() => Err("a listing has no key"),
+        Kind::Listing if key.is_some() => Err("a listing has no key"),
         Kind::Listing | Kind::Restock | Kind::Reprice => Ok(()),
     }
-}
-
-/// A hash of what a sale or a return moves: the same for a sale and for its return.
-fn fingerprint(entry: &Entry) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for change in &entry.changes {
-        (change.book, change.delta.unsigned_abs(), change.price_cents).hash(&mut hasher);
-    }
-    hasher.finish()
-}
-
-fn copies(entry: &Entry) -> u64 {
-    entry.changes.iter().fold(0, |sum, change| sum.saturating_add(change.delta.unsigned_abs()))
 }

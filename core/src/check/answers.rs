@@ -1,8 +1,7 @@
 //! Whether every order in an answer is what the ledger says of it, and every answer is about what was asked for.
 //!
-//! This part looks at each answer alone, without regard to time: an order never changes but for its cancellation, so
-//! any answer that shows it must show the lines, prices, total and times of its sale. The sweep judges whether the
-//! status was right at the time.
+//! This part looks at each answer alone, without regard to time: an answer that shows an order must show it as its entries make it up
+//! to the version that it names. The sweep judges whether that was right at the time.
 
 use super::{
     history::History,
@@ -10,24 +9,20 @@ use super::{
     operation::{Operation, Outcome},
     report::{Report, Rule},
 };
-use crate::order::{Order, Status};
+use crate::{
+    error::Error,
+    order::{Order, OrderAction, Receipt, Status},
+};
 
 pub(super) fn compare(history: &History, ledger: &LedgerIndex<'_>, report: &mut Report) {
     for (at, call) in history.calls.iter().enumerate() {
         match &call.operation {
-            Operation::Purchase { outcome: Outcome::Answered(receipt), .. } => {
-                compare_order(at, &receipt.order, ledger, report);
-                if !receipt.replayed && receipt.order.status == Status::Cancelled {
-                    let why = || format!("order {} was cancelled as soon as it was bought", receipt.order.id);
-                    report.add(Rule::SameAnswer, &[at], why);
-                }
+            Operation::Purchase { outcome, .. } => {
+                compare_outcome(at, outcome, &[Status::Placed, Status::Fulfilled], ledger, report);
             }
-            Operation::Cancel { outcome: Outcome::Answered(receipt), .. } => {
-                compare_order(at, &receipt.order, ledger, report);
-                if receipt.order.status == Status::Placed {
-                    let why = || format!("order {} still stands after its cancellation", receipt.order.id);
-                    report.add(Rule::SameAnswer, &[at], why);
-                }
+            Operation::Cancel { outcome, .. } => compare_outcome(at, outcome, &GIVEN_BACK, ledger, report),
+            Operation::Change { action, outcome, .. } => {
+                compare_outcome(at, outcome, statuses_after(action), ledger, report);
             }
             Operation::ReadOrder { outcome: Outcome::Answered(order), .. } => compare_order(at, order, ledger, report),
             Operation::ReadOrders { outcome: Outcome::Answered(orders) } => {
@@ -41,26 +36,74 @@ pub(super) fn compare(history: &History, ledger: &LedgerIndex<'_>, report: &mut 
     }
 }
 
-/// Compares an order in the answer of call `at` with its sale and its return.
-fn compare_order(at: usize, shown: &Order, ledger: &LedgerIndex<'_>, report: &mut Report) {
-    let (id, uses) = (shown.id, ledger.uses(shown.id));
-    if uses.sale == 0 {
-        return report.add(Rule::NoLoss, &[at], || format!("order {id} was shown, but its sale is not in the ledger"));
+const GIVEN_BACK: [Status; 3] = [Status::Cancelled, Status::Lapsed, Status::Voided];
+
+/// The states in which an order can be when this was done with it.
+fn statuses_after(action: &OrderAction) -> &'static [Status] {
+    match action {
+        OrderAction::Hold { .. } | OrderAction::Extend { .. } => &[Status::Held, Status::Placed, Status::Fulfilled],
+        OrderAction::Purchase { .. } | OrderAction::Confirm => &[Status::Placed, Status::Fulfilled],
+        OrderAction::Fulfil => &[Status::Fulfilled],
+        OrderAction::Cancel | OrderAction::Void => &GIVEN_BACK,
+        // Sent again, it is answered with the order as it is by then.
+        OrderAction::Return { .. } => &[Status::Placed, Status::Fulfilled, Status::Cancelled],
     }
-    let returned = (uses.returned > 0).then(|| ledger.entry(uses.returned));
-    let cancelled_at = match (shown.status, returned) {
-        (Status::Placed, _) => None,
-        (Status::Cancelled, Some(returned)) => Some(returned.at),
-        (Status::Cancelled, None) => {
-            let why = || format!("order {id} was shown as cancelled, but its return is not in the ledger");
-            return report.add(Rule::NoLoss, &[at], why);
+}
+
+/// Compares the order in an answer or a refusal with the ledger, and its state with what the call asked for.
+fn compare_outcome(
+    at: usize,
+    outcome: &Outcome<Receipt>,
+    allowed: &[Status],
+    ledger: &LedgerIndex<'_>,
+    report: &mut Report,
+) {
+    match outcome {
+        Outcome::Answered(receipt) => {
+            compare_order(at, &receipt.order, ledger, report);
+            let (id, status) = (receipt.order.id, receipt.order.status);
+            if !allowed.contains(&status) {
+                let why = || format!("order {id} was shown as {status} to a call that cannot leave it so");
+                report.add(Rule::SameAnswer, &[at], why);
+            }
         }
-    };
-    let sold = ledger.entry(uses.sale).order().map(|order| Order { status: shown.status, cancelled_at, ..order });
-    if let Some(sold) = sold
-        && sold != *shown
-    {
-        report.add(Rule::SameAnswer, &[at], || format!("an answer shows {shown:?}, the ledger says {sold:?}"));
+        Outcome::Refused(error) => {
+            let Some(order) = error.order() else { return };
+            compare_order(at, order, ledger, report);
+            if !is_reason(error, order.status) {
+                let why = || format!("a call was refused for what order {} is not: {error}", order.id);
+                report.add(Rule::TrueRefusal, &[at], why);
+            }
+        }
+        Outcome::NotExecuted | Outcome::Unknown => {}
+    }
+}
+
+fn is_reason(error: &Error, status: Status) -> bool {
+    match error {
+        Error::OrderCancelled { .. } => status == Status::Cancelled,
+        Error::OrderLapsed { .. } => status == Status::Lapsed,
+        Error::OrderVoided { .. } => status == Status::Voided,
+        Error::OrderFulfilled { .. } => status == Status::Fulfilled,
+        Error::OrderHeld { .. } | Error::HoldChanged { .. } => status == Status::Held,
+        _ => true,
+    }
+}
+
+/// Compares an order in the answer of call `at` with its entries.
+fn compare_order(at: usize, shown: &Order, ledger: &LedgerIndex<'_>, report: &mut Report) {
+    let id = shown.id;
+    if ledger.entries_of(id).is_empty() {
+        return report.add(Rule::NoLoss, &[at], || format!("order {id} was shown, but it is not in the ledger"));
+    }
+    match ledger.order_at(id, shown.version) {
+        None => report.add(Rule::NoLoss, &[at], || {
+            format!("order {id} was shown as {} by entry {}, which it does not have", shown.status, shown.version)
+        }),
+        Some((order, ..)) if order != *shown => {
+            report.add(Rule::SameAnswer, &[at], || format!("an answer shows {shown:?}, the ledger says {order:?}"));
+        }
+        Some(_) => {}
     }
 }
 
@@ -68,7 +111,8 @@ fn compare_order(at: usize, shown: &Order, ledger: &LedgerIndex<'_>, report: &mu
 fn answers_the_question(operation: &Operation) -> bool {
     match operation {
         Operation::Purchase { order, outcome: Outcome::Answered(receipt), .. }
-        | Operation::Cancel { order, outcome: Outcome::Answered(receipt) } => receipt.order.id == *order,
+        | Operation::Cancel { order, outcome: Outcome::Answered(receipt) }
+        | Operation::Change { order, outcome: Outcome::Answered(receipt), .. } => receipt.order.id == *order,
         Operation::ReadOrder { order, outcome: Outcome::Answered(shown) } => shown.id == *order,
         Operation::Info { book, outcome: Outcome::Answered(shown) }
         | Operation::Amend { book, outcome: Outcome::Answered(shown), .. } => shown.book == *book,

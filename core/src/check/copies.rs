@@ -12,8 +12,8 @@ use super::{
     report::{Report, Rule},
 };
 use crate::{
-    ledger::{Entry, Kind, Seq},
-    order::{Order, OrderId},
+    ledger::{Entry, Seq},
+    order::{Order, OrderId, Status},
 };
 
 pub(super) fn compare(ledger: &LedgerIndex<'_>, copy: &ServerCopy, report: &mut Report) {
@@ -32,13 +32,17 @@ pub(super) fn compare(ledger: &LedgerIndex<'_>, copy: &ServerCopy, report: &mut 
 fn orders_up_to(ledger: &LedgerIndex<'_>, head: Seq) -> Vec<Order> {
     let (mut orders, mut by_id) = (Vec::new(), HashMap::new());
     for entry in ledger.up_to(head) {
-        if let Some(order) = entry.order() {
-            by_id.insert(order.id, orders.len());
+        let Some(id) = entry.order_id() else { continue };
+        if let Some(nth) = by_id.get(&id) {
+            let order: &mut Order = &mut orders[*nth];
+            *order = order.clone().after(entry);
+        } else if let Some(order) = entry.order() {
+            by_id.insert(id, orders.len());
             orders.push(order);
-        } else if let (Kind::Return, Some(nth)) = (entry.kind, entry.key.and_then(|id| by_id.get(&id))) {
-            orders[*nth] = orders[*nth].clone().cancelled(entry.at);
         }
     }
+    // A voided order is in no list.
+    orders.retain(|order| order.status != Status::Voided);
     orders
 }
 

@@ -11,7 +11,7 @@ use crate::{
     book::{Amend, BookId},
     decide::Level,
     ledger::{Change, Entry, Kind, Seq},
-    order::{Lines, OrderId},
+    order::{Lines, Order, OrderId},
 };
 
 /// A state of the shop: the number of entries that lead to it. As the position of an entry, the state right after it; 0
@@ -37,18 +37,46 @@ impl States {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyUses {
     pub(super) sale: Pos,
+    pub(super) hold: Pos,
+    pub(super) confirm: Pos,
+    pub(super) lapse: Pos,
     pub(super) returned: Pos,
+    pub(super) fulfil: Pos,
+    pub(super) void: Pos,
+    /// A change of a book, or the return of some copies of an order.
     pub(super) amend: Pos,
 }
 
 impl KeyUses {
     /// Where it was used in an entry of this kind.
-    pub(super) fn of(&mut self, kind: Kind) -> &mut Pos {
-        match kind {
+    pub(super) fn of(&mut self, entry: &Entry) -> &mut Pos {
+        match entry.kind {
             Kind::Sale => &mut self.sale,
-            Kind::Return => &mut self.returned,
-            Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline => &mut self.amend,
+            Kind::Hold => &mut self.hold,
+            Kind::Confirm => &mut self.confirm,
+            Kind::Lapse => &mut self.lapse,
+            Kind::Return if !entry.is_partial_return() => &mut self.returned,
+            Kind::Fulfil => &mut self.fulfil,
+            Kind::Void => &mut self.void,
+            Kind::Return | Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline | Kind::Extend => {
+                &mut self.amend
+            }
         }
+    }
+
+    /// Where an order begins that took copies out of stock; 0 if there is none.
+    pub(super) fn taken_out(&self) -> Pos {
+        self.sale.max(self.hold)
+    }
+
+    /// Where an order was placed; 0 if it never was.
+    pub(super) fn placed(&self) -> Pos {
+        if self.sale > 0 { self.sale } else { self.confirm }
+    }
+
+    /// Where an order was used, in any way.
+    fn entries(&self) -> [Pos; 7] {
+        [self.sale, self.hold, self.void, self.confirm, self.lapse, self.returned, self.fulfil]
     }
 }
 
@@ -97,6 +125,8 @@ impl Timeline {
 pub(super) struct LedgerIndex<'a> {
     entries: &'a [Entry],
     keys: HashMap<OrderId, KeyUses>,
+    /// Where orders were changed under another key than their id.
+    others: HashMap<OrderId, Vec<Pos>>,
     books: HashMap<BookId, Timeline>,
     /// The state in which recording began.
     pub(super) since: Pos,
@@ -106,7 +136,8 @@ impl<'a> LedgerIndex<'a> {
     /// Indexes the whole ledger. Recording began when its head was `since`.
     pub(super) fn new(entries: &'a [Entry], since: Seq) -> Self {
         let since = entries.partition_point(|entry| entry.seq <= since);
-        let mut index = Self { entries, keys: HashMap::with_capacity(entries.len()), books: HashMap::new(), since };
+        let (keys, others, books) = (HashMap::with_capacity(entries.len()), HashMap::new(), HashMap::new());
+        let mut index = Self { entries, keys, others, books, since };
         for (pos, entry) in (1..).zip(entries) {
             index.take(pos, entry);
         }
@@ -116,17 +147,20 @@ impl<'a> LedgerIndex<'a> {
     /// Adds the next entry to the index.
     fn take(&mut self, pos: Pos, entry: &Entry) {
         if let Some(key) = entry.key {
-            let used = self.keys.entry(key).or_default().of(entry.kind);
+            let used = self.keys.entry(key).or_default().of(entry);
             if *used == 0 {
                 *used = pos;
             }
         }
+        if let Some(order) = entry.order_id().filter(|order| entry.key != Some(*order)) {
+            self.others.entry(order).or_default().push(pos);
+        }
         for change in &entry.changes {
             let timeline = self.books.entry(change.book).or_default();
             let price_cents = match (entry.kind, timeline.levels.last()) {
-                // These carry the price of the sale, not the price in force.
-                (Kind::Sale | Kind::Return, Some(level)) => level.price_cents,
-                _ => change.price_cents,
+                // Those of orders carry the price of the sale, not the price in force.
+                (Kind::Listing | Kind::Reprice | Kind::Restock, _) | (_, None) => change.price_cents,
+                (_, Some(level)) => level.price_cents,
             };
             // The audit reports an entry that touches a book twice. Here its last change counts.
             if timeline.at.last() == Some(&pos) {
@@ -168,6 +202,28 @@ impl<'a> LedgerIndex<'a> {
         self.keys.get(&key).copied().unwrap_or_default()
     }
 
+    /// Where an order was changed under another key than its id.
+    pub(super) fn others(&self, order: OrderId) -> &[Pos] {
+        self.others.get(&order).map_or(&[], Vec::as_slice)
+    }
+
+    /// The entries of an order, with their positions, oldest first.
+    pub(super) fn entries_of(&self, order: OrderId) -> Vec<Pos> {
+        let mut entries = self.uses(order).entries().to_vec();
+        entries.retain(|pos| *pos > 0);
+        entries.extend(self.others(order));
+        entries.sort_unstable();
+        entries
+    }
+
+    /// The order with its newest entry `version`, where that is, and where its next entry is.
+    pub(super) fn order_at(&self, order: OrderId, version: Seq) -> Option<(Order, Pos, Option<Pos>)> {
+        let all = self.entries_of(order);
+        let nth = all.iter().position(|pos| self.entry(*pos).seq == version)?;
+        let shown = Order::of(all[..=nth].iter().map(|pos| self.entry(*pos)))?;
+        Some((shown, all[nth], all.get(nth + 1).copied()))
+    }
+
     /// A book's past.
     pub(super) fn timeline(&self, book: BookId) -> Option<&Timeline> {
         self.books.get(&book)
@@ -189,7 +245,7 @@ impl<'a> LedgerIndex<'a> {
         }
     }
 
-    /// Whether the sale at `pos` is what a purchase of `lines` asked for: the same copies of the same books, and every
+    /// Whether the sale or hold at `pos` is what a purchase of `lines` asked for: the same copies of the same books, and every
     /// price that the lines name.
     pub(super) fn sells(&self, pos: Pos, lines: &Lines) -> Match {
         let changes = &self.entry(pos).changes;
@@ -198,6 +254,14 @@ impl<'a> LedgerIndex<'a> {
         let mut lines = lines.iter().zip(changes);
         let agreed = lines.all(|(line, change)| line.price_cents.is_none_or(|seen| seen == change.price_cents));
         Match { same, agreed }
+    }
+
+    /// Whether the entry at `pos` takes these copies of an order back.
+    pub(super) fn returns(&self, pos: Pos, order: OrderId, lines: &Lines) -> bool {
+        let entry = self.entry(pos);
+        let back = entry.changes.iter().map(|change| (change.book, change.delta));
+        let asked = lines.iter().map(|line| (line.book, i64::from(line.quantity)));
+        entry.is_partial_return() && entry.order_id() == Some(order) && back.eq(asked)
     }
 
     /// Whether the entry at `pos` is what an amend of `book` asked for. A change of the price is a reprice, any other

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     ledger::Seq,
     money::Cents,
-    order::{Lines, Order, OrderId, Receipt},
+    order::{Lines, Order, OrderAction, OrderId, Receipt},
 };
 
 /// A book's stock and price as an answer showed them. A history does not keep a book's text.
@@ -55,7 +55,7 @@ pub struct ListedBook {
 /// use bookstore_core::{BookId, Error, check::Outcome};
 ///
 /// let outcome = |error: Error| Outcome::of(&Err::<(), _>(error), |()| ());
-/// let short = Error::OutOfStock { book: BookId(1), available: 0 };
+/// let short = Error::BookNotFound { book: BookId(1) };
 /// assert_eq!(outcome(short.clone()), Outcome::Refused(short));
 /// assert_eq!(outcome(Error::overloaded("too many calls")), Outcome::NotExecuted);
 /// assert!(outcome(Error::unknown("no answer in time")).is_unknown());
@@ -88,12 +88,19 @@ impl<T> Outcome<T> {
             | Error::BookNotFound { .. }
             | Error::OrderNotFound { .. }
             | Error::OrderIdReused { .. }
+            | Error::OrderCancelled { .. }
+            | Error::OrderLapsed { .. }
+            | Error::OrderVoided { .. }
+            | Error::OrderFulfilled { .. }
+            | Error::OrderHeld { .. }
+            | Error::HoldChanged { .. }
             | Error::PriceChanged { .. }
             | Error::VersionMismatch { .. }
             | Error::VersionRequired => Self::Refused(error.clone()),
             Error::Invalid { .. }
             | Error::Malformed { .. }
             | Error::Unauthorized { .. }
+            | Error::Forbidden { .. }
             | Error::Overloaded { .. }
             | Error::Unavailable { .. }
             | Error::DeadlineExpired { .. } => Self::NotExecuted,
@@ -148,6 +155,15 @@ pub enum Operation {
         /// How it ended.
         outcome: Outcome<Receipt>,
     },
+    /// Anything else that changes an order.
+    Change {
+        /// Which order.
+        order: OrderId,
+        /// What to do with it.
+        action: OrderAction,
+        /// How it ended.
+        outcome: Outcome<Receipt>,
+    },
     /// A read of one order.
     ReadOrder {
         /// Which order.
@@ -199,7 +215,9 @@ impl Operation {
     #[must_use]
     pub fn ending(&self) -> Outcome<()> {
         match self {
-            Self::Purchase { outcome, .. } | Self::Cancel { outcome, .. } => outcome.without_answer(),
+            Self::Purchase { outcome, .. } | Self::Cancel { outcome, .. } | Self::Change { outcome, .. } => {
+                outcome.without_answer()
+            }
             Self::ReadOrder { outcome, .. } => outcome.without_answer(),
             Self::ReadOrders { outcome } => outcome.without_answer(),
             Self::Info { outcome, .. } | Self::Amend { outcome, .. } => outcome.without_answer(),

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     history::Entries,
     id::Seq,
-    order::{Lines, Order, OrderId, Receipt},
+    order::{Actor, Lines, Order, OrderAction, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query},
     topics::{TopicPage, TopicQuery},
@@ -109,6 +109,11 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record(|outcome| Operation::Cancel { order, outcome }, self.service.release(order), Receipt::clone).await
     }
 
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let operation = |outcome| Operation::Change { order, action: action.clone(), outcome };
+        self.record(operation, self.service.change_order(order, action.clone(), by), Receipt::clone).await
+    }
+
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let operation = |outcome| Operation::Amend { book, change, key, outcome };
         self.record(operation, self.service.amend(book, change, key), |book| BookState::from(book)).await
@@ -148,6 +153,11 @@ impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.record(|outcome| Operation::Cancel { order: id, outcome }, self.service.cancel(id), Receipt::clone).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let operation = |outcome| Operation::Change { order: id, action: action.clone(), outcome };
+        self.record(operation, self.service.change(id, action.clone(), by), Receipt::clone).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     history::Entries,
     id::Seq,
-    order::{Lines, Order, OrderId, Receipt},
+    order::{Actor, Lines, Order, OrderAction, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query},
     topics::{TopicPage, TopicQuery},
@@ -21,8 +21,8 @@ use crate::{
 /// A service whose calls with a key are each sent twice, one after the other; the first answer is thrown away.
 ///
 /// A client whose answer was lost does the same. It must make no difference but for `replayed` and `created`, so all
-/// cases of the suite run over it unchanged. Calls with a key are sales, releases, purchases, cancellations, amends
-/// that name a key, and listings. A batch becomes single calls, each of them sent twice.
+/// cases of the suite run over it unchanged. Calls with a key are all that change orders, amends that
+/// name a key, and listings. A batch becomes single calls, each of them sent twice.
 #[derive(Clone, Debug)]
 pub struct Retrying<S: ?Sized>(pub Arc<S>);
 
@@ -53,6 +53,11 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         let _ = self.0.release(order).await;
         self.0.release(order).await
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let _ = self.0.change_order(order, action.clone(), by.clone()).await;
+        self.0.change_order(order, action, by).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
@@ -91,6 +96,11 @@ impl<S: OrderService + ?Sized> OrderService for Retrying<S> {
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let _ = self.0.cancel(id).await;
         self.0.cancel(id).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let _ = self.0.change(id, action.clone(), by.clone()).await;
+        self.0.change(id, action, by).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -3,9 +3,9 @@
 use crate::{
     book::{Amend, NewBook},
     clock::Timestamp,
-    error::{Error, Result},
+    error::{Error, Result, Shortage},
     id::{BookId, OrderId},
-    ledger::{Change, Kind},
+    ledger::{Change, Entry, Kind},
     money::Cents,
 };
 
@@ -24,22 +24,32 @@ impl State {
         check_change(change)?;
         let level = self.levels.get(book).ok_or(Error::BookNotFound { book })?;
         match key.and_then(|key| Some((key, self.known(key, batch)?))) {
-            Some((_, Known::Amend(kind, done))) if is_done(book, change, kind, &done) => return Ok(level),
+            Some((_, Known::Entry(entry))) if is_done(book, change, &entry) => return Ok(level),
             Some((order, _)) => return Err(Error::OrderIdReused { order }),
             None => {}
         }
         let (kind, stock, price_cents) = target(book, level, change)?;
+        if stock > level.stock {
+            self.check_room(book, stock)?;
+        }
         let delta = i64::from(stock) - i64::from(level.stock);
         let done = Change { book, delta, price_cents, stock };
-        let version = self.append(kind, key, [done].into(), now, batch).seq;
+        let entry = self.append(kind, key, [done].into(), None, now, batch);
+        let version = entry.seq;
+        if let Some(key) = key {
+            let entry = Box::new(entry.clone());
+            self.known.insert(key, Known::Entry(entry));
+        }
         if kind == Kind::Reprice {
             batch.repriced.insert(book);
         }
-        if let Some(key) = key {
-            self.known.insert(key, Known::Amend(kind, done));
-        }
         Ok(Level { stock, price_cents, version })
     }
+}
+
+/// What to say of a stock that is too large beside what is held.
+pub(super) fn too_many(most: u32, held: u32) -> String {
+    format!("a book has at most {most} copies, of which {held} are held")
 }
 
 /// A change that changes nothing is a mistake, not an entry.
@@ -74,7 +84,8 @@ fn target(book: BookId, level: Level, change: Amend) -> Result<(Kind, u32, Cents
 }
 
 /// Whether an entry did what a change of `book` asks for. The version does not count: it was right when the entry was made.
-fn is_done(book: BookId, change: Amend, kind: Kind, done: &Change) -> bool {
+fn is_done(book: BookId, change: Amend, entry: &Entry) -> bool {
+    let (kind, [done]) = (entry.kind, &entry.changes[..]) else { return false };
     let same = match change {
         Amend::StockDelta { delta } => kind == Kind::Restock && delta == done.delta,
         Amend::Set { price_cents, stock, .. } => {
@@ -87,11 +98,11 @@ fn is_done(book: BookId, change: Amend, kind: Kind, done: &Change) -> bool {
 }
 
 /// The stock after `delta` copies more: 0 to [`NewBook::STOCK_MAX`].
-pub(super) fn stock_plus(level: Level, book: BookId, delta: i64) -> Result<u32> {
+fn stock_plus(level: Level, book: BookId, delta: i64) -> Result<u32> {
     let stock = i64::from(level.stock).checked_add(delta);
     match stock.map(u32::try_from) {
         Some(Ok(stock)) if stock <= NewBook::STOCK_MAX => Ok(stock),
-        Some(_) if delta < 0 => Err(Error::OutOfStock { book, available: level.stock }),
+        Some(_) if delta < 0 => Err(Error::out_of_stock([Shortage { book, available: level.stock }])),
         _ => Err(Error::invalid("stock_delta", format!("a book has at most {} copies", NewBook::STOCK_MAX))),
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     book::{Added, Amend, NewBook},
     id::{BookId, OrderId},
-    ledger::{Change, Entry, Kind},
-    order::{Lines, Order, Receipt},
+    ledger::Entry,
+    order::{Actor, Lines, Order, OrderAction, Receipt},
 };
 
 use super::Level;
@@ -19,10 +19,19 @@ pub enum Command {
         /// The lines to sell.
         lines: Lines,
     },
-    /// Return a sale, once.
+    /// Cancel an order, once.
     Release {
-        /// The sale's key.
+        /// The order's key.
         order: OrderId,
+    },
+    /// Anything else about an order.
+    Order {
+        /// The order's key.
+        order: OrderId,
+        /// What to do. It is boxed because it is larger than the commands that come by the thousand.
+        action: Box<OrderAction>,
+        /// Who of the shop asks for it, if it is not the buyer.
+        by: Option<Actor>,
     },
     /// Change a book's price or stock.
     Amend {
@@ -41,14 +50,18 @@ pub enum Command {
 }
 
 impl Command {
-    /// The key whose entries the decision must know, see [`State::known`](super::State::known).
-    #[must_use]
-    pub fn key(&self) -> Option<OrderId> {
-        match self {
-            Self::Sell { order, .. } | Self::Release { order } => Some(*order),
-            Self::Amend { key, .. } => *key,
-            Self::AddBook { .. } => None,
-        }
+    /// The keys whose entries the decision must know, see [`State::known`](super::State::known).
+    pub fn keys(&self) -> impl Iterator<Item = OrderId> + use<> {
+        let keys = match self {
+            Self::Sell { order, .. } | Self::Release { order } => [Some(*order), None],
+            Self::Order { order, action, .. } => match **action {
+                OrderAction::Return { key, .. } => [Some(*order), Some(key)],
+                _ => [Some(*order), None],
+            },
+            Self::Amend { key, .. } => [*key, None],
+            Self::AddBook { .. } => [None, None],
+        };
+        keys.into_iter().flatten()
     }
 
     /// The identity of the book to be added, which the decision must know, see
@@ -57,7 +70,7 @@ impl Command {
     pub fn identity(&self) -> Option<String> {
         match self {
             Self::AddBook { book } => Some(book.text.identity()),
-            Self::Sell { .. } | Self::Release { .. } | Self::Amend { .. } => None,
+            Self::Sell { .. } | Self::Release { .. } | Self::Order { .. } | Self::Amend { .. } => None,
         }
     }
 }
@@ -65,7 +78,7 @@ impl Command {
 /// What a command did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A sale or a return, done now or by an earlier command.
+    /// What became of an order, now or by an earlier command.
     Receipt(Receipt),
     /// The amended book and its level after the change.
     Amended(BookId, Level),
@@ -76,17 +89,25 @@ pub enum Outcome {
 /// What the ledger holds under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// An order, placed or cancelled.
+    /// An order, in any state.
     Order(Order),
-    /// A restock or a reprice, and what it did.
-    Amend(Kind, Change),
-    /// The id of a timeline, which is nobody's to use.
-    Timeline,
+    /// Something else: a restock, a new price, the return of some copies, or the id of a timeline, which is nobody's to use.
+    Entry(Box<Entry>),
 }
 
 impl Known {
-    /// What an entry makes of its key, if that is no order.
-    pub(crate) fn amend(entry: &Entry) -> Self {
-        entry.changes.first().map_or(Self::Timeline, |change| Self::Amend(entry.kind, *change))
+    /// The order, if it is one.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        if let Self::Order(order) = self { Some(order) } else { None }
+    }
+
+    /// What the entries under a key make of it; `None` without any.
+    ///
+    /// `entries` MUST be all entries whose [`Entry::order_id`] or [`Entry::key`] it is, oldest first.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Option<Self> {
+        let other = || entries.first().map(|first| Self::Entry(Box::new(first.clone())));
+        Order::of(entries).map(Self::Order).or_else(other)
     }
 }

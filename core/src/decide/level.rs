@@ -74,10 +74,10 @@ impl Levels {
 /// Brings the levels of the books that `entry` touches up to date. Applied to every entry in order, it replays a ledger.
 pub fn apply(levels: &mut Levels, entry: &Entry) {
     for change in &entry.changes {
-        // A sale or a return carries the price at which the copies were sold, which may not be today's.
+        // An order's entries carry the price at which the copies were sold or held, which may not be today's.
         let price_cents = match (entry.kind, levels.get(change.book)) {
-            (Kind::Sale | Kind::Return, Some(level)) => level.price_cents,
-            _ => change.price_cents,
+            (Kind::Listing | Kind::Reprice, _) | (_, None) => change.price_cents,
+            (_, Some(level)) => level.price_cents,
         };
         levels.set(change.book, Level { stock: change.stock, price_cents, version: entry.seq });
     }

@@ -206,7 +206,10 @@ mod tests {
             assert!(pin.check(Uuid::from_u128(2), Seq(6), hash).is_err(), "it was started again");
             assert!(pin.check(pin.incarnation, Seq(5), hash).is_err(), "it was rolled back");
         }
-        assert!(pin.check(pin.incarnation, Seq(9), Some(Hash::EMPTY)).is_err(), "it was rolled back and has grown again");
+        assert!(
+            pin.check(pin.incarnation, Seq(9), Some(Hash::EMPTY)).is_err(),
+            "it was rolled back and has grown again"
+        );
     }
 
     #[test]

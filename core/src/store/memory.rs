@@ -31,7 +31,7 @@ use crate::{
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::{Entry, Kind},
-    order::Order,
+    order::{Order, Status},
     page::PAGE_BYTES_MAX,
     recent_keys::RecentKeys,
     store::{AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError},
@@ -80,7 +80,7 @@ struct Ledger {
     entries: Vec<Entry>,
     /// The last entry of each batch, and the hash up to it.
     batches: BTreeMap<Seq, Hash>,
-    /// The entries of each key: a sale and perhaps its return, or a keyed amend.
+    /// The entries under each key, and those that concern the order with this id under another one.
     by_key: BTreeMap<OrderId, Vec<Seq>>,
     texts: BTreeMap<BookId, Text>,
     identities: BTreeMap<String, BookId>,
@@ -113,20 +113,11 @@ impl Ledger {
     }
 
     fn order(&self, id: OrderId, head: Seq) -> Option<Order> {
-        let mut entries = self.under(id, head);
-        let order = entries.next()?.order()?;
-        Some(match entries.next() {
-            Some(back) => order.cancelled(back.at),
-            None => order,
-        })
+        Order::of(self.under(id, head))
     }
 
     fn known(&self, key: OrderId) -> Option<Known> {
-        let first = self.under(key, self.head()).next()?;
-        match first.kind {
-            Kind::Sale => self.order(key, self.head()).map(Known::Order),
-            _ => Some(Known::amend(first)),
-        }
+        Known::of(&self.under(key, self.head()).cloned().collect::<Vec<_>>())
     }
 
     fn hash(&self, at: Seq) -> Hash {
@@ -139,6 +130,9 @@ impl Ledger {
         for entry in &batch.entries {
             if let Some(key) = entry.key {
                 self.by_key.entry(key).or_default().push(entry.seq);
+            }
+            if let Some(order) = entry.order_id().filter(|order| entry.key != Some(*order)) {
+                self.by_key.entry(order).or_default().push(entry.seq);
             }
             decide::apply(&mut self.levels, entry);
             if let (Some(text), Some(change)) = (&entry.text, entry.changes.first()) {
@@ -156,6 +150,8 @@ impl LedgerStore for MemoryStore {
         let mut state = State { head: ledger.head(), hash: ledger.hash(ledger.head()), ..State::default() };
         for entry in &ledger.entries {
             decide::apply(&mut state.levels, entry);
+            let held = (entry.kind == Kind::Hold).then(|| ledger.order(entry.key?, ledger.head())).flatten();
+            held.filter(|order| order.status == Status::Held).into_iter().for_each(|order| state.holds.insert(order));
         }
         state.last_book = ledger.texts.last_key_value().map_or(0, |(book, _)| book.0);
         let highest_keys = ledger.by_key.keys().rev().take(RecentKeys::REACH).copied().collect();
@@ -228,7 +224,8 @@ impl LedgerReader for MemoryReader {
 
     async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
         let ledger = lock(&self.ledger);
-        let sales = ledger.between(Seq(0), head).iter().rev().filter(|entry| entry.kind == Kind::Sale);
+        let sales = ledger.between(Seq(0), head).iter().rev();
+        let sales = sales.filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Hold));
         let older = sales.filter(|sale| before.is_none_or(|before| sale.seq < before));
         Ok(older.filter_map(|sale| ledger.order(sale.key?, head)).take(limit).collect())
     }

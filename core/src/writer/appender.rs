@@ -13,7 +13,7 @@ use super::{
 use crate::{
     batch::{Call, Waiting},
     clock::Clock,
-    decide::{Batch, Command, Outcome, State},
+    decide::{Batch, Command, Holds, Outcome, State},
     error::Error,
     execution::Execution,
     history::LedgerIdentity,
@@ -27,6 +27,10 @@ use crate::{
 /// already they make one batch. `Duration::ZERO` turns it off.
 // Why: docs/decisions/0009.
 const SPIN_WAIT: Duration = Duration::from_micros(40);
+/// How long the writer waits for calls while orders are held, before it looks whether one of them is due: until the next one is, within
+/// these limits.
+const LAPSE_WAIT_MIN: Duration = Duration::from_millis(10);
+const LAPSE_WAIT_MAX: Duration = Duration::from_millis(500);
 /// The most callers that it spins for.
 const SPIN_CALLERS_MAX: usize = 4;
 
@@ -97,11 +101,10 @@ impl<S: LedgerStore> Appender<S> {
             if let Begin::WhenWaiting(commands) = self.plan(0, &waiting, &mut in_flight).begin {
                 select(pin!(in_flight.clear()), pin!(waiting.at_least(commands))).await;
             }
-            let calls = waiting.gather(self.limits.batch_max).await;
-            if calls.is_empty() {
+            let Some(calls) = gather(&mut waiting, self.limits.batch_max, self.until_due()).await else {
                 in_flight.clear().await;
                 return self.close().await;
-            }
+            };
             if self.committer.published().superseded().is_some() {
                 in_flight.clear().await;
                 self.stop(calls).await;
@@ -115,10 +118,33 @@ impl<S: LedgerStore> Appender<S> {
                 in_flight.clear().await;
                 self.recover().await;
             }
+            // After a restart many may be due at once.
+            while self.is_more_due_than_a_batch() {
+                let Some(appended) = self.append(Vec::new()).await else { break };
+                self.commit(appended, &waiting, &mut in_flight).await;
+            }
             if let Some(appended) = self.append(calls).await {
                 self.commit(appended, &waiting, &mut in_flight).await;
             }
         }
+    }
+
+    /// How long to wait for calls before a hold may be due; `None` if there are no holds.
+    fn until_due(&self) -> Option<Duration> {
+        let due = self.state.as_ref()?.holds.next_due()?;
+        let wait = u64::try_from(due.0.saturating_sub(self.clock.now().0)).unwrap_or_default();
+        // The clock may jump meanwhile.
+        Some(Duration::from_millis(wait).clamp(LAPSE_WAIT_MIN, LAPSE_WAIT_MAX))
+    }
+
+    fn is_due(&self) -> bool {
+        let next_due = self.state.as_ref().and_then(|state| state.holds.next_due());
+        next_due.is_some_and(|due| due <= self.clock.now())
+    }
+
+    fn is_more_due_than_a_batch(&self) -> bool {
+        self.is_due()
+            && self.state.as_ref().is_some_and(|state| state.holds.is_more_due(Holds::LAPSES_MAX, self.clock.now()))
     }
 
     fn plan(&self, decided: usize, waiting: &Waiting<Command, Outcome>, in_flight: &mut InFlight) -> FlushPlan {
@@ -143,7 +169,7 @@ impl<S: LedgerStore> Appender<S> {
     async fn append(&mut self, mut calls: Vec<CommandCall>) -> Option<Appended> {
         // Nothing is done for a caller that has stopped waiting before its batch.
         calls.retain(|call| !call.reply.is_closed());
-        if calls.is_empty() {
+        if calls.is_empty() && !self.is_due() {
             return None;
         }
         // Put back only if the store does not fail.
@@ -173,7 +199,7 @@ impl<S: LedgerStore> Appender<S> {
     /// Has the store load what the calls touch, except for keys that are certainly new.
     async fn load(&mut self, calls: &[CommandCall], state: &mut State) -> Result<(), StoreError> {
         state.forget_batch();
-        let keys = calls.iter().filter_map(|call| call.command.key());
+        let keys = calls.iter().flat_map(|call| call.command.keys());
         let keys: Vec<OrderId> = keys.filter(|key| !self.recent_keys.is_new(*key)).collect();
         let identities: Vec<String> = calls.iter().filter_map(|call| call.command.identity()).collect();
         self.store.load(&keys, &identities, state).await
@@ -182,6 +208,7 @@ impl<S: LedgerStore> Appender<S> {
     fn decide(&self, calls: Vec<CommandCall>, state: &mut State) -> (Batch, Decided) {
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
+        state.lapse(now, &mut batch);
         let decide = |call: CommandCall| (call.reply, state.decide(&call.command, now, &mut batch));
         let decided: Decided = calls.into_iter().map(decide).collect();
         state.finish(&batch);
@@ -257,6 +284,22 @@ impl<S: LedgerStore> Appender<S> {
             tracing::warn!(%error, "the store was not closed cleanly; the next start takes longer");
         }
     }
+}
+
+/// The next calls; none of them if none came in time. `None` when every handle on the queue is gone.
+async fn gather(
+    waiting: &mut Waiting<Command, Outcome>,
+    limit: usize,
+    within: Option<Duration>,
+) -> Option<Vec<CommandCall>> {
+    let calls = match within {
+        None => waiting.gather(limit).await,
+        Some(wait) => match tokio::time::timeout(wait, waiting.gather(limit)).await {
+            Ok(calls) => calls,
+            Err(_) => return Some(Vec::new()),
+        },
+    };
+    (!calls.is_empty()).then_some(calls)
 }
 
 /// Why nothing is written any more.

@@ -7,6 +7,9 @@
 //! With [`Execution::Threads`] each half has a thread, named `ledger-write` and `ledger-sync`, with a runtime of its own. With
 //! [`Execution::Task`] each is a task of the current runtime, so that a simulation gives the same trace for the same seed.
 //!
+//! While orders are held, the appender looks at least every 500 ms which of them are due, also if no command comes, and lets them lapse:
+//! before the commands of the same batch, and [`Holds::LAPSES_MAX`](crate::decide::Holds::LAPSES_MAX) in one batch.
+//!
 //! # When the store fails
 //! - Before anything was appended: every call of the batch is answered as *not executed*.
 //! - With an unknown outcome: what the batch decided is *unknown*, and so is every batch that was decided on top of it.
@@ -179,7 +182,7 @@ fn start_tasks<S: LedgerStore>(
 /// Runs one half on a thread of its own, which may block.
 fn on_thread(name: &str, half: impl Future<Output = ()> + Send + 'static) -> Result<(), StoreError> {
     let error = |error: std::io::Error| StoreError::Failed(format!("no thread for the writer: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(error)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(error)?;
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(half)).map_err(error)?;
     Ok(())
 }

@@ -159,6 +159,7 @@ impl Published {
         let copy = |entry: &Entry| Entry {
             changes: InlineList::from_slice(&entry.changes),
             text: entry.text.clone(),
+            details: entry.details.clone(),
             ..*entry
         };
         let entries: Vec<_> = recent.entries.iter().skip(skip).take(durable.min(limit)).map(copy).collect();

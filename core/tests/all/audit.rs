@@ -20,7 +20,7 @@ fn entry(seq: u64, kind: Kind, of: Option<u128>, changes: &[(u64, i64, u64, u32)
         stock,
     });
     let text = (kind == Kind::Listing).then(|| book("A book", 1).text.into());
-    Entry { seq: Seq(seq), at: Timestamp(0), kind, key: of.map(key), changes: changes.collect(), text }
+    Entry { seq: Seq(seq), at: Timestamp(0), kind, key: of.map(key), changes: changes.collect(), text, details: None }
 }
 
 /// Two books, a sale of both, a new price, the return, a keyed restock, and a sale that stands.

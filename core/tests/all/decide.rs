@@ -1,9 +1,10 @@
 //! Every branch of the pure decision.
 
 use bookstore_core::{
-    Added, Amend, BookId, BookText, Cents, Change, Entry, Error, Kind, Line, Lines, NewBook, OrderId, Receipt, Seq,
-    Status, Text, Timestamp,
-    decide::{self, Batch, Command, Known, Level, Levels, Outcome, State},
+    Added, Amend, BookId, BookText, Cents, Change, Entry, Error, Kind, Line, Lines, NewBook, OrderAction, OrderId,
+    Receipt, Seq, Status, Text, Timestamp,
+    decide::{self, Batch, Command, Holds, Known, Level, Levels, Outcome, State},
+    error::Shortage,
     fixtures::{cents, lines},
 };
 use uuid::Uuid;
@@ -23,6 +24,10 @@ fn sell(key: u128, wanted: &[(u64, u32)]) -> Command {
     Command::Sell { order: order(key), lines: lines(wanted) }
 }
 
+fn change_order(key: u128, action: OrderAction) -> Command {
+    Command::Order { order: order(key), action: Box::new(action), by: None }
+}
+
 fn release(key: u128) -> Command {
     Command::Release { order: order(key) }
 }
@@ -34,6 +39,10 @@ fn delta(book: u64, delta: i64, key: Option<u128>) -> Command {
 fn set(book: u64, price: Option<u64>, stock: Option<u32>, version: Option<u64>) -> Command {
     let change = Amend::Set { price_cents: price.map(cents), stock, version: version.map(Seq) };
     Command::Amend { book: BookId(book), change, key: None }
+}
+
+fn out_of_stock(short: &[(u64, u32)]) -> Error {
+    Error::out_of_stock(short.iter().map(|&(book, available)| Shortage { book: BookId(book), available }))
 }
 
 fn change(book: u64, delta: i64, price: u64, stock: u32) -> Change {
@@ -111,6 +120,7 @@ fn a_sale_takes_all_lines_and_makes_one_entry() {
         key: Some(order(7)),
         changes: changes.into_iter().collect(),
         text: None,
+        details: None,
     };
     assert_eq!(shop.batch.entries, std::slice::from_ref(&entry));
     assert_eq!((shop.level(1), shop.level(2), shop.level(3)), ((7, 100, 4), (0, 200, 4), (0, 300, 3)));
@@ -126,10 +136,10 @@ fn a_sale_takes_all_lines_and_makes_one_entry() {
 #[test]
 fn a_sale_that_fails_in_any_line_leaves_no_trace() {
     let mut shop = Shop::open();
-    let short = |book, available| Error::OutOfStock { book: BookId(book), available };
+    let short = |book, available| out_of_stock(&[(book, available)]);
     shop.assert_refused(&sell(7, &[(1, 11)]), &short(1, 10));
     shop.assert_refused(&sell(7, &[(1, 10), (2, 6)]), &short(2, 5));
-    shop.assert_refused(&sell(7, &[(2, 6), (1, 11), (3, 1)]), &short(1, 10));
+    shop.assert_refused(&sell(7, &[(2, 6), (1, 11), (3, 1)]), &out_of_stock(&[(1, 10), (2, 5), (3, 0)]));
     shop.assert_refused(&sell(7, &[(1, 1), (3, 1)]), &short(3, 0));
     shop.assert_refused(&sell(7, &[(1, 1), (4, 1)]), &Error::BookNotFound { book: BookId(4) });
     shop.assert_refused(&sell(7, &[(0, 1)]), &Error::BookNotFound { book: BookId(0) });
@@ -142,7 +152,7 @@ fn a_sale_that_fails_in_any_line_leaves_no_trace() {
 #[test]
 fn lines_of_one_book_are_checked_in_sum() {
     let mut shop = Shop::open();
-    shop.assert_refused(&sell(7, &[(2, 3), (2, 3)]), &Error::OutOfStock { book: BookId(2), available: 5 });
+    shop.assert_refused(&sell(7, &[(2, 3), (2, 3)]), &out_of_stock(&[(2, 5)]));
     let receipt = shop.receipt(&sell(7, &[(2, 3), (2, 2)]));
     assert_eq!(receipt.order.lines.len(), 1);
     assert_eq!(shop.level(2), (0, 200, 4));
@@ -182,7 +192,7 @@ fn a_shelf_that_is_too_empty_is_told_before_a_price_that_changed() {
     let mut shop = Shop::open();
     let line = Line { price_cents: Some(cents(1)), ..Line::new(BookId(3), 1) };
     let command = Command::Sell { order: order(7), lines: Lines::new([line]).expect("good lines") };
-    shop.assert_refused(&command, &Error::OutOfStock { book: BookId(3), available: 0 });
+    shop.assert_refused(&command, &out_of_stock(&[(3, 0)]));
 }
 
 #[test]
@@ -204,7 +214,8 @@ fn a_return_mirrors_its_sale_at_its_price() {
     let sold = shop.receipt(&sell(7, &[(1, 3), (2, 5)])).order;
     shop.decide(&set(1, Some(50), None, None)).expect("a price can be set");
     let back = shop.receipt(&release(7));
-    assert_eq!(back, Receipt { order: sold.clone().cancelled(NOW), replayed: false });
+    let entry = shop.batch.entries.last().expect("an entry");
+    assert_eq!(back, Receipt { order: sold.after(entry), replayed: false });
     assert_eq!((back.order.status, back.order.cancelled_at), (Status::Cancelled, Some(NOW)));
     let entry = shop.batch.entries.last().expect("an entry");
     assert_eq!((entry.seq, entry.kind, entry.key), (Seq(6), Kind::Return, Some(order(7))));
@@ -213,7 +224,8 @@ fn a_return_mirrors_its_sale_at_its_price() {
     assert_eq!((shop.level(1), shop.level(2)), ((10, 50, 6), (5, 200, 6)), "today's price stays in force");
     assert_eq!(shop.known(7), Known::Order(back.order.clone()));
     assert_eq!(shop.receipt(&release(7)), Receipt { replayed: true, ..back.clone() });
-    assert_eq!(shop.receipt(&sell(7, &[(1, 3), (2, 5)])), Receipt { replayed: true, ..back });
+    let again = shop.decide(&sell(7, &[(1, 3), (2, 5)]));
+    assert_eq!(again, Err(Error::OrderCancelled { order: Box::new(back.order) }));
     assert_eq!(shop.batch.entries.len(), 3);
 }
 
@@ -226,15 +238,56 @@ fn only_a_sale_can_be_returned() {
 }
 
 #[test]
-fn a_return_that_would_pass_the_limit_of_copies_is_refused_until_there_is_room() {
+fn what_was_bought_or_held_can_always_come_back() {
     let mut shop = Shop::open();
     shop.receipt(&sell(7, &[(1, 3)]));
+    shop.receipt(&change_order(8, OrderAction::Hold { lines: lines(&[(1, 2)]), seconds: 60, reference: None }));
     let room = i64::from(NewBook::STOCK_MAX) - 7;
-    shop.decide(&delta(1, room, None)).expect("up to the limit");
-    shop.assert_invalid(&release(7), "stock");
-    shop.decide(&delta(1, -3, None)).expect("there are enough");
+    shop.assert_invalid(&delta(1, room + 1, None), "stock");
+    shop.decide(&delta(1, room, None)).expect("up to the limit, with what is held");
     assert!(!shop.receipt(&release(7)).replayed);
-    assert_eq!(shop.level(1).0, NewBook::STOCK_MAX);
+    shop.state.lapse(Timestamp(NOW.0 + 60_000), &mut shop.batch);
+    assert_eq!(shop.level(1).0, NewBook::STOCK_MAX + 3);
+}
+
+#[test]
+fn a_hold_lapses_when_its_time_is_up_and_not_before() {
+    let mut shop = Shop::open();
+    for (id, seconds) in [(7, 60), (8, 30), (9, 90)] {
+        shop.receipt(&change_order(id, OrderAction::Hold { lines: lines(&[(1, 2)]), seconds, reference: None }));
+    }
+    let lapse = |shop: &mut Shop, seconds: i64| {
+        let before = shop.batch.entries.len();
+        shop.state.lapse(Timestamp(NOW.0 + seconds * 1000), &mut shop.batch);
+        shop.batch.entries[before..].iter().map(|entry| entry.key.map(|key| key.0.as_u128())).collect::<Vec<_>>()
+    };
+    assert_eq!(lapse(&mut shop, 29), []);
+    assert_eq!(lapse(&mut shop, 30), [Some(8)]);
+    // A clock that goes back does not bring it back.
+    assert_eq!(lapse(&mut shop, -1000), []);
+    let Err(Error::OrderLapsed { order }) = shop.decide(&change_order(8, OrderAction::Confirm)) else { panic!() };
+    assert_eq!((order.status, order.version), (Status::Lapsed, Seq(7)));
+    assert_eq!(shop.receipt(&change_order(9, OrderAction::Confirm)).order.status, Status::Placed);
+    assert_eq!(lapse(&mut shop, 1000), [Some(7)], "a confirmed one does not lapse");
+    assert_eq!((shop.level(1).0, shop.state.holds.len()), (8, 0));
+}
+
+#[test]
+fn many_holds_lapse_in_turn() {
+    let mut shop = Shop::open();
+    shop.decide(&delta(1, 100_000, None)).expect("a restock");
+    let most = u128::try_from(Holds::LAPSES_MAX).expect("small");
+    let hold = |seconds| OrderAction::Hold { lines: lines(&[(1, 1)]), seconds, reference: None };
+    for id in 0..=most {
+        shop.receipt(&change_order(100 + id, hold(if id == 0 { 2 } else { 1 })));
+    }
+    let now = Timestamp(NOW.0 + 2000);
+    assert!(shop.state.holds.is_more_due(Holds::LAPSES_MAX, now));
+    shop.state.lapse(now, &mut shop.batch);
+    assert_eq!((shop.state.holds.len(), shop.state.holds.copies(BookId(1))), (1, 1));
+    assert_eq!(shop.known(100).order().map(|order| order.status), Some(Status::Held), "the last one that was due");
+    shop.state.lapse(now, &mut shop.batch);
+    assert!(shop.state.holds.is_empty());
 }
 
 #[test]
@@ -247,7 +300,7 @@ fn a_delta_moves_the_stock_within_its_limits() {
     assert_eq!(shop.batch.entries[0].changes[..], [change(1, 5, 100, 15)]);
     shop.decide(&delta(1, -15, None)).expect("down to zero");
     assert_eq!(shop.level(1), (0, 100, 5));
-    let short = Error::OutOfStock { book: BookId(2), available: 5 };
+    let short = out_of_stock(&[(2, 5)]);
     for too_much in [-6, i64::from(i32::MIN), -5 - i64::from(u32::MAX), i64::MIN] {
         shop.assert_refused(&delta(2, too_much, None), &short);
     }
@@ -263,7 +316,7 @@ fn a_keyed_amend_happens_once_and_only_there() {
     let mut shop = Shop::open();
     shop.decide(&delta(1, 5, Some(7))).expect("a restock");
     assert_eq!(shop.batch.entries[0].key, Some(order(7)));
-    assert_eq!(shop.known(7), Known::Amend(Kind::Restock, shop.batch.entries[0].changes[0]));
+    assert_eq!(shop.known(7), Known::Entry(Box::new(shop.batch.entries[0].clone())));
     let again = shop.decide(&delta(1, 5, Some(7)));
     let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
     assert_eq!(again, Ok(Outcome::Amended(BookId(1), level)));
@@ -279,7 +332,7 @@ fn a_keyed_amend_happens_once_and_only_there() {
     shop.assert_refused(&delta(1, 5, Some(8)), &reused(8));
     shop.assert_refused(&sell(7, &[(1, 1)]), &reused(7));
     // A refused one leaves its key free.
-    shop.assert_refused(&delta(3, -1, Some(9)), &Error::OutOfStock { book: BookId(3), available: 0 });
+    shop.assert_refused(&delta(3, -1, Some(9)), &out_of_stock(&[(3, 0)]));
     shop.decide(&delta(3, 1, Some(9))).expect("a restock");
 }
 
@@ -345,7 +398,7 @@ fn a_book_can_be_bought_in_the_batch_that_lists_it() {
     let mut shop = Shop::open();
     shop.decide(&Command::AddBook { book: Box::new(new_book("four", 1, 400)) }).expect("listed");
     assert_eq!(shop.receipt(&sell(7, &[(4, 1)])).order.total_cents, cents(400));
-    shop.assert_refused(&sell(8, &[(4, 1)]), &Error::OutOfStock { book: BookId(4), available: 0 });
+    shop.assert_refused(&sell(8, &[(4, 1)]), &out_of_stock(&[(4, 0)]));
 }
 
 #[test]
@@ -383,9 +436,9 @@ fn levels_know_only_what_was_set() {
 
 #[test]
 fn a_command_names_the_key_that_must_be_known() {
-    assert_eq!(sell(7, &[(1, 1)]).key(), Some(order(7)));
-    assert_eq!(release(7).key(), Some(order(7)));
-    assert_eq!(delta(1, 1, Some(7)).key(), Some(order(7)));
-    assert_eq!(delta(1, 1, None).key(), None);
-    assert_eq!(Command::AddBook { book: Box::new(new_book("a", 1, 1)) }.key(), None);
+    assert_eq!(sell(7, &[(1, 1)]).keys().collect::<Vec<_>>(), [order(7)]);
+    assert_eq!(release(7).keys().collect::<Vec<_>>(), [order(7)]);
+    assert_eq!(delta(1, 1, Some(7)).keys().collect::<Vec<_>>(), [order(7)]);
+    assert_eq!(delta(1, 1, None).keys().count(), 0);
+    assert_eq!(Command::AddBook { book: Box::new(new_book("a", 1, 1)) }.keys().count(), 0);
 }

@@ -253,7 +253,7 @@ async fn what_the_store_does_not_confirm_is_not_told() {
         let (sold, late) = (SystemClock.new_order_id(), SystemClock.new_order_id());
         let receipt = buy(&d, sold).await.expect("there is one");
         assert_eq!(plan.tried(Confirm), 0, "a batch with entries confirms itself");
-        assert_eq!(buy(&d, late).await, Err(Error::OutOfStock { book: BookId(1), available: 0 }));
+        assert_eq!(buy(&d, late).await, Err(Error::OutOfStock { book: BookId(1), available: 0, short: Vec::new() }));
         // The second time a refusal is not confirmed, the third time a replay.
         let unconfirmed = buy(&d, late).await.expect_err("it was not confirmed");
         assert!(matches!(unconfirmed, Error::Unavailable { .. }), "{unconfirmed:?}");

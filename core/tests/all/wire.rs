@@ -4,11 +4,13 @@ use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, InlineList, Isbn, Kind,
     LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text,
     Timestamp, Topic,
+    error::Shortage,
     fixtures::{book, isbn},
     history::Hash,
+    ledger::Details,
     page::{Position, SortKey, terms},
 };
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use uuid::Uuid;
@@ -45,23 +47,28 @@ fn lines() -> impl Strategy<Value = Lines> {
 }
 
 fn entries() -> impl Strategy<Value = Entry> {
-    let kind = prop_oneof![
-        Just(Kind::Sale),
-        Just(Kind::Return),
-        Just(Kind::Restock),
-        Just(Kind::Reprice),
-        Just(Kind::Listing)
-    ];
+    let kind = select(&Kind::ALL[..]);
     let change = (any::<u64>(), any::<i64>(), cents(), any::<u32>())
         .prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
-    (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5)).prop_map(|(seq, at, kind, key, changes)| {
-        Entry { seq: Seq(seq), at, kind, key, changes: changes.into(), text: None }
+    let entry = (any::<u64>(), times(), kind, option::of(ids()), vec(change, 0..5), option::of(details()));
+    entry.prop_map(|(seq, at, kind, key, changes, details)| {
+        let details = details.filter(|details| *details != Details::default()).map(Box::new);
+        Entry { seq: Seq(seq), at, kind, key, changes: changes.into(), text: None, details }
     })
 }
 
+fn details() -> impl Strategy<Value = Details> {
+    let reference = option::of("[^\\p{C}]{1,200}".prop_map(|text| text.parse().expect("a reference")));
+    let actor = option::of("[a-z0-9._-]{1,64}".prop_map(|text| text.parse().expect("an actor")));
+    (option::of(ids()), option::of(times()), reference, actor)
+        .prop_map(|(order, expires_at, reference, actor)| Details { order, expires_at, reference, actor })
+}
+
+/// Orders as any entries of their own may have made them.
 fn orders() -> impl Strategy<Value = Order> {
+    let begun = select(&[Kind::Sale, Kind::Hold, Kind::Void][..]);
     let sold = vec((any::<u64>(), 1..=1000_u32, 0..1_000_000_u64), 1..5);
-    (ids(), sold, any::<u64>(), times(), option::of(times())).prop_map(|(id, sold, seq, at, cancelled)| {
+    (ids(), begun, sold, entries(), vec(entries(), 0..5)).prop_map(|(id, kind, sold, first, later)| {
         let change = |(book, quantity, price)| Change {
             book: BookId(book),
             delta: -i64::from(quantity),
@@ -69,12 +76,8 @@ fn orders() -> impl Strategy<Value = Order> {
             stock: 0,
         };
         let changes = sold.into_iter().map(change).collect();
-        let order =
-            Entry { seq: Seq(seq), at, kind: Kind::Sale, key: Some(id), changes, text: None }.order().expect("a sale");
-        match cancelled {
-            Some(at) => order.cancelled(at),
-            None => order,
-        }
+        let begun = Entry { kind, key: Some(id), changes, ..first }.order().expect("an order");
+        later.iter().fold(begun, Order::after)
     })
 }
 
@@ -88,16 +91,31 @@ fn errors() -> impl Strategy<Value = Error> {
     let book = || any::<u64>().prop_map(BookId);
     let message = any::<String>;
     prop_oneof![
-        (book(), any::<u32>()).prop_map(|(book, available)| Error::OutOfStock { book, available }),
+        (book(), any::<u32>()).prop_map(|(book, available)| Error::OutOfStock { book, available, short: Vec::new() }),
         book().prop_map(|book| Error::BookNotFound { book }),
         ids().prop_map(|order| Error::OrderNotFound { order }),
         ids().prop_map(|order| Error::OrderIdReused { order }),
+        vec((book(), any::<u32>()), 2..4).prop_map(|short| {
+            Error::out_of_stock(short.into_iter().map(|(book, available)| Shortage { book, available }))
+        }),
+        (0..6_u8, orders()).prop_map(|(which, order)| {
+            let order = Box::new(order);
+            match which {
+                0 => Error::OrderCancelled { order },
+                1 => Error::OrderLapsed { order },
+                2 => Error::OrderVoided { order },
+                3 => Error::OrderFulfilled { order },
+                4 => Error::OrderHeld { order },
+                _ => Error::HoldChanged { order },
+            }
+        }),
         (book(), cents()).prop_map(|(book, price_cents)| Error::PriceChanged { book, price_cents }),
         (book(), any::<u64>()).prop_map(|(book, version)| Error::VersionMismatch { book, version: Seq(version) }),
         Just(Error::VersionRequired),
         (message(), message()).prop_map(|(field, message)| Error::Invalid { field, message }),
         message().prop_map(|message| Error::Malformed { message }),
         message().prop_map(|message| Error::Unauthorized { message }),
+        message().prop_map(|message| Error::Forbidden { message }),
         message().prop_map(|message| Error::Overloaded { message }),
         message().prop_map(|message| Error::Unavailable { message }),
         message().prop_map(|message| Error::DeadlineExpired { message }),
@@ -388,6 +406,7 @@ fn an_order_page_is_cut_where_the_next_begins() {
         key: Some(OrderId(Uuid::from_u128(seq.into()))),
         changes: [Change { book: BookId(1), delta: -1, price_cents: Cents::ZERO, stock: 0 }].into_iter().collect(),
         text: None,
+        details: None,
     };
     let orders: Vec<Order> = [9, 7, 4].map(|seq| sale(seq).order().expect("a sale")).into();
     let page = OrderPage::cut(orders.clone(), 2);
@@ -444,7 +463,7 @@ fn random_ids_are_those_of_version_4_and_7() {
 fn an_errors_tag_is_its_code() {
     let (book, order) = (BookId(1), OrderId(uuid::Uuid::nil()));
     let errors = [
-        Error::OutOfStock { book, available: 0 },
+        Error::OutOfStock { book, available: 0, short: Vec::new() },
         Error::BookNotFound { book },
         Error::OrderNotFound { order },
         Error::OrderIdReused { order },
@@ -454,6 +473,7 @@ fn an_errors_tag_is_its_code() {
         Error::invalid("lines", "none"),
         Error::malformed("no JSON"),
         Error::Unauthorized { message: String::new() },
+        Error::Forbidden { message: String::new() },
         Error::overloaded("full"),
         Error::unavailable("down"),
         Error::DeadlineExpired { message: String::new() },

@@ -194,7 +194,9 @@ impl Shop {
             }
         }
         match &mut self.calls[call].operation {
-            Operation::Purchase { outcome, .. } | Operation::Cancel { outcome, .. } => *outcome = with(ending),
+            Operation::Purchase { outcome, .. }
+            | Operation::Cancel { outcome, .. }
+            | Operation::Change { outcome, .. } => *outcome = with(ending),
             Operation::ReadOrder { outcome, .. } => *outcome = with(ending),
             Operation::ReadOrders { outcome } => *outcome = with(ending),
             Operation::Info { outcome, .. } | Operation::Amend { outcome, .. } => *outcome = with(ending),
@@ -267,8 +269,9 @@ impl Shop {
         let mut orders: Vec<Order> = Vec::new();
         for entry in self.batch.entries.iter().take_while(|entry| entry.seq.0 <= followed) {
             orders.extend(entry.order());
-            if let Some(at) = orders.iter().position(|order| Some(order.id) == entry.key && order.seq != entry.seq) {
-                orders[at] = orders[at].clone().cancelled(entry.at);
+            let of = |order: &Order| Some(order.id) == entry.order_id() && order.seq != entry.seq;
+            if let Some(at) = orders.iter().position(of) {
+                orders[at] = orders[at].clone().after(entry);
             }
         }
         let (server, followed) = ("b".to_owned(), Seq(followed));

@@ -191,7 +191,8 @@ fn a_timeline_needs_no_call() {
     let mut shop = busy();
     let seq = shop.batch.entries.last().expect("it is busy").seq.next();
     let changes = std::iter::empty().collect();
-    let timeline = Entry { seq, at: Timestamp(0), kind: Kind::Timeline, key: Some(key(77)), changes, text: None };
+    let timeline =
+        Entry { seq, at: Timestamp(0), kind: Kind::Timeline, key: Some(key(77)), changes, text: None, details: None };
     shop.batch.entries.push(timeline);
     shop.assert_right();
 }

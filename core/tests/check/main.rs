@@ -3,6 +3,7 @@
 mod answers;
 mod fixture;
 mod generated;
+mod holds;
 mod ledgers;
 mod options;
 mod orders;

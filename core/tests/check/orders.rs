@@ -305,7 +305,7 @@ fn many_violations_are_counted_but_not_all_described() {
         let when = 10 + 2 * u64::try_from(id).expect("small");
         shop.amend((when, when), 1, delta(1), None);
         let order = key(id);
-        let outcome = Outcome::Refused(Error::OutOfStock { book: BookId(1), available: 0 });
+        let outcome = Outcome::Refused(Error::OutOfStock { book: BookId(1), available: 0, short: Vec::new() });
         shop.record((when + 1, when + 1), Operation::Purchase { order, lines: lines(&[(1, 1)]), outcome });
     }
     let report = shop.assert_broken(Rule::OutOfStock);

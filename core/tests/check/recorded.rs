@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Error, Line,
-    Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
-    SystemClock, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Error,
+    Line, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt,
+    Result, Seq, SystemClock, TopicPage, TopicQuery,
     check::{self, Cached, Cancellations, FinalState, Options, Recorded, Recorder, Report, Rule},
     fixtures::{any_book, cents, lines},
     follow::Follower,
@@ -208,6 +208,9 @@ impl OrderService for Wrong<dyn OrderService> {
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.service.cancel(id).await
     }
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.service.change(id, action, by).await
+    }
     async fn order(&self, id: OrderId) -> Result<Order> {
         self.service.order(id).await
     }
@@ -232,7 +235,7 @@ impl CatalogService for Wrong<dyn CatalogService> {
         for line in &lines {
             let available = self.info(line.book).await?.stock;
             if available < line.quantity {
-                return Err(Error::OutOfStock { book: line.book, available });
+                return Err(Error::OutOfStock { book: line.book, available, short: Vec::new() });
             }
         }
         self.service.sell(order, lines).await
@@ -245,6 +248,9 @@ impl CatalogService for Wrong<dyn CatalogService> {
     }
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.service.release(order).await
+    }
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.service.change_order(order, action, by).await
     }
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         self.service.amend(book, change, key).await
@@ -304,7 +310,7 @@ async fn a_cache_that_is_never_emptied_is_stale_and_lies() {
     shop.catalog.info(empty).await.expect("listed");
     shop.catalog.amend(empty, Amend::StockDelta { delta: 5 }, None).await.expect("a restock");
     let refused = shop.catalog.sell(SystemClock.new_order_id(), lines(&[(empty, 1)])).await;
-    assert_eq!(refused, Err(Error::OutOfStock { book: empty, available: 0 }));
+    assert_eq!(refused, Err(Error::OutOfStock { book: empty, available: 0, short: Vec::new() }));
     end = shop.final_state().await;
     end.levels = None;
     assert!(check(&end, Cached::Always).rules().into_iter().eq([Rule::OutOfStock]));

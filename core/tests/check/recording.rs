@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Book, BookId, BookText, Cents, Error, Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result,
-    Seq,
+    Actor, Book, BookId, BookText, Cents, Error, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery,
+    OrderService, Receipt, Result, Seq,
     check::{BookState, Call, History, ListedBook, Operation, Outcome, ReadError, Recorded, Recorder},
     fixtures::lines,
 };
@@ -146,6 +146,9 @@ impl OrderService for Broken {
     async fn cancel(&self, _: OrderId) -> Result<Receipt> {
         std::future::pending().await
     }
+    async fn change(&self, _: OrderId, _: OrderAction, _: Option<Actor>) -> Result<Receipt> {
+        std::future::pending().await
+    }
     async fn order(&self, _: OrderId) -> Result<Order> {
         std::future::pending().await
     }
@@ -167,7 +170,7 @@ async fn outcome_of(error: Error) -> Outcome<Receipt> {
 #[tokio::test]
 async fn an_error_is_a_refusal_or_not_executed_or_unknown() {
     let refusals = [
-        Error::OutOfStock { book: BookId(1), available: 0 },
+        Error::OutOfStock { book: BookId(1), available: 0, short: Vec::new() },
         Error::BookNotFound { book: BookId(1) },
         Error::OrderNotFound { order: key(1) },
         Error::OrderIdReused { order: key(1) },
@@ -182,6 +185,7 @@ async fn an_error_is_a_refusal_or_not_executed_or_unknown() {
         Error::invalid("a", "b"),
         Error::malformed("a"),
         Error::Unauthorized { message: "a".into() },
+        Error::Forbidden { message: "a".into() },
         Error::overloaded("a"),
         Error::unavailable("a"),
         Error::DeadlineExpired { message: "a".into() },

@@ -9,7 +9,7 @@ use bookstore_core::{
 use crate::fixture::{Shop, delta, key};
 
 fn short(book: u64, available: u32) -> Error {
-    Error::OutOfStock { book: BookId(book), available }
+    Error::OutOfStock { book: BookId(book), available, short: Vec::new() }
 }
 
 /// Records a purchase of `wanted` that was refused because of `error`.

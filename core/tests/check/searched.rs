@@ -118,14 +118,16 @@ fn receipt(id: u128, copies: u32, cancelled: bool) -> Receipt {
     });
     let order = bookstore_core::Order {
         id: key(id),
-        status: bookstore_core::Status::Placed,
+        status: if cancelled { bookstore_core::Status::Cancelled } else { bookstore_core::Status::Placed },
         lines: lines.collect(),
         total_cents: Cents::ZERO,
         placed_at: Timestamp(0),
         seq: version,
-        cancelled_at: None,
+        version,
+        cancelled_at: cancelled.then_some(Timestamp(0)),
+        details: None,
     };
-    Receipt { order: if cancelled { order.cancelled(Timestamp(0)) } else { order }, replayed: cancelled }
+    Receipt { order, replayed: cancelled }
 }
 
 fn shows(stock: u32) -> BookState {
@@ -168,7 +170,7 @@ fn recorded(calls: &[SmallCall]) -> Shop {
             Small::Short(available) => Operation::Purchase {
                 order: key(100 + id),
                 lines: lines(&[(1, 9)]),
-                outcome: Outcome::Refused(Error::OutOfStock { book, available }),
+                outcome: Outcome::Refused(Error::OutOfStock { book, available, short: Vec::new() }),
             },
         };
         let at = shop.record((call.invoked, call.completed), operation);
@@ -263,7 +265,7 @@ fn a_lost_update_is_found() {
 #[test]
 fn a_lie_about_what_is_left_is_found() {
     let mut shop = Shop::empty();
-    let refused = |available| Outcome::Refused(Error::OutOfStock { book: BookId(1), available });
+    let refused = |available| Outcome::Refused(Error::OutOfStock { book: BookId(1), available, short: Vec::new() });
     purchase(&mut shop, (1, 2), 1, 1, refused(0));
     assert_none(&shop);
     shop.calls[0].operation = Operation::Purchase { order: key(1), lines: lines(&[(1, 2)]), outcome: refused(3) };

@@ -195,7 +195,7 @@ fn out_of_stock_lie(shop: &mut Shop, _: &Index) -> Option<Rule> {
     }
     let last = shop.calls.iter().filter_map(|call| call.completed.or(Some(call.invoked))).max()?;
     // Only what can still happen could take them away, and there is nothing of it in the ledger.
-    let outcome = Outcome::Refused(Error::OutOfStock { book, available: 0 });
+    let outcome = Outcome::Refused(Error::OutOfStock { book, available: 0, short: Vec::new() });
     let wanted = lines(&[(1, 1)]);
     shop.record((last + 1, last + 2), Operation::Purchase { order: key(999), lines: wanted, outcome });
     // So that everything is known to have happened.

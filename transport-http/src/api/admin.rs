@@ -1,4 +1,4 @@
-//! The admin requests of the API: changing and adding books, and reading the ledger. All need the admin token.
+//! The admin requests of the API: changing and adding books, and reading the ledger. All need a token, see [`super::roles`].
 
 use axum::{
     Json,
@@ -8,7 +8,7 @@ use axum::{
 };
 use bookstore_core::{Amend, BookId, BookText, Cents, Error, Isbn, NewBook, Result, Seq};
 use serde::Deserialize;
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
     books::with_etag,
@@ -16,22 +16,42 @@ use super::{
     messages::{AddedBooks, AmendRequest},
     query,
     rejection::{Answer, Rejection},
+    roles,
     shop::{Shared, Shop},
 };
-use crate::server::{Deadline, Draining};
+use crate::{
+    server::{Deadline, Draining},
+    token::Actor,
+};
 
-/// The request showed the admin token.
-pub(super) struct Admin;
+/// Whose token the request showed. Its role suffices for the route.
+pub(super) struct Admin(pub(super) Actor);
 
 impl FromRequestParts<Arc<Shop>> for Admin {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Rejection> {
         const OFF: &str = "admin is off on this server; to turn it on, start it with --admin-token-file FILE \
-                           (or BOOKSTORE_ADMIN_TOKEN_FILE)";
-        let token = shop.admin.as_ref().ok_or(Rejection::Forbidden(OFF))?;
-        token.authorise(&parts.headers)?;
-        Ok(Self)
+                           (or BOOKSTORE_ADMIN_TOKEN_FILE), or with --tokens-file FILE";
+        if shop.tokens.is_empty() {
+            return Err(Rejection::Forbidden(OFF));
+        }
+        let actor = shop.tokens.authorise(&parts.headers)?;
+        actor.allow(roles::needed(parts))?;
+        Ok(Self(actor))
+    }
+}
+
+/// Whose token the request showed, if it showed one, for routes that need none. Whatever else it shows says nothing: a proxy may have
+/// credentials of its own.
+pub(super) struct Caller(pub(super) Option<Actor>);
+
+impl FromRequestParts<Arc<Shop>> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Infallible> {
+        let shown = parts.headers.contains_key(header::AUTHORIZATION);
+        Ok(Self(shown.then(|| shop.tokens.authorise(&parts.headers).ok()).flatten()))
     }
 }
 
@@ -90,14 +110,16 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 /// `PATCH /books/{id}`
 pub(super) async fn amend(
     State(shop): Shared,
-    _: Admin,
+    Admin(actor): Admin,
     InPath(book): InPath<BookId>,
     condition: IfMatch,
     Key(key): Key,
     payload: Payload,
 ) -> Answer {
     let change = payload.json::<AmendRequest>()?.amend(condition)?;
-    Ok(with_etag(shop.catalog.amend(book, change, key).await?))
+    let amended = shop.catalog.amend(book, change, key).await?;
+    actor.changed(format_args!("book {book}: {change:?}"));
+    Ok(with_etag(amended))
 }
 
 /// A book to be added; unknown fields are refused.
@@ -129,12 +151,14 @@ impl TryFrom<ListRequest> for NewBook {
 }
 
 /// `POST /books`, with one book or a list of books.
-pub(super) async fn add_books(State(shop): Shared, _: Admin, payload: Payload<BOOKS_MAX>) -> Answer {
+pub(super) async fn add_books(State(shop): Shared, Admin(actor): Admin, payload: Payload<BOOKS_MAX>) -> Answer {
     let many = payload.is_array();
     let books = if many { payload.array::<ListRequest>()? } else { vec![Object(payload.json()?)] };
     let books = books.into_iter().map(|Object(book)| NewBook::try_from(book)).collect::<Result<_>>()?;
     let listed = shop.catalog.add_books(books).await?;
-    let created = listed.iter().any(|listed| listed.created);
+    let added = listed.iter().filter(|listed| listed.created).count();
+    actor.changed(format_args!("{added} books added"));
+    let created = added > 0;
     let location = listed.first().filter(|_| !many).map(|one| format!("/info/{}", one.id));
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = (status, Json(AddedBooks { listed })).into_response();

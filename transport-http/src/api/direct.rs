@@ -14,6 +14,7 @@ use bookstore_core::BookId;
 use std::sync::Arc;
 
 use super::{
+    admin::Caller,
     books,
     extract::{InPath, Payload},
     order_id::NewOrderKey,
@@ -67,8 +68,9 @@ impl Direct {
 async fn purchase(shop: Arc<Shop>, book: BookId, request: Request) -> Answer {
     let (mut head, body) = request.into_parts();
     let key = NewOrderKey::from_request_parts(&mut head, &()).await?;
+    let Ok(caller) = Caller::from_request_parts(&mut head, &shop).await;
     let payload = Payload::from_request(Request::from_parts(head, body), &()).await?;
-    orders::purchase(State(shop), InPath(book), key, payload).await
+    orders::purchase(State(shop), InPath(book), key, caller, payload).await
 }
 
 /// Whether the layers around the routes do nothing for a request with this header, and the routes read nothing from it but a

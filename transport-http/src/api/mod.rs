@@ -4,6 +4,7 @@
 
 mod admin;
 mod books;
+mod changes;
 #[cfg(feature = "pages")]
 pub(crate) mod direct;
 mod events;
@@ -18,6 +19,7 @@ mod query;
 mod rejection;
 #[cfg(feature = "client")]
 mod remote;
+pub(crate) mod roles;
 pub(crate) mod routes;
 mod security_headers;
 mod shop;
@@ -33,6 +35,7 @@ pub use openapi::document;
 pub use rejection::Rejection;
 #[cfg(feature = "client")]
 pub use remote::RemoteShop;
+pub use roles::ROLES;
 pub use shop::Shop;
 #[cfg(feature = "pages")]
 pub(crate) use {rejection::Answer, shop::Shared};

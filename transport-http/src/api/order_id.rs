@@ -2,7 +2,7 @@
 //!
 //! Whoever knows an order's id may read and cancel the order, and whoever buys first under an id owns it. So a new order's id must
 //! be one that is drawn at random: a UUID of version 4 or 7. Orders that have another id, from a program in the shop's own process
-//! or from before this rule, are read and cancelled with the admin token. Without it such an id is refused whether there is an
+//! or from before this rule, are read and cancelled with a token. Without it such an id is refused whether there is an
 //! order or not, so that a guess learns nothing.
 
 use axum::{extract::FromRequestParts, http::header, http::request::Parts};
@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for NewOrderKey {
     }
 }
 
-/// The id of an order that exists, in the path: of any kind with the admin token, a random one without.
+/// The id of an order that exists, in the path: of any kind with a token, a random one without.
 pub(crate) struct ExistingOrderId(pub(crate) OrderId);
 
 impl FromRequestParts<Arc<Shop>> for ExistingOrderId {
@@ -53,7 +53,7 @@ impl FromRequestParts<Arc<Shop>> for ExistingOrderId {
         }
         let id = id.check()?;
         if !parts.headers.contains_key(header::AUTHORIZATION) {
-            let message = "is no UUID of version 4 or 7, and may be guessed: this order needs the admin token";
+            let message = "is no UUID of version 4 or 7, and may be guessed: this order needs a token";
             return Err(Error::invalid("order_id", message).into());
         }
         Admin::from_request_parts(parts, shop).await?;

@@ -6,11 +6,12 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{BookId, Cents, Line, Lines, Receipt};
+use bookstore_core::{BookId, Cents, Line, Lines, OrderAction, Receipt, Reference};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    admin::Admin,
+    admin::{Admin, Caller},
+    changes::{Terms, place},
     extract::{InPath, Object, Payload},
     json::json,
     messages::REPLAYED,
@@ -21,7 +22,7 @@ use super::{
 };
 
 /// How many copies to buy.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Purchase {
@@ -32,6 +33,15 @@ pub(super) struct Purchase {
     /// The price that the buyer saw; if it has changed since, nothing is bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) price_cents: Option<Cents>,
+    /// What the order is called elsewhere, for example by a payment: 1 to 200 characters. It is not secret and never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, min_length = 1, max_length = 200))]
+    pub(super) reference: Option<Reference>,
+    /// Sets the copies aside for so many seconds instead of buying them: with a token 1 to 86,400, else 1 to 900 and only where the
+    /// shop allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 86400))]
+    pub(super) hold_seconds: Option<u32>,
 }
 
 fn one() -> u32 {
@@ -40,7 +50,7 @@ fn one() -> u32 {
 
 impl Default for Purchase {
     fn default() -> Self {
-        Self { quantity: one(), price_cents: None }
+        Self { quantity: one(), price_cents: None, reference: None, hold_seconds: None }
     }
 }
 
@@ -53,9 +63,18 @@ pub(super) struct OrderRequest {
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<LineRequest>, min_items = 1, max_items = 100))]
     #[serde(deserialize_with = "objects")]
     pub(super) lines: Vec<LineRequest>,
+    /// What the order is called elsewhere, for example by a payment: 1 to 200 characters. It is not secret and never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, min_length = 1, max_length = 200))]
+    pub(super) reference: Option<Reference>,
+    /// Sets the copies aside for so many seconds instead of buying them: with a token 1 to 86,400, else 1 to 900 and only where the
+    /// shop allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 86400))]
+    pub(super) hold_seconds: Option<u32>,
 }
 
-fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LineRequest>, D::Error> {
+pub(super) fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LineRequest>, D::Error> {
     let lines = Vec::<Object<LineRequest>>::deserialize(deserializer)?;
     Ok(lines.into_iter().map(|Object(line)| line).collect())
 }
@@ -92,18 +111,32 @@ pub(super) async fn purchase(
     State(shop): Shared,
     InPath(book): InPath<BookId>,
     NewOrderKey(key): NewOrderKey,
+    caller: Caller,
     payload: Payload,
 ) -> Answer {
-    let Purchase { quantity, price_cents } = payload.optional_json()?.unwrap_or_default();
+    let Purchase { quantity, price_cents, reference, hold_seconds } = payload.optional_json()?.unwrap_or_default();
     let lines = Lines::new([Line { book, quantity, price_cents }])?;
     let id = key.unwrap_or_else(|| shop.clock.new_order_id());
+    let terms = Terms { reference, hold_seconds };
+    if !terms.are_none() || caller.0.is_some() {
+        return Box::pin(place(&shop, id, lines, terms, caller)).await;
+    }
     Ok(bought(shop.orders.purchase(id, lines).await?))
 }
 
 /// `PUT /orders/{id}`
-pub(super) async fn place_order(State(shop): Shared, NewOrderId(id): NewOrderId, payload: Payload) -> Answer {
-    let OrderRequest { lines } = payload.json()?;
+pub(super) async fn place_order(
+    State(shop): Shared,
+    NewOrderId(id): NewOrderId,
+    caller: Caller,
+    payload: Payload,
+) -> Answer {
+    let OrderRequest { lines, reference, hold_seconds } = payload.json()?;
     let lines = Lines::new(lines.into_iter().map(Line::from))?;
+    let terms = Terms { reference, hold_seconds };
+    if !terms.are_none() || caller.0.is_some() {
+        return place(&shop, id, lines, terms, caller).await;
+    }
     Ok(bought(shop.orders.purchase(id, lines).await?))
 }
 
@@ -113,15 +146,39 @@ pub(super) async fn order(State(shop): Shared, ExistingOrderId(id): ExistingOrde
 }
 
 /// `POST /orders/{id}/cancel`
-pub(super) async fn cancel(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, payload: Payload) -> Answer {
-    payload.optional_json::<Nothing>()?;
-    Ok(receipt(StatusCode::OK, shop.orders.cancel(id).await?))
+pub(super) async fn cancel(
+    State(shop): Shared,
+    ExistingOrderId(id): ExistingOrderId,
+    Caller(actor): Caller,
+    payload: Payload,
+) -> Answer {
+    let Cancellation { void } = payload.optional_json()?.unwrap_or_default();
+    let by = actor.as_ref().map(|actor| actor.name().parse()).transpose()?;
+    let done = match (void, by) {
+        (false, None) => shop.orders.cancel(id).await?,
+        (false, by) => shop.orders.change(id, OrderAction::Cancel, by).await?,
+        (true, by) => shop.orders.change(id, OrderAction::Void, by).await?,
+    };
+    if let Some(actor) = actor {
+        actor.changed(format_args!("order {id} cancelled"));
+    }
+    Ok(receipt(StatusCode::OK, done))
+}
+
+/// How to cancel.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cancellation {
+    /// Gives the id up if there is no such order: then it never buys anything, however late a purchase arrives.
+    #[serde(default)]
+    pub(super) void: bool,
 }
 
 /// A body without any field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 /// `GET /orders`
 pub(super) async fn orders(State(shop): Shared, _: Admin, uri: Uri) -> Answer {
@@ -134,7 +191,7 @@ fn bought(done: Receipt) -> Response {
     receipt(if done.replayed { StatusCode::OK } else { StatusCode::CREATED }, done)
 }
 
-fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
+pub(super) fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
     let location = HeaderValue::try_from(format!("/orders/{}", order.id)).expect("a UUID is visible ASCII");
     let mut response = json(&order);
     *response.status_mut() = status;

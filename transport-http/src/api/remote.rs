@@ -5,8 +5,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, Sort, TopicPage, TopicQuery, TopicSort,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
+    OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, TopicPage, TopicQuery,
+    TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
 };
@@ -26,7 +27,7 @@ use crate::client::{
 
 /// A shop on another machine, through its public interface: one request for each call.
 ///
-/// `amend`, `add_books`, `entries` and `orders` need a client with the shop's admin token. `sell` and `release` are the same as
+/// `amend`, `add_books`, `entries`, `orders` and some of `change` need a client with a token of the shop, which also says who asks. `sell` and `release` are the same as
 /// `purchase` and `cancel`: the public interface has no others.
 ///
 /// ```
@@ -52,6 +53,10 @@ impl<C> RemoteShop<C> {
 #[derive(Serialize)]
 struct PurchaseRequest<'a> {
     lines: &'a Lines,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_seconds: Option<u32>,
 }
 
 /// The response to a purchase or a cancellation: an order, and a header that says whether it is a replay.
@@ -93,6 +98,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
         self.cancel(order).await
     }
 
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.change(order, action, by).await
+    }
+
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let (request, condition) = amend_request(change);
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
@@ -101,7 +110,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
             outbound = outbound.header(header::IF_MATCH, condition);
         }
         if let Some(key) = key {
-            outbound = outbound.header(HeaderName::from_static("idempotency-key"), visible(&key.to_string()));
+            outbound = outbound.header(IDEMPOTENCY_KEY, visible(&key.to_string()));
         }
         self.client.call(outbound).await
     }
@@ -126,7 +135,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
 #[async_trait]
 impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        let body = json(&PurchaseRequest { lines: &lines })?;
+        let body = json(&PurchaseRequest { lines: &lines, reference: None, hold_seconds: None })?;
         let request = OutboundRequest::send(Method::PUT, format!("/orders/{id}"), body, Effect::Keyed);
         self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
     }
@@ -134,6 +143,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let (path, body) = (format!("/orders/{id}/cancel"), Bytes::from_static(b"{}"));
         let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed);
+        self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, _by: Option<Actor>) -> Result<Receipt> {
+        let request = change_request(id, &action)?;
         self.client.call(request).await.map(|PurchaseResponse(receipt)| receipt)
     }
 
@@ -146,6 +160,36 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> 
         self.client.call(OutboundRequest::get(orders_path(&query))).await
     }
 }
+
+/// The request for a change of an order. Who of the shop asks for it, the server knows by the token.
+fn change_request(id: OrderId, action: &OrderAction) -> Result<OutboundRequest> {
+    let at = |what: &str| format!("/orders/{id}{what}");
+    let post = |what: &str, body| OutboundRequest::send(Method::POST, at(what), body, Effect::Keyed);
+    let nothing = || Bytes::from_static(b"{}");
+    Ok(match action {
+        OrderAction::Purchase { lines, reference } => {
+            let body = json(&PurchaseRequest { lines, reference: reference.as_ref(), hold_seconds: None })?;
+            OutboundRequest::send(Method::PUT, at(""), body, Effect::Keyed)
+        }
+        OrderAction::Hold { lines, seconds, reference } => {
+            let body = json(&PurchaseRequest { lines, reference: reference.as_ref(), hold_seconds: Some(*seconds) })?;
+            OutboundRequest::send(Method::PUT, at(""), body, Effect::Keyed)
+        }
+        OrderAction::Confirm => post("/confirm", nothing()),
+        OrderAction::Extend { seen, expires_at } => {
+            post("/extend", json(&serde_json::json!({ "seen": seen, "expires_at": expires_at }))?)
+        }
+        OrderAction::Cancel => post("/cancel", nothing()),
+        OrderAction::Void => post("/cancel", Bytes::from_static(b"{\"void\":true}")),
+        OrderAction::Fulfil => post("/fulfil", nothing()),
+        OrderAction::Return { lines, key } => {
+            let body = json(&PurchaseRequest { lines, reference: None, hold_seconds: None })?;
+            post("/return", body).header(IDEMPOTENCY_KEY, visible(&key.to_string()))
+        }
+    })
+}
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The path of a search, with its query percent-encoded.
 fn search_path(query: &Query) -> String {

@@ -5,7 +5,7 @@ use bookstore_core::{CatalogService, Clock, OrderService};
 use std::{fmt, sync::Arc};
 
 use super::events::feed::Feed;
-use crate::token::AccessToken;
+use crate::token::Tokens;
 
 /// The services and settings behind a public interface.
 pub struct Shop {
@@ -15,8 +15,10 @@ pub struct Shop {
     pub orders: Arc<dyn OrderService>,
     /// Makes the order ids of buyers that bring none.
     pub clock: Arc<dyn Clock>,
-    /// What an admin request must show; without it admin is off.
-    pub admin: Option<AccessToken>,
+    /// What an admin request must show one of; without any admin is off.
+    pub tokens: Tokens,
+    /// Whether buyers may hold copies without buying them.
+    pub public_holds: bool,
     /// Stock and price changes for `GET /events`.
     pub feed: Feed,
 }
@@ -28,16 +30,16 @@ impl Shop {
         catalog: Arc<dyn CatalogService>,
         orders: Arc<dyn OrderService>,
         clock: Arc<dyn Clock>,
-        admin: Option<AccessToken>,
+        tokens: impl Into<Tokens>,
     ) -> Self {
         let feed = Feed::new(Arc::clone(&catalog));
-        Self { catalog, orders, clock, admin, feed }
+        Self { catalog, orders, clock, tokens: tokens.into(), public_holds: false, feed }
     }
 }
 
 impl fmt::Debug for Shop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shop").field("admin", &self.admin).field("feed", &self.feed).finish_non_exhaustive()
+        f.debug_struct("Shop").field("tokens", &self.tokens).field("feed", &self.feed).finish_non_exhaustive()
     }
 }
 

@@ -15,8 +15,8 @@ pub(super) struct Update {
 impl Update {
     /// What one entry did.
     pub(super) fn by(entry: &Entry, change: &Change) -> Self {
-        // A sale or a return carries the price at which it was sold, which may not be today's.
-        let prices = !matches!(entry.kind, Kind::Sale | Kind::Return);
+        // Entries of orders carry the price at which copies were sold or held, which may not be today's.
+        let prices = matches!(entry.kind, Kind::Listing | Kind::Restock | Kind::Reprice);
         Self { seq: entry.seq, stock: change.stock, priced: prices.then_some((entry.seq, change.price_cents)) }
     }
 
@@ -90,6 +90,7 @@ mod tests {
             key: None,
             changes: [change].into_iter().collect(),
             text: None,
+            details: None,
         };
         Update::by(&entry, &entry.changes[0])
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, Query,
-    Receipt, Result, Seq, TopicPage, TopicQuery, batch::each, follow::Pinned, order::Status,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
+    OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each, follow::Pinned, order::Status,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -88,10 +88,11 @@ impl CachedCatalog {
     pub fn record_order(&self, order: &Order) {
         let mut state = self.upstream.state();
         for line in &order.lines {
-            match order.status {
-                Status::Placed => state.require(line.book, order.seq),
-                // An order does not say which entry its return is.
-                Status::Cancelled => state.forget(line.book),
+            if has_only_taken_out(order) {
+                state.require(line.book, order.seq);
+            } else {
+                // An order does not say which entry put copies back.
+                state.forget(line.book);
             }
         }
     }
@@ -101,9 +102,17 @@ impl CachedCatalog {
         self.upstream.state().record_refusal(error);
     }
 
+    /// Records the answer to a call that changes an order.
+    pub(super) fn record_answer(&self, answer: &Result<Receipt>) {
+        match answer {
+            Ok(receipt) => self.record_order(&receipt.order),
+            Err(error) => self.record_refusal(error),
+        }
+    }
+
     /// Records an order that was read: it shows its sale. Which entry its return is it does not say.
     pub(super) fn record_order_read(&self, order: &Order) {
-        if order.status == Status::Placed {
+        if has_only_taken_out(order) {
             self.record_order(order);
         }
     }
@@ -119,6 +128,11 @@ impl CachedCatalog {
     pub fn stats(&self) -> CacheStats {
         self.upstream.state().stats()
     }
+}
+
+/// Whether its first entry is the only one that changed books.
+fn has_only_taken_out(order: &Order) -> bool {
+    matches!(order.status, Status::Held | Status::Placed | Status::Fulfilled) && order.returned().is_empty()
 }
 
 #[async_trait]
@@ -172,10 +186,7 @@ impl CatalogService for CachedCatalog {
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let answer = self.upstream.catalog.sell(order, lines).await;
-        match &answer {
-            Ok(receipt) => self.record_order(&receipt.order),
-            Err(error) => self.record_refusal(error),
-        }
+        self.record_answer(&answer);
         answer
     }
 
@@ -187,6 +198,12 @@ impl CatalogService for CachedCatalog {
         let receipt = self.upstream.catalog.release(order).await?;
         self.record_order(&receipt.order);
         Ok(receipt)
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let answer = self.upstream.catalog.change_order(order, action, by).await;
+        self.record_answer(&answer);
+        answer
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

@@ -91,6 +91,7 @@ mod tests {
             key: None,
             changes: std::iter::empty().collect(),
             text: None,
+            details: None,
         };
         let entries = entries.into_iter().map(entry).collect();
         let ledger = LedgerId::from_u128(ledger);

@@ -1,7 +1,9 @@
 //! Read your writes, for purchases and cancellations through the order service.
 
 use async_trait::async_trait;
-use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, batch::each};
+use bookstore_core::{
+    Actor, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, batch::each,
+};
 use std::{fmt, sync::Arc};
 
 use super::catalog::CachedCatalog;
@@ -51,10 +53,7 @@ impl<S: OrderService + ?Sized> ReadYourWrites<S> {
 impl<S: OrderService + ?Sized> OrderService for ReadYourWrites<S> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         let answer = self.orders.purchase(id, lines).await;
-        match &answer {
-            Ok(receipt) => self.cache.record_order(&receipt.order),
-            Err(error) => self.cache.record_refusal(error),
-        }
+        self.cache.record_answer(&answer);
         answer
     }
 
@@ -66,6 +65,12 @@ impl<S: OrderService + ?Sized> OrderService for ReadYourWrites<S> {
         let receipt = self.orders.cancel(id).await?;
         self.cache.record_order(&receipt.order);
         Ok(receipt)
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let answer = self.orders.change(id, action, by).await;
+        self.cache.record_answer(&answer);
+        answer
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

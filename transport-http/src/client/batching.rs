@@ -71,6 +71,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Batcher<C> {
         Self { pinned: Some(pinned), ..self }
     }
 
+    /// The pin that it sends.
+    pub(crate) fn pin(&self) -> Option<Pinned> {
+        self.pinned.clone()
+    }
+
     /// Sends one call, with retries, and waits for its answer.
     ///
     /// # Errors
@@ -235,7 +240,8 @@ impl<'a> Seen<'a> {
     }
 
     fn note(&self, answers: &[Response]) {
-        let (Some((pinned, incarnation)), last) = (self.0, answers.iter().flatten().map(|receipt| receipt.order.seq).max())
+        let (Some((pinned, incarnation)), last) =
+            (self.0, answers.iter().flatten().map(|receipt| receipt.order.seq).max())
         else {
             return;
         };

@@ -125,7 +125,12 @@ pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
             let error = take_slice(from, answer.len)?;
             return Ok(Err(serde_json::from_slice(error).unwrap_or_else(|_| foreign(error, executed))));
         }
-        _ => return Err(broken("an answer is none of the three")),
+        3 => {
+            let order = serde_json::from_slice(take_slice(from, answer.len)?);
+            let order = order.map_err(|_| broken("an order cannot be read"))?;
+            return Ok(Ok(Receipt { order, replayed: flag(answer.replayed)? }));
+        }
+        _ => return Err(broken("an answer is none of the four")),
     };
     let lines = take_lines(from, answer.len, |SoldLine { book, quantity, unit_price_cents }| {
         let unit_price_cents = Cents::new(unit_price_cents.get())?;
@@ -138,6 +143,8 @@ pub(super) fn take_answer(from: &mut &[u8]) -> Result<Result<Receipt>> {
         total_cents: Cents::new(answer.total_cents.get())?,
         placed_at: Timestamp(answer.placed_at_ms.get()),
         seq: Seq(answer.seq.get()),
+        version: Seq(answer.version.get()),
+        details: None,
         cancelled_at: flag(answer.has_cancelled_at)?.then(|| Timestamp(answer.cancelled_at_ms.get())),
     };
     Ok(Ok(Receipt { order, replayed: flag(answer.replayed)? }))
@@ -181,6 +188,10 @@ fn take_entry(from: &mut &[u8]) -> Result<Entry> {
         [] => None,
         text => Some(serde_json::from_slice(text).map_err(|_| broken("an entry's text cannot be read"))?),
     };
+    let details = match take_slice::<u8>(from, entry.details)? {
+        [] => None,
+        details => Some(serde_json::from_slice(details).map_err(|_| broken("an entry's details cannot be read"))?),
+    };
     Ok(Entry {
         seq: Seq(entry.seq.get()),
         at: Timestamp(entry.at_ms.get()),
@@ -191,5 +202,6 @@ fn take_entry(from: &mut &[u8]) -> Result<Entry> {
         key: flag(entry.has_key)?.then(|| OrderId(Uuid::from_bytes(entry.key))),
         changes,
         text,
+        details,
     })
 }

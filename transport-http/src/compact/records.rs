@@ -38,11 +38,12 @@ pub(super) struct CallLine {
 /// Stands for "at any price": it is above every valid amount.
 pub(super) const ANY_PRICE: u64 = u64::MAX;
 
-/// The answer to a call. [`SoldLine`]s follow, or an error in JSON, because errors are few and have many shapes.
+/// The answer to a call. [`SoldLine`]s follow or, in JSON, an error or an order with what few orders have, because these are few and
+/// have many shapes.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct AnswerRecord {
-    /// 0 for a placed order, 1 for a cancelled one, 2 for an error.
+    /// 0 for a placed order, 1 for a cancelled one, 2 for an error, 3 for an order in JSON.
     pub(super) what: u8,
     /// Whether an earlier call with the same key did it: 0 or 1. Of an error, whether the call was executed: 0 for no, 1 for unknown.
     pub(super) replayed: u8,
@@ -52,8 +53,9 @@ pub(super) struct AnswerRecord {
     pub(super) total_cents: U64,
     pub(super) placed_at_ms: I64,
     pub(super) seq: U64,
+    pub(super) version: U64,
     pub(super) cancelled_at_ms: I64,
-    /// The number of lines; for an error, of bytes.
+    /// The number of lines; of JSON, of bytes.
     pub(super) len: U32,
 }
 
@@ -96,7 +98,7 @@ pub(super) struct TimelineRecord {
     pub(super) begins_at: U64,
 }
 
-/// An entry. [`ChangeLine`]s follow, and then the text of a listed book in JSON, because these are few and have many fields.
+/// An entry. [`ChangeLine`]s follow, and then the text of a listed book and what few entries have, both in JSON.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct EntryRecord {
@@ -111,6 +113,8 @@ pub(super) struct EntryRecord {
     pub(super) changes: U32,
     /// The bytes of the text; 0 if there is none.
     pub(super) text: U32,
+    /// The bytes of the details; 0 if there are none.
+    pub(super) details: U32,
 }
 
 /// What an entry changed of one book.
@@ -127,5 +131,4 @@ pub(super) struct ChangeLine {
 }
 
 /// The number of each kind of entry. Numbers MUST NOT change.
-pub(super) const KINDS: [Kind; 6] =
-    [Kind::Sale, Kind::Return, Kind::Restock, Kind::Reprice, Kind::Listing, Kind::Timeline];
+pub(super) const KINDS: [Kind; 12] = Kind::ALL;

@@ -7,10 +7,10 @@ use super::{
     *,
 };
 use bookstore_core::{
-    BookId, BookText, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderId, OrderLine,
-    Receipt, Result, Seq, Status, Timeline, Timestamp,
+    BookId, BookText, Cents, Entries, Entry, Error, Executed, LedgerIdentity, Line, Lines, Order, OrderDetails,
+    OrderId, OrderLine, Receipt, Result, Seq, Status, Timeline, Timestamp,
     history::Hash,
-    ledger::{Change, Kind},
+    ledger::{Change, Details, Kind},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::fmt::Debug;
@@ -28,18 +28,26 @@ fn orders() -> impl Strategy<Value = Order> {
         quantity,
         unit_price_cents,
     });
-    let times = (any::<i64>(), option::of(-1_000_000_000_000..4_000_000_000_000_i64));
-    (any::<u128>(), vec(line, 0..5), cents(), times, any::<u64>()).prop_map(
-        |(id, lines, total_cents, (placed_at, cancelled_at), seq)| Order {
+    let times = (-1_000_000_000_000..4_000_000_000_000_i64, option::of(-1_000_000_000_000..4_000_000_000_000_i64));
+    let numbers = (any::<u64>(), any::<u64>());
+    (any::<u128>(), vec(line, 0..5), cents(), times, numbers, option::of(-1_000_000_000_000..4_000_000_000_000_i64))
+        .prop_map(|(id, lines, total_cents, (placed_at, cancelled_at), (seq, version), expires_at)| Order {
             id: OrderId(Uuid::from_u128(id)),
             status: if cancelled_at.is_some() { Status::Cancelled } else { Status::Placed },
             lines: lines.into(),
             total_cents,
             placed_at: Timestamp(placed_at),
             seq: Seq(seq),
+            version: Seq(version),
             cancelled_at: cancelled_at.map(Timestamp),
-        },
-    )
+            details: expires_at.map(|at| {
+                Box::new(OrderDetails {
+                    expires_at: Some(Timestamp(at)),
+                    held_by_shop: true,
+                    ..OrderDetails::default()
+                })
+            }),
+        })
 }
 
 /// Whether bytes that are cut short or go on are refused.
@@ -61,7 +69,7 @@ fn commands() -> impl Strategy<Value = OrderCommand> {
 
 fn answers() -> impl Strategy<Value = Result<Receipt>> {
     let errors = vec![
-        Error::OutOfStock { book: BookId(7), available: 1 },
+        Error::OutOfStock { book: BookId(7), available: 1, short: Vec::new() },
         Error::invalid("lines", "\"none\""),
         Error::VersionRequired,
         Error::unknown("it may have happened"),
@@ -78,14 +86,15 @@ fn pages() -> impl Strategy<Value = Entries> {
         change.prop_map(|(book, delta, price_cents, stock)| Change { book: BookId(book), delta, price_cents, stock });
     let kind = select(KINDS.to_vec());
     let text = option::of(".{1,9}".prop_map(|title| BookText { title, ..BookText::default() }.into()));
-    let entry = (any::<u64>(), any::<i64>(), kind, option::of(any::<u128>()), vec(change, 0..3), text);
-    let entry = entry.prop_map(|(seq, at, kind, key, changes, text)| Entry {
+    let entry = (any::<u64>(), any::<i64>(), kind, option::of(any::<u128>()), vec(change, 0..3), text, details());
+    let entry = entry.prop_map(|(seq, at, kind, key, changes, text, details)| Entry {
         seq: Seq(seq),
         at: Timestamp(at),
         kind,
         key: key.map(|key| OrderId(Uuid::from_u128(key))),
         changes: changes.into_iter().collect(),
         text,
+        details: details.map(Box::new),
     });
     let hashes = (option::of(any::<[u8; 32]>()), any::<[u8; 32]>());
     let timelines = vec((any::<u128>(), any::<u64>()), 0..3);
@@ -103,6 +112,11 @@ fn pages() -> impl Strategy<Value = Entries> {
             after: Hash(after),
         },
     )
+}
+
+fn details() -> impl Strategy<Value = Option<Details>> {
+    let reference = "[a-z]{1,9}".prop_map(|text| Some(text.parse().expect("short")));
+    option::of(reference.prop_map(|reference| Details { reference, ..Details::default() }))
 }
 
 fn timeline((id, begins_at): (u128, u64)) -> Timeline {
@@ -158,15 +172,19 @@ fn the_form_is_this_one() {
         key: Some(id),
         changes: [change].into_iter().collect(),
         text: None,
+        details: None,
     };
-    let order = sale.order().unwrap().cancelled(Timestamp(-1));
+    let back = Entry { seq: Seq(10), at: Timestamp(-1), kind: Kind::Return, ..sale.clone() };
+    let order = sale.order().unwrap().after(&back);
     is(
         &write_answers(&[Ok(Receipt { order, replayed: true }), Err(Error::VersionRequired)]),
         &[
             "02000000",
-            &format!("01 01 01 {uuid} 0000000000000000 0100000000000000 0900000000000000 ffffffffffffffff 01000000"),
+            &format!(
+                "01 01 01 {uuid} 0000000000000000 0100000000000000 0900000000000000 0a00000000000000 ffffffffffffffff 01000000"
+            ),
             "0100000000000000 02000000 0000000000000000",
-            &format!("02 00 00 {:032} {:064} 1b000000", 0, 0),
+            &format!("02 00 00 {:032} {:080} 1b000000", 0, 0),
             &hex(br#"{"code":"version-required"}"#),
         ],
     );
@@ -180,9 +198,9 @@ fn the_form_is_this_one() {
             &format!("01000000 {:031}1 0200000000000000", 0),
             "01000000 0900000000000000",
             "02000000",
-            &format!("0900000000000000 0100000000000000 00 01 {uuid} 01000000 00000000"),
+            &format!("0900000000000000 0100000000000000 00 01 {uuid} 01000000 00000000 00000000"),
             "0100000000000000 feffffffffffffff 0000000000000000 05000000",
-            &format!("0900000000000000 0100000000000000 04 00 {:032} 01000000 3c000000", 0),
+            &format!("0900000000000000 0100000000000000 04 00 {:032} 01000000 3c000000 00000000", 0),
             "0100000000000000 feffffffffffffff 0000000000000000 05000000",
             &hex(br#"{"title":"T","author":"","topic":"","isbn":null,"year":null}"#),
         ],
@@ -224,6 +242,7 @@ fn bytes_that_mean_nothing_are_refused() {
         key: None,
         changes: [].into_iter().collect(),
         text: None,
+        details: None,
     };
     let receipt = Entry { key: Some(OrderId(Uuid::nil())), ..sale.clone() }
         .order()
@@ -233,9 +252,9 @@ fn bytes_that_mean_nothing_are_refused() {
     let page = write_page(&page(Uuid::nil(), 1, vec![sale]));
     refuses::<Vec<OrderCommand>>(&call, &[(4, 2)]);
     // Kind, two flags, and the highest byte of the total.
-    refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 3), (5, 2), (6, 2), (30, 1)]);
+    refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 4), (5, 2), (6, 2), (30, 1)]);
     // The page's flag; kind and flag of the first entry.
-    refuses::<Entries>(&page, &[(40, 2), (165, 6), (166, 2)]);
+    refuses::<Entries>(&page, &[(40, 2), (165, 12), (166, 2)]);
 }
 
 #[track_caller]

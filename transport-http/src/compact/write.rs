@@ -70,6 +70,12 @@ pub(crate) fn write_answers(answers: &[Result<Receipt>]) -> Vec<u8> {
 
 /// Writes the answer to a call that succeeded.
 fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
+    if order.details.is_some() || !matches!(order.status, Status::Placed | Status::Cancelled) {
+        let order = serde_json::to_vec(order).expect("an order is JSON");
+        let (replayed, len) = (u8::from(*replayed), count(order.len()));
+        put(to, &AnswerRecord { what: 3, replayed, len, ..AnswerRecord::new_zeroed() });
+        return to.extend_from_slice(&order);
+    }
     let record = AnswerRecord {
         what: u8::from(order.status == Status::Cancelled),
         replayed: u8::from(*replayed),
@@ -78,6 +84,7 @@ fn write_receipt(to: &mut Vec<u8>, Receipt { order, replayed }: &Receipt) {
         total_cents: order.total_cents.get().into(),
         placed_at_ms: order.placed_at.0.into(),
         seq: order.seq.0.into(),
+        version: order.version.0.into(),
         cancelled_at_ms: order.cancelled_at.map_or(0, |at| at.0).into(),
         len: count(order.lines.len()),
     };
@@ -110,6 +117,8 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     for entry in &page.entries {
         let text =
             entry.text.as_ref().map(|text| serde_json::to_vec(text).expect("strings are JSON")).unwrap_or_default();
+        let details = entry.details.as_ref().map(|details| serde_json::to_vec(details).expect("strings are JSON"));
+        let details = details.unwrap_or_default();
         let record = EntryRecord {
             seq: entry.seq.0.into(),
             at_ms: entry.at.0.into(),
@@ -118,6 +127,7 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
             key: entry.key.map_or([0; 16], |key| key.0.into_bytes()),
             changes: count(entry.changes.len()),
             text: count(text.len()),
+            details: count(details.len()),
         };
         put(&mut to, &record);
         for Change { book, delta, price_cents, stock } in entry.changes.iter().copied() {
@@ -125,6 +135,7 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
             put(&mut to, &ChangeLine { book: book.0.into(), delta: delta.into(), price_cents, stock: stock.into() });
         }
         to.extend_from_slice(&text);
+        to.extend_from_slice(&details);
     }
     to
 }
@@ -138,5 +149,11 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Reprice => 3,
         Kind::Listing => 4,
         Kind::Timeline => 5,
+        Kind::Hold => 6,
+        Kind::Confirm => 7,
+        Kind::Lapse => 8,
+        Kind::Extend => 9,
+        Kind::Void => 10,
+        Kind::Fulfil => 11,
     }
 }

@@ -65,5 +65,8 @@ fn pages_beside_the_api() -> Router<Arc<Shop>> {
 
 /// What the forms of these pages are sent to.
 fn forms_beside_the_api() -> Router<Arc<Shop>> {
-    Router::new().route("/purchase/{id}", post(purchase::buy)).route("/orders/{id}/cancel", post(order::cancel))
+    Router::new()
+        .route("/purchase/{id}", post(purchase::buy))
+        .route("/orders/{id}/cancel", post(order::cancel))
+        .route("/orders/{id}/confirm", post(order::confirm))
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use bookstore_core::{BookId, Cents, Error, Order, OrderId, OrderLine, Result, Status};
+use bookstore_core::{BookId, Cents, Error, Order, OrderAction, OrderId, OrderLine, Result, Status, Timestamp};
 use futures_util::{StreamExt, stream};
 
 use super::{
@@ -58,6 +58,23 @@ pub(super) async fn cancel(State(shop): Shared, ExistingOrderId(id): ExistingOrd
     cancel_under(ORDERS, &shop, id).await
 }
 
+/// `POST /orders/{id}/confirm` with a form, which has no fields.
+pub(super) async fn confirm(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, _: Payload) -> Answer {
+    match write_in_time(shop.orders.change(id, OrderAction::Confirm, None)).await {
+        Ok(_) => Ok(see_other(&format!("{ORDERS}/{id}"))),
+        Err(error @ Error::OrderNotFound { .. }) => Err(error.into()),
+        Err(error) => failed(ORDERS, &shop, id, &error, "This did not place the order.").await,
+    }
+}
+
+/// The page of an order that was not changed.
+async fn failed(base: &'static str, shop: &Shop, id: OrderId, error: &Error, what: &'static str) -> Answer {
+    let notice = Notice::failure(error, what);
+    let order = read_in_time(shop.orders.order(id)).await.ok();
+    let (status, _) = error_status::status(error);
+    page(status, &OrderPage::new(base, shop, id, order, Some(notice)).await)
+}
+
 /// The page of an order, under the path `base`.
 pub(super) async fn show_under(base: &'static str, shop: &Shop, id: OrderId, uri: &Uri) -> Answer {
     let order = shop.orders.order(id).await?;
@@ -73,12 +90,7 @@ pub(super) async fn cancel_under(base: &'static str, shop: &Shop, id: OrderId) -
         // The page may be read from a copy that is behind.
         Ok(_) => Ok(see_other(&format!("{base}/{id}?cancelled=yes"))),
         Err(error @ Error::OrderNotFound { .. }) => Err(error.into()),
-        Err(error) => {
-            let notice = Notice::failure(&error, "This did not cancel the order.");
-            let order = read_in_time(shop.orders.order(id)).await.ok();
-            let (status, _) = error_status::status(&error);
-            page(status, &OrderPage::new(base, shop, id, order, Some(notice)).await)
-        }
+        Err(error) => failed(base, shop, id, &error, "This did not cancel the order.").await,
     }
 }
 
@@ -94,15 +106,49 @@ impl OrderPage {
 
     fn heading(&self) -> &'static str {
         match self.order.as_ref().map(|order| order.status) {
+            Some(Status::Held) => "Your order is held",
             Some(Status::Placed) => "Your order is placed",
+            Some(Status::Fulfilled) => "Your order was handed over",
             Some(Status::Cancelled) => "Your order is cancelled",
+            Some(Status::Lapsed) => "Your order was not confirmed in time",
+            Some(Status::Voided) => "Nothing was ordered",
             None => "Your order",
         }
     }
 
+    /// What its first entry did.
+    fn began(&self) -> &'static str {
+        match &self.order {
+            Some(order) if order.status == Status::Voided => "Given up",
+            Some(order) if order.expires_at().is_some() => "Held",
+            _ => "Placed",
+        }
+    }
+
+    /// What happened later: in words, when, and with which effect.
+    fn later(&self) -> Vec<(&'static str, Timestamp, &'static str)> {
+        const BACK: &str = "; the copies are back in stock";
+        let Some(order) = &self.order else { return Vec::new() };
+        let details = order.details.as_deref();
+        let until = order.expires_at().filter(|_| order.status == Status::Held);
+        let all = [
+            ("Held until", until, ""),
+            ("Not confirmed by", details.and_then(|details| details.lapsed_at), BACK),
+            ("Cancelled on", order.cancelled_at, BACK),
+            ("Handed over on", details.and_then(|details| details.fulfilled_at), ""),
+        ];
+        all.into_iter().filter_map(|(what, at, then)| Some((what, at?, then))).collect()
+    }
+
+    /// Whether its buyer may place it.
+    fn confirmable(&self) -> bool {
+        let order = self.order.as_ref();
+        order.is_some_and(|order| order.status == Status::Held && !order.is_held_by_shop())
+    }
+
     /// Whether there may be something to cancel.
     fn cancellable(&self) -> bool {
-        self.order.as_ref().is_none_or(|order| order.status == Status::Placed)
+        self.order.as_ref().is_none_or(|order| matches!(order.status, Status::Held | Status::Placed))
     }
 }
 

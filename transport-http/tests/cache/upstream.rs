@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, Catalog, CatalogService, Entries, Entry, Error, Lines, NewBook, Order,
-    OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, Catalog, CatalogService, Entries, Entry, Error, Lines, NewBook, Order,
+    OrderAction, OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
 };
 use std::{
     collections::VecDeque,
@@ -200,6 +200,11 @@ impl CatalogService for Upstream {
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.reach()?;
         self.catalog.release(order).await
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.reach()?;
+        self.catalog.change_order(order, action, by).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

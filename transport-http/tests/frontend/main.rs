@@ -10,5 +10,6 @@ mod openapi;
 mod orders;
 mod remote;
 mod requests;
+mod roles;
 mod security_headers;
 mod support;

@@ -6,15 +6,15 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error, Lines,
-    NewBook, Order, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage, TopicQuery, fixtures::cents,
-    store::memory,
+    Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error,
+    Lines, NewBook, Order, OrderAction, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage,
+    TopicQuery, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
     api::{self, Shop},
     pages,
     server::{self, Health},
-    token::AccessToken,
+    token::{AccessToken, Tokens},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -107,10 +107,15 @@ pub(crate) async fn shop() -> Running {
 
 /// An empty shop.
 pub(crate) async fn start(token: Option<&str>) -> Running {
+    start_with(token.map(|token| AccessToken::new(token).unwrap())).await
+}
+
+/// An empty shop that accepts these tokens.
+pub(crate) async fn start_with(tokens: impl Into<Tokens>) -> Running {
     let clock = Arc::new(SystemClock);
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Arc::new(Catalog::start(store, reader.clone(), reader, clock, CatalogOptions::default()).unwrap());
-    run(catalog, token, Host::Server).await
+    run(catalog, tokens.into(), Host::Server).await
 }
 
 /// What serves a shop.
@@ -122,11 +127,10 @@ enum Host {
     Program,
 }
 
-async fn run(catalog: Arc<Catalog>, token: Option<&str>, host: Host) -> Running {
+async fn run(catalog: Arc<Catalog>, tokens: Tokens, host: Host) -> Running {
     let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
-    let token = token.map(|token| AccessToken::new(token).unwrap());
     let shaky = Arc::new(Shaky::new(catalog.clone()));
-    let shop = Shop::new(shaky.clone(), orders, Arc::new(SystemClock), token);
+    let shop = Shop::new(shaky.clone(), orders, Arc::new(SystemClock), tokens);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -151,7 +155,7 @@ async fn run(catalog: Arc<Catalog>, token: Option<&str>, host: Host) -> Running 
 impl Running {
     /// The same shop once more, in another program that has it among its own routes.
     pub(crate) async fn embedded(&self) -> Running {
-        run(Arc::clone(&self.catalog), Some(TOKEN), Host::Program).await
+        run(Arc::clone(&self.catalog), AccessToken::new(TOKEN).unwrap().into(), Host::Program).await
     }
 
     pub(crate) fn url(&self) -> String {
@@ -255,6 +259,9 @@ impl CatalogService for Shaky {
     }
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.inner.release(order).await
+    }
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.inner.change_order(order, action, by).await
     }
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         self.inner.amend(book, change, key).await

@@ -130,7 +130,7 @@ async fn a_refusal_after_a_lost_answer_does_not_pass_for_the_whole_outcome() {
     let error = remote(std::slice::from_ref(&url)).sell(order_id(), one(1, 1)).await.unwrap_err();
     assert_eq!(error.executed(), Executed::Unknown, "{error}");
     let error = remote(&[url]).sell(order_id(), one(1, 1)).await.unwrap_err();
-    assert_eq!(error, Error::OutOfStock { book: BookId(1), available: 0 });
+    assert_eq!(error, Error::OutOfStock { book: BookId(1), available: 0, short: Vec::new() });
 }
 
 #[tokio::test]

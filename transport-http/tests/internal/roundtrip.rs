@@ -3,9 +3,9 @@
 use crate::support::*;
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Order, OrderId,
-    OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, TopicPage, TopicQuery, TopicSort,
-    book::NewBook, follow::Follower, orders::Ack, store::memory::MemoryCopy,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Order,
+    OrderAction, OrderId, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, TopicPage,
+    TopicQuery, TopicSort, book::NewBook, follow::Follower, orders::Ack, store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
     client::ClientOptions,
@@ -42,7 +42,7 @@ async fn a_purchase_goes_through_three_servers_and_back() {
     assert_eq!(page.orders, std::slice::from_ref(&bought.order));
     assert_eq!(orders.purchase(id, one(1, 1)).await, Err(Error::OrderIdReused { order: id }));
     let sold_out = orders.purchase(order_id(), one(2, 1)).await;
-    assert_eq!(sold_out, Err(Error::OutOfStock { book: BookId(2), available: 0 }));
+    assert_eq!(sold_out, Err(Error::OutOfStock { book: BookId(2), available: 0, short: Vec::new() }));
     assert_eq!(catalog.info(BookId(1)).await.unwrap().stock, 3);
 
     let cancelled = orders.cancel(id).await.unwrap();
@@ -203,6 +203,9 @@ impl CatalogService for Refusing {
     async fn release(&self, _: OrderId) -> Result<Receipt> {
         Err(self.0.clone())
     }
+    async fn change_order(&self, _: OrderId, _: OrderAction, _: Option<Actor>) -> Result<Receipt> {
+        Err(self.0.clone())
+    }
     async fn amend(&self, _: BookId, _: Amend, _: Option<OrderId>) -> Result<Book> {
         Err(self.0.clone())
     }
@@ -220,7 +223,7 @@ impl CatalogService for Refusing {
 fn every_error() -> Vec<Error> {
     let (book, order, message) = (BookId(u64::MAX), order_id(), "tëxt \"here\"".to_owned());
     vec![
-        Error::OutOfStock { book, available: 3 },
+        Error::OutOfStock { book, available: 3, short: Vec::new() },
         Error::BookNotFound { book },
         Error::OrderNotFound { order },
         Error::OrderIdReused { order },

@@ -52,7 +52,7 @@ async fn only_the_token_opens() {
     let login = visit.browser.open("/admin/login").await.form("/admin/login");
     for wrong in ["", "x", &TOKEN[1..], &TOKEN.to_uppercase()] {
         let page = visit.browser.submit(&login.clone().with("token", wrong)).await;
-        page.check(StatusCode::UNAUTHORIZED, &["This is not the admin token"]);
+        page.check(StatusCode::UNAUTHORIZED, &["This is no token of this shop"]);
         assert!(!page.headers.contains_key(header::SET_COOKIE));
         assert_eq!(page.form("/admin/login").get("token"), "", "a token is never sent back");
     }

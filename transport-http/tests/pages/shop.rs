@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use axum::Router;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock, Entries,
-    Error, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq,
-    Status, SystemClock, TopicPage, TopicQuery, fixtures::cents, store::memory,
+    Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock,
+    Entries, Error, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query,
+    Receipt, Result, Seq, Status, SystemClock, TopicPage, TopicQuery, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
     api::Shop,
@@ -79,6 +79,10 @@ impl OrderService for Faulty {
         self.keyed(self.orders.cancel(id)).await
     }
 
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.keyed(self.orders.change(id, action, by)).await
+    }
+
     async fn order(&self, id: OrderId) -> Result<Order> {
         let mut order = self.orders.order(id).await?;
         if self.stale.load(Ordering::SeqCst) {
@@ -118,6 +122,10 @@ impl CatalogService for Faulty {
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.catalog.release(order).await
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.catalog.change_order(order, action, by).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

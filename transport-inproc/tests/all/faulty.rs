@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, BookId, Catalog, CatalogService, Clock as _, Error, Executed, Lines, ManualClock, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Orders, Query, Receipt, Result, Status,
+    Actor, Amend, BookId, Catalog, CatalogService, Clock as _, Error, Executed, Lines, ManualClock, Order, OrderAction,
+    OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Status,
     audit::Summary,
     conformance::{self, Deployment},
     fixtures::{any_book, lines, order_id},
@@ -193,6 +193,10 @@ impl OrderService for Closed {
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.0.cancel(id).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.0.change(id, action, by).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind, LedgerId,
-    Lines, NewBook, Order, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind,
+    LedgerId, Lines, NewBook, Order, OrderAction, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text,
+    TopicPage, TopicQuery,
     decide::{self, Batch, Command, Known, Outcome, State},
     fixtures::page,
 };
@@ -54,7 +55,15 @@ impl Shop {
         };
         let changes = lines.iter().map(take).collect();
         let seq = self.state.head.next();
-        let entry = Entry { seq, at: SystemClock.now(), kind: Kind::Sale, key: Some(order), changes, text: None };
+        let entry = Entry {
+            seq,
+            at: SystemClock.now(),
+            kind: Kind::Sale,
+            key: Some(order),
+            changes,
+            text: None,
+            details: None,
+        };
         self.state.head = seq;
         decide::apply(&mut self.state.levels, &entry);
         let sold = entry.order().expect("a sale with a key is an order");
@@ -93,6 +102,12 @@ impl CatalogService for Textbook {
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         let Outcome::Receipt(receipt) = self.lock().decide(&Command::Release { order })? else { panic!("a receipt") };
+        Ok(receipt)
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let command = Command::Order { order, action: Box::new(action), by };
+        let Outcome::Receipt(receipt) = self.lock().decide(&command)? else { panic!("a receipt") };
         Ok(receipt)
     }
 

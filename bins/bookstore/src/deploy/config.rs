@@ -3,7 +3,7 @@
 use bookstore_core::orders::Ack;
 use bookstore_transport_http::{
     server::{MetricsText, ServerLimits},
-    token::AccessToken,
+    token::{AccessToken, Tokens},
 };
 use std::fmt;
 
@@ -35,8 +35,10 @@ pub struct Monolith {
     pub store: StoreUrl,
     /// Whether a store that never had a book gets the [sample catalogue](crate::sample).
     pub sample: bool,
-    /// The token that admin requests must show; without one, administration is off.
-    pub admin_token: Option<AccessToken>,
+    /// The tokens of which admin requests must show one; without any, administration is off.
+    pub tokens: Tokens,
+    /// Whether buyers may hold copies for up to 15 minutes without buying them.
+    pub public_holds: bool,
     /// Limits and metrics.
     pub serving: Serving,
 }
@@ -78,8 +80,10 @@ pub struct FrontendServer {
     pub orders: Vec<String>,
     /// The most books that it keeps in memory; with 0 there is no cache. See [`bookstore_transport_http::cache`].
     pub cache_books_max: usize,
-    /// The token that admin requests must show; without one, administration is off.
-    pub admin_token: Option<AccessToken>,
+    /// The tokens of which admin requests must show one; without any, administration is off.
+    pub tokens: Tokens,
+    /// Whether buyers may hold copies for up to 15 minutes without buying them.
+    pub public_holds: bool,
     /// The token that the shop's servers show each other.
     pub server_token: Option<AccessToken>,
     /// Limits and metrics.

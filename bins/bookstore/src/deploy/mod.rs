@@ -10,7 +10,7 @@
 //! use bookstore::{Bookstore, core::BookId, deploy};
 //! use tokio::{net::TcpListener, sync::oneshot};
 //!
-//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, admin_token: None, serving: deploy::Serving::default() };
+//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, tokens: Default::default(), public_holds: false, serving: deploy::Serving::default() };
 //! let server = deploy::monolith(config).await?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let url = format!("http://{}", listener.local_addr()?);
@@ -136,7 +136,8 @@ pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
     let closed = ledger.closed();
     let (ready, task) = ready_while_writable(&ledger);
     let (catalog, orders) = in_process(ledger);
-    let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.admin_token);
+    let shop =
+        Shop { public_holds: config.public_holds, ..Shop::new(catalog, orders, Arc::new(SystemClock), config.tokens) };
     Ok(public(shop, &config.serving, ready).with_task(task).closing(closed))
 }
 
@@ -199,7 +200,8 @@ pub fn frontend_server(config: FrontendServer) -> Result<Server, OpenError> {
     // Readiness is asked of the servers themselves: the cache would answer for a catalog that cannot be reached.
     let (ready, task) = ready_while_reachable(Arc::clone(&catalog), Arc::clone(&orders));
     let (catalog, orders) = cached((catalog, orders), clients, config.cache_books_max);
-    let shop = Shop::new(catalog, orders, Arc::new(SystemClock), config.admin_token);
+    let shop =
+        Shop { public_holds: config.public_holds, ..Shop::new(catalog, orders, Arc::new(SystemClock), config.tokens) };
     Ok(public(shop, &config.serving, ready).with_task(task))
 }
 

@@ -99,9 +99,7 @@ fn unknown(call: &Call) -> Call {
     let operation = match call.operation.clone() {
         Operation::Purchase { order, lines, .. } => Operation::Purchase { order, lines, outcome: Outcome::Unknown },
         Operation::Cancel { order, .. } => Operation::Cancel { order, outcome: Outcome::Unknown },
-        Operation::Amend { book, change, key, .. } => {
-            Operation::Amend { book, change, key, outcome: Outcome::Unknown }
-        }
+        Operation::Amend { book, change, key, .. } => Operation::Amend { book, change, key, outcome: Outcome::Unknown },
         other => other,
     };
     Call { operation, completed: None, ..call.clone() }
@@ -145,9 +143,8 @@ fn judge_copied(world: &Shared, history: &History, end: &FinalState) {
 
 /// Whatever a copy has set aside, cancelled orders too.
 fn set_aside_at_all(world: &Shared, host: Host) -> Vec<OrderId> {
-    let summary = Snapshot::open(&world.disk(host).path()).and_then(|mut copy| {
-        copy.read(|_, _| Ok::<_, StoreError>(())).map(|(summary, _)| summary)
-    });
+    let summary = Snapshot::open(&world.disk(host).path())
+        .and_then(|mut copy| copy.read(|_, _| Ok::<_, StoreError>(())).map(|(summary, _)| summary));
     summary.unwrap_or_else(|error| panic!("a copy cannot be read: {error}")).orders_set_aside
 }
 
@@ -222,7 +219,8 @@ impl<'a> Fork<'a> {
                 }
             }
             if had.len() as u64 != count || !open.keys().all(|order| listed.contains(order)) {
-                let what = format!("{host} set {count} of {} entries aside, and lists {listed:?} of {open:?}", had.len());
+                let what =
+                    format!("{host} set {count} of {} entries aside, and lists {listed:?} of {open:?}", had.len());
                 self.world.fail("told", what);
             }
         }

@@ -155,7 +155,9 @@ impl Nemesis {
         match accident {
             // Who has seen nothing newer cannot know.
             Accident::StaleFile | Accident::RolledBack => sellers.iter().all(|seller| seller.followed() > backup.head),
-            Accident::Replaced | Accident::Promoted => self.somebody_waits(now, backup.head) || now >= from + WORST_MOMENT,
+            Accident::Replaced | Accident::Promoted => {
+                self.somebody_waits(now, backup.head) || now >= from + WORST_MOMENT
+            }
             Accident::SecondName => true,
         }
     }
@@ -220,7 +222,11 @@ impl Nemesis {
                 if accident == Accident::RolledBack {
                     *self.world.accident.rolled_back_to.lock().expect("nobody panics with it") = backup.incarnation;
                 }
-                self.world.coverage.saw(if accident == Accident::StaleFile { Seen::StaleFile } else { Seen::RolledBack });
+                self.world.coverage.saw(if accident == Accident::StaleFile {
+                    Seen::StaleFile
+                } else {
+                    Seen::RolledBack
+                });
                 disk.become_copy_of(&backup.path).expect("the simulation's own files can be copied");
                 self.operator.stage = Stage::Wrong(now);
             }

@@ -211,7 +211,8 @@ fn open_ledger(world: &Shared, host: Host) -> Result<Catalog, StoreError> {
     let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
     let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
     let accident = &world.accident;
-    let opened = accident.rolled_back_to.lock().expect("nobody panics with it").take().filter(|_| host == Host::Catalog);
+    let opened =
+        accident.rolled_back_to.lock().expect("nobody panics with it").take().filter(|_| host == Host::Catalog);
     let clock = Arc::new(OpenedAs { clock: (*clock).clone(), opened: Mutex::new(opened) });
     let catalog = Catalog::start(SimStore::new(store, disk, world), reader.clone(), reader, clock, options)?;
     if host == Host::Catalog {

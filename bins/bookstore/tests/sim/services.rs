@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderId, OrderPage,
-    OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, TopicPage, TopicQuery, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -138,6 +138,11 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         self.counted(self.service.release(order).await)
     }
 
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let _call = self.enter(1);
+        self.counted(self.service.change_order(order, action, by).await)
+    }
+
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         let _call = self.enter(1);
         self.counted(self.service.amend(book, change, key).await)
@@ -185,6 +190,11 @@ impl<S: OrderService + ?Sized> OrderService for Watched<S> {
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         let _call = self.enter(1);
         self.counted(self.service.cancel(id).await)
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let _call = self.enter(1);
+        self.counted(self.service.change(id, action, by).await)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

@@ -94,7 +94,9 @@ impl World {
             bug,
             trace: Trace::new(print),
             coverage: Coverage::default(),
-            recorder: Arc::new(Recorder::with_clock(Recorder::LIMIT_DEFAULT, move || clock.fetch_add(1, Ordering::SeqCst))),
+            recorder: Arc::new(Recorder::with_clock(Recorder::LIMIT_DEFAULT, move || {
+                clock.fetch_add(1, Ordering::SeqCst)
+            })),
             ticks,
             cut_links: CutLinks::default(),
             token: AccessToken::new("0123456789abcdef0123456789abcdef").expect("long enough"),
@@ -172,7 +174,9 @@ impl World {
     pub(crate) async fn settled(&self) {
         let healed_at = || self.healed_at.load(Ordering::SeqCst);
         let since = || healed_at().max(self.busy_at.load(Ordering::SeqCst));
-        while self.accident.is_open() || nanos(now()) < healed_at().saturating_add(nanos(SETTLE_MAX)).min(since().saturating_add(nanos(QUIET))) {
+        while self.accident.is_open()
+            || nanos(now()) < healed_at().saturating_add(nanos(SETTLE_MAX)).min(since().saturating_add(nanos(QUIET)))
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

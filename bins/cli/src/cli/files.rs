@@ -1,6 +1,7 @@
 //! The arguments of commands that work on files.
 
 use bookstore::import::{Field, ImportOptions};
+use bookstore_core::OrderId;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -98,6 +99,35 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) server_token_file: Option<PathBuf>,
     /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `bookstore head`
+#[derive(Debug, Args)]
+pub(crate) struct HeadArgs {
+    /// The store with the ledger, or the address of its catalog server
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// Up to this entry instead of the last one
+    #[arg(long, value_name = "SEQ", conflicts_with = "verify")]
+    pub(crate) at: Option<u64>,
+    /// Sign it with this Ed25519 private key (PEM), and print it as JSON
+    #[arg(long, value_name = "KEY", conflicts_with = "verify")]
+    pub(crate) sign: Option<PathBuf>,
+    /// Check a signed head, and the ledger against it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) verify: Option<PathBuf>,
+    /// The public key (PEM) to check with
+    #[arg(long, value_name = "KEY", requires = "verify")]
+    pub(crate) key: Option<PathBuf>,
+    /// Check also that this order was in the ledger when the head was signed
+    #[arg(long, value_name = "ORDER_ID", requires = "verify")]
+    pub(crate) order: Option<OrderId>,
+    /// File with the token of the servers, if an address is given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_token_file: Option<PathBuf>,
+    /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

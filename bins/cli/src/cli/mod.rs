@@ -3,19 +3,22 @@
 mod files;
 mod servers;
 mod shop;
+mod token;
 
 use bookstore_cli::load::Mix;
 use bookstore_core::BookId;
 use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
 
-pub(crate) use files::{AuditArgs, BackupArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
+pub(crate) use files::{AuditArgs, BackupArgs, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
 pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
 pub(crate) use shop::{
-    AddArgs, AdminArgs, BuyArgs, CancelArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, SearchArgs, ShopArgs,
+    AddArgs, AdminArgs, BuyArgs, CancelArgs, ChangeArgs, HoldArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs,
+    ReturnArgs, SearchArgs, ShopArgs,
 };
+pub(crate) use token::{TokenArgs, TokenCommand, TokensFileArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -129,8 +132,34 @@ Examples:
   bookstore buy 3 --quantity 2
   bookstore buy 3 --order-id 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
     Buy(BuyArgs),
+    /// Set copies aside for a while without buying them
+    #[command(after_help = "\
+With a token the shop holds them: then only the shop confirms the order. Without one they are the buyer's to confirm, where the shop \
+allows it (--public-holds).
+
+Examples:
+  bookstore hold 3 --seconds 600 --reference 'payment 17' --admin-token-file admin.token
+  bookstore confirm 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --admin-token-file admin.token")]
+    Hold(HoldArgs),
+    /// Place a held order
+    #[command(after_help = "Example:\n  bookstore confirm 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Confirm(ChangeArgs),
+    /// Note that an order was handed over (admin)
+    #[command(
+        after_help = "Example:\n  bookstore fulfil 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --admin-token-file admin.token"
+    )]
+    Fulfil(ChangeArgs),
+    /// Put some copies of an order into stock again (admin)
+    #[command(
+        name = "return",
+        after_help = "Example:\n  bookstore return 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 3 --quantity 1 --admin-token-file admin.token"
+    )]
+    Return(ReturnArgs),
     /// Cancel an order; its copies go back into stock
-    #[command(after_help = "Example:\n  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    #[command(after_help = "\
+Examples:
+  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
+  bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --void")]
     Cancel(CancelArgs),
     /// List the orders, newest first (admin)
     #[command(after_help = "Example:\n  bookstore orders --admin-token-file admin.token")]
@@ -203,6 +232,18 @@ Examples:
   bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db
   bookstore audit --store http://10.0.0.1:7001 --copy http://10.0.0.2:7002 --server-token-file server.token")]
     Audit(AuditArgs),
+    /// Show up to which entry a ledger goes, with the hash of its history; sign that, and check it later
+    #[command(after_help = "\
+Whoever has a signed head can prove later that the ledger was changed or lost entries. A buyer who keeps one that was signed after \
+the purchase can have an auditor check that the order was in the ledger.
+
+Examples:
+  (umask 077; openssl genpkey -algorithm ed25519 -out head.key)
+  openssl pkey -in head.key -pubout -out head.pub
+  bookstore head --sign head.key > head.json
+  bookstore head --verify head.json --key head.pub
+  bookstore head --verify head.json --key head.pub --order 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
+    Head(HeadArgs),
     /// Write a consistent copy of a store to a new file
     #[command(after_help = "\
 May run beside a server. An existing file is never overwritten.
@@ -250,6 +291,16 @@ Examples:
   bookstore take-over --copy sqlite:orders.db --server http://127.0.0.1:8080"
     )]
     TakeOver(TakeOverArgs),
+    /// Make, list and revoke named tokens
+    #[command(after_help = "\
+A server with --tokens-file accepts these tokens, each as far as its role goes: read reads orders and entries, stock also changes
+prices and stock and adds books, admin may do everything. The file has their hashes only. SIGHUP makes a server read it again.
+
+Examples:
+  bookstore token new till-2 --role stock --tokens-file tokens > till-2.token
+  bookstore token list --tokens-file tokens
+  bookstore token revoke till-2 --tokens-file tokens && kill -HUP $(pidof bookstore)")]
+    Token(TokenArgs),
 }
 
 /// `bookstore lab`

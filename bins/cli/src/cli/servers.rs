@@ -20,7 +20,7 @@ pub(crate) struct ServeArgs {
     /// The address of a proxy, which brings many clients: no limits for what comes from one address
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) trusted_proxy: Vec<IpAddr>,
-    /// Seconds after SIGTERM or SIGHUP in which /readyz says 503 and the server still serves, before it stops
+    /// Seconds after SIGTERM (or SIGHUP, without --tokens-file) in which /readyz says 503 and the server still serves, before it stops
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) grace: u64,
     /// Seconds that running requests get to finish when the server stops
@@ -36,15 +36,21 @@ pub(crate) struct ServeArgs {
 }
 
 /// The flags of servers with the public interface.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Serving")]
 pub(crate) struct PublicArgs {
     /// Purchases and other changes a minute from one address; 0 for no limit. This machine has none
     #[arg(long, value_name = "N", default_value_t = 600)]
     pub(crate) rate_limit: u32,
-    /// File with the token that admin requests must carry; without one, admin is off
+    /// Let buyers hold copies for up to 15 minutes without buying them
+    #[arg(long)]
+    pub(crate) public_holds: bool,
+    /// File with the token named admin, which may do everything; without this and --tokens-file, admin is off
     #[arg(long, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// File with named tokens, made by `bookstore token new`; with it, SIGHUP reads both files again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens_file: Option<PathBuf>,
 }
 
 /// The flags of servers that talk to each other.

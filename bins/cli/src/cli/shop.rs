@@ -1,6 +1,6 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, OrderId, Sort};
+use bookstore_core::{BookId, OrderId, Reference, Sort};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -102,8 +102,62 @@ pub(crate) struct BuyArgs {
     /// Buy only if a copy still costs this, in cents
     #[arg(long, value_name = "CENTS")]
     pub(crate) price: Option<u64>,
+    /// What the order is called elsewhere, for example by a payment
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reference: Option<Reference>,
     #[command(flatten)]
     pub(crate) shop: ShopArgs,
+}
+
+/// `bookstore hold`
+#[derive(Debug, Args)]
+pub(crate) struct HoldArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// How many copies
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
+    pub(crate) quantity: u32,
+    /// For how many seconds: 1 to 86400 with a token, to 900 without
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub(crate) seconds: u32,
+    /// What the order is called elsewhere, for example by a payment
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reference: Option<Reference>,
+    /// The order's id: the same id never holds twice [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    pub(crate) order_id: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore confirm`, `bookstore fulfil`
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArgs {
+    /// The order's id
+    #[arg(value_name = "ORDER_ID")]
+    pub(crate) id: OrderId,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore return`
+#[derive(Debug, Args)]
+pub(crate) struct ReturnArgs {
+    /// The order's id
+    #[arg(value_name = "ORDER_ID")]
+    pub(crate) id: OrderId,
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// How many copies
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
+    pub(crate) quantity: u32,
+    /// A key with which they come back once, however often it is sent [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
 }
 
 /// `bookstore cancel`
@@ -112,6 +166,9 @@ pub(crate) struct CancelArgs {
     /// The order's id
     #[arg(value_name = "ORDER_ID")]
     pub(crate) id: OrderId,
+    /// If there is no such order, see to it that its id never buys anything, however late the purchase arrives
+    #[arg(long)]
+    pub(crate) void: bool,
     #[command(flatten)]
     pub(crate) shop: ShopArgs,
     /// File with the shop's admin token: needed for an order whose id is no UUID of version 4 or 7

@@ -22,7 +22,7 @@ fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
 }
 
 /// The flags for the same shop and token, for a command to run again.
-fn same_admin(args: &AdminArgs) -> String {
+pub(super) fn same_admin(args: &AdminArgs) -> String {
     let file = args.admin_token_file.as_ref();
     let file = file.map(|file| format!(" --admin-token-file {}", quoted(&file.to_string_lossy()))).unwrap_or_default();
     let insecure = if args.insecure { " --insecure" } else { "" };

@@ -188,7 +188,7 @@ impl CopyAudit {
                 report.finding(format!("{} has another entry {} than the ledger", self.store, own.seq));
             }
             let met = own.seq == entry.seq;
-            self.orders += u64::from(own.kind == Kind::Sale);
+            self.orders += u64::from(matches!(own.kind, Kind::Sale | Kind::Confirm));
             self.advance();
             if met {
                 return;

@@ -5,7 +5,7 @@ use bookstore_core::{
     service::LedgerFeed,
     store::{
         StoreError,
-        sqlite::{SqliteCopy, SqliteOptions},
+        sqlite::{Snapshot, SqliteCopy, SqliteOptions},
     },
 };
 use bookstore_transport_http::{
@@ -17,14 +17,10 @@ use std::sync::Arc;
 use super::Failure;
 use crate::config::{FeedUrl, Misconfigured};
 
-/// Opens a copy, or a server's ledger or copy: both answer alike.
+/// Opens a copy, or a server's ledger or copy: both answer alike. A file must not be in use.
 pub(super) fn open(url: &FeedUrl, token: Option<&AccessToken>) -> Result<Arc<dyn LedgerFeed>, Failure> {
     match url {
-        FeedUrl::Server(url) => {
-            let options = ClientOptions { token: token.cloned(), ..ClientOptions::default() };
-            let client = Client::http(&[url], options).map_err(|error| Misconfigured(format!("{url}: {error}")))?;
-            Ok(Arc::new(RemoteCatalog::new(client)))
-        }
+        FeedUrl::Server(url) => server(url, token),
         FeedUrl::File(path) => match SqliteCopy::open(path, SqliteOptions::default()) {
             Ok(copy) => Ok(Arc::new(copy)),
             Err(StoreError::InUse(path)) => Err(Failure::Failed(format!(
@@ -33,4 +29,18 @@ pub(super) fn open(url: &FeedUrl, token: Option<&AccessToken>) -> Result<Arc<dyn
             Err(error) => Err(error.into()),
         },
     }
+}
+
+/// Opens a ledger or a copy of one; a file also beside its server.
+pub(super) fn open_beside(url: &FeedUrl, token: Option<&AccessToken>) -> Result<Arc<dyn LedgerFeed>, Failure> {
+    match url {
+        FeedUrl::Server(url) => server(url, token),
+        FeedUrl::File(path) => Ok(Arc::new(Snapshot::open(path)?)),
+    }
+}
+
+fn server(url: &str, token: Option<&AccessToken>) -> Result<Arc<dyn LedgerFeed>, Failure> {
+    let options = ClientOptions { token: token.cloned(), ..ClientOptions::default() };
+    let client = Client::http(&[url], options).map_err(|error| Misconfigured(format!("{url}: {error}")))?;
+    Ok(Arc::new(RemoteCatalog::new(client)))
 }

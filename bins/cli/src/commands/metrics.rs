@@ -38,6 +38,10 @@ fn describe() {
     counter!("bookstore_http_connections_evicted_total", "Idle connections closed to make room for new ones");
     histogram!("bookstore_http_request_duration_seconds", "From a request's headers to the end of its answer");
 
+    gauge!(
+        "bookstore_tokens_file_broken",
+        "1 from a SIGHUP at which --tokens-file could not be read until one at which it can; else 0"
+    );
     gauge!("bookstore_ledger_writable", "1, or 0 from a failure of the ledger's store until it is open again");
     histogram!("bookstore_batch_commands", "Commands that the ledger's writer took at once");
 

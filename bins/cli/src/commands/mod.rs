@@ -4,10 +4,13 @@ mod admin;
 mod audit;
 mod backup;
 mod feeds;
+mod head;
 mod import;
 mod lab;
 mod load;
+mod locked_file;
 mod metrics;
+mod orders;
 mod output;
 mod progress;
 mod promote;
@@ -16,6 +19,7 @@ mod serve;
 mod shop;
 mod signals;
 mod take_over;
+mod token;
 
 use bookstore::OpenError;
 use bookstore_core::{Error, store::StoreError};
@@ -123,6 +127,10 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Topics(args) => shop::topics(&args).await,
         Command::Info(args) => shop::info(&args).await,
         Command::Buy(args) => shop::buy(&args).await,
+        Command::Hold(args) => orders::hold(&args).await,
+        Command::Confirm(args) => orders::confirm(&args).await,
+        Command::Fulfil(args) => orders::fulfil(&args).await,
+        Command::Return(args) => orders::take_back(&args).await,
         Command::Cancel(args) => shop::cancel(&args).await,
         Command::Orders(args) => admin::orders(&args).await,
         Command::Restock(args) => admin::restock(&args).await,
@@ -131,9 +139,11 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Load(args) => load::run(&args).await,
         Command::Lab(args) => lab::run(&args).await,
         Command::Audit(args) => audit::run(&args).await,
+        Command::Head(args) => head::run(&args).await,
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Promote(args) => promote::run(&args).await,
         Command::TakeOver(args) => take_over::run(&args).await,
+        Command::Token(args) => token::run(&args.command),
     }
 }

@@ -1,6 +1,6 @@
 //! The output of commands: tables and cards for people, the interface's JSON for programs.
 
-use bookstore_core::{Book, Order, Topic};
+use bookstore_core::{Book, Order, Status, Timestamp, Topic};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::{
@@ -175,9 +175,14 @@ pub(crate) fn order(order: &Order) -> String {
         Columns { header: &["BOOK", "COPIES", "PRICE", "SUM"], right: &[0, 1, 2, 3], elastic: &[] };
     let mut card = Card::new(&format!("Order {}", order.id));
     card.line("Status", order.status);
-    card.line("Placed", order.placed_at);
-    if let Some(at) = order.cancelled_at {
-        card.line("Cancelled", at);
+    card.line(began(order), order.placed_at);
+    for (name, at) in later(order) {
+        if let Some(at) = at {
+            card.line(name, at);
+        }
+    }
+    if let Some(reference) = order.reference() {
+        card.line("Reference", reference);
     }
     card.line("Total", order.total_cents);
     let rows = order.lines.iter().map(|line| {
@@ -186,7 +191,32 @@ pub(crate) fn order(order: &Order) -> String {
             [line.book.to_string(), line.quantity.to_string(), line.unit_price_cents.to_string(), sum.to_string()];
         cells.to_vec()
     });
-    format!("{}\n{}", card.text, indented(&table(&COLUMNS, rows.collect())))
+    let mut text = format!("{}\n{}", card.text, indented(&table(&COLUMNS, rows.collect())));
+    for line in order.returned() {
+        text.push_str(&format!("  {} of book {} came back.\n", line.quantity, line.book));
+    }
+    text
+}
+
+/// What its first entry did.
+fn began(order: &Order) -> &'static str {
+    match (order.status, order.expires_at()) {
+        (Status::Voided, _) => "Given up",
+        (_, Some(_)) => "Held",
+        (_, None) => "Placed",
+    }
+}
+
+/// What happened to it later, and when.
+fn later(order: &Order) -> [(&'static str, Option<Timestamp>); 4] {
+    let details = order.details.as_deref();
+    let until = details.and_then(|details| details.expires_at).filter(|_| order.status == Status::Held);
+    [
+        ("Held until", until),
+        ("Lapsed", details.and_then(|details| details.lapsed_at)),
+        ("Cancelled", order.cancelled_at),
+        ("Handed over", details.and_then(|details| details.fulfilled_at)),
+    ]
 }
 
 fn indented(text: &str) -> String {

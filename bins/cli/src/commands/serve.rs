@@ -1,6 +1,9 @@
 //! Runs a server until it is stopped.
 
-use bookstore::deploy::{self, Server, Serving};
+use bookstore::{
+    Tokens,
+    deploy::{self, Server, Serving},
+};
 use bookstore_transport_http::server::Grace;
 use std::{future::Future, io, net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::{
@@ -14,7 +17,7 @@ use super::{
     signals::{Signals, Stop},
 };
 use crate::{
-    cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, ServeArgs},
+    cli::{CatalogArgs, FrontendArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs},
     config,
 };
 
@@ -22,32 +25,68 @@ use crate::{
 pub(super) async fn monolith(args: &MonolithArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
     let config::Checked { listen, grace, mut server } = config::monolith(args)?;
     measure(&mut server.serving)?;
-    run("bookstore", (listen, inherited), (grace, &args.serve), async { Ok(deploy::monolith(server).await?) }).await
+    let running = Running { grace, args: &args.serve, reload: Reload::of(&args.public, &server.tokens) };
+    run("bookstore", (listen, inherited), running, async { Ok(deploy::monolith(server).await?) }).await
 }
 
 /// `bookstore catalog`
 pub(super) async fn catalog(args: &CatalogArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
     let config::Checked { listen, grace, mut server } = config::catalog(args)?;
     measure(&mut server.serving)?;
-    run("catalog", (listen, inherited), (grace, &args.serve), async { Ok(deploy::catalog_server(server).await?) }).await
+    let running = Running { grace, args: &args.serve, reload: None };
+    run("catalog", (listen, inherited), running, async { Ok(deploy::catalog_server(server).await?) }).await
 }
 
 /// `bookstore order --catalog …`
 pub(super) async fn order(args: &OrderArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
     let config::Checked { listen, grace, mut server } = config::order(args)?;
     measure(&mut server.serving)?;
-    run("order", (listen, inherited), (grace, &args.serve), async { Ok(deploy::order_server(server).await?) }).await
+    let running = Running { grace, args: &args.serve, reload: None };
+    run("order", (listen, inherited), running, async { Ok(deploy::order_server(server).await?) }).await
 }
 
 /// `bookstore frontend`
 pub(super) async fn frontend(args: &FrontendArgs, inherited: Inherited) -> Result<ExitCode, Failure> {
     let config::Checked { listen, grace, mut server } = config::frontend(args)?;
     measure(&mut server.serving)?;
-    run("frontend", (listen, inherited), (grace, &args.serve), async { Ok(deploy::frontend_server(server)?) }).await
+    let running = Running { grace, args: &args.serve, reload: Reload::of(&args.public, &server.tokens) };
+    run("frontend", (listen, inherited), running, async { Ok(deploy::frontend_server(server)?) }).await
 }
 
 /// A socket that already listens, from the program that started this one.
 type Inherited = Option<std::net::TcpListener>;
+
+/// What a server does between its start and its end.
+struct Running<'a> {
+    grace: Duration,
+    args: &'a ServeArgs,
+    /// What SIGHUP does, unless it stops the server.
+    reload: Option<Reload>,
+}
+
+/// Reads the files of the tokens again.
+struct Reload {
+    args: PublicArgs,
+    tokens: Tokens,
+}
+
+impl Reload {
+    fn of(args: &PublicArgs, tokens: &Tokens) -> Option<Self> {
+        args.tokens_file.is_some().then(|| Self { args: args.clone(), tokens: tokens.clone() })
+    }
+
+    fn reload(&self) {
+        let read = config::tokens(&self.args);
+        ::metrics::gauge!("bookstore_tokens_file_broken").set(if read.is_err() { 1.0 } else { 0.0 });
+        match read {
+            Ok(tokens) => {
+                tracing::info!(tokens = tokens.len(), "read the tokens again");
+                self.tokens.replace(tokens);
+            }
+            Err(wrong) => tracing::error!("the tokens of before stay in force, and none is revoked: {wrong}"),
+        }
+    }
+}
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -56,12 +95,16 @@ const BACKLOG: u32 = 1024;
 async fn run(
     role: &str,
     (listen, inherited): (SocketAddr, Inherited),
-    (grace, args): (Duration, &ServeArgs),
+    Running { grace, args, reload }: Running<'_>,
     ready: impl Future<Output = Result<Server, Failure>>,
 ) -> Result<ExitCode, Failure> {
     let taken = |error: io::Error| Failure::Failed(port_trouble(listen, &error));
     let socket = Socket::new(listen, inherited).map_err(taken)?;
-    let signals = Signals::catch().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
+    let mut signals =
+        Signals::catch().map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")))?;
+    if let Some(reload) = reload {
+        signals.at_hang_up(move || reload.reload());
+    }
     let mut stop = Box::pin(stopping(signals, stdin_ended(args.stop_with_stdin), grace));
     let server = tokio::select! {
         server = ready => server?,

@@ -171,7 +171,10 @@ pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
     let id = args.order_id.unwrap_or_else(|| SystemClock.new_order_id());
     let price_cents = args.price.map(Cents::new).transpose()?;
     let line = Line { book: args.book, quantity: args.quantity, price_cents };
-    let bought = answer(&args.shop, shop.purchase(id, [line])).await;
+    let bought = match args.reference.clone() {
+        None => answer(&args.shop, shop.purchase(id, [line])).await,
+        Some(reference) => answer(&args.shop, shop.purchase_for(id, [line], reference)).await,
+    };
     let receipt = bought.map_err(|error| {
         let hint = buying_hint(args, id, &error);
         failed_order(&args.shop, Some(id), error, hint)
@@ -207,10 +210,15 @@ fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
             price_cents.get(),
             same_shop(&args.shop)
         )),
+        Error::OrderCancelled { .. } | Error::OrderLapsed { .. } | Error::OrderVoided { .. } => {
+            Some("Nothing was bought. Leave --order-id out to make a new order.".to_owned())
+        }
         Error::OrderIdReused { .. } => Some("Nothing was bought. Leave --order-id out to make a new order.".to_owned()),
         _ if error.executed() == Executed::Unknown => Some(format!(
-            "The order may have been placed. To find out, run the same order again; it never buys twice:\n  {}",
-            buy_again(args, id)
+            "The order may have been placed. To find out, run the same order again; it never buys twice:\n  {}\n\
+             Or give it up, so that it certainly buys nothing:\n  bookstore cancel {id} --void{}",
+            buy_again(args, id),
+            same_shop(&args.shop)
         )),
         _ => None,
     }
@@ -218,7 +226,10 @@ fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
 
 fn buy_again(args: &BuyArgs, id: OrderId) -> String {
     let price = args.price.map(|cents| format!(" --price {cents}")).unwrap_or_default();
-    format!("bookstore buy {} --quantity {}{price} --order-id {id}{}", args.book, args.quantity, same_shop(&args.shop))
+    let reference = args.reference.as_ref().map(|text| format!(" --reference {}", quoted(text.as_str())));
+    let reference = reference.unwrap_or_default();
+    let (book, quantity) = (args.book, args.quantity);
+    format!("bookstore buy {book} --quantity {quantity}{price}{reference} --order-id {id}{}", same_shop(&args.shop))
 }
 
 /// Connects for one order. The admin token is read and sent only if the order's id needs it.
@@ -243,11 +254,15 @@ pub(super) async fn order(id: OrderId, args: &OrderArgs) -> Result<ExitCode, Fai
 /// `bookstore cancel`
 pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
     let shop = connect_for(args.id, &args.shop, args.admin_token_file.as_deref(), args.insecure)?;
-    let cancelled = answer(&args.shop, shop.cancel(args.id)).await;
+    let cancelled = match args.void {
+        true => answer(&args.shop, shop.give_up(args.id)).await,
+        false => answer(&args.shop, shop.cancel(args.id)).await,
+    };
     let receipt = cancelled.map_err(|error| {
         let again = format!(
-            "It may have been cancelled. Running it again is safe:\n  bookstore cancel {}{}",
+            "It may have been cancelled. Running it again is safe:\n  bookstore cancel {}{}{}",
             args.id,
+            if args.void { " --void" } else { "" },
             same_shop(&args.shop)
         );
         let hint = (error.executed() == Executed::Unknown).then_some(again);
@@ -258,7 +273,11 @@ pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     if receipt.replayed {
-        print("This order was cancelled before.\n");
+        print(match receipt.order.status {
+            Status::Lapsed => "This order's time was up before.\n",
+            Status::Voided => "This order id was given up before.\n",
+            _ => "This order was cancelled before.\n",
+        });
     }
     print(&output::order(&receipt.order));
     Ok(ExitCode::SUCCESS)

@@ -15,8 +15,9 @@ pub(super) enum Stop {
 pub(super) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// None once it is somebody else's.
     #[cfg(unix)]
-    hang_up: tokio::signal::unix::Signal,
+    hang_up: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
 }
@@ -27,18 +28,34 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: Some(signal(SignalKind::hangup())?),
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
     /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> Stop {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => Stop::InGrace,
-            _ = self.hang_up.recv() => Stop::InGrace,
+            _ = hang_up => Stop::InGrace,
             _ = self.interrupt.recv() => Stop::AtOnce,
         }
+    }
+
+    /// From now on SIGHUP does this instead of stopping the program.
+    pub(super) fn at_hang_up(&mut self, mut work: impl FnMut() + Send + 'static) {
+        let Some(mut hang_up) = self.hang_up.take() else { return };
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                work();
+            }
+        });
     }
 }
 
@@ -53,6 +70,9 @@ impl Signals {
         drop(tokio::signal::ctrl_c().await);
         Stop::AtOnce
     }
+
+    /// There is no such signal here.
+    pub(super) fn at_hang_up(&mut self, _work: impl FnMut() + Send + 'static) {}
 }
 
 /// Completes at the first signal, which are caught from this call on.

@@ -1,14 +1,21 @@
 //! Tokens from files.
 
-use bookstore::AccessToken;
-use std::{fmt::Display, net::SocketAddr, path::Path};
+use bookstore::{AccessToken, NamedToken};
+use bookstore_transport_http::token::{TokenLine, read_tokens};
+use std::{
+    fmt::Display,
+    fs::File,
+    io::{self, Read as _},
+    net::SocketAddr,
+    path::Path,
+};
 
 use super::{
     Misconfigured, Result,
     address::{host, is_loopback},
     wrong,
 };
-use crate::cli::{AdminArgs, InternalArgs};
+use crate::cli::{AdminArgs, InternalArgs, PublicArgs};
 
 /// The admin token of a command. It is refused if it would be sent in plain text over a network without `--insecure`.
 pub(crate) fn admin_token(args: &AdminArgs) -> Result<AccessToken> {
@@ -44,6 +51,37 @@ pub(super) fn inner_token(args: &InternalArgs, listen: SocketAddr) -> Result<Opt
         ));
     }
     Ok(token)
+}
+
+/// What a server's admin requests show: the tokens of both files.
+pub(crate) fn tokens(args: &PublicArgs) -> Result<Vec<NamedToken>> {
+    let admin = token("--admin-token-file", args.admin_token_file.as_deref())?;
+    let mut tokens: Vec<NamedToken> = admin.iter().map(NamedToken::from).collect();
+    if let Some(file) = &args.tokens_file {
+        tokens.extend(named_tokens(file)?.into_iter().map(|line| line.token));
+    }
+    Ok(tokens)
+}
+
+/// The named tokens in a file.
+fn named_tokens(file: &Path) -> Result<Vec<TokenLine>> {
+    let name = file.display();
+    let bad = |error: &dyn Display| Misconfigured(format!("--tokens-file {name}: {error}"));
+    let text = read_at_most(file, TokenLine::FILE_BYTES_MAX).map_err(|error| {
+        let how = format!("make it with\n  bookstore token new NAME --role stock --tokens-file {name}");
+        bad(&format_args!("{error}; {how}"))
+    })?;
+    let tokens = read_tokens(&text).map_err(|error| bad(&error))?;
+    warn_if_others_can_read(file);
+    Ok(tokens)
+}
+
+/// A file's text.
+pub(crate) fn read_at_most(file: &Path, bytes_max: usize) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(bytes_max as u64 + 1).read_to_string(&mut text)?;
+    let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {bytes_max} bytes"));
+    if text.len() > bytes_max { Err(too_long()) } else { Ok(text) }
 }
 
 /// The token in a flag's file.

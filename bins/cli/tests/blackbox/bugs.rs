@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore::core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Entries, Error, Executed, InlineList, Lines,
-    NewBook, Order, OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, Status,
-    SystemClock, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Entries, Error, Executed, InlineList,
+    Lines, NewBook, Order, OrderAction, OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query, Receipt,
+    Result, Seq, Status, SystemClock, TopicPage, TopicQuery,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -74,7 +74,7 @@ impl Buggy {
         for line in &lines {
             let book = self.catalog.info(line.book).await?;
             if book.stock < line.quantity {
-                return Err(Error::OutOfStock { book: book.id, available: book.stock });
+                return Err(Error::OutOfStock { book: book.id, available: book.stock, short: Vec::new() });
             }
             books.push(book);
         }
@@ -85,7 +85,17 @@ impl Buggy {
             sold.push(OrderLine { book: line.book, quantity: line.quantity, unit_price_cents });
         }
         let (total_cents, placed_at) = (books[0].price_cents, SystemClock.now());
-        let order = Order { id, status: Status::Placed, lines: sold, total_cents, placed_at, seq, cancelled_at: None };
+        let order = Order {
+            id,
+            status: Status::Placed,
+            lines: sold,
+            total_cents,
+            placed_at,
+            seq,
+            cancelled_at: None,
+            details: None,
+            version: seq,
+        };
         Ok(Receipt { order, replayed: false })
     }
 }
@@ -102,6 +112,10 @@ impl OrderService for Buggy {
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.orders.cancel(id).await
     }
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.orders.change(id, action, by).await
+    }
+
     async fn order(&self, id: OrderId) -> Result<Order> {
         self.orders.order(id).await
     }
@@ -112,6 +126,10 @@ impl OrderService for Buggy {
 
 #[async_trait]
 impl CatalogService for Buggy {
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        self.catalog.change_order(order, action, by).await
+    }
+
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
         match (self.bug, change) {
             (Bug::ReadAddWrite, Amend::StockDelta { delta }) => {

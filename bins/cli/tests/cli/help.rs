@@ -1,8 +1,28 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 19] = [
-    "monolith", "catalog", "order", "frontend", "import", "search", "topics", "info", "buy", "cancel", "orders",
-    "restock", "price", "add", "load", "lab", "audit", "backup", "restore",
+const COMMANDS: [&str; 22] = [
+    "monolith",
+    "catalog",
+    "order",
+    "frontend",
+    "import",
+    "search",
+    "topics",
+    "info",
+    "buy",
+    "cancel",
+    "orders",
+    "restock",
+    "price",
+    "add",
+    "load",
+    "lab",
+    "audit",
+    "backup",
+    "restore",
+    "promote",
+    "take-over",
+    "token",
 ];
 
 #[test]

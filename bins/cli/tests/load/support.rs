@@ -49,8 +49,8 @@ impl Shop {
     }
 
     pub(crate) async fn empty() -> Self {
-        let (admin_token, serving) = (Some(token()), Serving::default());
-        let monolith = Monolith { store: StoreUrl::Memory, sample: false, admin_token, serving };
+        let (tokens, serving) = (token().into(), Serving::default());
+        let monolith = Monolith { store: StoreUrl::Memory, sample: false, tokens, serving, public_holds: false };
         let server = deploy::monolith(monolith).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -26,9 +26,10 @@ use super::{
 };
 use crate::{
     book::{Amend, BookId},
+    clock::Timestamp,
     ledger::{Entry, Kind, Seq},
     money::Cents,
-    order::{Lines, OrderId, Receipt},
+    order::{Lines, OrderAction, OrderId, Receipt},
 };
 
 /// How calls and entries belong together: the result of [`match_calls`].
@@ -151,6 +152,7 @@ impl Matcher<'_, '_> {
                 let pos = self.ledger.uses(*order).returned;
                 self.receipt(at, call, pos, outcome, Match { same: true, agreed: true });
             }
+            Operation::Change { order, action, outcome } => self.change(at, call, *order, action, outcome),
             Operation::Amend { book, change, key: Some(key), outcome } => {
                 self.keyed_amend(at, call, (*book, *change, *key), outcome);
             }
@@ -168,16 +170,51 @@ impl Matcher<'_, '_> {
     /// A purchase has the sale with its id as its entry. If its answer says that it was the first, it must have named
     /// no price or the price of the sale.
     fn purchase(&mut self, at: usize, call: &Call, order: OrderId, lines: &Lines, outcome: &Outcome<Receipt>) {
-        let pos = self.ledger.uses(order).sale;
+        let uses = self.ledger.uses(order);
+        let pos = uses.placed();
         if pos == 0 {
             return;
         }
-        let asked = self.ledger.sells(pos, lines);
+        // A purchase of a held order confirms it, at the price of the hold.
+        let asked = self.ledger.sells(uses.taken_out(), lines);
         self.receipt(at, call, pos, outcome, asked);
         if asked.same && !asked.agreed && self.candidates[pos].fresh == Some(at) {
             let why = || format!("order {order} was sold at another price than its buyer had seen");
             self.report.add(Rule::AgreedPrice, &[at], why);
         }
+    }
+
+    /// Any other change of an order has the entry that does what it asks for.
+    fn change(&mut self, at: usize, call: &Call, order: OrderId, action: &OrderAction, outcome: &Outcome<Receipt>) {
+        let uses = self.ledger.uses(order);
+        let done = Match { same: true, agreed: true };
+        let (pos, asked) = match action {
+            OrderAction::Purchase { lines, .. } => return self.purchase(at, call, order, lines, outcome),
+            OrderAction::Hold { lines, .. } if uses.hold > 0 => (uses.hold, self.ledger.sells(uses.hold, lines)),
+            // It was placed without a hold.
+            OrderAction::Hold { .. } => return,
+            OrderAction::Confirm => (uses.confirm, done),
+            OrderAction::Cancel => (uses.returned, done),
+            OrderAction::Void => (uses.returned.max(uses.void), done),
+            OrderAction::Fulfil => (uses.fulfil, done),
+            OrderAction::Extend { expires_at, .. } => (self.extension(order, *expires_at), done),
+            OrderAction::Return { lines, key } => {
+                let pos = self.ledger.uses(*key).amend;
+                let same = pos > 0 && self.ledger.returns(pos, order, lines);
+                (pos, Match { same, agreed: true })
+            }
+        };
+        self.receipt(at, call, pos, outcome, asked);
+    }
+
+    /// The entry that moved the end of an order's hold to this time.
+    fn extension(&self, order: OrderId, expires_at: Timestamp) -> Pos {
+        let extends = |pos: &&Pos| {
+            let entry = self.ledger.entry(**pos);
+            entry.kind == Kind::Extend
+                && entry.details.as_ref().and_then(|details| details.expires_at) == Some(expires_at)
+        };
+        self.ledger.others(order).iter().find(extends).copied().unwrap_or_default()
     }
 
     /// A call whose answer is a receipt; `asked` is whether it asked for the entry at `pos`.
@@ -250,8 +287,8 @@ impl Matcher<'_, '_> {
             self.report.counts.unacknowledged += u64::from(!candidates.acknowledged);
             match candidates.earliest {
                 _ if !complete => {}
-                // An operator began it, not a call.
-                None if entry.kind == Kind::Timeline => {}
+                // An operator began it, or a clock, and not a call.
+                None if matches!(entry.kind, Kind::Timeline | Kind::Lapse) => {}
                 None => self.report_phantom(pos, entry),
                 Some((_, first)) if !candidates.agreed && candidates.fresh.is_none() => {
                     self.report_disagreed(first, entry);
@@ -265,7 +302,7 @@ impl Matcher<'_, '_> {
     fn report_phantom(&mut self, pos: Pos, entry: &Entry) {
         let (candidates, seq, kind) = (self.candidates[pos], entry.seq, entry.kind);
         if let Some(key) = entry.key
-            && *self.ledger.uses(key).of(kind) != pos
+            && *self.ledger.uses(key).of(entry) != pos
         {
             // The same key did the same thing before: that is doubled, and the audit reports it.
             return;
@@ -286,7 +323,7 @@ impl Matcher<'_, '_> {
     /// Reports an entry that was asked for only on another condition. `first` is the earliest call that asked for it.
     fn report_disagreed(&mut self, first: usize, entry: &Entry) {
         let seq = entry.seq;
-        let (rule, why) = if entry.kind == Kind::Sale {
+        let (rule, why) = if matches!(entry.kind, Kind::Sale | Kind::Hold | Kind::Confirm) {
             (Rule::AgreedPrice, "sold at another price than its buyer had seen")
         } else {
             (Rule::Linearizable, "set a value although the book was no longer as the caller had seen it")

@@ -134,7 +134,7 @@ impl Matcher<'_, '_> {
             Kind::Restock => set(None).into_iter().chain([Request::Delta(book, delta)]).collect(),
             Kind::Reprice => set(Some(price_cents)),
             Kind::Listing => self.ledger.listed_as(pos).map(Request::List).into_iter().collect(),
-            Kind::Sale | Kind::Return | Kind::Timeline => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
         report::Report,
     },
     error::Error,
-    order::{Lines, Order, OrderId, Status},
+    order::{Lines, Order, OrderAction, OrderId, Receipt, Status},
 };
 
 /// What happened to one book, in the order in which it was collected.
@@ -116,6 +116,7 @@ impl<'o, 'r> Collector<'o, 'r> {
                 | Operation::Cancel { .. }
                 | Operation::ReadOrder { .. }
                 | Operation::ReadOrders { .. } => self.order_call(at, call, &mut orders),
+                Operation::Change { action, outcome, .. } => self.leave_out(action, outcome),
                 Operation::Info { outcome, .. } => self.reads(at, call, outcome.answered()),
                 Operation::Search { outcome } => self.reads(at, call, outcome.answered().into_iter().flatten()),
                 Operation::Amend { book, change, key, outcome } => {
@@ -149,6 +150,18 @@ impl<'o, 'r> Collector<'o, 'r> {
     /// Marks a book of which no answer says which of several requests with one key was executed.
     pub(super) fn mark_ambiguous(&mut self, book: BookId) {
         self.books.entry(book).or_default().ambiguous = true;
+    }
+
+    /// Books whose copies were held, or came back in part, are left to the check with a ledger.
+    fn leave_out(&mut self, action: &OrderAction, outcome: &Outcome<Receipt>) {
+        let asked = match action {
+            OrderAction::Purchase { lines, .. }
+            | OrderAction::Hold { lines, .. }
+            | OrderAction::Return { lines, .. } => lines.iter().map(|line| line.book).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        };
+        let shown = outcome.answered().into_iter().flat_map(|receipt| &receipt.order.lines).map(|line| line.book);
+        asked.into_iter().chain(shown).for_each(|book| self.mark_ambiguous(book));
     }
 
     /// Each book in an answer is a read, unless the server caches.

@@ -48,7 +48,7 @@ impl Collector<'_, '_> {
                 }
                 match outcome {
                     Outcome::Answered(receipt) => evidence.show(call, &receipt.order),
-                    Outcome::Refused(Error::OutOfStock { book, available }) => {
+                    Outcome::Refused(Error::OutOfStock { book, available, .. }) => {
                         self.purchase_out_of_stock(at, call, lines, (*book, *available));
                     }
                     _ => {}

@@ -33,16 +33,12 @@ impl Sweep<'_, '_> {
         self.reach(at, pos, if first { Rule::RealTimeOrder } else { Rule::Linearizable });
     }
 
-    /// The answer to a purchase that an earlier call had made shows the order as it is now.
-    pub(super) fn check_replay(&mut self, at: usize, receipt: &Receipt, bound: LowerBound) {
-        let (id, returned) = (receipt.order.id, self.ledger.uses(receipt.order.id).returned);
-        match receipt.order.status {
-            Status::Cancelled => self.reach(at, returned, Rule::Linearizable),
-            Status::Placed if receipt.replayed => {
-                self.check_fresh(at, returned.checked_sub(1), bound, || format!("order {id} was shown as standing"));
-            }
-            Status::Placed => {}
-        }
+    /// The catalogue shows an order as it is now, in its answer or its refusal.
+    pub(super) fn show_state(&mut self, at: usize, order: &Order, bound: LowerBound) {
+        let (id, status) = (order.id, order.status);
+        let Some((_, pos, next)) = self.ledger.order_at(id, order.version) else { return };
+        self.reach(at, pos, Rule::Linearizable);
+        self.check_fresh(at, next.map(|next| next - 1), bound, || format!("order {id} was shown as {status}"));
     }
 
     /// The server of this call must show the cancellation from now on, if it has acknowledged it.
@@ -54,10 +50,8 @@ impl Sweep<'_, '_> {
 
     /// An order in an answer has been sold, and returned if it says so.
     pub(super) fn show_order(&mut self, at: usize, order: &Order) {
-        let uses = self.ledger.uses(order.id);
-        self.reach(at, uses.sale, Rule::Linearizable);
-        if order.status == Status::Cancelled {
-            self.reach(at, uses.returned, Rule::Linearizable);
+        if let Some((_, pos, _)) = self.ledger.order_at(order.id, order.version) {
+            self.reach(at, pos, Rule::Linearizable);
         }
     }
 
@@ -69,7 +63,7 @@ impl Sweep<'_, '_> {
             Cancellations::SameServer => known.cancelled_here,
             Cancellations::Eventually => false,
         };
-        if must_show && order.status == Status::Placed {
+        if must_show && order.status != Status::Cancelled {
             let why = || format!("order {id} was shown as standing after its cancellation was acknowledged");
             self.report.add(Rule::ReadYourWrites, &[at], why);
         }
@@ -77,8 +71,8 @@ impl Sweep<'_, '_> {
 
     /// An order may be unknown only before its sale was acknowledged or shown to any caller.
     pub(super) fn order_not_found(&mut self, at: usize, id: OrderId, bound: LowerBound) {
-        let sale = self.ledger.uses(id).sale;
-        if sale > 0 && sale <= bound.acknowledged {
+        let begun = self.ledger.entries_of(id).first().copied();
+        if begun.is_some_and(|begun| begun <= bound.acknowledged) {
             let why = || format!("order {id} was not found after it had been acknowledged or shown");
             self.report.add(Rule::ReadYourWrites, &[at], why);
         }

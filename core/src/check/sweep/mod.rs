@@ -27,7 +27,7 @@ use super::{
     options::Options,
     report::{Report, Rule},
 };
-use crate::order::OrderId;
+use crate::order::{OrderAction, OrderId};
 
 /// States that have certainly been reached, at some moment.
 ///
@@ -84,16 +84,32 @@ impl<'a, 'r> Sweep<'a, 'r> {
         let bound = known.bound;
         match &call.operation {
             Operation::Purchase { order, outcome: Outcome::Answered(receipt), .. } => {
-                self.receipt(at, self.ledger.uses(*order).sale, receipt, bound);
-                self.check_replay(at, receipt, bound);
-                self.remember_cancelled(call, &receipt.order);
+                self.receipt(at, self.ledger.uses(*order).placed(), receipt, bound);
+                self.show_state(at, &receipt.order, bound);
             }
             Operation::Cancel { order, outcome: Outcome::Answered(receipt) } => {
                 self.receipt(at, self.ledger.uses(*order).returned, receipt, bound);
                 self.remember_cancelled(call, &receipt.order);
             }
+            Operation::Change { action, outcome: Outcome::Answered(receipt), .. } => {
+                self.receipt(at, self.matching.entry_of(at), receipt, bound);
+                self.show_state(at, &receipt.order, bound);
+                if matches!(action, OrderAction::Cancel | OrderAction::Void) {
+                    self.remember_cancelled(call, &receipt.order);
+                }
+            }
+            Operation::Purchase { outcome: Outcome::Refused(error), .. }
+            | Operation::Cancel { outcome: Outcome::Refused(error), .. }
+            | Operation::Change { outcome: Outcome::Refused(error), .. }
+                if error.order().is_some() =>
+            {
+                error.order().into_iter().for_each(|order| self.show_state(at, order, bound));
+            }
             Operation::Purchase { order, lines, outcome: Outcome::Refused(error) } => {
                 self.refused_purchase(at, (*order, lines), error, bound);
+            }
+            Operation::Change { order, action, outcome: Outcome::Refused(error) } => {
+                self.refused_change(at, (*order, action), error, bound);
             }
             Operation::Cancel { order, outcome: Outcome::Refused(_) }
             | Operation::ReadOrder { order, outcome: Outcome::Refused(_) } => self.order_not_found(at, *order, bound),

@@ -14,7 +14,8 @@ use crate::{
     },
     error::Error,
     ledger::Seq,
-    order::{Lines, OrderId},
+    money::Cents,
+    order::{Lines, OrderAction, OrderId},
 };
 
 impl Sweep<'_, '_> {
@@ -28,14 +29,22 @@ impl Sweep<'_, '_> {
         bound: LowerBound,
     ) {
         let uses = self.ledger.uses(order);
+        let taken_out = uses.taken_out();
         let line = |book: &BookId| lines.iter().find(|line| line.book == *book);
         if matches!(error, Error::OrderIdReused { .. }) {
-            let other = uses.sale > 0 && !self.ledger.sells(uses.sale, lines).same;
-            return self.check_reused(at, order, [other.then_some(uses.sale), Some(uses.amend)]);
+            // Another reference alone is a reason, too, which histories do not keep.
+            let has_reference = taken_out > 0 && self.ledger.entry(taken_out).details.is_some();
+            let other = taken_out > 0 && (has_reference || !self.ledger.sells(taken_out, lines).same);
+            return self.check_reused(at, order, [other.then_some(taken_out), Some(uses.amend)]);
         }
-        let Some(states) = self.possible_states(at, uses.sale, bound) else { return };
+        if let Error::PriceChanged { book, price_cents } = error
+            && uses.hold > 0
+        {
+            return self.check_held_price(at, uses.hold, *book, *price_cents);
+        }
+        let Some(states) = self.possible_states(at, taken_out, bound) else { return };
         match error {
-            Error::OutOfStock { book, available } => {
+            Error::OutOfStock { book, available, .. } => {
                 let wanted = line(book).map_or(0, |line| i64::from(line.quantity));
                 self.check_out_of_stock(at, *book, *available, wanted, states);
             }
@@ -53,6 +62,43 @@ impl Sweep<'_, '_> {
         }
     }
 
+    /// Any other change of an order.
+    pub(super) fn refused_change(
+        &mut self,
+        at: usize,
+        (order, action): (OrderId, &OrderAction),
+        error: &Error,
+        bound: LowerBound,
+    ) {
+        match (action, error) {
+            (OrderAction::Purchase { lines, .. } | OrderAction::Hold { lines, .. }, _) => {
+                self.refused_purchase(at, (order, lines), error, bound);
+            }
+            (OrderAction::Return { key, .. }, Error::OrderIdReused { order: reused }) if reused == key => {
+                let uses = self.ledger.uses(*key);
+                self.check_reused(at, *key, [Some(uses.amend), self.ledger.entries_of(*key).first().copied()]);
+            }
+            (_, Error::OrderNotFound { .. }) => self.order_not_found(at, order, bound),
+            (_, Error::OrderIdReused { .. }) => {
+                self.check_reused(at, order, [Some(self.ledger.uses(order).amend), None]);
+            }
+            (_, other) => {
+                self.untrue(at, || format!("an order was not changed for a reason that it cannot have: {other}"));
+            }
+        }
+    }
+
+    /// A purchase of a held order is refused for its price only if that is not the one at which it is held, or was not held yet.
+    fn check_held_price(&mut self, at: usize, hold: Pos, book: BookId, price_cents: Cents) {
+        let held = self.ledger.entry(hold).changes.iter().find(|change| change.book == book);
+        let was = self.ledger.timeline(book).map(|timeline| {
+            timeline.find(States { first: 0, last: self.upper }, |level| level.price_cents == price_cents)
+        });
+        if held.is_none_or(|held| held.price_cents != price_cents) && was.flatten().is_none() {
+            self.untrue(at, || format!("book {book} was neither held nor sold at {price_cents}"));
+        }
+    }
+
     /// An amend may be refused because of the stock, the version, an unknown book or a used key, and for no other
     /// reason.
     pub(super) fn refused_amend(
@@ -65,11 +111,12 @@ impl Sweep<'_, '_> {
         let uses = key.map(|key| self.ledger.uses(key)).unwrap_or_default();
         if let (Error::OrderIdReused { .. }, Some(key)) = (error, key) {
             let other = uses.amend > 0 && !self.ledger.amends(uses.amend, asked, change).same;
-            return self.check_reused(at, key, [Some(uses.sale), other.then_some(uses.amend)]);
+            let order = self.ledger.entries_of(key).first().copied();
+            return self.check_reused(at, key, [order, other.then_some(uses.amend)]);
         }
         let Some(states) = self.possible_states(at, uses.amend, bound) else { return };
         match (error, change) {
-            (Error::OutOfStock { book, available }, Amend::StockDelta { delta }) if *book == asked => {
+            (Error::OutOfStock { book, available, .. }, Amend::StockDelta { delta }) if *book == asked => {
                 self.check_out_of_stock(at, asked, *available, delta.saturating_neg(), states);
             }
             (Error::VersionMismatch { book, version }, Amend::Set { version: Some(seen), .. })

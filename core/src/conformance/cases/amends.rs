@@ -3,7 +3,7 @@
 //! A delta adds to what is there, so it needs no version. An absolute value replaces what is there, so a stock needs
 //! the version that the caller has seen. A key makes either of them happen once, however often the call is sent.
 
-use super::support::assert_invalid;
+use super::support::{assert_invalid, out_of_stock};
 use crate::{
     book::{Amend, BookId, NewBook},
     conformance::deployment::Deployment,
@@ -43,7 +43,7 @@ pub(super) async fn adds_and_takes_copies(d: Deployment) {
 pub(super) async fn never_goes_below_zero(d: Deployment) {
     let book = d.add_book(5).await;
     for change in [-6, -1_000_000_000_000, i64::MIN] {
-        assert_eq!(d.restock(book, change).await, Err(Error::OutOfStock { book, available: 5 }));
+        assert_eq!(d.restock(book, change).await, Err(out_of_stock(book, 5)));
     }
     assert_eq!((d.stock(book).await, d.head().await), (5, Seq(1)));
 }
@@ -80,7 +80,7 @@ pub(super) async fn with_a_key_happens_once(d: Deployment) {
     // A refusal leaves no trace, so the key may still be used.
     let key = order_id();
     let refused = d.catalog.amend(book, delta(-8), Some(key)).await;
-    assert_eq!(refused, Err(Error::OutOfStock { book, available: 7 }));
+    assert_eq!(refused, Err(out_of_stock(book, 7)));
     d.restock(book, 1).await.expect("a restock");
     assert_eq!(d.catalog.amend(book, delta(-8), Some(key)).await.map(|book| book.stock), Ok(0));
     // Absolute values too: the version was right when it happened.

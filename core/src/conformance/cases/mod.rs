@@ -12,6 +12,7 @@
 
 mod amends;
 mod cancels;
+mod changes;
 mod ledger;
 mod listing;
 mod orders;
@@ -102,9 +103,25 @@ cases! {
         puts_copies_back
         cancels_once
         refuses_unknown_orders
-        shows_in_later_replays_of_the_purchase
+        refuse_a_later_purchase_under_the_id
         returns_at_the_price_of_the_sale
-        refuses_to_exceed_the_stock_limit
+        may_exceed_the_stock_limit
+    }
+    changes {
+        of_an_unknown_order
+        of_a_held_order
+        of_a_placed_order
+        of_a_fulfilled_order
+        of_a_cancelled_order
+        of_a_voided_order
+        of_a_lapsed_order
+        refuses_ids_in_other_use
+        holds_the_price
+        keeps_held_copies_for_their_order
+        lets_only_the_shop_place_what_it_holds
+        limits_holds
+        takes_some_copies_back
+        race_for_the_last_copies
     }
     amends {
         adds_and_takes_copies

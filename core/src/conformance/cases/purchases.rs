@@ -3,11 +3,11 @@
 //! A purchase through the order service and a sale through the catalogue are the same thing, once under one id. Most
 //! cases use the order service, so they test both.
 
-use super::support::{assert_invalid, assert_replayed};
+use super::support::{assert_invalid, assert_replayed, out_of_stock};
 use crate::{
     book::{Amend, BookId, NewBook},
     conformance::deployment::Deployment,
-    error::Error,
+    error::{Error, Shortage},
     fixtures::{any_book, cents, lines, order_id},
     id::OrderId,
     ledger::Seq,
@@ -96,14 +96,14 @@ pub(super) async fn sums_lines_of_one_book(d: Deployment) {
     let books = d.add_equal_books(2, 5).await;
     let twice = |quantity| lines(&[(books[0], quantity), (books[1], 1), (books[0], 3)]);
     let short = d.orders.purchase(order_id(), twice(3)).await;
-    assert_eq!(short, Err(Error::OutOfStock { book: books[0], available: 5 }), "each line alone could be had");
+    assert_eq!(short, Err(out_of_stock(books[0], 5)), "each line alone could be had");
     let sold = d.orders.purchase(order_id(), twice(2)).await.expect("five are five").order;
     assert_eq!(sold.lines.iter().map(|line| line.quantity).collect::<Vec<_>>(), [5, 1]);
     assert_eq!((d.stock(books[0]).await, d.stock(books[1]).await), (0, 4));
 }
 
-/// If one book falls short, nothing is sold and there is no order. The refusal names the first such book by number, and
-/// its stock.
+/// If one book falls short, nothing is sold and there is no order. The refusal names every such book by number, and its
+/// stock.
 ///
 /// An implementation that takes line by line and gives back on a failure shows a stock in between, and leaves entries
 /// for nothing.
@@ -113,7 +113,8 @@ pub(super) async fn sells_all_or_nothing(d: Deployment) {
     let all = lines(&[(books[0], 1), (books[2], 1), (books[1], 2), (books[3], 1)]);
     let order = order_id();
     let short = d.orders.purchase(order, all).await;
-    assert_eq!(short, Err(Error::OutOfStock { book: books[1], available: 1 }), "the first that falls short, by id");
+    let every = [(books[1], 1), (books[3], 0)].map(|(book, available)| Shortage { book, available });
+    assert_eq!(short, Err(Error::out_of_stock(every)), "every one that falls short, by id");
     for (book, stock) in books.into_iter().zip([10, 1, 10, 0]) {
         assert_eq!(d.stock(book).await, stock);
     }
@@ -189,7 +190,7 @@ pub(super) async fn allows_a_refused_id_again(d: Deployment) {
     let book = d.add_book(1).await;
     let order = order_id();
     let refused = d.orders.purchase(order, lines(&[(book, 2)])).await;
-    assert_eq!(refused, Err(Error::OutOfStock { book, available: 1 }));
+    assert_eq!(refused, Err(out_of_stock(book, 1)));
     d.restock(book, 1).await.expect("a restock");
     let bought = d.orders.purchase(order, lines(&[(book, 2)])).await.expect("now there are two");
     d.assert_first(&bought);
@@ -256,10 +257,10 @@ pub(super) async fn sells_a_hundred_lines(d: Deployment) {
 /// The head counts the entries: the two refusals must not have made one.
 pub(super) async fn sells_the_last_copy(d: Deployment) {
     let book = d.add_book(2).await;
-    assert_eq!(d.buy(book, 3).await, Err(Error::OutOfStock { book, available: 2 }));
+    assert_eq!(d.buy(book, 3).await, Err(out_of_stock(book, 2)));
     d.buy(book, 1).await.expect("there are two");
     d.buy(book, 1).await.expect("there is one");
-    assert_eq!(d.buy(book, 1).await, Err(Error::OutOfStock { book, available: 0 }));
+    assert_eq!(d.buy(book, 1).await, Err(out_of_stock(book, 0)));
     assert_eq!((d.stock(book).await, d.head().await), (0, Seq(3)));
 }
 

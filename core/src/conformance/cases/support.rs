@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use crate::{
     book::{Amend, Book, BookId, NewBook},
     conformance::deployment::Deployment,
-    error::{Error, Result},
+    error::{Error, Result, Shortage},
     fixtures::{any_book, cents, lines, order_id},
     ledger::{Entry, Seq},
     order::Receipt,
@@ -88,4 +88,9 @@ impl Deployment {
 #[track_caller]
 pub(super) fn assert_replayed(receipt: &Receipt) {
     assert!(receipt.replayed, "replayed must be true the second time: {receipt:?}");
+}
+
+/// The refusal that names one book.
+pub(super) fn out_of_stock(book: BookId, available: u32) -> Error {
+    Error::out_of_stock([Shortage { book, available }])
 }

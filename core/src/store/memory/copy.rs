@@ -9,8 +9,8 @@ use crate::{
     error::{Error, Result},
     history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
-    ledger::{Entry, Kind},
-    order::Order,
+    ledger::Entry,
+    order::{Order, Status},
     page::fitting,
     service::{ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
@@ -30,8 +30,8 @@ struct Copied {
     batches: BTreeMap<Seq, Hash>,
     entries: Vec<Entry>,
     orders: BTreeMap<OrderId, Order>,
-    /// The orders by the number of their sale.
-    by_sale: BTreeMap<Seq, OrderId>,
+    /// The orders that are listed, by the number of their first entry.
+    listed: BTreeMap<Seq, OrderId>,
     /// Entries that the ledger does not have any more.
     set_aside: Vec<Entry>,
 }
@@ -52,7 +52,8 @@ impl MemoryCopy {
     /// The orders that were set aside when the copy went back, as they were placed.
     #[must_use]
     pub fn set_aside(&self) -> Vec<Order> {
-        lock(&self.copied).set_aside.iter().filter_map(Entry::order).collect()
+        let copied = lock(&self.copied);
+        copied.set_aside.iter().filter_map(Entry::order).filter(|order| order.status == Status::Placed).collect()
     }
 }
 
@@ -62,8 +63,8 @@ impl Copied {
         let (last, hash) = batches.last_key_value().map_or((Seq(0), Hash::EMPTY), |(seq, hash)| (*seq, *hash));
         let mut hash = RunningHash::new(hash);
         hash.take(&entries[entries.partition_point(|entry| entry.seq <= last)..]);
-        let (orders, by_sale, set_aside) = Default::default();
-        let mut copied = Self { followed, hash, batches, entries: Vec::new(), orders, by_sale, set_aside };
+        let (orders, listed, set_aside) = Default::default();
+        let mut copied = Self { followed, hash, batches, entries: Vec::new(), orders, listed, set_aside };
         copied.take(entries);
         copied
     }
@@ -78,15 +79,18 @@ impl Copied {
 
     fn take(&mut self, entries: Vec<Entry>) {
         for entry in &entries {
-            if let Some(order) = entry.order() {
-                self.by_sale.insert(entry.seq, order.id);
-                self.orders.insert(order.id, order);
+            let Some(id) = entry.order_id() else { continue };
+            let order = match self.orders.remove(&id) {
+                Some(order) => order.after(entry),
+                None => match entry.order() {
+                    Some(order) => order,
+                    None => continue,
+                },
+            };
+            if order.seq == entry.seq && order.status != Status::Voided {
+                self.listed.insert(entry.seq, id);
             }
-            if let (Kind::Return, Some(key)) = (entry.kind, entry.key)
-                && let Some(order) = self.orders.remove(&key)
-            {
-                self.orders.insert(key, order.cancelled(entry.at));
-            }
+            self.orders.insert(id, order);
         }
         self.entries.extend(entries);
     }
@@ -158,7 +162,7 @@ impl OrderReader for MemoryCopy {
 
     async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
         let copied = lock(&self.copied);
-        let older = copied.by_sale.range(..before.unwrap_or(Seq(u64::MAX))).rev();
+        let older = copied.listed.range(..before.unwrap_or(Seq(u64::MAX))).rev();
         Ok(older.filter_map(|(_, id)| copied.orders.get(id).cloned()).take(limit).collect())
     }
 }

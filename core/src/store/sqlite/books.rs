@@ -14,7 +14,7 @@ pub(super) fn insert(connection: &Connection, entries: &[Entry]) -> Result<(), S
         match entry.kind {
             Kind::Listing => insert_book(connection, entry)?,
             Kind::Reprice => reprice(connection, entry)?,
-            Kind::Sale | Kind::Return | Kind::Restock | Kind::Timeline => {}
+            _ => {}
         }
     }
     Ok(())

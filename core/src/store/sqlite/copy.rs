@@ -148,16 +148,17 @@ fn followed(connection: &Connection) -> Result<Followed, StoreError> {
     Ok(Followed { identity, seq, hash: hash.map_or(Hash::EMPTY, Hash) })
 }
 
-/// A page of the copy's entries as of one moment; none if it has followed nothing.
-fn page(connection: &Connection, after: Seq, limit: usize) -> Result<Option<Entries>, StoreError> {
+/// A page of a copy's or a ledger's entries as of one moment; none if it is a copy that has followed nothing.
+pub(super) fn page(connection: &Connection, after: Seq, limit: usize) -> Result<Option<Entries>, StoreError> {
     let transaction = connection.unchecked_transaction()?;
-    let Followed { identity: Some(identity), seq: head, hash } = followed(&transaction)? else { return Ok(None) };
+    let Some(identity) = schema::identity(&transaction)? else { return Ok(None) };
+    let head = rows::head(&transaction)?;
     let before = if after <= head { Some(rows::hash(&transaction, after)?) } else { None };
     let mut entries = if after < head { rows::entries(&transaction, after, head, limit)? } else { Vec::new() };
     entries.truncate(fitting(entries.iter().map(Entry::json_bytes)));
     let (batch_ends, after) = match entries.last() {
         Some(last) => (rows::batch_ends(&transaction, after, last.seq)?, rows::hash(&transaction, last.seq)?),
-        None => (Vec::new(), hash),
+        None => (Vec::new(), rows::hash(&transaction, head)?),
     };
     Ok(Some(Entries { identity, incarnation: Uuid::nil(), head, before, entries, batch_ends, after }))
 }
@@ -196,6 +197,7 @@ impl CopyWriter {
         let count = transaction.execute(set_aside, [to_i64(fork.0)])?;
         transaction.execute("DELETE FROM ledger WHERE seq >= ?1", [to_i64(fork.0)])?;
         transaction.execute("DELETE FROM entry_text WHERE seq >= ?1", [to_i64(fork.0)])?;
+        transaction.execute("DELETE FROM order_entry WHERE seq >= ?1", [to_i64(fork.0)])?;
         let (last, hash) = (rows::head(&transaction)?, rows::running_hash(&transaction)?.hash());
         transaction.execute("UPDATE meta SET applied = ?1, hash = ?2", (to_i64(last.0), hash.0))?;
         transaction.commit()?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     SqliteOptions, StoreError, beside, books,
     database_file::{DatabaseFile, FileConnection, FileName},
-    maintenance,
+    holds, maintenance,
     rows::{self, to_i64, to_u64},
     schema::{self, NewIds},
     stock_snapshot::{self, DirtyRows},
@@ -102,6 +102,7 @@ impl SqliteStore {
         self.dirty.clear();
         state.levels = stock_snapshot::read(connection)?;
         replay_tail(connection, self.applied, &mut state, &mut self.dirty)?;
+        holds::read(connection, &mut state)?;
         Ok(state)
     }
 
@@ -289,9 +290,7 @@ fn highest_keys(connection: &Connection) -> Result<Vec<OrderId>, StoreError> {
 
 /// What the ledger holds under a key.
 fn known(connection: &Connection, key: OrderId, head: Seq) -> Result<Option<Known>, StoreError> {
-    let entries = rows::entries_of(connection, key, head)?;
-    let amended = || entries.first().map(Known::amend);
-    Ok(rows::fold_order(&entries).map(Known::Order).or_else(amended))
+    Ok(Known::of(&rows::entries_of(connection, key, head)?))
 }
 
 /// The book with this identity.
@@ -312,6 +311,7 @@ fn write<'a>(
     rows::append_entries(&transaction, &batch.entries)?;
     rows::end_batch(&transaction, hash)?;
     books::insert(&transaction, &batch.entries)?;
+    holds::take(&transaction, &batch.entries)?;
     if let Some((dirty, state)) = snapshot {
         dirty.write(&transaction, &state.levels, state.head)?;
     }

@@ -3,22 +3,26 @@
 //! SQLite's WAL mode gives a reader the file as of one moment, however long it reads, and never holds up the writer. While
 //! it reads, the WAL cannot start again, so the file grows.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, Transaction};
 use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 use uuid::Uuid;
 
-use super::{StoreError, beside, database_file, rows, schema, stock_snapshot, unusable, wal_owner};
+use super::{StoreError, beside, copy, database_file, rows, schema, stock_snapshot, unusable, wal_owner};
 use crate::{
     clock::{Clock as _, SystemClock},
     decide::Levels,
-    history::LedgerIdentity,
+    error::{Error, Result as ServiceResult},
+    history::{Entries, LedgerIdentity},
     id::{LedgerId, OrderId, Seq},
     ledger::Entry,
     order::Order,
+    service::{ENTRIES_MAX, LedgerFeed},
 };
 
 /// A ledger or a copy as of one moment, for a reader beside the process that writes it.
@@ -38,7 +42,17 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Snapshot {
-    connection: Connection,
+    connection: Mutex<Connection>,
+}
+
+/// The entries page by page, as far as they are at each page: another process may append meanwhile.
+#[async_trait]
+impl LedgerFeed for Snapshot {
+    async fn page(&self, after: Seq, limit: usize) -> ServiceResult<Entries> {
+        let connection = self.connection.lock().expect("nobody panics with it");
+        let page = copy::page(&connection, after, limit.clamp(1, ENTRIES_MAX))?;
+        page.ok_or_else(|| Error::unavailable("this copy has followed nothing yet"))
+    }
 }
 
 /// What a store is, and how far it has come.
@@ -79,7 +93,11 @@ impl Snapshot {
         if !path.exists() {
             return Err(unusable(path, "there is no such file"));
         }
-        Ok(Self { connection: schema::open_read_only(path)? })
+        Ok(Self { connection: Mutex::new(schema::open_read_only(path)?) })
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.get_mut().expect("nobody panics with it")
     }
 
     /// The ledger and its timelines, see [`Summary::identity`].
@@ -87,7 +105,7 @@ impl Snapshot {
     /// # Errors
     /// - [`StoreError::Unusable`], [`StoreError::Failed`] if the file is damaged or cannot be read.
     pub fn identity(&mut self) -> Result<Option<LedgerIdentity>, StoreError> {
-        schema::identity(&self.connection)
+        schema::identity(self.connection())
     }
 
     /// Orders that a copy has set aside and that were not cancelled, in the order in which they were, with a place behind each: at most
@@ -100,7 +118,7 @@ impl Snapshot {
             WHERE kind = 1 AND rowid > ?1 AND NOT EXISTS
                 (SELECT 1 FROM set_aside AS back WHERE back.kind = 2 AND back.key = sale.key AND back.fork = sale.fork)
             ORDER BY rowid LIMIT ?2";
-        let mut statement = self.connection.prepare(sql)?;
+        let mut statement = self.connection().prepare(sql)?;
         let rows =
             statement.query_map((after, rows::to_i64(limit as u64)), |row| Ok((row.get(6)?, rows::entry(row)?)))?;
         let sales = rows.collect::<Result<Vec<(i64, Entry)>, _>>()?;
@@ -117,7 +135,7 @@ impl Snapshot {
         &mut self,
         mut entry: impl FnMut(&Summary, Entry) -> Result<(), E>,
     ) -> Result<(Summary, Levels), E> {
-        let transaction = self.connection.transaction().map_err(StoreError::from)?;
+        let transaction = self.connection().transaction().map_err(StoreError::from)?;
         let summary = summary(&transaction)?;
         let sql = rows::select_entries("ORDER BY seq");
         let mut statement = transaction.prepare(&sql).map_err(StoreError::from)?;
@@ -162,8 +180,8 @@ pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
     let Some(name) = to.to_str() else {
         return Err(StoreError::Failed(format!("{} is not a name in UTF-8", to.display())));
     };
-    let snapshot = Snapshot::open(path)?;
-    write_copy(&snapshot.connection, name)?;
+    let mut snapshot = Snapshot::open(path)?;
+    write_copy(snapshot.connection(), name)?;
     flush_wal(path)
 }
 

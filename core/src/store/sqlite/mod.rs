@@ -40,6 +40,7 @@
 mod books;
 mod copy;
 mod database_file;
+mod holds;
 mod ledger_store;
 mod maintenance;
 mod pool;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use std::path::Path;
 
 use super::{
-    SqliteCopy, SqliteOptions, StoreError, books,
+    SqliteCopy, SqliteOptions, StoreError, books, holds,
     restore::{self, Restored, Restoring},
     rows,
     schema::{self, NewIds, Role},
@@ -73,6 +73,7 @@ fn derive(connection: &mut Connection) -> Result<(), StoreError> {
         let Some(last) = entries.last() else { break };
         after = last.seq;
         books::insert(&transaction, &entries)?;
+        holds::take(&transaction, &entries)?;
     }
     transaction.execute_batch("DROP TABLE set_aside; UPDATE meta SET role = 'ledger', applied = 0, hash = NULL;")?;
     transaction.commit()?;

@@ -182,7 +182,15 @@ pub(super) fn begin_timeline(
     let last = rows::head(&transaction)?;
     let (id, seq) = (clock.new_id(), last.next());
     let changes = std::iter::empty().collect();
-    let entry = Entry { seq, at: clock.now(), kind: Kind::Timeline, key: Some(OrderId(id)), changes, text: None };
+    let entry = Entry {
+        seq,
+        at: clock.now(),
+        kind: Kind::Timeline,
+        key: Some(OrderId(id)),
+        changes,
+        text: None,
+        details: None,
+    };
     let hash = rows::hash(&transaction, last)?.after([&entry]);
     rows::append_entries(&transaction, &[entry])?;
     rows::end_batch(&transaction, hash)?;

@@ -9,7 +9,7 @@ use crate::{
     history::{self, Hash, RunningHash},
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
-    ledger::{Change, Entry, Kind},
+    ledger::{Change, Details, Entry, Kind},
     money::Cents,
     order::Order,
     page::PAGE_BYTES_MAX,
@@ -26,6 +26,7 @@ pub(super) fn to_u64(value: i64) -> u64 {
 }
 
 const SALE: i64 = 1;
+const HOLD: i64 = 6;
 
 fn kind(number: i64) -> rusqlite::Result<Kind> {
     let known = u8::try_from(number).ok().and_then(history::kind_of);
@@ -37,15 +38,13 @@ fn kind(number: i64) -> rusqlite::Result<Kind> {
 #[error("an entry is of kind {0}, which only a newer version of this program knows: upgrade this one")]
 pub(super) struct UnknownKind(i64);
 
-/// Appends `[[book,delta,price_cents,stock],…]` to `text`.
-fn write_changes(text: &mut String, changes: &[Change]) {
+/// Appends `[[book,delta,price_cents,stock],…]` to `text`, with the details behind the last change if there are any.
+fn write_changes(text: &mut String, changes: &[Change], details: Option<&Details>) {
     let mut number = itoa::Buffer::new();
-    if changes.is_empty() {
-        return text.push_str("[]");
-    }
-    let mut before = "[[";
+    let mut before = "[";
     for Change { book, delta, price_cents, stock } in changes {
         text.push_str(before);
+        text.push('[');
         text.push_str(number.format(book.0));
         text.push(',');
         text.push_str(number.format(*delta));
@@ -53,13 +52,26 @@ fn write_changes(text: &mut String, changes: &[Change]) {
         text.push_str(number.format(price_cents.get()));
         text.push(',');
         text.push_str(number.format(*stock));
-        before = "],[";
+        text.push(']');
+        before = ",";
     }
-    text.push_str("]]");
+    if let Some(details) = details {
+        text.push_str(before);
+        text.push_str(&serde_json::to_string(details).expect("details are JSON"));
+        before = ",";
+    }
+    text.push_str(if before == "[" { "[]" } else { "]" });
 }
 
 /// Reads what [`write_changes`] wrote; `None` if it is damaged.
-fn read_changes(text: &str) -> Option<InlineList<Change>> {
+fn read_changes(text: &str) -> Option<(InlineList<Change>, Option<Box<Details>>)> {
+    let Some((changes, details)) = text.split_once('{') else { return Some((read_rows(text)?, None)) };
+    let details = serde_json::from_str(&format!("{{{}", details.strip_suffix(']')?)).ok()?;
+    let changes = read_rows(&format!("{}]", changes.trim_end_matches(',')))?;
+    Some((changes, Some(Box::new(details))))
+}
+
+fn read_rows(text: &str) -> Option<InlineList<Change>> {
     let rows: InlineList<(u64, i64, u64, u32)> = serde_json::from_str(text).ok()?;
     let change = |(book, delta, price, stock)| {
         Some(Change { book: BookId(book), delta, price_cents: Cents::new(price).ok()?, stock })
@@ -76,8 +88,8 @@ const ENTRY: &str = "seq, at_ms, kind, key, changes,
 /// An entry from the columns of [`ENTRY`].
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let key: Option<[u8; 16]> = row.get(3)?;
-    let changes = read_changes(row.get_ref(4)?.as_str()?);
     let damaged = |column, name: &str| rusqlite::Error::InvalidColumnType(column, name.into(), Type::Text);
+    let (changes, details) = read_changes(row.get_ref(4)?.as_str()?).ok_or_else(|| damaged(4, "changes"))?;
     let text = match row.get_ref(5)?.as_str_or_null()? {
         Some(text) => Some(serde_json::from_str(text).map_err(|_| damaged(5, "text"))?),
         None => None,
@@ -87,8 +99,9 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         at: Timestamp(row.get(1)?),
         kind: kind(row.get(2)?)?,
         key: key.map(|bytes| OrderId(uuid::Uuid::from_bytes(bytes))),
-        changes: changes.ok_or_else(|| damaged(4, "changes"))?,
+        changes,
         text,
+        details,
     })
 }
 
@@ -176,11 +189,23 @@ pub(super) fn applied(connection: &Connection) -> Result<Seq, StoreError> {
 /// Selects the entries of one key up to an entry.
 pub(super) const OF_KEY: &str = "WHERE key = ?1 AND seq <= ?2 ORDER BY seq";
 
-/// The entries under one key up to `head`: a sale and its return, or a keyed amend.
+/// The entries under one key up to `head`; of an order also those that concern it under another key.
 pub(super) fn entries_of(connection: &Connection, key: OrderId, head: Seq) -> Result<Vec<Entry>, StoreError> {
-    let mut statement = connection.prepare_cached(&select_entries(OF_KEY))?;
-    let rows = statement.query_map((key.0.as_bytes(), to_i64(head.0)), entry)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let read = |sql: &str| {
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map((key.0.as_bytes(), to_i64(head.0)), entry)?;
+        Ok::<_, StoreError>(rows.collect::<Result<Vec<_>, _>>()?)
+    };
+    let mut entries = read(&select_entries(OF_KEY))?;
+    if entries.first().is_some_and(|first| matches!(first.kind, Kind::Sale | Kind::Hold)) {
+        let others = "WHERE seq IN (SELECT seq FROM order_entry WHERE order_id = ?1 AND seq <= ?2)";
+        let others = read(&select_entries(others))?;
+        if !others.is_empty() {
+            entries.extend(others);
+            entries.sort_unstable_by_key(|entry| entry.seq);
+        }
+    }
+    Ok(entries)
 }
 
 /// The statement that reads entries, with these conditions.
@@ -188,19 +213,9 @@ pub(super) fn select_entries(rest: &str) -> String {
     format!("SELECT {ENTRY} FROM ledger {rest}")
 }
 
-/// The order that a key's entries make, if they are a sale's.
-pub(super) fn fold_order(entries: &[Entry]) -> Option<Order> {
-    let (sale, later) = entries.split_first()?;
-    let order = sale.order()?;
-    Some(match later.iter().find(|entry| entry.kind == Kind::Return) {
-        Some(back) => order.cancelled(back.at),
-        None => order,
-    })
-}
-
 /// An order as of `head`.
 pub(super) fn order(connection: &Connection, id: OrderId, head: Seq) -> Result<Option<Order>, StoreError> {
-    Ok(fold_order(&entries_of(connection, id, head)?))
+    Ok(Order::of(&entries_of(connection, id, head)?))
 }
 
 /// Up to `limit` orders sold before `before` and not after `head`, newest first, as of `head`.
@@ -211,19 +226,12 @@ pub(super) fn orders(
     limit: usize,
 ) -> Result<Vec<Order>, StoreError> {
     let first = before.map_or(head, |before| head.min(Seq(before.0.saturating_sub(1))));
-    let sql = select_entries("WHERE kind = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT ?3");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let sales = statement.query_map((SALE, to_i64(first.0), to_i64(limit as u64)), entry)?;
-    let mut back = connection.prepare_cached("SELECT at_ms FROM ledger WHERE key = ?1 AND kind = 2 AND seq <= ?2")?;
+    let sql = format!("SELECT key FROM ledger WHERE kind IN ({SALE}, {HOLD}) AND seq <= ?1 ORDER BY seq DESC LIMIT ?2");
+    let mut keys = connection.prepare_cached(&sql)?;
+    let keys = keys.query_map((to_i64(first.0), to_i64(limit as u64)), |row| row.get::<_, [u8; 16]>(0))?;
     let mut found = Vec::new();
-    for sale in sales {
-        let Some(order) = sale?.order() else { continue };
-        let returned: Option<i64> =
-            back.query_row((order.id.0.as_bytes(), to_i64(head.0)), |row| row.get(0)).optional()?;
-        found.push(match returned {
-            Some(at) => order.cancelled(Timestamp(at)),
-            None => order,
-        });
+    for key in keys {
+        found.extend(order(connection, OrderId(uuid::Uuid::from_bytes(key?)), head)?);
     }
     Ok(found)
 }
@@ -259,7 +267,18 @@ pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Resu
     if seq != to_i64(last.seq.0) {
         return Err(StoreError::Failed(format!("the ledger went on at entry {seq} instead of {}", last.seq)));
     }
-    insert_texts(connection, entries)
+    insert_texts(connection, entries)?;
+    insert_order_entries(connection, entries)
+}
+
+/// Notes the entries that concern an order under another key than its id.
+fn insert_order_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
+    for entry in entries.iter().filter(|entry| entry.details.is_some()) {
+        let Some(order) = entry.details.as_ref().and_then(|details| details.order) else { continue };
+        let mut insert = connection.prepare_cached("INSERT INTO order_entry (order_id, seq) VALUES (?1, ?2)")?;
+        insert.execute((order.0.as_bytes(), to_i64(entry.seq.0)))?;
+    }
+    Ok(())
 }
 
 /// Inserts the texts of entries beside them.
@@ -275,7 +294,7 @@ fn insert_texts(connection: &Connection, entries: &[Entry]) -> Result<(), StoreE
 /// Binds all columns but the number, from parameter `after + 1` on. `text` is room for the changes.
 fn bind(statement: &mut Statement<'_>, after: usize, entry: &Entry, text: &mut String) -> rusqlite::Result<()> {
     text.clear();
-    write_changes(text, &entry.changes);
+    write_changes(text, &entry.changes, entry.details.as_deref());
     statement.raw_bind_parameter(after + 1, entry.at.0)?;
     statement.raw_bind_parameter(after + 2, history::kind_number(entry.kind))?;
     statement.raw_bind_parameter(after + 3, entry.key.as_ref().map(|key| key.0.as_bytes().as_slice()))?;

@@ -4,10 +4,12 @@
 //! |---|---|---|
 //! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
 //! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
+//! | `order_entry` | both | entries that concern an order under another key than its id |
 //! | `entry_text` | both | the texts of the entries that list books, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts, and the price to sort by |
 //! | `stock` | ledger | the stock snapshot |
+//! | `hold` | ledger | the orders that are held |
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use std::path::Path;
@@ -49,7 +51,8 @@ impl Role {
     }
 }
 
-// `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry.
+// `changes` is a JSON array of [book, delta, price_cents, stock]: one for nearly every entry. Behind these an entry with details has an
+// object with them.
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
 // `book.price_cents` is always current, because searches sort by it; the books' texts never change.
 // `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy,
@@ -90,6 +93,14 @@ const TEXT_TABLE: &str = "
 
 const LEDGER_INDEX: &str = "CREATE UNIQUE INDEX ledger_key ON ledger (key, kind) WHERE key IS NOT NULL;";
 
+const ORDER_TABLE: &str = "
+    CREATE TABLE order_entry (
+        order_id BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (order_id, seq)
+    ) STRICT, WITHOUT ROWID;
+";
+
 const COPY_TABLE: &str = "
     CREATE TABLE set_aside (
         fork INTEGER NOT NULL,
@@ -125,6 +136,8 @@ const STOCK_TABLE: &str = "
         levels BLOB NOT NULL
     ) STRICT;
 ";
+
+const HOLD_TABLE: &str = "CREATE TABLE hold (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;";
 
 /// Opens a file for writing, makes the tables if it is new, brings an earlier format up to date, and checks that the file is what
 /// `role` says. `ids` are those of a ledger, and of its timeline, that are made here.
@@ -216,6 +229,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     transaction.execute_batch(LEDGER_TABLE)?;
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
+    transaction.execute_batch(ORDER_TABLE)?;
     // A copy learns its ledger's id from the first entries it takes in.
     let identity = match role {
         Role::Ledger => {
@@ -240,6 +254,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
 pub(super) fn create_derived_tables(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch(CATALOGUE_TABLES)?;
     connection.execute_batch(STOCK_TABLE)?;
+    connection.execute_batch(HOLD_TABLE)?;
     Ok(())
 }
 
@@ -257,6 +272,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
             let copy = "INSERT INTO ledger SELECT seq, at_ms, kind, key, changes, NULL FROM earlier ORDER BY seq";
             transaction.execute(copy, [])?;
             transaction.execute_batch("DROP TABLE IF EXISTS book_fts;")?;
+            transaction.execute_batch(HOLD_TABLE)?;
             applied
         }
         Role::Copy => {
@@ -267,6 +283,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
     transaction.execute_batch("DROP TABLE earlier;")?;
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
+    transaction.execute_batch(ORDER_TABLE)?;
     let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', ?2)";
     transaction.execute(new, (role.name(), kept))?;
     if let (Role::Ledger, Some(ledger)) = (role, ledger) {

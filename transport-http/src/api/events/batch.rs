@@ -65,7 +65,7 @@ pub(super) async fn head(catalog: &dyn CatalogService) -> Result<Seq> {
 /// The prices of returned books: a return carries the price at which the book was sold, not today's.
 async fn prices_today(catalog: &dyn CatalogService, entries: &[Entry]) -> Result<HashMap<BookId, Cents>> {
     let mut prices = HashMap::new();
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Return) {
+    for entry in entries.iter().filter(|entry| matches!(entry.kind, Kind::Return | Kind::Lapse)) {
         for change in &entry.changes {
             if let hash_map::Entry::Vacant(price) = prices.entry(change.book) {
                 price.insert(catalog.info(change.book).await?.price_cents);
@@ -81,7 +81,7 @@ fn render(entries: &[Entry], prices_today: &HashMap<BookId, Cents>) -> Bytes {
     for entry in entries {
         let last = entry.changes.len().saturating_sub(1);
         for (at, change) in entry.changes.iter().enumerate() {
-            let today = prices_today.get(&change.book).filter(|_| entry.kind == Kind::Return);
+            let today = prices_today.get(&change.book).filter(|_| matches!(entry.kind, Kind::Return | Kind::Lapse));
             let price_cents = *today.unwrap_or(&change.price_cents);
             let event = StockEvent { book: change.book, stock: change.stock, price_cents };
             let data = serde_json::to_string(&event).expect("three numbers");

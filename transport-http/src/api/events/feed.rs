@@ -21,7 +21,7 @@ use crate::server::Draining;
 pub const SUBSCRIBERS_MAX: usize = 1024;
 /// Batches that a slow subscriber may be behind before it reads the ledger itself.
 const BEHIND_MAX: usize = 64;
-/// How many entries before the ledger's end a stream may begin, unless the request shows the admin token. Reading back costs as much
+/// How many entries before the ledger's end a stream may begin, unless the request shows a token. Reading back costs as much
 /// as it is long, and anybody may ask for it.
 pub(super) const PAST_MAX: u64 = 10_000;
 /// How long one read of the ledger waits for the next entry.

@@ -49,7 +49,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     }
 }
 
-/// How many entries back the caller may begin: any number with the admin token.
+/// How many entries back the caller may begin: any number with a token.
 pub(super) struct Past(u64);
 
 impl FromRequestParts<Arc<Shop>> for Past {

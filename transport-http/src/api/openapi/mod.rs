@@ -25,7 +25,7 @@ use utoipa::{
     },
 };
 
-use super::{query, rejection::Answer};
+use super::{query, rejection::Answer, roles};
 use refusals::add_refusals;
 use schemas::Problem;
 
@@ -37,6 +37,7 @@ use schemas::Problem;
     paths(
         paths::search, paths::search_topic, paths::topics, paths::info, paths::events,
         paths::purchase_page, paths::purchase, paths::order, paths::place_order, paths::cancel,
+        paths::confirm, paths::extend, paths::fulfil, paths::take_back,
         paths::orders, paths::amend, paths::add_books, paths::entries,
         paths::livez, paths::readyz, paths::metrics, paths::openapi,
     ),
@@ -63,10 +64,16 @@ pub(super) async fn openapi(uri: Uri) -> Answer {
 pub fn document() -> OpenApi {
     let mut document = Document::openapi();
     for (path, item) in &mut document.paths.paths {
-        let safe = item.get.iter_mut().map(|operation| (operation, true));
-        let unsafe_ = [&mut item.put, &mut item.post, &mut item.patch].into_iter().flatten().map(|one| (one, false));
-        for (operation, safe) in safe.chain(unsafe_) {
-            add_refusals(path, operation, safe);
+        let methods =
+            [("GET", &mut item.get), ("PUT", &mut item.put), ("POST", &mut item.post), ("PATCH", &mut item.patch)];
+        for (method, operation) in methods.into_iter().filter_map(|(method, one)| Some((method, one.as_mut()?))) {
+            let role = operation.security.is_some().then(|| roles::of_route(method, path));
+            if let Some(role) = role {
+                let text = operation.description.take().map(|text| text + "\n\n").unwrap_or_default();
+                operation.description =
+                    Some(format!("{text}Needs a token with the role `{role}`, or one that may do more."));
+            }
+            add_refusals(path, operation, method == "GET", role);
             operation.parameters.iter_mut().flatten().for_each(leave_out_null);
         }
     }

@@ -6,9 +6,10 @@ use bookstore_core::{Book, BookId, BookPage, Entries, Order, OrderId, OrderPage,
 
 use super::schemas::{AmendBody, NewBooks};
 use crate::api::{
+    changes::{Extension, ReturnRequest},
     events::StockEvent,
     messages::AddedBooks,
-    orders::{OrderRequest, Purchase},
+    orders::{Cancellation, OrderRequest, Purchase},
 };
 
 /// Finds books by words, by topic, or both.
@@ -91,16 +92,56 @@ pub(super) fn purchase() {}
             headers(("Idempotency-Replayed" = String, description = "`true`")))))]
 pub(super) fn place_order() {}
 
-/// Reads an order. One whose id is no UUID of version 4 or 7 needs the admin token.
+/// Reads an order. One whose id is no UUID of version 4 or 7 needs a token.
 #[utoipa::path(get, path = "/orders/{id}", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
     responses((status = 200, description = "The order", content((Order = "application/json"), (String = "text/html")))))]
 pub(super) fn order() {}
 
-/// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs the
-/// admin token.
+/// Places a held order: its copies are bought at the prices at which they were held. An order that the shop holds needs a token with the role
+/// `stock`.
+#[utoipa::path(post, path = "/orders/{id}/confirm", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    responses(
+        (status = 200, description = "Placed, now or earlier", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was placed already")))))]
+pub(super) fn confirm() {}
+
+/// Holds an order's copies for longer. An order that the shop holds needs a token with the role `stock`.
+#[utoipa::path(post, path = "/orders/{id}/extend", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    request_body = Extension,
+    responses(
+        (status = 200, description = "Held until then", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was already")))))]
+pub(super) fn extend() {}
+
+/// Notes that an order was handed over; it cannot be cancelled any more.
+#[utoipa::path(post, path = "/orders/{id}/fulfil", tag = "admin", security(("token" = [])),
+    params(("id" = OrderId, Path, description = "The order id")),
+    responses(
+        (status = 200, description = "Handed over, now or earlier", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was already")))))]
+pub(super) fn fulfil() {}
+
+/// Puts some copies of an order into stock again, once per `Idempotency-Key`.
+#[utoipa::path(post, path = "/orders/{id}/return", tag = "admin", security(("token" = [])),
+    params(
+        ("id" = OrderId, Path, description = "The order id"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = r#"^([!#-~]([ -~]*[!-~])?|"([ !#-\[\]-~])+")$"#,
+            description = "Makes it happen once, however often it is sent"),
+    ),
+    request_body = ReturnRequest,
+    responses(
+        (status = 200, description = "The order with what has come back", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was done already")))))]
+pub(super) fn take_back() {}
+
+/// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs a
+/// token with the role `admin`.
 #[utoipa::path(post, path = "/orders/{id}/cancel", tag = "orders",
     params(("id" = OrderId, Path, description = "The order id")),
+    request_body(content = inline(Option<Cancellation>), description = "Only an order that there is, if there is no body"),
     responses(
         (status = 200, description = "Cancelled, now or earlier", body = Order,
             headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was cancelled already")))))]
@@ -118,7 +159,7 @@ pub(super) fn orders() {}
 /// Stock and price changes as they happen.
 ///
 /// Each event is named `stock`; its `id` is the ledger's `seq`. An order of several books is several events, of which the
-/// last carries the id. To resume more than 10,000 entries back takes the admin token; without it the stream begins now, with an
+/// last carries the id. To resume more than 10,000 entries back takes a token; without it the stream begins now, with an
 /// event named `reset`: what is shown may be out of date, and has to be read again.
 #[utoipa::path(get, path = "/events", tag = "books",
     params(("Last-Event-ID" = Option<Seq>, Header, description = "Resume after this event; without it the stream begins now")),

@@ -4,7 +4,9 @@ use axum::{
     body::to_bytes,
     response::{IntoResponse as _, Response},
 };
-use bookstore_core::{BookId, Cents, Error, OrderId, Seq};
+use bookstore_core::{
+    BookId, Cents, Error, Order, OrderDetails, OrderId, OrderLine, Seq, Status, Timestamp, error::Shortage,
+};
 use futures_util::FutureExt as _;
 use std::collections::BTreeMap;
 use utoipa::openapi::{Content, Ref, ResponseBuilder, example::ExampleBuilder, path::Operation};
@@ -13,14 +15,17 @@ use uuid::Uuid;
 use crate::{
     api::{extract, rejection::Rejection},
     problem::PROBLEM_JSON,
+    token::Role,
 };
 
 /// Puts every refusal of an operation, with an example, under its status.
-pub(super) fn add_refusals(path: &str, operation: &mut Operation, safe: bool) {
+///
+/// `role` is the one that the operation always needs.
+pub(super) fn add_refusals(path: &str, operation: &mut Operation, safe: bool, role: Option<Role>) {
     let errors = of_the_service(operation.operation_id.as_deref().unwrap_or_default());
     let errors = errors.into_iter().map(Rejection::from);
     let mut by_status: BTreeMap<u16, Vec<Rejection>> = BTreeMap::new();
-    for rejection in errors.chain(of_the_interface(path, operation, safe)) {
+    for rejection in errors.chain(of_the_interface(path, operation, safe, role)) {
         by_status.entry(rejection.status().as_u16()).or_default().push(rejection);
     }
     for (status, rejections) in by_status {
@@ -46,17 +51,29 @@ fn of_the_service(operation: &str) -> Vec<Error> {
     let no_such_book = Error::BookNotFound { book };
     let no_such_order = Error::OrderNotFound { order };
     let invalid = Error::invalid("quantity", "must be from 1 to 1000, not 0");
-    let out_of_stock = Error::OutOfStock { book, available: 2 };
+    let out_of_stock = Error::out_of_stock([Shortage { book, available: 2 }]);
     let reused = Error::OrderIdReused { order };
+    let guessable = "is no UUID of version 4 or 7, and may be guessed: this order needs a token";
+    let guessable = Error::invalid("order_id", guessable);
+    let unauthorized = Error::Unauthorized { message: "the bearer token is not the right one".into() };
+    let forbidden = Error::Forbidden { message: "holds are for the shop's own people here".into() };
     match operation {
         "purchase" | "place_order" => {
-            vec![no_such_book, out_of_stock, Error::PriceChanged { book, price_cents }, reused, invalid]
+            let refused = [Error::PriceChanged { book, price_cents }, reused, invalid, forbidden, unauthorized];
+            let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(order_refusal);
+            [no_such_book, out_of_stock].into_iter().chain(refused).chain(closed).collect()
         }
         "info" | "purchase_page" => vec![no_such_book],
-        "order" | "cancel" => {
-            let guessable = "is no UUID of version 4 or 7, and may be guessed: this order needs the admin token";
-            let unauthorized = Error::Unauthorized { message: "the bearer token is not the right one".into() };
-            vec![no_such_order, Error::invalid("order_id", guessable), unauthorized]
+        "order" => vec![no_such_order, guessable, unauthorized],
+        "cancel" => vec![no_such_order, guessable, unauthorized, reused, order_refusal(an_order(Status::Fulfilled))],
+        "confirm" | "extend" | "fulfil" | "take_back" => {
+            let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(order_refusal);
+            let own = match operation {
+                "confirm" => Vec::new(),
+                "extend" => vec![Error::HoldChanged { order: Box::new(an_order(Status::Held)) }, reused],
+                _ => vec![order_refusal(an_order(Status::Held)), reused],
+            };
+            [no_such_order, guessable, unauthorized].into_iter().chain(closed).chain(own).collect()
         }
         "amend" => {
             let mismatch = Error::VersionMismatch { book, version: Seq(7) };
@@ -70,8 +87,38 @@ fn of_the_service(operation: &str) -> Vec<Error> {
     }
 }
 
+/// An order for an example.
+fn an_order(status: Status) -> Order {
+    let at = Timestamp(1_760_000_000_000);
+    let details = OrderDetails { expires_at: Some(Timestamp(at.0 + 600_000)), ..OrderDetails::default() };
+    Order {
+        id: OrderId(Uuid::from_u128(0x0192_8f3a_7c41_7d2e_9b1f_3c5d_7e9f_1a2b)),
+        status,
+        lines: [OrderLine { book: BookId(3), quantity: 1, unit_price_cents: Cents::new(1999).unwrap_or_default() }]
+            .into(),
+        total_cents: Cents::new(1999).unwrap_or_default(),
+        placed_at: at,
+        seq: Seq(41),
+        version: Seq(42),
+        cancelled_at: (status == Status::Cancelled).then_some(at),
+        details: (status == Status::Held).then(|| Box::new(details)),
+    }
+}
+
+/// What an order in this state is refused with.
+fn order_refusal(order: Order) -> Error {
+    let (status, order) = (order.status, Box::new(order));
+    match status {
+        Status::Held | Status::Placed => Error::OrderHeld { order },
+        Status::Fulfilled => Error::OrderFulfilled { order },
+        Status::Cancelled => Error::OrderCancelled { order },
+        Status::Lapsed => Error::OrderLapsed { order },
+        Status::Voided => Error::OrderVoided { order },
+    }
+}
+
 /// What the interface itself refuses, and the failures that every operation shares.
-fn of_the_interface(path: &str, operation: &Operation, safe: bool) -> Vec<Rejection> {
+fn of_the_interface(path: &str, operation: &Operation, safe: bool, role: Option<Role>) -> Vec<Rejection> {
     let mut all: Vec<Rejection> = Vec::new();
     if operation.operation_id.as_deref() == Some("purchase_page") {
         all.push(Rejection::MethodNotAllowed(Some("POST")));
@@ -79,9 +126,11 @@ fn of_the_interface(path: &str, operation: &Operation, safe: bool) -> Vec<Reject
     if operation.operation_id.as_deref() == Some("order") {
         all.push(Rejection::Forbidden("admin is off on this server"));
     }
-    if operation.security.is_some() {
+    if let Some(role) = role {
         all.push(Error::Unauthorized { message: "the bearer token is not the right one".into() }.into());
         all.push(Rejection::Forbidden("admin is off on this server"));
+        let message = format!("this needs a token with the role {role}; the token till-2 has a weaker one");
+        all.extend((role > Role::Read).then(|| Error::Forbidden { message }.into()));
     }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         all.push(Error::malformed("the query parameter q is given twice").into());

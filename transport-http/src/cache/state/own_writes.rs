@@ -3,7 +3,7 @@
 //!
 //! Once the ledger has been followed up to an entry, there is nothing to remember of it: the cached books are as new by then.
 
-use bookstore_core::{BookId, Entry, Error, Seq, decide::Level};
+use bookstore_core::{BookId, Entry, Error, Seq, decide::Level, error::Shortage};
 
 use super::State;
 
@@ -44,7 +44,12 @@ impl State {
     pub(in crate::cache) fn record_refusal(&mut self, error: &Error) {
         match error {
             Error::VersionMismatch { book, version } => self.require(*book, *version),
-            Error::OutOfStock { book, available } => self.forget_unless(*book, |level| level.stock == *available),
+            Error::OutOfStock { book, available, short } => {
+                self.forget_unless(*book, |level| level.stock == *available);
+                for Shortage { book, available } in short {
+                    self.forget_unless(*book, |level| level.stock == *available);
+                }
+            }
             Error::PriceChanged { book, price_cents } => {
                 self.forget_unless(*book, |level| level.price_cents == *price_cents);
             }

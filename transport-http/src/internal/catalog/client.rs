@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderId, Query, Receipt,
-    Result, Seq, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned, retry::Effect,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
+    Query, Receipt, Result, Seq, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned, retry::Effect,
 };
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::time::Duration;
 
-use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, SEARCH, TOPICS};
+use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, OrderChange, SEARCH, TOPICS};
 use crate::{
     client::{
         Client,
@@ -80,6 +80,12 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.calls.call(OrderCommand::Release(order)).await
+    }
+
+    async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let (path, body) = (format!("{ORDERS}/{order}"), json(&OrderChange { action, by })?);
+        let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed);
+        self.client.call(request.pinned(self.calls.pin())).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {

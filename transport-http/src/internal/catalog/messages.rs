@@ -1,6 +1,6 @@
 //! The paths and JSON bodies of the catalog's internal interface.
 
-use bookstore_core::{Amend, Lines, OrderId};
+use bookstore_core::{Actor, Amend, Lines, OrderAction, OrderId};
 use serde::{Deserialize, Serialize};
 
 use crate::compact::OrderCommand;
@@ -38,6 +38,16 @@ impl From<CatalogCall> for OrderCommand {
             CatalogCall::Release { order } => Self::Release(order),
         }
     }
+}
+
+/// The body of a change of an order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::internal) struct OrderChange {
+    /// What to do with the order.
+    pub(in crate::internal) action: OrderAction,
+    /// Who of the shop asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::internal) by: Option<Actor>,
 }
 
 /// The body of an amend. Without a key, a repetition may change the book again.

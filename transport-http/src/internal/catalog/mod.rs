@@ -10,6 +10,7 @@
 //! | `POST /v1/books` | `add_books` |
 //! | `GET /v1/entries?after=&limit=&wait_ms=` | `entries`: a long poll |
 //! | `GET /v1/orders/{id}` | `find_order` |
+//! | `POST /v1/orders/{id}` | `change_order` |
 //!
 //! Each call of a batch is answered by itself, in its place, and the answers have the form of the request: JSON or the compact
 //! form.
@@ -23,5 +24,6 @@ mod server;
 #[cfg(feature = "client")]
 pub use client::RemoteCatalog;
 pub use messages::CatalogCall;
+pub(in crate::internal) use messages::OrderChange;
 #[cfg(feature = "server")]
 pub use server::router;

@@ -9,13 +9,13 @@ use axum::{
     routing::{get, post},
 };
 use bookstore_core::{
-    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Seq, TopicPage, TopicQuery,
+    Added, Book, BookId, BookPage, CatalogService, NewBook, Order, OrderId, Query, Receipt, Seq, TopicPage, TopicQuery,
     catalog::WAIT_MAX,
 };
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
-use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, SEARCH, TOPICS};
+use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, OrderChange, SEARCH, TOPICS};
 use crate::{
     internal::{
         batch::{Calls, answer_all, page_response},
@@ -48,7 +48,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
         .route(BOOKS, big(post(add_books)))
         .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
         .route(ENTRIES, get(entries))
-        .route(&format!("{ORDERS}/{{id}}"), get(find_order))
+        .route(&format!("{ORDERS}/{{id}}"), get(find_order).merge(pinned(post(change_order), options.pin.clone())))
         .with_state(service);
     finish(router, options)
 }
@@ -92,6 +92,15 @@ async fn find_order(State(service): Service, Path(order): Path<OrderId>) -> Answ
     Ok(Json(service.find_order(order).await?))
 }
 
+/// `POST /v1/orders/{id}`
+async fn change_order(
+    State(service): Service,
+    Path(order): Path<OrderId>,
+    Json(OrderChange { action, by }): Json<OrderChange>,
+) -> Answer<Receipt> {
+    Ok(Json(service.change_order(order, action, by).await?))
+}
+
 /// The query of a long poll: `limit` entries after `after`; it waits for up to `wait_ms` milliseconds while there is none.
 #[derive(Debug, Deserialize)]
 struct Poll {
@@ -123,7 +132,7 @@ async fn entries(
 #[cfg(test)]
 mod tests {
     use bookstore_core::{
-        BookId, Cents, Lines, Order, OrderId, OrderLine, OrderPage, Query, Seq, Status, Timestamp, page,
+        BookId, Cents, Lines, Order, OrderDetails, OrderId, OrderLine, OrderPage, Query, Seq, Status, Timestamp, page,
     };
     use uuid::Uuid;
 
@@ -142,7 +151,16 @@ mod tests {
             total_cents: Cents::MAX,
             placed_at: at,
             seq: Seq(u64::MAX),
+            version: Seq(u64::MAX),
             cancelled_at: Some(at),
+            details: Some(Box::new(OrderDetails {
+                reference: Some("é".repeat(200).parse().expect("200 characters")),
+                expires_at: Some(at),
+                held_by_shop: true,
+                fulfilled_at: Some(at),
+                lapsed_at: Some(at),
+                returned: vec![line; Lines::MAX],
+            })),
         };
         let orders = vec![order; Query::PAGE_MAX as usize];
         let bytes = json_bytes(&OrderPage { orders, next_page_token: Some("x".repeat(100)) });

@@ -1,13 +1,21 @@
 //! The order service over an order server's internal interface. Purchases and cancellations go in batches.
 
 use async_trait::async_trait;
-use bookstore_core::{Lines, Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result};
+use bookstore_core::{
+    Actor, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, retry::Effect,
+};
+use http::Method;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 
 use super::messages::{CALLS, ORDERS};
 use crate::{
-    client::{Client, batching::Batcher, request::OutboundRequest},
+    client::{
+        Client,
+        batching::Batcher,
+        request::{OutboundRequest, json},
+    },
     compact::OrderCommand,
+    internal::catalog::OrderChange,
 };
 
 /// An order service on other machines. All its servers answer the same, so a call may go to any of them.
@@ -46,6 +54,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteOrders<C
 
     async fn cancel(&self, id: OrderId) -> Result<Receipt> {
         self.calls.call(OrderCommand::Release(id)).await
+    }
+
+    async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
+        let (path, body) = (format!("{ORDERS}/{id}"), json(&OrderChange { action, by })?);
+        self.client.call(OutboundRequest::send(Method::POST, path, body, Effect::Keyed)).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {

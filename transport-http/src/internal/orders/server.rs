@@ -8,7 +8,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use bookstore_core::{Order, OrderId, OrderPage, OrderQuery, OrderService, Seq, service::LedgerFeed};
+use bookstore_core::{Order, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Seq, service::LedgerFeed};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use super::messages::{CALLS, ENTRIES, ORDERS, OrderCall};
 use crate::{
     internal::{
         batch::{Calls, answer_all, page_response},
+        catalog::OrderChange,
         routes::{InternalOptions, big, finish},
     },
     server::error_response::ErrorResponse,
@@ -31,7 +32,7 @@ pub fn router(service: Arc<dyn OrderService>, copy: Option<Arc<dyn LedgerFeed>>,
     let router = Router::new()
         .route(CALLS, big(post(calls)))
         .route(ORDERS, get(orders))
-        .route(&format!("{ORDERS}/{{id}}"), get(order))
+        .route(&format!("{ORDERS}/{{id}}"), get(order).post(change))
         .with_state(service);
     let router = match copy {
         Some(copy) => router.route(ENTRIES, get(entries).with_state(copy)),
@@ -48,6 +49,15 @@ async fn calls(State(service): Service, calls: Calls<OrderCall>) -> Result<Respo
 /// `GET /v1/orders/{id}`
 async fn order(State(service): Service, Path(order): Path<OrderId>) -> Answer<Order> {
     Ok(Json(service.order(order).await?))
+}
+
+/// `POST /v1/orders/{id}`
+async fn change(
+    State(service): Service,
+    Path(order): Path<OrderId>,
+    Json(OrderChange { action, by }): Json<OrderChange>,
+) -> Answer<Receipt> {
+    Ok(Json(service.change(order, action, by).await?))
 }
 
 /// `GET /v1/orders`

@@ -93,7 +93,12 @@ fn done(id: BookId, what: &str) -> Answer {
 }
 
 /// `POST /admin/books/{id}/restock`
-pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
+pub(super) async fn restock(
+    State(shop): Shared,
+    SignedIn { actor, .. }: SignedIn,
+    InPath(id): InPath<BookId>,
+    payload: Payload,
+) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     let mut field = Field::again(&shop, &fields, "delta");
     let delta = form::whole(&field.typed).filter(|delta| *delta != 0);
@@ -104,7 +109,10 @@ pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath
         }
         None => Err(Error::invalid("stock_delta", "please enter a whole number other than 0, such as 10 or -2")),
     };
-    let Err(error) = changed else { return done(id, "stock") };
+    let Err(error) = changed else {
+        actor.changed(format_args!("book {id}: stock changed by {}", field.typed));
+        return done(id, "stock");
+    };
     let mut edit = Edit::after(&shop, id, &error).await?;
     let notice = match &error {
         Error::Invalid { message, .. } => {
@@ -122,7 +130,12 @@ pub(super) async fn restock(State(shop): Shared, _: SignedIn, InPath(id): InPath
 }
 
 /// `POST /admin/books/{id}/price`
-pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, payload: Payload) -> Answer {
+pub(super) async fn reprice(
+    State(shop): Shared,
+    SignedIn { actor, .. }: SignedIn,
+    InPath(id): InPath<BookId>,
+    payload: Payload,
+) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     let mut field = Field::again(&shop, &fields, "price");
     let seen = fields.cents("seen");
@@ -131,7 +144,10 @@ pub(super) async fn reprice(State(shop): Shared, _: SignedIn, InPath(id): InPath
         (Ok(_), None) => Err(Error::malformed("the form came incomplete, please press the button again")),
         (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
     };
-    let Err(error) = changed else { return done(id, "price") };
+    let Err(error) = changed else {
+        actor.changed(format_args!("book {id}: price set to {}", field.typed));
+        return done(id, "price");
+    };
     let mut edit = Edit::after(&shop, id, &error).await?;
     let notice = match &error {
         Error::Invalid { message, .. } => {

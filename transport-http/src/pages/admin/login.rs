@@ -1,4 +1,4 @@
-//! Logging in with the admin token, and out.
+//! Logging in with a token, and out.
 
 use askama::Template;
 use axum::{
@@ -15,9 +15,10 @@ use super::{
     session::{Secret, Sessions, cookie, secret},
 };
 use crate::{
-    api::{Answer, Rejection, Shared, Shop, extract::Payload},
+    api::{Answer, Rejection, Shared, Shop, extract::Payload, roles},
     error_status,
     pages::{assets, form::Fields, notice::Notice, render::see_other},
+    token::Actor,
 };
 
 const HOME: &str = "/admin";
@@ -34,17 +35,20 @@ struct Login {
 #[template(path = "admin/off.html")]
 struct Off;
 
-/// The request has an open session. Other requests are answered with the log-in page.
+/// The request has an open session, of somebody whose role suffices for the route. Requests without one are answered with the log-in
+/// page.
 pub(super) struct SignedIn {
     secret: Secret,
+    /// Whose session it is.
+    pub(super) actor: Actor,
 }
 
 impl SignedIn {
     fn find(parts: &Parts, shop: &Shop) -> Option<Self> {
         let sessions = parts.extensions.get::<Arc<Sessions>>()?;
         let secret = secret(&parts.headers)?;
-        let open = shop.admin.is_some() && sessions.is_open(secret, shop.clock.now());
-        open.then(|| Self { secret: secret.to_owned() })
+        let actor = shop.tokens.again(&sessions.actor(secret, shop.clock.now())?)?;
+        Some(Self { secret: secret.to_owned(), actor })
     }
 }
 
@@ -53,7 +57,9 @@ impl FromRequestParts<Arc<Shop>> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<Shop>) -> Result<Self, Response> {
         let log_in = || log_in_first(shop, parts.method == Method::GET, &parts.uri).into_response();
-        Self::find(parts, shop).ok_or_else(log_in)
+        let signed_in = Self::find(parts, shop).ok_or_else(log_in)?;
+        signed_in.actor.allow(roles::needed(parts)).map_err(|error| Rejection::from(error).into_response())?;
+        Ok(signed_in)
     }
 }
 
@@ -77,7 +83,7 @@ fn log_in_first(shop: &Shop, is_get: bool, uri: &Uri) -> Answer {
 
 /// The log-in page, which leads to `to`; a note that admin is off if it is.
 fn log_in_page(shop: &Shop, notice: Option<Notice>, to: &str) -> Answer {
-    if shop.admin.is_none() {
+    if shop.tokens.is_empty() {
         return page(Rejection::Forbidden("admin is off").status(), &Off);
     }
     let (status, _) = error_status::status(&Error::Unauthorized { message: String::new() });
@@ -98,11 +104,13 @@ pub(super) async fn login(
 ) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     let to = inside(fields.text("to"));
-    let Some(token) = &shop.admin else { return log_in_page(&shop, None, HOME) };
-    if !token.matches(fields.text("token").trim()) {
-        return log_in_page(&shop, Some(Notice::bad("This is not the admin token. Please try again.")), to);
+    if shop.tokens.is_empty() {
+        return log_in_page(&shop, None, HOME);
     }
-    let cookie = cookie(&sessions.open(shop.clock.now()), &headers);
+    let Some(actor) = shop.tokens.find(fields.text("token").trim()) else {
+        return log_in_page(&shop, Some(Notice::bad("This is no token of this shop. Please try again.")), to);
+    };
+    let cookie = cookie(&sessions.open(actor, shop.clock.now()), &headers);
     Ok(([(header::SET_COOKIE, cookie)], see_other(to)).into_response())
 }
 
@@ -110,7 +118,7 @@ pub(super) async fn login(
 pub(super) async fn logout(
     Extension(sessions): Extension<Arc<Sessions>>,
     headers: HeaderMap,
-    SignedIn { secret }: SignedIn,
+    SignedIn { secret, .. }: SignedIn,
 ) -> Answer {
     sessions.close(&secret);
     Ok(([(header::SET_COOKIE, cookie("", &headers))], see_other("/")).into_response())

@@ -83,11 +83,12 @@ pub(super) async fn form(State(shop): Shared, _: SignedIn) -> Answer {
 }
 
 /// `POST /admin/books`. The same book is listed once, however often it is sent.
-pub(super) async fn add(State(shop): Shared, _: SignedIn, payload: Payload) -> Answer {
+pub(super) async fn add(State(shop): Shared, SignedIn { actor, .. }: SignedIn, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
     match write_in_time(add_books(&shop, &fields)).await {
         Ok(Added { id, created }) => {
             let done = if created { "listed" } else { "known" };
+            actor.changed(format_args!("book {id}: {}", if created { "added" } else { "was there already" }));
             Ok(see_other(&format!("/admin/books/{id}?done={done}")))
         }
         Err(error) => page(error_status::status(&error).0, &New::of(&shop, &fields, Some(&error)).await),

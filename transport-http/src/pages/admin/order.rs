@@ -23,8 +23,18 @@ pub(super) async fn show(State(shop): Shared, _: SignedIn, InPath(id): InPath<Or
 }
 
 /// `POST /admin/orders/{id}/cancel` with a form, which has no fields.
-pub(super) async fn cancel(State(shop): Shared, _: SignedIn, InPath(id): InPath<OrderId>, _: Payload) -> Answer {
-    cancel_under(ORDERS, &shop, id).await.map(not_stored)
+pub(super) async fn cancel(
+    State(shop): Shared,
+    SignedIn { actor, .. }: SignedIn,
+    InPath(id): InPath<OrderId>,
+    _: Payload,
+) -> Answer {
+    let answer = cancel_under(ORDERS, &shop, id).await?;
+    // Otherwise it is a page that says why not.
+    if answer.status().is_redirection() {
+        actor.changed(format_args!("order {id} cancelled"));
+    }
+    Ok(not_stored(answer))
 }
 
 fn not_stored(mut response: axum::response::Response) -> axum::response::Response {

@@ -1,4 +1,4 @@
-//! Admin sessions: a browser that has sent the admin token gets a random secret in a cookie, which is good for some hours.
+//! Admin sessions: a browser that has sent a token gets a random secret in a cookie, which is good for some hours.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use bookstore_core::Timestamp;
@@ -6,6 +6,8 @@ use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use crate::token::Actor;
 
 const COOKIE: &str = "bookstore_admin";
 /// How long a session lasts, in seconds.
@@ -16,28 +18,37 @@ const SESSIONS_MAX: usize = 64;
 /// The cookie's value: 256 random bits in hexadecimal.
 pub(super) type Secret = String;
 
-/// The sessions of this process, and when each ends.
+/// The sessions of this process.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<Secret, Timestamp>>);
+pub(super) struct Sessions(Mutex<HashMap<Secret, Session>>);
+
+#[derive(Debug)]
+struct Session {
+    /// Whose token was sent.
+    actor: Actor,
+    end: Timestamp,
+}
 
 impl Sessions {
     /// Starts a session.
-    pub(super) fn open(&self, now: Timestamp) -> Secret {
+    pub(super) fn open(&self, actor: Actor, now: Timestamp) -> Secret {
         let mut sessions = self.lock();
-        sessions.retain(|_, end| *end > now);
+        sessions.retain(|_, session| session.end > now);
         if sessions.len() >= SESSIONS_MAX
-            && let Some(oldest) = sessions.iter().min_by_key(|(_, end)| **end).map(|(secret, _)| secret.clone())
+            && let Some(oldest) =
+                sessions.iter().min_by_key(|(_, session)| session.end).map(|(secret, _)| secret.clone())
         {
             sessions.remove(&oldest);
         }
         let secret = draw();
-        sessions.insert(secret.clone(), Timestamp(now.0.saturating_add(LIFE_S * 1000)));
+        let end = Timestamp(now.0.saturating_add(LIFE_S * 1000));
+        sessions.insert(secret.clone(), Session { actor, end });
         secret
     }
 
-    /// Whether a session is open now.
-    pub(super) fn is_open(&self, secret: &str, now: Timestamp) -> bool {
-        self.lock().get(secret).is_some_and(|end| *end > now)
+    /// Whose session it is, if it is open now. The token may have been revoked since.
+    pub(super) fn actor(&self, secret: &str, now: Timestamp) -> Option<Actor> {
+        self.lock().get(secret).filter(|session| session.end > now).map(|session| session.actor.clone())
     }
 
     /// Ends a session.
@@ -45,7 +56,7 @@ impl Sessions {
         self.lock().remove(secret);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Secret, Timestamp>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Secret, Session>> {
         // Nothing panics in the middle of a change to the map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,11 +89,23 @@ pub(super) fn cookie(secret: &str, headers: &HeaderMap) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::{AccessToken, Tokens};
+
+    fn actor() -> Actor {
+        let secret = "a".repeat(AccessToken::LENGTH_MIN);
+        Tokens::from(AccessToken::new(&secret).unwrap()).find(&secret).unwrap()
+    }
+
+    impl Sessions {
+        fn is_open(&self, secret: &str, now: Timestamp) -> bool {
+            self.actor(secret, now).is_some()
+        }
+    }
 
     #[test]
     fn a_session_ends_by_itself_or_at_the_log_out() {
         let sessions = Sessions::default();
-        let (one, two) = (sessions.open(Timestamp(0)), sessions.open(Timestamp(0)));
+        let (one, two) = (sessions.open(actor(), Timestamp(0)), sessions.open(actor(), Timestamp(0)));
         assert!(one != two && one.len() == 64);
         assert!(sessions.is_open(&one, Timestamp(LIFE_S * 1000 - 1)));
         assert!(!sessions.is_open(&one, Timestamp(LIFE_S * 1000)));
@@ -94,8 +117,9 @@ mod tests {
     #[test]
     fn sessions_are_bounded_and_the_oldest_goes() {
         let sessions = Sessions::default();
-        let first = sessions.open(Timestamp(0));
-        let later: Vec<_> = (1..=SESSIONS_MAX).map(|at| sessions.open(Timestamp(i64::try_from(at).unwrap()))).collect();
+        let first = sessions.open(actor(), Timestamp(0));
+        let later: Vec<_> =
+            (1..=SESSIONS_MAX).map(|at| sessions.open(actor(), Timestamp(i64::try_from(at).unwrap()))).collect();
         assert_eq!(sessions.lock().len(), SESSIONS_MAX);
         assert!(!sessions.is_open(&first, Timestamp(1)));
         assert!(later.iter().all(|secret| sessions.is_open(secret, Timestamp(1))));
