@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{Arc, RwLock},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, futures::Notified, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -90,13 +90,20 @@ struct Shared {
     /// The newest history that was followed.
     history: RwLock<Option<Arc<LedgerIdentity>>>,
     wanted: Notify,
-    /// Not the watch, which wakes its waiters in any order: a simulation could not be repeated.
+    // Beside the watches, which wake their waiters in any order: a simulation could not be repeated.
     compared: Notify,
+    followed: Notify,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { pin: watch::Sender::new(None), history: RwLock::default(), wanted: Notify::new(), compared: Notify::new() }
+        Self {
+            pin: watch::Sender::new(None),
+            history: RwLock::default(),
+            wanted: Notify::new(),
+            compared: Notify::new(),
+            followed: Notify::new(),
+        }
     }
 }
 
@@ -191,6 +198,16 @@ impl Pinned {
             std::mem::replace(current, pin) != pin
         });
         self.0.compared.notify_waiters();
+    }
+
+    /// Wakes those who wait for the copy, in order.
+    pub(super) fn notify_followed(&self) {
+        self.0.followed.notify_waiters();
+    }
+
+    /// Completes when the copy has followed further since this was called.
+    pub(crate) fn follows_on(&self) -> Notified<'_> {
+        self.0.followed.notified()
     }
 
     /// Returns when a comparison is asked for.

@@ -2,8 +2,8 @@
 
 use axum::{Router, extract::Request};
 use bookstore_core::{
-    BookId, Catalog, CatalogOptions, CatalogService, Clock, Error, Executed, Lines, Order, OrderId, OrderService, Orders,
-    Seq, SystemClock, Timestamp,
+    BookId, Catalog, CatalogOptions, CatalogService, Clock, Error, Executed, Lines, Order, OrderId, OrderService,
+    Orders, Seq, SystemClock, Timestamp,
     fixtures::cents,
     follow::Follower,
     service::Ack,
@@ -152,7 +152,8 @@ async fn order_server(catalog: &Exchangeable) -> (Running, RemoteOrders, Arc<Fol
     let follower = Arc::new(follower);
     let orders = Orders::new(Arc::new(seller), follower.clone()).acknowledge(Ack::Ledger, follower.followed());
     let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
-    let server = serve(orders::router(Arc::new(orders), None, InternalOptions::default()), ServerLimits::default()).await;
+    let server =
+        serve(orders::router(Arc::new(orders), None, InternalOptions::default()), ServerLimits::default()).await;
     let remote = RemoteOrders::new(client(&[server.url()], ClientOptions::default()));
     (server, remote, follower)
 }

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService, Executed, Orders, OrderService as _, SystemClock,
+    Catalog, CatalogOptions, CatalogService, Executed, OrderService as _, Orders, SystemClock,
     follow::Follower,
     store::memory::{self, MemoryCopy},
 };
@@ -75,12 +75,8 @@ impl Catalogs {
         catalog.add_books(vec![book("A book", 1_000_000)]).await.unwrap();
         drop(catalog);
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut catalogs = Self {
-            address: free.local_addr().unwrap(),
-            ledger,
-            running: None,
-            requests: Requests::default(),
-        };
+        let mut catalogs =
+            Self { address: free.local_addr().unwrap(), ledger, running: None, requests: Requests::default() };
         drop(free);
         catalogs.start();
         catalogs
@@ -94,7 +90,8 @@ impl Catalogs {
             history: Some(HistoryCheck::of(&catalog)),
             ..InternalOptions::default()
         };
-        let router: Router = catalog::router(catalog, options).layer(from_fn_with_state(Arc::clone(&self.requests), note));
+        let router: Router =
+            catalog::router(catalog, options).layer(from_fn_with_state(Arc::clone(&self.requests), note));
         let listener = std::net::TcpListener::bind(self.address).unwrap();
         listener.set_nonblocking(true).unwrap();
         runtime.spawn(async move {
