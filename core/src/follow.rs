@@ -135,6 +135,7 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
                 shown.refused.send_if_modified(|refused| refused.take().is_some());
                 metrics::gauge!("bookstore_copy_differs").set(0.0);
                 shown.followed.send_replace(seq);
+                shown.pinned.notify_followed();
                 shown.caught_up.send_replace(seq >= head);
                 metrics::gauge!("bookstore_copy_lag_entries").set(head.0.saturating_sub(seq.0) as f64);
                 if seq > after && seq >= head {
@@ -157,6 +158,7 @@ async fn follow<P: Projection + ?Sized>(catalog: Arc<dyn CatalogService>, projec
                 // A failed append may have happened all the same, so the copy itself says where it is.
                 if let Ok(own) = projection.followed().await {
                     shown.followed.send_replace(own.seq);
+                    shown.pinned.notify_followed();
                     if let Ok(pin) = shown.pinned.current()
                         && pin.seq < own.seq
                     {

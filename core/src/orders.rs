@@ -150,9 +150,21 @@ impl Orders {
     /// Waits until the copy has followed up to entry `seq`, if purchases wait for a copy.
     async fn wait_until_followed(&self, seq: Seq) -> Result<()> {
         let Some((mut followed, wait)) = self.copied.clone() else { return Ok(()) };
-        let copied = followed.wait_for(|followed| *followed >= seq);
+        let copied = async {
+            let Some(pinned) = &self.followed else {
+                return followed.wait_for(|followed| *followed >= seq).await.is_ok();
+            };
+            // In order, see `Pinned`.
+            loop {
+                let further = pinned.follows_on();
+                if *followed.borrow() >= seq {
+                    return true;
+                }
+                further.await;
+            }
+        };
         match tokio::time::timeout(wait, copied).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(true) => Ok(()),
             _ => Err(not_copied()),
         }
     }

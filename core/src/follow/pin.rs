@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{Arc, RwLock},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, futures::Notified, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -90,11 +90,20 @@ struct Shared {
     /// The newest history that was followed.
     history: RwLock<Option<Arc<LedgerIdentity>>>,
     wanted: Notify,
+    // Beside the watches, which wake their waiters in any order: a simulation could not be repeated.
+    compared: Notify,
+    followed: Notify,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { pin: watch::Sender::new(None), history: RwLock::default(), wanted: Notify::new() }
+        Self {
+            pin: watch::Sender::new(None),
+            history: RwLock::default(),
+            wanted: Notify::new(),
+            compared: Notify::new(),
+            followed: Notify::new(),
+        }
     }
 }
 
@@ -114,9 +123,14 @@ impl Pinned {
 
     /// Waits until another opening of the ledger than the one of `sent` is compared. False if nothing may be sold instead.
     pub async fn compared_since(&self, sent: Pin) -> bool {
-        let mut pin = self.0.pin.subscribe();
-        let changed = pin.wait_for(|pin| pin.is_none_or(|pin| pin.incarnation != sent.incarnation));
-        changed.await.is_ok_and(|pin| pin.is_some())
+        loop {
+            let compared = self.0.compared.notified();
+            match *self.0.pin.borrow() {
+                Some(pin) if pin.incarnation == sent.incarnation => {}
+                other => return other.is_some(),
+            }
+            compared.await;
+        }
     }
 
     /// The newest history of the ledger that was followed, to be shown with every call; none if none was.
@@ -183,6 +197,17 @@ impl Pinned {
             let pin = pin.map(|pin| Pin { seen: seen.map_or(pin.seen, |seen| seen.seen.max(pin.seen)), ..pin });
             std::mem::replace(current, pin) != pin
         });
+        self.0.compared.notify_waiters();
+    }
+
+    /// Wakes those who wait for the copy, in order.
+    pub(super) fn notify_followed(&self) {
+        self.0.followed.notify_waiters();
+    }
+
+    /// Completes when the copy has followed further since this was called.
+    pub(crate) fn follows_on(&self) -> Notified<'_> {
+        self.0.followed.notified()
     }
 
     /// Returns when a comparison is asked for.

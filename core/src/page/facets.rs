@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::book::json_string_bytes;
+use crate::json::string_bytes;
 
 /// The values of the facets that a query asked for, with their numbers of books among all that were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,6 @@ impl Facets {
         /// Names of the fields, punctuation, and the longest number.
         const AROUND: usize = 48;
         let all = [&self.topic, &self.author, &self.year].into_iter().flatten().flatten();
-        all.map(|count| json_string_bytes(&count.value) + AROUND).sum::<usize>() + 3 * AROUND
+        all.map(|count| string_bytes(&count.value) + AROUND).sum::<usize>() + 3 * AROUND
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use bookstore_core::{
-    BookText, Catalog, CatalogOptions, Cents, Lines, NewBook, OrderId, SystemClock, history::Timeline, order::Line,
+    BookText, Catalog, CatalogOptions, Cents, Line, Lines, NewBook, OrderId, SystemClock, history::Timeline,
     store::memory,
 };
 use std::sync::Mutex as StdMutex;
