@@ -249,6 +249,9 @@ impl CatalogService for Shaky {
     async fn search(&self, query: Query) -> Result<BookPage> {
         self.inner.search(query).await
     }
+    async fn suggest(&self, query: bookstore_core::SuggestQuery) -> Result<bookstore_core::Suggestions> {
+        self.inner.suggest(query).await
+    }
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         self.inner.topics(query).await
     }
