@@ -115,7 +115,7 @@ pub trait CatalogService: Send + Sync {
     ///   order in a state that does not allow it, and [`Error::HoldChanged`] for a hold that was extended meanwhile.
     /// - [`Error::OrderNotFound`] if there is no such order, except to purchase, hold or void it.
     /// - [`Error::OrderIdReused`] if the id, or the key of a return, was used for something else.
-    /// - [`Error::Unauthorized`] without `by`, to place or extend an order that the shop holds.
+    /// - [`Error::Forbidden`] without `by`, to place or extend an order that the shop holds.
     /// - [`Error::Overloaded`] if [`Holds::MAX`](crate::decide::Holds::MAX) orders are held.
     /// - [`Error::Invalid`] for times and lines outside their limits, see [`OrderAction`].
     /// - To purchase or hold, as [`Self::sell`].

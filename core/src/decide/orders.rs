@@ -356,7 +356,7 @@ fn check_same(order: &Order, lines: &Lines, reference: Option<&Reference>) -> Re
 /// A buyer knows the id of an order that the shop holds for a payment, too.
 fn may_act(order: &Order, by: Option<&Actor>) -> Result<()> {
     if order.is_held_by_shop() && by.is_none() {
-        return Err(Error::Unauthorized { message: "the shop holds this order, so only the shop places it".into() });
+        return Err(Error::Forbidden { message: "the shop holds this order, so only the shop places it".into() });
     }
     Ok(())
 }

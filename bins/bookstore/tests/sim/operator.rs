@@ -19,7 +19,7 @@ use turmoil::Sim;
 use uuid::Uuid;
 
 use super::{
-    accident::Accident,
+    accident::{Accident, Seller},
     bugs::Bug,
     coverage::Seen,
     disk::Stage as DiskStage,

@@ -12,7 +12,7 @@ fn deployment(shop: &Bookstore, servers: impl Any + Send + Sync, dir: Dir) -> De
 
 fn monolith() -> Deployment {
     let dir = Dir::new();
-    let server = dir.serve(&["monolith", "--no-sample", "--admin-token-file", "admin.token"]);
+    let server = dir.serve(&["monolith", "--no-sample", "--public-holds", "--admin-token-file", "admin.token"]);
     deployment(&server.shop(), server, dir)
 }
 
@@ -23,7 +23,8 @@ fn spread() -> (Dir, [Server; 3]) {
     let token = ["--server-token-file", "server.token"];
     let catalog = dir.serve(&[&["catalog"], &token[..]].concat());
     let order = dir.serve(&[&["order", "--catalog", &catalog.url], &token[..]].concat());
-    let args = ["frontend", "--catalog", &catalog.url, "--order", &order.url, "--admin-token-file", "admin.token"];
+    let args = ["frontend", "--catalog", &catalog.url, "--order", &order.url, "--public-holds"];
+    let token = [&token[..], &["--admin-token-file", "admin.token"]].concat();
     let frontend = dir.serve(&[&args[..], &token[..]].concat());
     order.ready();
     frontend.ready();

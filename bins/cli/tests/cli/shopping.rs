@@ -40,7 +40,7 @@ fn an_order_under_a_guessable_id_needs_the_token() {
     run(&["buy", "2", "--order-id", hashed]).failed(1, &["version 4 or 7"]);
     run(&["buy", "2", "--order-id", "00000000-0000-0000-0000-000000000000"]).failed(2, &["nil"]);
     for command in ["order", "cancel"] {
-        run(&[command, hashed]).failed(1, &["admin token"]);
+        run(&[command, hashed]).failed(1, &["needs a token"]);
         run(&[command, hashed, "--admin-token-file", "admin.token"]).failed(1, &["there is no order"]);
     }
 }
