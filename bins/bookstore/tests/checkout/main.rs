@@ -11,7 +11,7 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -126,7 +126,7 @@ fn judge(seed: u64, directory: &Path) {
     }
 }
 
-fn orders(store: &PathBuf) -> HashMap<OrderId, bookstore::core::Order> {
+fn orders(store: &Path) -> HashMap<OrderId, bookstore::core::Order> {
     let (mut audit, mut orders) = (Audit::new(), HashMap::new());
     let read = Snapshot::open(store).expect("a store").read(|_, entry| {
         audit.take(&entry).expect("a sound ledger");

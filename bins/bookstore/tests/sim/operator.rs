@@ -286,7 +286,7 @@ impl Nemesis {
     /// Promotes the copy that is furthest once nothing is on its way to a copy any more.
     fn wait_for_copies(&mut self, sim: &mut Sim<'_>, since: Duration, before: [Seq; 2]) {
         let now = sim.elapsed();
-        let copies = self.world.accident.sellers().each_ref().map(super::accident::Seller::followed);
+        let copies = self.world.accident.sellers().each_ref().map(Seller::followed);
         let busy = [Host::Order1, Host::Order2].iter().any(|host| self.world.disk(*host).stage(now) != DiskStage::Idle);
         if busy || copies != before {
             self.operator.stage = Stage::Lost(now, copies);
