@@ -92,7 +92,7 @@ counters! {
     Restored, "accident", "the shop went back to a backup", 20;
     Promoted, "accident", "a copy was promoted", 10;
     OldReturned, "accident", "the old catalog came back, and stopped", 10;
-    SecondName, "accident", "a second server on the same file was refused", 10;
+    SecondName, "accident", "a second server on the same file was refused", 5;
     Told, "accident", "whoever had to know was told", 30;
     PinnedOpening, "accident", "a batch refused: the catalog was started again", 50;
     PinnedEntry, "accident", "a batch refused: the catalog lacks an entry that was seen", 20;
