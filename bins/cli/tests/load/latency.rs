@@ -43,7 +43,7 @@ async fn info(State(staller): State<Arc<Staller>>, Path(_): Path<u64>) -> Json<V
 async fn stalling_shop() -> String {
     let router = Router::new()
         .route("/topics", get(|| async { Json(json!({"topics": [{"topic": "t", "books": 1}]})) }))
-        .route("/search", get(|| async { Json(json!({"books": [book()], "next_page_token": null})) }))
+        .route("/search", get(|| async { Json(json!({"books": [book()], "next_page_token": null, "total": 1})) }))
         .route("/info/{id}", get(info))
         .with_state(Arc::new(Staller::default()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

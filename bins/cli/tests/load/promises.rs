@@ -18,7 +18,7 @@ use crate::support::{Answer, Asked, Meddler, Shop, admin_load, assert_broken, lo
 fn invented(id: &str, book: BookId) -> Value {
     json!({
         "id": id, "status": "placed", "lines": [{"book": book, "quantity": 1, "unit_price_cents": 1000}],
-        "total_cents": 1000, "placed_at": "2026-01-01T00:00:00.000Z", "seq": 900_000_000,
+        "total_cents": 1000, "placed_at": "2026-01-01T00:00:00.000Z", "seq": 900_000_000, "version": 900_000_000,
     })
 }
 

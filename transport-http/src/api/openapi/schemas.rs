@@ -2,7 +2,7 @@
 //! go together. Tests compare the fields of the two.
 #![expect(dead_code, reason = "these types are documentation only")]
 
-use bookstore_core::{BookId, Cents, OrderId, Seq, Sort};
+use bookstore_core::{BookId, Cents, Seq, Sort};
 use utoipa::ToSchema;
 
 /// A change to one book: copies added, or absolute values.
@@ -128,8 +128,9 @@ pub(super) struct Problem {
     price_cents: Option<Cents>,
     /// The book's version now.
     version: Option<Seq>,
-    /// The order or the key in question.
-    order: Option<OrderId>,
+    /// The id of the order, or the key, in question; or the order itself, if its state is the reason.
+    #[schema(value_type = Option<serde_json::Value>)]
+    order: Option<serde_json::Value>,
     /// The field whose value is not allowed.
     field: Option<String>,
     /// What is wrong.
