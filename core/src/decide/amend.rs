@@ -45,11 +45,18 @@ impl State {
         }
         Ok(Level { stock, price_cents, version })
     }
-}
 
-/// What to say of a stock that is too large beside what is held.
-pub(super) fn too_many(most: u32, held: u32) -> String {
-    format!("a book has at most {most} copies, of which {held} are held")
+    /// The stock and the copies that are held may both return to the shelf:
+    /// together they stay within what a book may have.
+    fn check_room(&self, book: BookId, stock: u32) -> Result<()> {
+        let most = NewBook::STOCK_MAX;
+        let held = self.holds.copies(book);
+        if u64::from(stock) + u64::from(held) <= u64::from(most) {
+            return Ok(());
+        }
+        let message = format!("a book has at most {most} copies, of which {held} are held");
+        Err(Error::invalid("stock", message))
+    }
 }
 
 /// A change that changes nothing is a mistake, not an entry.

@@ -1,7 +1,6 @@
 //! Deciding what becomes of an order. The table of states in [`super`] is the specification.
 
 use crate::{
-    book::NewBook,
     clock::Timestamp,
     error::{Error, Result, Shortage},
     id::OrderId,
@@ -12,7 +11,7 @@ use crate::{
     request::{Lines, OrderAction},
 };
 
-use super::{Batch, Holds, Known, State, amend};
+use super::{Batch, Holds, Known, State};
 
 /// What a command about an order is decided with, beside the state.
 pub(super) struct Context<'a> {
@@ -306,16 +305,6 @@ impl State {
         }
         self.known.insert(id, Known::Order(order.clone()));
         order
-    }
-
-    /// The stock after `delta` copies more, which with what is held is at most [`NewBook::STOCK_MAX`].
-    pub(super) fn check_room(&self, book: crate::id::BookId, stock: u32) -> Result<u32> {
-        let held = self.holds.copies(book);
-        if u64::from(stock) + u64::from(held) <= u64::from(NewBook::STOCK_MAX) {
-            return Ok(stock);
-        }
-        let most = NewBook::STOCK_MAX;
-        Err(Error::invalid("stock", amend::too_many(most, held)))
     }
 }
 
