@@ -1,7 +1,7 @@
 //! One seed, from the first start of the servers to the verdict.
 
 use bookstore_core::{
-    Order, OrderQuery, Seq, Status,
+    Order, OrderId, OrderQuery, Seq, Status,
     check::{CopyContents, FinalState, Report},
 };
 use std::{
@@ -216,8 +216,8 @@ async fn read_final_state(routes: &Routes, world: &Shared) -> bookstore_core::Re
     Ok((end, agree))
 }
 
-/// How many orders there are and how many are cancelled, by the ledger.
-fn orders_of(end: &FinalState) -> (usize, usize) {
+/// The orders that lists show, each with its last entry, by the ledger.
+fn orders_of(end: &FinalState) -> BTreeMap<OrderId, Seq> {
     let mut orders = BTreeMap::new();
     for entry in &end.entries {
         let Some(id) = entry.order_id() else { continue };
@@ -227,16 +227,14 @@ fn orders_of(end: &FinalState) -> (usize, usize) {
         };
         orders.extend(order.map(|order| (id, order)));
     }
-    let listed = orders.values().filter(|order| order.status != Status::Voided).count();
-    (listed, orders.values().filter(|order| order.status == Status::Cancelled).count())
+    let listed = orders.into_iter().filter(|(_, order)| order.status != Status::Voided);
+    listed.map(|(id, order)| (id, order.version)).collect()
 }
 
 /// The same by the copy that was added last.
-fn copied(end: &FinalState) -> (usize, usize) {
+fn copied(end: &FinalState) -> BTreeMap<OrderId, Seq> {
     match end.copies.last().map(|copy| &copy.contents) {
-        Some(CopyContents::Orders(orders)) => {
-            (orders.len(), orders.iter().filter(|order| order.status == Status::Cancelled).count())
-        }
-        _ => (0, 0),
+        Some(CopyContents::Orders(orders)) => orders.iter().map(|order| (order.id, order.version)).collect(),
+        _ => BTreeMap::new(),
     }
 }

@@ -131,15 +131,20 @@ impl LedgerFeed for SqliteCopy {
 #[async_trait]
 impl OrderReader for SqliteCopy {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
-        self.readers.read(move |connection| rows::order(connection, id, EVERYTHING)).await
+        let order = move |connection: &Connection| rows::order(&*connection.unchecked_transaction()?, id, EVERYTHING);
+        self.readers.read(order).await
     }
 
     async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        self.readers.read(move |connection| rows::orders(connection, before, EVERYTHING, limit)).await
+        let orders = move |connection: &Connection| {
+            rows::orders(&*connection.unchecked_transaction()?, before, EVERYTHING, limit)
+        };
+        self.readers.read(orders).await
     }
 }
 
-/// The head to read by: all that a copy holds is durable in the ledger.
+/// The head to read by: all that a copy holds is durable in the ledger. It bounds no read, so what takes several statements needs a
+/// transaction.
 const EVERYTHING: Seq = Seq(i64::MAX as u64);
 
 fn followed(connection: &Connection) -> Result<Followed, StoreError> {
@@ -213,4 +218,63 @@ fn remember(connection: &Connection, before: &Followed, after: &Followed) -> Res
     let mut update = connection.prepare_cached("UPDATE meta SET applied = ?1, hash = ?2")?;
     update.execute((to_i64(after.seq.0), after.hash.0))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock as _, Timestamp},
+        id::BookId,
+        ledger::{Change, Details, Kind},
+        money::Cents,
+        order::Status,
+    };
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    /// A hold, its confirmation, and the return of one of its two copies under a key of its own.
+    fn story(first: u64, order: OrderId) -> [Entry; 3] {
+        let entry = |number, kind, key, delta| {
+            let change = Change { book: BookId(1), delta, price_cents: Cents::ZERO, stock: 10 };
+            let changes = if delta == 0 { [].into_iter().collect() } else { [change].into_iter().collect() };
+            Entry { seq: Seq(number), at: Timestamp(0), kind, key: Some(key), changes, text: None, details: None }
+        };
+        let mut back = entry(first + 2, Kind::Return, SystemClock.new_order_id(), 1);
+        back.details = Some(Box::new(Details { order: Some(order), ..Details::default() }));
+        [entry(first, Kind::Hold, order, -2), entry(first + 1, Kind::Confirm, order, 0), back]
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_order_is_read_as_of_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = SqliteCopy::open(&folder.path().join("copy.db"), SqliteOptions::default()).unwrap();
+        let copy = Arc::new(copy.acknowledging(Ack::Ledger).unwrap());
+        let (writer, ended) = (Arc::clone(&copy.writer), Arc::new(AtomicBool::new(false)));
+        let done = Arc::clone(&ended);
+        let writing = thread::spawn(move || {
+            for number in 0..400 {
+                let [held, confirmed, back] = story(3 * number + 1, SystemClock.new_order_id());
+                for entries in [vec![held], vec![confirmed, back]] {
+                    let mut writer = writer.lock().unwrap();
+                    let transaction = writer.connection.transaction().unwrap();
+                    rows::append_entries(&transaction, &entries).unwrap();
+                    transaction.commit().unwrap();
+                }
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        while !ended.load(Ordering::SeqCst) {
+            for listed in copy.orders(None, 1).await.unwrap() {
+                let order = copy.order(listed.id).await.unwrap().unwrap();
+                for order in [listed, order] {
+                    let returned = order.details.iter().flat_map(|details| &details.returned).count();
+                    assert_eq!(returned == 1, order.status == Status::Placed, "{order:?}");
+                }
+            }
+        }
+        writing.join().unwrap();
+    }
 }
