@@ -13,7 +13,7 @@ pub use isbn::Isbn;
 pub(crate) use normal::normal;
 pub use text::Text;
 
-/// A book as clients see it: its text, which never changes, and its price and stock, which the ledger changes.
+/// A book as clients see it: its text, its price and stock, and whether it is on sale. The ledger changes all of them.
 ///
 /// In JSON the fields of the text stand beside the others, without a level of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -21,7 +21,7 @@ pub use text::Text;
 pub struct Book {
     /// Its number in this catalog.
     pub id: BookId,
-    /// Title, author, topic and so on; clones share it, because it never changes.
+    /// Title, author, topic and so on; clones share it.
     #[serde(flatten)]
     #[cfg_attr(feature = "openapi", schema(value_type = BookText))]
     pub text: Text,
@@ -29,29 +29,34 @@ pub struct Book {
     pub price_cents: Cents,
     /// Copies that can be bought now.
     pub stock: u32,
-    /// The number of the ledger entry that last changed price or stock: the book's `ETag`, and the `version` of
-    /// [`Amend::Set`].
+    /// The number of the ledger entry that last changed anything of it: the book's `ETag`, and the `version` of [`Amend::Set`].
     pub version: Seq,
+    /// The number of the ledger entry that its text is from: its listing, or the last [`Amend::Revise`]. Sales do not move it.
+    pub text_version: Seq,
+    /// Whether it can be bought. A book that is not on sale is in no list.
+    pub on_sale: bool,
 }
 
 /// Field by field: `serde(flatten)` takes twice as long.
 impl Serialize for Book {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, text, price_cents, stock, version } = self;
-        let mut book = serializer.serialize_struct("Book", 10)?;
+        let Self { id, text, price_cents, stock, version, text_version, on_sale } = self;
+        let mut book = serializer.serialize_struct("Book", 12)?;
         book.serialize_field("id", id)?;
         text.serialize_fields(&mut book)?;
         book.serialize_field("price_cents", price_cents)?;
         book.serialize_field("stock", stock)?;
         book.serialize_field("version", version)?;
+        book.serialize_field("text_version", text_version)?;
+        book.serialize_field("on_sale", on_sale)?;
         book.end()
     }
 }
 
-/// The part of a book that never changes once it is added, field by field. [`Text`] is the same in one piece of memory.
+/// The part of a book that describes it, field by field. [`Text`] is the same in one piece of memory.
 ///
-/// [`NewBook::checked`] checks the limits and brings every field into its normal form: composed characters (NFC), none that are not
-/// seen, one space where there is white space.
+/// [`NewBook::checked`] and [`Amend::checked`] check the limits and bring every field into its normal form: composed characters (NFC), none
+/// that are not seen, one space where there is white space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BookText {
@@ -85,7 +90,8 @@ impl BookText {
     /// What makes two books the same book: the ISBN, or without one title, author and year.
     ///
     /// Adding a book whose identity is known leaves the catalog as it is, so an import can be repeated. Two editions without
-    /// ISBN, of one title and year, are one book.
+    /// ISBN, of one title and year, are one book. A book keeps every identity that it ever had, so what it was called before a
+    /// revision still leads to it.
     #[must_use]
     pub fn identity(&self) -> String {
         match self.isbn {
@@ -188,8 +194,8 @@ pub struct Topic {
     pub books: u64,
 }
 
-/// A change to one book's price or stock, as [`CatalogService::amend`](crate::CatalogService::amend) takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A change to one book, as [`CatalogService::amend`](crate::CatalogService::amend) takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "amend")]
 pub enum Amend {
     /// Adds copies, or takes copies away, but never more than there are. It needs no version: it is right whatever was
@@ -208,4 +214,30 @@ pub enum Amend {
         /// stock set without it would undo the sales in between.
         version: Option<Seq>,
     },
+    /// Replaces the text, on condition that it is still the one that the caller saw. Sales meanwhile do not matter.
+    Revise {
+        /// The whole new text.
+        text: Box<BookText>,
+        /// The [`Book::text_version`] that the caller saw. It must be given.
+        text_version: Option<Seq>,
+    },
+    /// Takes the book off sale. If it is already, nothing changes.
+    Withdraw,
+    /// Puts a withdrawn book on sale again. If it is already, nothing changes.
+    Relist,
+}
+
+impl Amend {
+    /// The change with its texts in their normal form, see [`BookText`].
+    ///
+    /// Everything that takes in a change MUST call it before it is decided.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] naming the first field of a new text that is outside its limits.
+    pub fn checked(self) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Revise { text, text_version } => Self::Revise { text: Box::new(text.checked()?), text_version },
+            other => other,
+        })
+    }
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    book::{Added, Amend, Book, NewBook, Text},
+    book::{Added, Amend, Book, NewBook},
     clock::Clock,
     decide::{Command, Outcome},
     error::{Error, Result},
@@ -17,9 +17,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::{Actor, Order, Receipt},
-    page::{
-        BookPage, Facets, FoundOrders, OrderScan, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside,
-    },
+    page::{BookPage, Facets, FoundOrders, OrderScan, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
     request::{Lines, OrderAction},
     search::{BookSearch, Finder, FoundPage},
     service::OrderReader,
@@ -185,6 +183,13 @@ impl Catalog {
         }
     }
 
+    /// Takes in what books are called now, so that the next search need not wait. If the store cannot be read now, that search tries
+    /// again.
+    async fn follow_texts(&self) {
+        self.search.texts_added(self.writer.published().texts());
+        let _ = self.finder.catch_up().await;
+    }
+
     /// Executes a command about an order.
     // Not an `async fn`, which would keep another copy of the command while it waits.
     fn receipt(&self, order: OrderId, command: Command) -> impl Future<Output = Result<Receipt>> {
@@ -214,13 +219,11 @@ impl CatalogService for Catalog {
         let query = query.check()?;
         let FoundPage { mut books, total, facets, did_you_mean } = self.finder.find(query.clone()).await?;
         let beside = facets.as_ref().map_or(0, Facets::json_bytes);
-        let fits = fitting_beside(beside, books.iter().take(query.size).map(|(_, text)| text.json_bytes()));
+        let fits = fitting_beside(beside, books.iter().take(query.size).map(|(_, book)| book.text.json_bytes()));
         let more = books.len() > fits;
         books.truncate(fits);
         let next_page_token = books.last().filter(|_| more).map(|(last, _)| query.token(*last));
-        let published = self.writer.published();
-        let shown = |(position, text): (Position, Text)| Some(published.level(position.id)?.of(position.id, text));
-        let books = books.into_iter().filter_map(shown).collect();
+        let books = books.into_iter().map(|(_, book)| book).collect();
         Ok(BookPage { books, next_page_token, total, facets, did_you_mean })
     }
 
@@ -236,7 +239,7 @@ impl CatalogService for Catalog {
     async fn info(&self, book: BookId) -> Result<Book> {
         let unknown = Error::BookNotFound { book };
         let level = self.writer.published().level(book).ok_or_else(|| unknown.clone())?;
-        let text = self.reader.text(book).await?.ok_or(unknown)?;
+        let text = self.reader.text(book, level.text_version).await?.ok_or(unknown)?;
         Ok(level.of(book, text))
     }
 
@@ -258,11 +261,16 @@ impl CatalogService for Catalog {
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
+        let change = change.checked()?;
+        let changes_lists = matches!(change, Amend::Revise { .. } | Amend::Withdraw | Amend::Relist);
         let Outcome::Amended(id, level) = self.writer.commands().call(Command::Amend { book, change, key, by }).await?
         else {
             unreachable!("an amend answers with the amended book");
         };
-        let text = self.reader.text(id).await.ok().flatten();
+        if changes_lists {
+            self.follow_texts().await;
+        }
+        let text = self.reader.text(id, level.text_version).await.ok().flatten();
         // The change is durable, so a failure of the reader must not look like a refusal.
         let text = text.ok_or_else(|| Error::unknown("the book was changed but could not be read"))?;
         Ok(level.of(id, text))
@@ -275,9 +283,7 @@ impl CatalogService for Catalog {
         let books = books.into_iter().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
         let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book), by: by.clone() });
         let outcomes = self.writer.commands().call_many(commands).await;
-        self.search.texts_added(self.writer.published().texts());
-        // So that the next search need not wait; if the store cannot be read now, that search tries again.
-        let _ = self.finder.catch_up().await;
+        self.follow_texts().await;
         outcomes
             .into_iter()
             .map(|outcome| match outcome? {

@@ -79,7 +79,7 @@ pub struct State {
     pub holds: Holds,
     /// What the ledger holds under the keys of the batch. A key that is neither here nor among the batch's own orders is new.
     pub known: HashMap<OrderId, Known>,
-    /// Of the batch's new books, the identities that the catalog has already.
+    /// Of the identities that the batch's books are to have, those that books of the catalog have or had already.
     pub identities: HashMap<String, BookId>,
 }
 
@@ -151,7 +151,7 @@ impl State {
             }
             Command::Amend { book, change, key, by } => {
                 let context = Context { by: by.as_ref(), now, batch };
-                self.amend(*book, *change, *key, context).map(|level| Outcome::Amended(*book, level))
+                self.amend(*book, change, *key, context).map(|level| Outcome::Amended(*book, level))
             }
             Command::AddBook { book, by } => {
                 self.add_book(book, Context { by: by.as_ref(), now, batch }).map(Outcome::Added)
@@ -174,10 +174,9 @@ impl State {
         let id = BookId(self.last_book);
         let (delta, stock, price_cents) = (i64::from(new.stock), new.stock, new.price_cents);
         let (details, Context { now, batch, .. }) = (context.details(), context);
-        self.append(Kind::Listing, None, [Change { book: id, delta, price_cents, stock }].into(), details, now, batch);
-        if let Some(entry) = batch.entries.last_mut() {
-            entry.text = Some(Text::from(&new.text));
-        }
+        let (seq, text) = (self.head.next(), Some(Text::from(&new.text)));
+        let changes = [Change { book: id, delta, price_cents, stock }].into();
+        self.push(Entry { seq, at: now, kind: Kind::Listing, key: None, changes, text, details }, batch);
         self.identities.insert(identity, id);
         Ok(Added { id, created: true })
     }
@@ -187,7 +186,7 @@ impl State {
         self.hash = self.hash.after(&batch.entries);
     }
 
-    /// The only place where an entry is made and a level changes.
+    /// Appends an entry without a text.
     fn append<'a>(
         &mut self,
         kind: Kind,
@@ -197,8 +196,13 @@ impl State {
         at: Timestamp,
         batch: &'a mut Batch,
     ) -> &'a Entry {
-        self.head = self.head.next();
-        let entry = Entry { seq: self.head, at, kind, key, changes, text: None, details };
+        let seq = self.head.next();
+        self.push(Entry { seq, at, kind, key, changes, text: None, details }, batch)
+    }
+
+    /// The only place where an entry becomes part of a batch and a level changes.
+    fn push<'a>(&mut self, entry: Entry, batch: &'a mut Batch) -> &'a Entry {
+        self.head = entry.seq;
         apply(&mut self.levels, &entry);
         batch.entries.push(entry);
         batch.entries.last().expect("just pushed")

@@ -118,9 +118,29 @@ pub enum Error {
         /// Its version now.
         version: Seq,
     },
-    /// A stock can be set only with the version of the book that the caller saw; nothing was changed.
-    #[error("setting an absolute value needs the version of the book that you saw (If-Match)")]
+    /// The book's text has changed since the caller read it; nothing was changed.
+    #[error("the text of book {book} is at version {text_version} now")]
+    TextVersionMismatch {
+        /// The book in question.
+        book: BookId,
+        /// Its text's version now.
+        text_version: Seq,
+    },
+    /// A stock or a text can be set only with the version of the book, or of the text, that the caller saw; nothing was changed.
+    #[error("setting an absolute value needs the version of the book that you saw (If-Match), a text its text_version")]
     VersionRequired,
+    /// The book is not on sale; nothing was bought or held.
+    #[error("book {book} is not on sale")]
+    BookWithdrawn {
+        /// The book in question.
+        book: BookId,
+    },
+    /// What a book is to be called is another book's name, or was once; nothing was changed.
+    #[error("it would be the same book as book {book}")]
+    BookExists {
+        /// The other book.
+        book: BookId,
+    },
     /// A field's value is outside its limits.
     #[error("{field}: {message}")]
     Invalid {
@@ -322,7 +342,10 @@ impl Error {
             Self::HoldChanged { .. } => "hold-changed",
             Self::PriceChanged { .. } => "price-changed",
             Self::VersionMismatch { .. } => "version-mismatch",
+            Self::TextVersionMismatch { .. } => "text-version-mismatch",
             Self::VersionRequired => "version-required",
+            Self::BookWithdrawn { .. } => "book-withdrawn",
+            Self::BookExists { .. } => "book-exists",
             Self::Invalid { .. } => "invalid",
             Self::Malformed { .. } => "malformed",
             Self::Unauthorized { .. } => "unauthorized",

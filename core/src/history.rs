@@ -88,7 +88,7 @@ const HAS_DETAILS: u8 = 1 << 6;
 
 /// Details as they are hashed, in the same way as a text.
 fn write_details(bytes: &mut Vec<u8>, details: &Details) {
-    let Details { order, expires_at, reference, actor } = details;
+    let Details { order, expires_at, reference, actor, text_version, withdrawn } = details;
     if let Some(order) = order {
         write_field(bytes, 1, &order.0.into_bytes());
     }
@@ -100,6 +100,12 @@ fn write_details(bytes: &mut Vec<u8>, details: &Details) {
     }
     if let Some(actor) = actor {
         write_field(bytes, 4, actor.as_str().as_bytes());
+    }
+    if let Some(text_version) = text_version {
+        write_field(bytes, 5, &text_version.0.to_le_bytes());
+    }
+    if *withdrawn {
+        write_field(bytes, 6, &[]);
     }
     bytes.push(0);
 }
@@ -189,8 +195,7 @@ impl RunningHash {
     }
 }
 
-/// The number of a kind in hashes and in files. Numbers never change; 12 to 15 are reserved for revisions, withdrawals, relistings and
-/// erasures.
+/// The number of a kind in hashes and in files. Numbers never change; 15 is reserved for erasures.
 pub(crate) fn kind_number(kind: Kind) -> u8 {
     match kind {
         Kind::Sale => 1,
@@ -204,6 +209,9 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
         Kind::Extend => 9,
         Kind::Void => 10,
         Kind::Fulfil => 11,
+        Kind::Revise => 12,
+        Kind::Withdraw => 13,
+        Kind::Relist => 14,
         Kind::Timeline => 16,
     }
 }
@@ -458,11 +466,14 @@ mod tests {
             (9, Kind::Extend),
             (10, Kind::Void),
             (11, Kind::Fulfil),
+            (12, Kind::Revise),
+            (13, Kind::Withdraw),
+            (14, Kind::Relist),
             (16, Kind::Timeline),
         ] {
             assert_eq!((kind_number(kind), kind_of(number)), (number, Some(kind)));
         }
-        assert_eq!(kind_of(12), None);
+        assert_eq!(kind_of(17), None);
     }
 
     #[test]

@@ -50,13 +50,19 @@ pub enum Kind {
     Void,
     /// An order was handed over. It changes no book.
     Fulfil,
+    /// A book's text was replaced by the entry's. Stock and price stay.
+    Revise,
+    /// A book was taken off sale. Stock, price and text stay.
+    Withdraw,
+    /// A withdrawn book is on sale again, with the text of the entry [`Details::text_version`].
+    Relist,
     /// The ledger continues under a new [`Timeline`](crate::history::Timeline), whose id is the key. It changes no book.
     Timeline,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Sale,
         Self::Return,
         Self::Restock,
@@ -69,6 +75,9 @@ impl Kind {
         Self::Extend,
         Self::Void,
         Self::Fulfil,
+        Self::Revise,
+        Self::Withdraw,
+        Self::Relist,
     ];
 }
 
@@ -98,11 +107,11 @@ pub struct Entry {
     pub at: Timestamp,
     /// What it records.
     pub kind: Kind,
-    /// The order; for a restock, a new price or the return of some copies, the caller's key if there was one; the id of a timeline.
+    /// The order; for a change of a book or the return of some copies, the caller's key if there was one; the id of a timeline.
     pub key: Option<OrderId>,
     /// The books that it touches, sorted by id, each once. One, except for orders of several lines, and for kinds that change none.
     pub changes: InlineList<Change>,
-    /// Of a listing: the text of the book.
+    /// Of a listing or a revision: the text of the book.
     pub text: Option<Text>,
     /// What few entries have.
     pub details: Option<Box<Details>>,
@@ -146,8 +155,20 @@ impl Entry {
         match self.kind {
             Kind::Sale | Kind::Hold | Kind::Confirm | Kind::Lapse | Kind::Void | Kind::Fulfil => self.key,
             Kind::Return | Kind::Extend => self.details.as_ref().and_then(|details| details.order).or(self.key),
-            Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline => None,
+            Kind::Restock
+            | Kind::Reprice
+            | Kind::Listing
+            | Kind::Revise
+            | Kind::Withdraw
+            | Kind::Relist
+            | Kind::Timeline => None,
         }
+    }
+
+    /// Whether it changes which books are found by which words: it adds a book, changes a text, or whether a book is on sale.
+    #[must_use]
+    pub fn changes_lists(&self) -> bool {
+        matches!(self.kind, Kind::Listing | Kind::Revise | Kind::Withdraw | Kind::Relist)
     }
 
     /// Whether some copies of an order come back with it, under a key of their own.
@@ -180,6 +201,8 @@ mod tests {
             expires_at: Some(at),
             reference: Some("é\"".repeat(100).parse().expect("200 characters")),
             actor: Some("\\".repeat(64).parse().expect("64 characters")),
+            text_version: Some(Seq(u64::MAX)),
+            withdrawn: true,
         };
         for (text, details) in [(None, None), (Some(text.into()), Some(Box::new(details)))] {
             for changes in [0, 1, 100] {

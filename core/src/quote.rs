@@ -43,13 +43,16 @@ impl Quote {
     /// Asks a catalog for the books of `lines`.
     ///
     /// # Errors
-    /// - [`Error::BookNotFound`] for the first book that there is not.
+    /// - [`Error::BookNotFound`] for the first book that there is not, [`Error::BookWithdrawn`] for the first one that is not on sale.
     /// - [`Error::Invalid`] in `lines` for a total above [`Cents::MAX`].
     pub async fn ask(catalog: &(impl CatalogService + ?Sized), lines: &Lines) -> Result<Self> {
         let books = catalog.books(lines.iter().map(|line| line.book).collect()).await?;
         let quoted = lines.iter().zip(books).map(|(line, book)| {
             let Line { book: id, quantity, .. } = *line;
-            let Book { price_cents, stock, .. } = book.ok_or(Error::BookNotFound { book: id })?;
+            let Book { price_cents, stock, on_sale, .. } = book.ok_or(Error::BookNotFound { book: id })?;
+            if !on_sale {
+                return Err(Error::BookWithdrawn { book: id });
+            }
             let short = quantity.saturating_sub(stock);
             Ok(QuotedLine { book: id, quantity, unit_price_cents: price_cents, stock, short })
         });

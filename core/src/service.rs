@@ -115,7 +115,7 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::OutOfStock`] if a book has too few copies.
     /// - [`Error::OrderCancelled`], [`Error::OrderLapsed`], [`Error::OrderVoided`] if the id's order is in that state.
-    /// - [`Error::BookNotFound`] for a book that does not exist.
+    /// - [`Error::BookNotFound`] for a book that does not exist, [`Error::BookWithdrawn`] for one that is not on sale.
     /// - [`Error::PriceChanged`] if a line names another price than the book's.
     /// - [`Error::OrderIdReused`] if the id names an order with other lines, or another change.
     /// - [`Error::Invalid`] if the total is above [`Cents::MAX`](crate::Cents::MAX).
@@ -153,23 +153,28 @@ pub trait CatalogService: Send + Sync {
     /// - To purchase or hold, as [`Self::sell`].
     async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt>;
 
-    /// Changes a book's price or stock, durably, and answers with the book as it is after the change. `by` says who of the shop asks for
-    /// it; the ledger keeps that.
+    /// Changes a book's price or stock, its text, or whether it is on sale, durably, and answers with the book as it is after the change.
+    /// `by` says who of the shop asks for it; the ledger keeps that.
     ///
     /// With a `key` it happens once, however often it is sent. Without one, a call of unknown outcome MUST NOT be sent again.
+    ///
+    /// A book that is revised may change its [identity](crate::BookText::identity): the old one MUST still lead to it. A withdrawn book MUST
+    /// be in no list; its page, its orders and what is held of it stay.
     ///
     /// # Errors
     /// - [`Error::BookNotFound`].
     /// - [`Error::VersionMismatch`], [`Error::VersionRequired`] for absolute values.
+    /// - [`Error::TextVersionMismatch`], [`Error::VersionRequired`] for a text, and [`Error::BookExists`] if it would make the book the same as
+    ///   another one.
     /// - [`Error::OutOfStock`] if a delta would take more copies than there are.
     /// - [`Error::OrderIdReused`] for a key that was used for something else, another change of the same book included.
-    /// - [`Error::Invalid`] for a change of nothing, and above [`NewBook::STOCK_MAX`] copies.
+    /// - [`Error::Invalid`] for a change of nothing, above [`NewBook::STOCK_MAX`] copies, and for a text outside its limits.
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book>;
 
     /// Adds new books, at most [`ADD_BOOKS_MAX`], durably, and answers with their numbers in the same order.
     ///
-    /// A book that the catalog has already (see [`BookText::identity`](crate::BookText::identity)) is left as it is, so sending
-    /// the same list again is harmless.
+    /// A book that the catalog has already (see [`BookText::identity`](crate::BookText::identity)) is left as it is, on sale or not, so
+    /// sending the same list again is harmless.
     ///
     /// # Errors
     /// - [`Error::Invalid`] if any book is outside its limits, or if there are too many: then none is added. After any other

@@ -246,7 +246,7 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
         self.call(effect, |service| {
-            let by = by.clone();
+            let (change, by) = (change.clone(), by.clone());
             async move { service.amend(book, change, key, by).await }
         })
         .await

@@ -1,6 +1,8 @@
 //! The calls of [`Bookstore`] for the people who run the shop: orders, stock, prices, new books.
 
-use bookstore_core::{Added, Amend, Book, BookId, Cents, Error, NewBook, OrderId, OrderPage, OrderQuery, Result};
+use bookstore_core::{
+    Added, Amend, Book, BookId, BookText, Cents, Error, NewBook, OrderId, OrderPage, OrderQuery, Result, Seq,
+};
 
 use crate::facade::Bookstore;
 
@@ -17,21 +19,23 @@ impl Bookstore {
         self.read(|| self.order_service().orders(query.clone())).await
     }
 
-    /// Changes a book's price or stock, once per key, and returns the book as it is then.
+    /// Changes a book's price or stock, its text, or whether it is on sale, once per key, and returns the book as it is then.
     ///
     /// # Errors
     /// With all but the last, nothing was changed:
     /// - [`Error::BookNotFound`].
     /// - [`Error::OutOfStock`]: a delta takes away more copies than there are.
     /// - [`Error::VersionMismatch`]: the book has changed since the version that [`Amend::Set`] names.
-    /// - [`Error::VersionRequired`]: a stock is set without naming a version.
+    /// - [`Error::TextVersionMismatch`]: the text has changed since the version that [`Amend::Revise`] names.
+    /// - [`Error::VersionRequired`]: a stock or a text is set without naming a version.
+    /// - [`Error::BookExists`]: with the new text it would be the same book as another one.
     /// - [`Error::OrderIdReused`]: the key belongs to an order, or to another change.
-    /// - [`Error::Invalid`]: nothing is to be changed, or the stock would exceed [`NewBook::STOCK_MAX`].
+    /// - [`Error::Invalid`]: nothing is to be changed, the stock would exceed [`NewBook::STOCK_MAX`], or the text is outside its limits.
     /// - [`Error::Unauthorized`]: the admin token is missing or wrong.
     /// - [Those of every call](Self#errors-of-every-call).
     pub async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
         let by = Self::actor()?;
-        self.once(|| self.catalog().amend(book, change, Some(key), by.clone())).await
+        self.once(|| self.catalog().amend(book, change.clone(), Some(key), by.clone())).await
     }
 
     /// Adds copies of a book, or takes some away if `delta` is negative: short for [`amend`](Self::amend) with
@@ -50,6 +54,46 @@ impl Bookstore {
     pub async fn set_price(&self, book: BookId, price_cents: Cents) -> Result<Book> {
         let change = Amend::Set { price_cents: Some(price_cents), stock: None, version: None };
         self.amend(book, change, self.new_order_id()).await
+    }
+
+    /// Replaces a book's whole text, if it is still the one of `text_version`: short for [`amend`](Self::amend) with
+    /// [`Amend::Revise`] under a new key.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bookstore::{BookId, BookText, Bookstore};
+    ///
+    /// let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_book(bookstore::NewBook { text: BookText { title: "Teh Book".into(), topic: "t".into(), ..BookText::default() }, price_cents: bookstore::Cents::ZERO, stock: 1 }).await?;
+    /// let book = shop.info(BookId(1)).await?;
+    /// let text = BookText { title: "The Book".into(), ..BookText::from(&book.text) };
+    /// let revised = shop.revise(book.id, text, book.text_version).await?;
+    /// assert_eq!(revised.text.title(), "The Book");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`amend`](Self::amend).
+    pub async fn revise(&self, book: BookId, text: BookText, text_version: Seq) -> Result<Book> {
+        let change = Amend::Revise { text: Box::new(text), text_version: Some(text_version) };
+        self.amend(book, change, self.new_order_id()).await
+    }
+
+    /// Takes a book off sale: it is in no list and cannot be bought; its orders and what is held of it stay. Short for
+    /// [`amend`](Self::amend) with [`Amend::Withdraw`] under a new key.
+    ///
+    /// # Errors
+    /// As [`amend`](Self::amend).
+    pub async fn withdraw(&self, book: BookId) -> Result<Book> {
+        self.amend(book, Amend::Withdraw, self.new_order_id()).await
+    }
+
+    /// Puts a withdrawn book on sale again: short for [`amend`](Self::amend) with [`Amend::Relist`] under a new key.
+    ///
+    /// # Errors
+    /// As [`amend`](Self::amend).
+    pub async fn relist(&self, book: BookId) -> Result<Book> {
+        self.amend(book, Amend::Relist, self.new_order_id()).await
     }
 
     /// Adds up to [`ADD_BOOKS_MAX`](bookstore_core::catalog::ADD_BOOKS_MAX) books; the answer has their numbers, in the same

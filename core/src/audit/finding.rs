@@ -99,7 +99,7 @@ pub enum Finding {
         /// The order.
         key: OrderId,
     },
-    /// A book's stock, price or version is not as the ledger says.
+    /// A book's stock, price or versions, or whether it is on sale, is not as the ledger says.
     #[error("book {book} is {}, but the ledger says {}", shown(found), shown(ledger))]
     Level {
         /// The book.
@@ -114,6 +114,9 @@ pub enum Finding {
 fn shown(level: &Option<Level>) -> String {
     match level {
         None => "missing".to_owned(),
-        Some(level) => format!("{} at {}, version {}", level.stock, level.price_cents, level.version),
+        Some(Level { stock, price_cents, version, text_version, on_sale }) => {
+            let sale = if *on_sale { "on sale" } else { "off sale" };
+            format!("{stock} at {price_cents}, version {version}, text {text_version}, {sale}")
+        }
     }
 }

@@ -129,7 +129,13 @@ impl Audit {
             Kind::Listing | Kind::Reprice => change.price_cents,
             _ => in_force,
         };
-        self.levels.insert(book, Level { stock: change.stock, price_cents, version: seq });
+        let text_version = match (entry.kind, before) {
+            (Kind::Listing | Kind::Revise, _) | (_, None) => seq,
+            (_, Some(level)) => level.text_version,
+        };
+        let was_on_sale = before.is_none_or(|level| level.on_sale);
+        let on_sale = if was_on_sale { entry.kind != Kind::Withdraw } else { entry.kind == Kind::Relist };
+        self.levels.insert(book, Level { stock: change.stock, price_cents, version: seq, text_version, on_sale });
         if before.is_some() == listing {
             return Err(Finding::Listing { seq, book, listed: listing });
         }
@@ -137,6 +143,7 @@ impl Audit {
         if sum != i64::from(change.stock) {
             return Err(Finding::Sum { seq, book, sum, stated: change.stock });
         }
+        check_sale(entry, before).map_err(|why| Finding::Misshapen { seq, why })?;
         // What comes back carries the price of its sale, which the fingerprint has compared.
         if !matches!(entry.kind, Kind::Return | Kind::Lapse) && change.price_cents != price_cents {
             return Err(Finding::Price { seq, book });
@@ -180,7 +187,7 @@ pub async fn read_levels(catalog: &dyn CatalogService, books: Vec<BookId>) -> er
     let mut levels = Vec::with_capacity(books.len());
     for id in books {
         let book = catalog.info(id).await?;
-        levels.push((id, Level { stock: book.stock, price_cents: book.price_cents, version: book.version }));
+        levels.push((id, Level::shown(&book)));
     }
     Ok(levels)
 }
@@ -216,10 +223,34 @@ fn check_shape(entry: &Entry) -> Result<(), &'static str> {
         _ if entry.changes.is_empty() => Err("it touches no book"),
         Kind::Sale | Kind::Hold if !deltas_are(|delta| delta < 0) => Err("it sells what is not a number of copies"),
         Kind::Sale | Kind::Hold | Kind::Lapse => Ok(()),
-        Kind::Listing if entry.text.is_none() => Err("a listing has no text"),
-        Kind::Restock | Kind::Reprice if entry.text.is_some() => Err("it has a text but lists no book"),
+        Kind::Listing | Kind::Revise if entry.text.is_none() => Err("a listing or a revision has no text"),
+        Kind::Restock | Kind::Reprice | Kind::Withdraw | Kind::Relist if entry.text.is_some() => {
+            Err("it has a text but neither lists nor revises a book")
+        }
         _ if entry.changes.len() > 1 => Err("it touches more than one book"),
         Kind::Listing if key.is_some() => Err("a listing has no key"),
-        Kind::Listing | Kind::Restock | Kind::Reprice => Ok(()),
+        Kind::Revise | Kind::Withdraw | Kind::Relist if !deltas_are(|delta| delta == 0) => {
+            Err("it changes stock and is none of the kinds that do")
+        }
+        Kind::Listing | Kind::Restock | Kind::Reprice | Kind::Revise | Kind::Withdraw | Kind::Relist => Ok(()),
+    }
+}
+
+/// Whether a book at this level can have this entry: one that is off sale is neither sold nor held, and the entry says so rightly.
+fn check_sale(entry: &Entry, before: Option<Level>) -> Result<(), &'static str> {
+    let Some(Level { on_sale, text_version, .. }) = before else { return Ok(()) };
+    let details = entry.details.as_deref();
+    match entry.kind {
+        Kind::Sale | Kind::Hold if !on_sale => Err("it sells or holds a book that was off sale"),
+        // With a key it says that the key was used.
+        Kind::Withdraw if !on_sale && entry.key.is_none() => Err("it withdraws a book that was off sale already"),
+        Kind::Relist if on_sale && entry.key.is_none() => Err("it relists a book that was on sale"),
+        Kind::Relist if details.and_then(|details| details.text_version) != Some(text_version) => {
+            Err("it relists a book with another text than it had")
+        }
+        Kind::Revise if details.is_some_and(|details| details.withdrawn) == on_sale => {
+            Err("it says wrongly whether the revised book was on sale")
+        }
+        _ => Ok(()),
     }
 }

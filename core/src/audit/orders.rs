@@ -57,7 +57,13 @@ impl Orders {
                 self.take_key(entry).and_then(|()| self.take_back(entry, summary))
             }
             Kind::Confirm | Kind::Lapse | Kind::Extend | Kind::Fulfil | Kind::Return => self.change(entry, summary),
-            Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline => self.take_key(entry),
+            Kind::Restock
+            | Kind::Reprice
+            | Kind::Listing
+            | Kind::Revise
+            | Kind::Withdraw
+            | Kind::Relist
+            | Kind::Timeline => self.take_key(entry),
         }
         .map_err(|why| why.at(seq))
     }

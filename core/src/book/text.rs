@@ -21,7 +21,7 @@ use crate::json::string_bytes;
 /// assert_eq!((text.title(), text.topic(), text.year(), text.isbn()), ("SICP", "Lisp", Some(1985), None));
 /// assert_eq!(BookText::from(&text).title, "SICP");
 /// ```
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(from = "BookText")]
 pub struct Text(
     /// The fields, each behind its length: title, author, topic, the digits of the ISBN or

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::operation::ListedBook;
 use crate::{
-    book::{Amend, BookId},
+    book::{Amend, BookId, Text},
     decide::Level,
     ledger::{Change, Entry, Kind, Seq},
     order::{Order, OrderId},
@@ -59,9 +59,15 @@ impl KeyUses {
             Kind::Return if !entry.is_partial_return() => &mut self.returned,
             Kind::Fulfil => &mut self.fulfil,
             Kind::Void => &mut self.void,
-            Kind::Return | Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline | Kind::Extend => {
-                &mut self.amend
-            }
+            Kind::Return
+            | Kind::Restock
+            | Kind::Reprice
+            | Kind::Listing
+            | Kind::Revise
+            | Kind::Withdraw
+            | Kind::Relist
+            | Kind::Timeline
+            | Kind::Extend => &mut self.amend,
         }
     }
 
@@ -106,10 +112,20 @@ impl Timeline {
         Some((self.levels[nth], States { first: self.at[nth], last }))
     }
 
+    /// The level before the entry at `pos`; none for the first.
+    fn before(&self, pos: Pos) -> Option<Level> {
+        let nth = self.at.partition_point(|at| *at < pos);
+        nth.checked_sub(1).map(|nth| self.levels[nth])
+    }
+
     /// The version before the entry at `pos`; 0 for the first.
     pub(super) fn version_before(&self, pos: Pos) -> Seq {
-        let nth = self.at.partition_point(|at| *at < pos);
-        nth.checked_sub(1).map_or(Seq(0), |nth| self.levels[nth].version)
+        self.before(pos).map_or(Seq(0), |level| level.version)
+    }
+
+    /// The version of the text before the entry at `pos`; 0 for the first.
+    pub(super) fn text_version_before(&self, pos: Pos) -> Seq {
+        self.before(pos).map_or(Seq(0), |level| level.text_version)
     }
 
     /// The first of `states` in which the book's level was such.
@@ -158,18 +174,13 @@ impl<'a> LedgerIndex<'a> {
         }
         for change in &entry.changes {
             let timeline = self.books.entry(change.book).or_default();
-            let price_cents = match (entry.kind, timeline.levels.last()) {
-                // Those of orders carry the price of the sale, not the price in force.
-                (Kind::Listing | Kind::Reprice | Kind::Restock, _) | (_, None) => change.price_cents,
-                (_, Some(level)) => level.price_cents,
-            };
             // The audit reports an entry that touches a book twice. Here its last change counts.
             if timeline.at.last() == Some(&pos) {
                 timeline.at.pop();
                 timeline.levels.pop();
             }
             timeline.at.push(pos);
-            timeline.levels.push(Level { stock: change.stock, price_cents, version: entry.seq });
+            timeline.levels.push(Level::after(timeline.levels.last().copied(), entry, change));
         }
     }
 
@@ -265,23 +276,31 @@ impl<'a> LedgerIndex<'a> {
         entry.is_partial_return() && entry.order_id() == Some(order) && back.eq(asked)
     }
 
-    /// Whether the entry at `pos` is what an amend of `book` asked for. A change of the price is a reprice, any other
-    /// one a restock; what the amend leaves open, the entry must not have changed.
-    pub(super) fn amends(&self, pos: Pos, book: BookId, change: Amend) -> Match {
+    /// Whether the entry at `pos` is what an amend of `book` asked for. A change of the price is a reprice, one of the stock alone a
+    /// restock; what the amend leaves open, the entry must not have changed.
+    pub(super) fn amends(&self, pos: Pos, book: BookId, change: &Amend) -> Match {
         let entry = self.entry(pos);
         let [Change { book: amended, delta, price_cents, stock }] = entry.changes[..] else {
             return Match { same: false, agreed: false };
         };
+        let timeline = self.timeline(book);
         let (same, seen) = match change {
-            Amend::StockDelta { delta: asked } => (entry.kind == Kind::Restock && delta == asked, None),
+            Amend::StockDelta { delta: asked } => (entry.kind == Kind::Restock && delta == *asked, None),
+            Amend::Revise { text, text_version } => {
+                let same = entry.kind == Kind::Revise && entry.text == Some(Text::from(&**text)) && amended == book;
+                let before = timeline.map(|timeline| timeline.text_version_before(pos));
+                return Match { same, agreed: text_version.is_some() && *text_version == before };
+            }
+            Amend::Withdraw => (entry.kind == Kind::Withdraw, None),
+            Amend::Relist => (entry.kind == Kind::Relist, None),
             Amend::Set { price_cents: price, stock: asked, version } => {
                 let kind = if price.is_some() { Kind::Reprice } else { Kind::Restock };
                 let stocked = asked.map_or(delta == 0, |asked| asked == stock);
                 let priced = price.is_none_or(|price| price == price_cents);
-                (entry.kind == kind && stocked && priced, version)
+                (entry.kind == kind && stocked && priced, *version)
             }
         };
-        let before = self.timeline(book).map(|timeline| timeline.version_before(pos));
+        let before = timeline.map(|timeline| timeline.version_before(pos));
         Match { same: same && amended == book, agreed: seen.is_none_or(|seen| Some(seen) == before) }
     }
 }

@@ -21,21 +21,26 @@ pub struct BookState {
     pub stock: u32,
     /// The price of one copy, in cents.
     pub price_cents: Cents,
-    /// The ledger entry that last changed the stock or the price.
+    /// The ledger entry that last changed anything of it.
     pub version: Seq,
+    /// The ledger entry that its text is from.
+    pub text_version: Seq,
+    /// Whether it can be bought.
+    pub on_sale: bool,
 }
 
 impl BookState {
     /// The state of `book` at `level`.
     #[must_use]
     pub fn new(book: BookId, level: Level) -> Self {
-        Self { book, stock: level.stock, price_cents: level.price_cents, version: level.version }
+        let Level { stock, price_cents, version, text_version, on_sale } = level;
+        Self { book, stock, price_cents, version, text_version, on_sale }
     }
 }
 
 impl From<&Book> for BookState {
     fn from(book: &Book) -> Self {
-        Self { book: book.id, stock: book.stock, price_cents: book.price_cents, version: book.version }
+        Self::new(book.id, Level::shown(book))
     }
 }
 
@@ -97,6 +102,9 @@ impl<T> Outcome<T> {
             | Error::HoldChanged { .. }
             | Error::PriceChanged { .. }
             | Error::VersionMismatch { .. }
+            | Error::TextVersionMismatch { .. }
+            | Error::BookWithdrawn { .. }
+            | Error::BookExists { .. }
             | Error::VersionRequired => Self::Refused(error.clone()),
             Error::Invalid { .. }
             | Error::Malformed { .. }
@@ -189,7 +197,7 @@ pub enum Operation {
         /// How it ended.
         outcome: Outcome<Vec<BookState>>,
     },
-    /// A change of a book's stock or price.
+    /// A change of a book.
     Amend {
         /// Which book.
         book: BookId,

@@ -125,8 +125,8 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
-        let operation = |outcome| Operation::Amend { book, change, key, outcome };
-        self.record(operation, self.service.amend(book, change, key, by), |book| BookState::from(book)).await
+        let operation = |outcome| Operation::Amend { book, change: change.clone(), key, outcome };
+        self.record(operation, self.service.amend(book, change.clone(), key, by), |book| BookState::from(book)).await
     }
 
     async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {

@@ -71,7 +71,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         if key.is_some() {
-            let _ = self.0.amend(book, change, key, by.clone()).await;
+            let _ = self.0.amend(book, change.clone(), key, by.clone()).await;
         }
         self.0.amend(book, change, key, by).await
     }

@@ -1,10 +1,10 @@
-//! Deciding a change to a book's price or stock.
+//! Deciding a change of a book: its price or stock, its text, or whether it is on sale.
 
 use crate::{
-    book::{Amend, NewBook},
+    book::{Amend, BookText, NewBook, Text},
     error::{Error, Result, Shortage},
-    id::{BookId, OrderId},
-    ledger::{Change, Entry, Kind},
+    id::{BookId, OrderId, Seq},
+    ledger::{Change, Details, Entry, Kind},
     money::Cents,
 };
 
@@ -15,11 +15,11 @@ impl State {
     pub(super) fn amend(
         &mut self,
         book: BookId,
-        change: Amend,
+        change: &Amend,
         key: Option<OrderId>,
         context: Context<'_>,
     ) -> Result<Level> {
-        let (details, Context { now, batch, .. }) = (context.details(), context);
+        let Context { by, now, batch } = context;
         check_change(change)?;
         let level = self.levels.get(book).ok_or(Error::BookNotFound { book })?;
         match key.and_then(|key| Some((key, self.known(key, batch)?))) {
@@ -27,14 +27,20 @@ impl State {
             Some((order, _)) => return Err(Error::OrderIdReused { order }),
             None => {}
         }
-        let (kind, stock, price_cents) = target(book, level, change)?;
+        if key.is_none() && is_so_already(change, level) {
+            return Ok(level);
+        }
+        let Target { kind, stock, price_cents, details } = target(book, level, change)?;
         if stock > level.stock {
             self.check_room(book, stock)?;
         }
-        let delta = i64::from(stock) - i64::from(level.stock);
-        let done = Change { book, delta, price_cents, stock };
-        let entry = self.append(kind, key, [done].into(), details, now, batch);
-        let version = entry.seq;
+        let text = match change {
+            Amend::Revise { text, .. } => Some(self.rename(book, text)?),
+            _ => None,
+        };
+        let changes = [Change { book, delta: i64::from(stock) - i64::from(level.stock), price_cents, stock }].into();
+        let (seq, details) = (self.head.next(), Details { actor: by.cloned(), ..details }.boxed());
+        let entry = self.push(Entry { seq, at: now, kind, key, changes, text, details }, batch);
         if let Some(key) = key {
             let entry = Box::new(entry.clone());
             self.known.insert(key, Known::Entry(entry));
@@ -42,7 +48,17 @@ impl State {
         if kind == Kind::Reprice {
             batch.repriced.insert(book);
         }
-        Ok(Level { stock, price_cents, version })
+        self.levels.get(book).ok_or(Error::BookNotFound { book })
+    }
+
+    /// Gives a book the identity of its new text, unless that is another book's. Its old one stays.
+    fn rename(&mut self, book: BookId, text: &BookText) -> Result<Text> {
+        let identity = text.identity();
+        match self.identities.get(&identity) {
+            Some(other) if *other != book => return Err(Error::BookExists { book: *other }),
+            _ => self.identities.insert(identity, book),
+        };
+        Ok(Text::from(text))
     }
 
     /// The stock and the copies that are held may both return to the shelf:
@@ -59,22 +75,63 @@ impl State {
 }
 
 /// A change that changes nothing is a mistake, not an entry.
-fn check_change(change: Amend) -> Result<()> {
+fn check_change(change: &Amend) -> Result<()> {
     match change {
         Amend::StockDelta { delta: 0 } => Err(Error::invalid("stock_delta", "must not be 0")),
         Amend::Set { price_cents: None, stock: None, .. } => {
             Err(Error::invalid("price_cents", "a change sets the price, the stock, or both"))
         }
-        Amend::StockDelta { .. } | Amend::Set { .. } => Ok(()),
+        Amend::StockDelta { .. } | Amend::Set { .. } | Amend::Revise { .. } | Amend::Withdraw | Amend::Relist => Ok(()),
     }
 }
 
-/// The kind of entry, and the stock and the price after it.
-fn target(book: BookId, level: Level, change: Amend) -> Result<(Kind, u32, Cents)> {
-    let (price_cents, stock, version) = match change {
-        Amend::StockDelta { delta } => return Ok((Kind::Restock, stock_plus(level, book, delta)?, level.price_cents)),
-        Amend::Set { price_cents, stock, version } => (price_cents, stock, version),
+/// What an entry makes of a book.
+struct Target {
+    kind: Kind,
+    stock: u32,
+    price_cents: Cents,
+    details: Details,
+}
+
+/// Whether a book is on sale, or off it, as asked. With a key there is an entry all the same: if the call is delivered again when that has
+/// changed, it must not happen a second time.
+fn is_so_already(change: &Amend, level: Level) -> bool {
+    match change {
+        Amend::Withdraw => !level.on_sale,
+        Amend::Relist => level.on_sale,
+        Amend::StockDelta { .. } | Amend::Set { .. } | Amend::Revise { .. } => false,
+    }
+}
+
+/// The entry that a change takes.
+fn target(book: BookId, level: Level, change: &Amend) -> Result<Target> {
+    let Level { stock, price_cents, .. } = level;
+    let kept = |kind, details| Target { kind, stock, price_cents, details };
+    let to = match change {
+        Amend::StockDelta { delta } => {
+            Target { stock: stock_plus(level, book, *delta)?, ..kept(Kind::Restock, Details::default()) }
+        }
+        Amend::Set { price_cents, stock, version } => {
+            let (kind, stock, price_cents) = set(book, level, (*price_cents, *stock, *version))?;
+            Target { kind, stock, price_cents, details: Details::default() }
+        }
+        Amend::Revise { text_version: None, .. } => return Err(Error::VersionRequired),
+        Amend::Revise { text_version: Some(seen), .. } if *seen != level.text_version => {
+            return Err(Error::TextVersionMismatch { book, text_version: level.text_version });
+        }
+        Amend::Revise { .. } => kept(Kind::Revise, Details { withdrawn: !level.on_sale, ..Details::default() }),
+        Amend::Withdraw => kept(Kind::Withdraw, Details::default()),
+        Amend::Relist => kept(Kind::Relist, Details { text_version: Some(level.text_version), ..Details::default() }),
     };
+    Ok(to)
+}
+
+/// The kind of entry that sets absolute values, and the stock and the price after it.
+fn set(
+    book: BookId,
+    level: Level,
+    (price_cents, stock, version): (Option<Cents>, Option<u32>, Option<Seq>),
+) -> Result<(Kind, u32, Cents)> {
     if version.is_none() && stock.is_some() {
         return Err(Error::VersionRequired);
     }
@@ -90,15 +147,18 @@ fn target(book: BookId, level: Level, change: Amend) -> Result<(Kind, u32, Cents
 }
 
 /// Whether an entry did what a change of `book` asks for. The version does not count: it was right when the entry was made.
-fn is_done(book: BookId, change: Amend, entry: &Entry) -> bool {
+fn is_done(book: BookId, change: &Amend, entry: &Entry) -> bool {
     let (kind, [done]) = (entry.kind, &entry.changes[..]) else { return false };
     let same = match change {
-        Amend::StockDelta { delta } => kind == Kind::Restock && delta == done.delta,
+        Amend::StockDelta { delta } => kind == Kind::Restock && *delta == done.delta,
         Amend::Set { price_cents, stock, .. } => {
             let sets = if price_cents.is_some() { Kind::Reprice } else { Kind::Restock };
             let stocked = stock.map_or(done.delta == 0, |stock| stock == done.stock);
             kind == sets && stocked && price_cents.is_none_or(|price| price == done.price_cents)
         }
+        Amend::Revise { text, .. } => kind == Kind::Revise && entry.text == Some(Text::from(&**text)),
+        Amend::Withdraw => kind == Kind::Withdraw,
+        Amend::Relist => kind == Kind::Relist,
     };
     same && done.book == book
 }

@@ -34,7 +34,7 @@ pub enum Command {
         /// Who of the shop asks for it, if it is not the buyer.
         by: Option<Actor>,
     },
-    /// Change a book's price or stock.
+    /// Change a book.
     Amend {
         /// The book.
         book: BookId,
@@ -69,12 +69,13 @@ impl Command {
         keys.into_iter().flatten()
     }
 
-    /// The identity of the book to be added, which the decision must know, see
+    /// The identity of the book to be added or revised, which the decision must know, see
     /// [`State::identities`](super::State::identities).
     #[must_use]
     pub fn identity(&self) -> Option<String> {
         match self {
             Self::AddBook { book, .. } => Some(book.text.identity()),
+            Self::Amend { change: Amend::Revise { text, .. }, .. } => Some(text.identity()),
             Self::Sell { .. } | Self::Release { .. } | Self::Order { .. } | Self::Amend { .. } => None,
         }
     }
@@ -96,7 +97,7 @@ pub enum Outcome {
 pub enum Known {
     /// An order, in any state.
     Order(Order),
-    /// Something else: a restock, a new price, the return of some copies, or the id of a timeline, which is nobody's to use.
+    /// Something else: a change of a book, the return of some copies, or the id of a timeline, which is nobody's to use.
     Entry(Box<Entry>),
 }
 

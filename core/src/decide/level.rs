@@ -1,9 +1,9 @@
-//! The stock and the price of every book, as the entries so far leave them.
+//! The stock and the price of every book, and whether it is on sale, as the entries so far leave them.
 
 use crate::{
     book::{Book, Text},
     id::{BookId, Seq},
-    ledger::{Entry, Kind},
+    ledger::{Change, Entry, Kind},
     money::Cents,
 };
 
@@ -14,14 +14,47 @@ pub struct Level {
     pub stock: u32,
     /// The price of one copy, in cents.
     pub price_cents: Cents,
-    /// The number of the entry that last changed either.
+    /// The number of the entry that last changed anything of the book.
     pub version: Seq,
+    /// The number of the entry that its text is from.
+    pub text_version: Seq,
+    /// Whether it can be bought.
+    pub on_sale: bool,
 }
 
 impl Level {
     /// The book with this text at this level.
     pub(crate) fn of(self, id: BookId, text: Text) -> Book {
-        Book { id, text, price_cents: self.price_cents, stock: self.stock, version: self.version }
+        let Self { stock, price_cents, version, text_version, on_sale } = self;
+        Book { id, text, price_cents, stock, version, text_version, on_sale }
+    }
+
+    /// The level of a book that clients see.
+    #[must_use]
+    pub fn shown(book: &Book) -> Self {
+        let Book { stock, price_cents, version, text_version, on_sale, .. } = *book;
+        Self { stock, price_cents, version, text_version, on_sale }
+    }
+
+    /// The level after an entry with this change of the book. `before` is the one before it, none if the entry lists the book.
+    #[must_use]
+    pub fn after(before: Option<Self>, entry: &Entry, change: &Change) -> Self {
+        let version = entry.seq;
+        // An order's entries carry the price at which the copies were sold or held, which may not be today's.
+        let price_cents = match (entry.kind, before) {
+            (Kind::Listing | Kind::Reprice, _) | (_, None) => change.price_cents,
+            (_, Some(level)) => level.price_cents,
+        };
+        let text_version = match (entry.kind, before) {
+            (Kind::Listing | Kind::Revise, _) | (_, None) => version,
+            (_, Some(level)) => level.text_version,
+        };
+        let on_sale = match entry.kind {
+            Kind::Withdraw => false,
+            Kind::Relist => true,
+            _ => before.is_none_or(|level| level.on_sale),
+        };
+        Self { stock: change.stock, price_cents, version, text_version, on_sale }
     }
 }
 
@@ -31,7 +64,7 @@ impl Level {
 /// use bookstore_core::{BookId, Cents, Seq, decide::{Level, Levels}};
 ///
 /// let mut levels = Levels::default();
-/// levels.set(BookId(2), Level { stock: 3, price_cents: Cents::ZERO, version: Seq(1) });
+/// levels.set(BookId(2), Level { stock: 3, price_cents: Cents::ZERO, version: Seq(1), text_version: Seq(1), on_sale: true });
 /// assert_eq!(levels.get(BookId(2)).map(|level| level.stock), Some(3));
 /// assert_eq!(levels.get(BookId(1)), None);
 /// assert_eq!(levels.iter().count(), 1);
@@ -74,11 +107,6 @@ impl Levels {
 /// Brings the levels of the books that `entry` touches up to date. Applied to every entry in order, it replays a ledger.
 pub fn apply(levels: &mut Levels, entry: &Entry) {
     for change in &entry.changes {
-        // An order's entries carry the price at which the copies were sold or held, which may not be today's.
-        let price_cents = match (entry.kind, levels.get(change.book)) {
-            (Kind::Listing | Kind::Reprice, _) | (_, None) => change.price_cents,
-            (_, Some(level)) => level.price_cents,
-        };
-        levels.set(change.book, Level { stock: change.stock, price_cents, version: entry.seq });
+        levels.set(change.book, Level::after(levels.get(change.book), entry, change));
     }
 }

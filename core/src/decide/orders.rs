@@ -92,8 +92,13 @@ impl State {
         }
         let (reference, actor) = (reference.cloned(), context.by.cloned());
         let expires_at = Some(later(context.now, seconds));
-        let receipt =
-            self.take_out(Kind::Hold, id, lines, Details { order: None, expires_at, reference, actor }, context)?;
+        let receipt = self.take_out(
+            Kind::Hold,
+            id,
+            lines,
+            Details { expires_at, reference, actor, ..Details::default() },
+            context,
+        )?;
         self.holds.insert(receipt.order.clone());
         Ok(receipt)
     }
@@ -225,6 +230,9 @@ impl State {
         let mut total = Cents::ZERO;
         for line in lines {
             let level = self.levels.get(line.book).ok_or(Error::BookNotFound { book: line.book })?;
+            if !level.on_sale {
+                return Err(Error::BookWithdrawn { book: line.book });
+            }
             let Some(stock) = level.stock.checked_sub(line.quantity) else { return Err(self.out_of_stock(lines)) };
             if line.price_cents.is_some_and(|seen| seen != level.price_cents) {
                 return Err(Error::PriceChanged { book: line.book, price_cents: level.price_cents });

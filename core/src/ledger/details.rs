@@ -29,6 +29,12 @@ pub struct Details {
     /// Who of the shop did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
+    /// Of a relisting: the entry that the book's text is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_version: Option<Seq>,
+    /// Of a revision: whether the book is off sale.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 impl Details {
@@ -40,7 +46,7 @@ impl Details {
     /// The most bytes of its JSON.
     pub(super) fn json_bytes(&self) -> usize {
         /// Of the fields but the texts.
-        const BYTES: usize = 160;
+        const BYTES: usize = 224;
         let reference = self.reference.as_ref().map_or(0, |reference| crate::json::string_bytes(reference.as_str()));
         BYTES + reference + self.actor.as_ref().map_or(0, |actor| crate::json::string_bytes(actor.as_str()))
     }
@@ -56,13 +62,13 @@ pub(super) struct EntryFields {
     at: Timestamp,
     /// What it records.
     kind: Kind,
-    /// The order; for a restock, a new price or the return of some copies, the caller's key if there was one; the id of a timeline.
+    /// The order; for a change of a book or the return of some copies, the caller's key if there was one; the id of a timeline.
     #[serde(default)]
     key: Option<OrderId>,
     /// The books that it touches, sorted by id, each once.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Change>))]
     changes: InlineList<Change>,
-    /// Of a listing: the text of the book.
+    /// Of a listing or a revision: the text of the book.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BookText>))]
     text: Option<Text>,
@@ -78,12 +84,19 @@ pub(super) struct EntryFields {
     /// Who of the shop did it.
     #[serde(default)]
     actor: Option<Actor>,
+    /// Of a relisting: the entry that the book's text is from.
+    #[serde(default)]
+    text_version: Option<Seq>,
+    /// Of a revision: whether the book is off sale.
+    #[serde(default)]
+    withdrawn: bool,
 }
 
 impl From<EntryFields> for Entry {
     fn from(fields: EntryFields) -> Self {
-        let EntryFields { seq, at, kind, key, changes, text, order, expires_at, reference, actor } = fields;
-        let details = Details { order, expires_at, reference, actor }.boxed();
+        let EntryFields { seq, at, kind, key, changes, text, .. } = fields;
+        let EntryFields { order, expires_at, reference, actor, text_version, withdrawn, .. } = fields;
+        let details = Details { order, expires_at, reference, actor, text_version, withdrawn }.boxed();
         Self { seq, at, kind, key, changes, text, details }
     }
 }
@@ -91,7 +104,7 @@ impl From<EntryFields> for Entry {
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { seq, at, kind, key, changes, text, details } = self;
-        let mut entry = serializer.serialize_struct("Entry", 10)?;
+        let mut entry = serializer.serialize_struct("Entry", 12)?;
         entry.serialize_field("seq", seq)?;
         entry.serialize_field("at", at)?;
         entry.serialize_field("kind", kind)?;
@@ -114,6 +127,12 @@ impl Serialize for Entry {
         }
         if let Some(actor) = &details.actor {
             entry.serialize_field("actor", actor)?;
+        }
+        if let Some(text_version) = &details.text_version {
+            entry.serialize_field("text_version", text_version)?;
+        }
+        if details.withdrawn {
+            entry.serialize_field("withdrawn", &true)?;
         }
         entry.end()
     }

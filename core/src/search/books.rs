@@ -4,7 +4,7 @@
 use foldhash::fast::RandomState;
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::OnceLock,
 };
 
@@ -12,6 +12,7 @@ use super::folding::{folded_line, name_key, title_key};
 use crate::{
     book::{Text, Topic},
     id::BookId,
+    ledger::{Entry, Kind},
     topics::TopicList,
 };
 
@@ -36,6 +37,8 @@ pub(super) struct BookTable {
     by_title_before: Vec<u32>,
     topic_list: OnceLock<TopicList>,
     books: u64,
+    /// Books that are off sale: they are nowhere counted, and their rows not shown.
+    withdrawn: HashSet<BookId, RandomState>,
 }
 
 /// What is kept of a book.
@@ -59,21 +62,50 @@ impl BookTable {
             self.year.resize(at + 1, NO_YEAR);
             self.title.resize(at + 1, Box::default());
         }
-        match self.row(book) {
-            Some(before) => {
-                self.topics.leave(before.topic);
-                self.authors.leave(before.author);
-            }
-            None => self.books += 1,
-        }
-        self.topic[at] = self.topics.enter(text.topic());
-        self.author[at] = self.authors.enter(text.author());
+        self.leave(book);
+        (self.topic[at], self.author[at]) =
+            (self.topics.number_of(text.topic()), self.authors.number_of(text.author()));
         self.year[at] = text.year().unwrap_or(NO_YEAR);
         self.title[at] = title_key(text.title()).into();
+        self.enter(book);
         if let Some(before) = self.by_title.take() {
             self.by_title_before = before.books;
         }
         self.topic_list.take();
+    }
+
+    /// Takes in an entry that changes lists.
+    pub(super) fn take(&mut self, entry: &Entry) {
+        if let Some((book, text)) = entry.book_text() {
+            return self.set(book, text);
+        }
+        for change in &entry.changes {
+            match entry.kind {
+                Kind::Withdraw => {
+                    self.leave(change.book);
+                    self.withdrawn.insert(change.book);
+                }
+                Kind::Relist if self.withdrawn.remove(&change.book) => self.enter(change.book),
+                _ => {}
+            }
+        }
+        self.topic_list.take();
+    }
+
+    /// Counts a book.
+    fn enter(&mut self, book: BookId) {
+        let Some(row) = self.row(book) else { return };
+        self.topics.enter(row.topic);
+        self.authors.enter(row.author);
+        self.books += 1;
+    }
+
+    /// Does not count a book any more.
+    fn leave(&mut self, book: BookId) {
+        let Some(row) = self.row(book) else { return };
+        self.topics.leave(row.topic);
+        self.authors.leave(row.author);
+        self.books -= 1;
     }
 
     /// How many books there are.
@@ -86,9 +118,13 @@ impl BookTable {
         self.topic.len() as u64
     }
 
+    /// What is kept of a book that is on sale.
     pub(super) fn row(&self, book: BookId) -> Option<Row> {
         let at = usize::try_from(book.0).ok()?;
         let topic = self.topic.get(at).copied().filter(|topic| *topic != NONE)?;
+        if !self.withdrawn.is_empty() && self.withdrawn.contains(&book) {
+            return None;
+        }
         Some(Row { topic, author: self.author[at], year: self.year[at] })
     }
 
@@ -144,7 +180,7 @@ impl BookTable {
         let books = &self.sort_titles().books;
         let first = books.partition_point(|book| &*self.title[*book as usize] < beginning);
         let begin = books[first..].iter().take_while(|book| self.title[**book as usize].starts_with(beginning));
-        begin.map(|book| BookId(u64::from(*book))).take(limit).collect()
+        begin.map(|book| BookId(u64::from(*book))).filter(|book| self.row(*book).is_some()).take(limit).collect()
     }
 }
 
@@ -169,24 +205,32 @@ pub(super) struct Names {
 /// A name that books have.
 #[derive(Debug)]
 pub(super) struct Name {
-    /// As in the book that was added first.
+    /// As in the first of the books that have it.
     pub(super) spelled: Box<str>,
     /// How many books have it.
     pub(super) books: u64,
 }
 
 impl Names {
-    /// The number of a name that a book gets.
-    fn enter(&mut self, spelled: &str) -> u32 {
-        let number = self.number(spelled).unwrap_or_else(|| {
-            let number = u32::try_from(self.names.len()).expect("fewer names than books");
-            self.numbers.insert(name_key(spelled).into(), number);
-            self.folded.extend(turned(spelled).into_iter().map(|name| (name.into(), number)));
-            self.names.push(Name { spelled: spelled.into(), books: 0 });
-            number
-        });
-        self.names[number as usize].books += 1;
+    /// The number of a name, a new one if no book has had it.
+    fn number_of(&mut self, spelled: &str) -> u32 {
+        if let Some(number) = self.number(spelled) {
+            let name = &mut self.names[number as usize];
+            if name.books == 0 {
+                name.spelled = spelled.into();
+            }
+            return number;
+        }
+        let number = u32::try_from(self.names.len()).expect("fewer names than books");
+        self.numbers.insert(name_key(spelled).into(), number);
+        self.folded.extend(turned(spelled).into_iter().map(|name| (name.into(), number)));
+        self.names.push(Name { spelled: spelled.into(), books: 0 });
         number
+    }
+
+    /// One more book has this name.
+    fn enter(&mut self, number: u32) {
+        self.names[number as usize].books += 1;
     }
 
     /// A book does not have this name any more.
@@ -242,18 +286,16 @@ fn turned(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{book::BookText, topics::TopicQuery};
+    use crate::{book::BookText, clock::Timestamp, id::Seq, ledger::Change, money::Cents, topics::TopicQuery};
+
+    fn title_of(title: &str, author: &str) -> BookText {
+        BookText { title: title.into(), author: author.into(), topic: "Fine Arts".into(), ..BookText::default() }
+    }
 
     fn table(books: &[(&str, &str)]) -> BookTable {
         let mut table = BookTable::default();
         for (id, (title, author)) in (1..).zip(books) {
-            let text = BookText {
-                title: (*title).into(),
-                author: (*author).into(),
-                topic: "Fine Arts".into(),
-                ..BookText::default()
-            };
-            table.set(BookId(id), &text.into());
+            table.set(BookId(id), &title_of(title, author).into());
         }
         table
     }
@@ -288,5 +330,39 @@ mod tests {
             (table.len(), table.topic_list().page(&TopicQuery::default().check().expect("good")).total_books),
             (4, 4)
         );
+    }
+
+    fn entry(kind: Kind, text: Option<BookText>) -> Entry {
+        let change = Change { book: BookId(2), delta: 0, price_cents: Cents::ZERO, stock: 1 };
+        let (text, changes) = (text.map(Text::from), [change].into());
+        Entry { seq: Seq(9), at: Timestamp(0), kind, key: None, changes, text, details: None }
+    }
+
+    #[test]
+    fn a_withdrawn_book_is_nowhere_counted() {
+        let mut table = table(&[("Lodestar", "Roe, Zoë"), ("Lodge", "Roe, Ada")]);
+        let counted = |table: &BookTable| {
+            let titles = table.titles_from("lod", 9).into_iter().map(|book| book.0).collect::<Vec<_>>();
+            let topics = table.topic_list().page(&TopicQuery::default().check().expect("good"));
+            let topics = topics.topics.into_iter().map(|topic| (topic.topic, topic.books)).collect::<Vec<_>>();
+            (table.len(), titles, table.authors.beginning_with("roe", 9), topics)
+        };
+        let topic = |name: &str, books| (name.to_owned(), books);
+        let both = counted(&table);
+        let one = (1, vec![1], vec!["Roe, Zoë".to_owned()], vec![topic("Fine Arts", 1)]);
+        for _ in 0..2 {
+            table.take(&entry(Kind::Withdraw, None));
+            assert_eq!(counted(&table), one);
+        }
+        let text = |topic: &str| BookText { topic: topic.into(), ..title_of("Lodge", "Roe, Ada") };
+        table.take(&entry(Kind::Revise, Some(text("Fine arts"))));
+        assert_eq!(counted(&table), one, "a revision does not bring it back");
+        for _ in 0..2 {
+            table.take(&entry(Kind::Relist, None));
+            assert_eq!(counted(&table), both, "the first spelling stays while a book has it");
+        }
+        table.take(&entry(Kind::Revise, Some(text("Crafts"))));
+        table.take(&entry(Kind::Revise, Some(text("crafts"))));
+        assert_eq!(counted(&table).3, [topic("crafts", 1), topic("Fine Arts", 1)]);
     }
 }

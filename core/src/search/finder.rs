@@ -15,10 +15,9 @@ use super::{
     select::{Selected, is_plain_list, select},
 };
 use crate::{
-    book::Text,
+    book::Book,
     error::{Error, Result},
-    id::Seq,
-    ledger::Entry,
+    id::{BookId, Seq},
     page::{CheckedQuery, Facets, Position, Suggestions, TitleSuggestion},
     store::LedgerReader,
     topics::{CheckedTopicQuery, TopicPage},
@@ -53,7 +52,7 @@ struct Books {
 #[derive(Debug, Default)]
 pub(crate) struct FoundPage {
     /// The books, in order: up to one more than the page has.
-    pub(crate) books: Vec<(Position, Text)>,
+    pub(crate) books: Vec<(Position, Book)>,
     pub(crate) total: u64,
     pub(crate) facets: Option<Facets>,
     pub(crate) did_you_mean: Option<String>,
@@ -100,9 +99,15 @@ impl Finder {
         let (selected, did_you_mean) = self.select(query, texts).await?;
         let mut books = Vec::with_capacity(selected.books.len());
         for position in selected.books {
-            books.extend(self.reader.text(position.id).await?.map(|text| (position, text)));
+            books.extend(self.book(position.id).await?.map(|book| (position, book)));
         }
         Ok(FoundPage { books, total: selected.total, facets: selected.facets, did_you_mean })
+    }
+
+    /// A book as it is published.
+    async fn book(&self, id: BookId) -> Result<Option<Book>> {
+        let Some(level) = self.published.level(id) else { return Ok(None) };
+        Ok(self.reader.text(id, level.text_version).await?.map(|text| level.of(id, text)))
     }
 
     async fn select(&self, query: CheckedQuery, texts: Seq) -> Result<(Selected, Option<String>)> {
@@ -146,8 +151,8 @@ impl Finder {
         };
         let mut titles = Vec::with_capacity(books.len());
         for id in books {
-            let text = self.reader.text(id).await?;
-            titles.extend(text.map(|text| TitleSuggestion { id, title: text.title().into() }));
+            let book = self.book(id).await?;
+            titles.extend(book.map(|book| TitleSuggestion { id, title: book.text.title().into() }));
         }
         Ok(Suggestions { titles, authors, topics })
     }
@@ -180,7 +185,7 @@ impl Books {
         while self.seq() < to {
             let entries = reader.texts(self.seq(), to, TEXTS_AT_ONCE).await?;
             let mut table = self.table.write().expect("nothing panics with it");
-            entries.iter().filter_map(Entry::book_text).for_each(|(book, text)| table.set(book, text));
+            entries.iter().for_each(|entry| table.take(entry));
             // Without another text nothing is missing up to there.
             let seq = entries.last().map_or(to, |last| last.seq);
             self.seq.store(seq.0, Ordering::Release);
@@ -201,7 +206,6 @@ mod tests {
         decide::Command,
         execution::Execution,
         fixtures::book,
-        id::BookId,
         page::Query,
         store::memory,
         writer::{Writer, WriterLimits},

@@ -161,14 +161,34 @@ impl Parts {
             self.building.store(true, Ordering::Release);
         }
         let hash = self.reader.hash(last).await?;
-        let changes = entries.iter().filter_map(change).collect();
+        let changes = self.changes(&entries).await?;
         if self.on_thread(index, move |index| index.apply(changes, last, hash)).await.is_some() {
             self.seq.store(last.0, Ordering::Release);
         }
         Ok(false)
     }
 
-    /// The next entries with texts.
+    /// What entries change in the index.
+    async fn changes(&self, entries: &[Entry]) -> Result<Vec<IndexChange>> {
+        let mut changes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(book) = entry.changes.first().map(|change| change.book) else { continue };
+            match (entry.kind, &entry.text) {
+                (Kind::Listing, Some(text)) => changes.push(IndexChange::Add(book, text.clone())),
+                (Kind::Revise, Some(_)) if entry.details.as_ref().is_some_and(|details| details.withdrawn) => {}
+                (Kind::Revise, Some(text)) => changes.push(IndexChange::Replace(book, text.clone())),
+                (Kind::Relist, _) => {
+                    let version = entry.details.as_ref().and_then(|details| details.text_version);
+                    let text = self.reader.text(book, version.unwrap_or_default()).await?;
+                    changes.extend(text.map(|text| IndexChange::Replace(book, text)));
+                }
+                _ => changes.push(IndexChange::Remove(book)),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The next entries that change lists.
     async fn read(&self, to: Seq, limit: usize) -> Result<Vec<Entry>> {
         let (mut entries, mut bytes) = (Vec::<Entry>::new(), 0);
         while entries.len() < limit && bytes < BATCH_BYTES {
@@ -235,15 +255,6 @@ impl Parts {
         }
         Ok(self.index())
     }
-}
-
-/// What an entry changes in the index.
-fn change(entry: &Entry) -> Option<IndexChange> {
-    let (book, text) = entry.book_text()?;
-    Some(match entry.kind {
-        Kind::Listing => IndexChange::Add(book, text.clone()),
-        _ => IndexChange::Replace(book, text.clone()),
-    })
 }
 
 #[async_trait]

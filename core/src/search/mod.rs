@@ -50,6 +50,7 @@ use crate::{
 /// # Freshness
 /// The texts of a ledger are those of its entries; a later one of a book takes the place of an earlier one. A search MUST know
 /// every text up to the entry `texts`, which is durable, and MAY know later ones, but MUST NOT take in any that is not durable.
+/// Books that are off sale it MAY find: its caller leaves them out.
 ///
 /// # Where it runs
 /// Callers call it on their own runtime, any number at once, so it MUST NOT block the thread: work that waits for a disk goes to

@@ -27,10 +27,8 @@ impl<R: LedgerReader + ?Sized> BookSearch for R {
             let entries = self.texts(after, texts, AT_ONCE).await?;
             let Some(last) = entries.last() else { break };
             after = last.seq;
-            for (book, text) in entries.iter().filter_map(Entry::book_text) {
-                // A later text takes the place of an earlier one.
-                ranks.insert(book, rank(words, text));
-            }
+            // A later text takes the place of an earlier one.
+            ranks.extend(entries.iter().filter_map(Entry::book_text).map(|(book, text)| (book, rank(words, text))));
             tokio::task::yield_now().await;
         }
         let books = ranks.into_iter().filter_map(|(book, rank)| Some(Match { book, rank: rank? }));

@@ -44,7 +44,6 @@ pub fn open(clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
         entries: Vec::new(),
         batches: BTreeMap::from([(Seq(0), Hash::EMPTY)]),
         by_key: BTreeMap::new(),
-        texts: BTreeMap::new(),
         identities: BTreeMap::new(),
     };
     let reader = MemoryReader { identity, ledger: Arc::new(Mutex::new(ledger)) };
@@ -80,7 +79,7 @@ struct Ledger {
     batches: BTreeMap<Seq, Hash>,
     /// The entries under each key, and those that concern the order with this id under another one.
     by_key: BTreeMap<OrderId, Vec<Seq>>,
-    texts: BTreeMap<BookId, Text>,
+    /// What books are called, and were called.
     identities: BTreeMap<String, BookId>,
 }
 
@@ -133,7 +132,6 @@ impl Ledger {
             }
             if let (Some(text), Some(change)) = (&entry.text, entry.changes.first()) {
                 self.identities.insert(BookText::from(text).identity(), change.book);
-                self.texts.insert(change.book, text.clone());
             }
             self.entries.push(entry.clone());
         }
@@ -149,7 +147,7 @@ impl LedgerStore for MemoryStore {
             let held = (entry.kind == Kind::Hold).then(|| ledger.order(entry.key?, ledger.head())).flatten();
             held.filter(|order| order.status == Status::Held).into_iter().for_each(|order| state.holds.insert(order));
         }
-        state.last_book = ledger.texts.last_key_value().map_or(0, |(book, _)| book.0);
+        state.last_book = state.levels.last().0;
         let highest_keys = ledger.by_key.keys().rev().take(RecentKeys::REACH).copied().collect();
         Ok(Recovered { state, highest_keys, superseded: None, flush: Box::new(Appended) })
     }
@@ -205,8 +203,10 @@ impl LedgerReader for MemoryReader {
         Ok(lock(&self.ledger).hash(at))
     }
 
-    async fn text(&self, book: BookId) -> Result<Option<Text>> {
-        Ok(lock(&self.ledger).texts.get(&book).cloned())
+    async fn text(&self, book: BookId, version: Seq) -> Result<Option<Text>> {
+        let ledger = lock(&self.ledger);
+        let text = ledger.entry(version).and_then(Entry::book_text).filter(|(of, _)| *of == book);
+        Ok(text.map(|(_, text)| text.clone()))
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
@@ -214,7 +214,7 @@ impl LedgerReader for MemoryReader {
     }
 
     async fn texts(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {
-        Ok(page(lock(&self.ledger).between(after, head).iter().filter(|entry| entry.text.is_some()), limit))
+        Ok(page(lock(&self.ledger).between(after, head).iter().filter(|entry| entry.changes_lists()), limit))
     }
 
     async fn batch_ends(&self, after: Seq, to: Seq) -> Result<Vec<Seq>> {

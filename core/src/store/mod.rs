@@ -62,8 +62,8 @@ pub trait LedgerStore: Send + 'static {
     /// The store cannot be used. The writer tries again later; at the start it gives up.
     fn recover(&mut self) -> impl Future<Output = Result<Recovered, StoreError>> + Send;
 
-    /// Puts into [`State::known`] what the ledger holds under `keys`, and into [`State::identities`] which of `identities` are
-    /// books already. It leaves out what is new, and changes nothing else in `state`.
+    /// Puts into [`State::known`] what the ledger holds under `keys`, and into [`State::identities`] which of `identities` books have,
+    /// or had before they were revised. It leaves out what is new, and changes nothing else in `state`.
     ///
     /// - It MUST see every appended entry, flushed or not.
     /// - It is called once for each batch. Both lists may be empty and may have duplicates. The writer leaves out keys that are
@@ -168,8 +168,8 @@ impl fmt::Debug for Recovered {
 /// The reading half of a ledger's store: any number of callers at once, beside the writer.
 ///
 /// What is appended may not be durable yet, and MUST NOT be shown before it is. So reads of the ledger take a head, the last
-/// entry that may be shown, and MUST show the ledger as of that entry. Single texts take no head: a caller shows a
-/// book only if its level is published.
+/// entry that may be shown, and MUST show the ledger as of that entry. A single text is that of an entry, which a caller names
+/// only if that may be shown.
 ///
 /// # Errors
 /// Each method fails as *not executed*, in one of two ways:
@@ -184,16 +184,16 @@ pub trait LedgerReader: Send + Sync {
     /// batch by batch: [`State::hash`] after an append, and up to an entry within a batch, from the end of the batch before.
     async fn hash(&self, at: Seq) -> Result<Hash>;
 
-    /// The text of a book, if there is such a book. It needs no head.
-    async fn text(&self, book: BookId) -> Result<Option<Text>>;
+    /// The text that the entry `version` gives a book, a listing or a revision; `None` if it gives it none.
+    async fn text(&self, book: BookId, version: Seq) -> Result<Option<Text>>;
 
-    /// Up to `limit` entries after `after`, none later than `head`, in order and without gaps, with the texts of listed books.
+    /// Up to `limit` entries after `after`, none later than `head`, in order and without gaps, with the texts of listed and revised books.
     ///
     /// It MAY end early once the entries are longer than [`PAGE_BYTES_MAX`](crate::page::PAGE_BYTES_MAX), and SHOULD, as texts may be
     /// long. It MUST give one at least, if there is one.
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>>;
 
-    /// The entries with texts after `after`, up to `limit` of them and none later than `head`, in order. It MAY end early, and has one at
+    /// The entries after `after` that [change lists](Entry::changes_lists), up to `limit` of them and none later than `head`, in order. It MAY end early, and has one at
     /// least if there is one, as [`Self::entries`].
     async fn texts(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>>;
 

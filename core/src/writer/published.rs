@@ -28,7 +28,7 @@ pub struct Published {
     /// The newer history under which the ledger goes on elsewhere.
     superseded: OnceLock<LedgerIdentity>,
     levels: RwLock<Levels>,
-    /// No text is in an entry after this one.
+    /// No entry after this one changes lists.
     texts: AtomicU64,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
@@ -105,7 +105,8 @@ impl Published {
         }
     }
 
-    /// A durable entry after which no durable entry has a text, so that whoever follows texts sees that it has them all.
+    /// A durable entry after which no durable entry [changes lists](Entry::changes_lists), so that whoever follows these sees that it has
+    /// them all.
     #[must_use]
     pub fn texts(&self) -> Seq {
         Seq(self.texts.load(Ordering::Acquire))
@@ -191,7 +192,7 @@ impl Published {
             let mut levels = self.levels.write().expect("readers do not panic");
             entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
         }
-        let text = entries.iter().rfind(|entry| entry.text.is_some()).map(|entry| entry.seq);
+        let text = entries.iter().rfind(|entry| entry.changes_lists()).map(|entry| entry.seq);
         self.recent.write().expect("readers do not panic").push(last, hash, entries);
         self.head.send_replace(last);
         if let Some(text) = text {

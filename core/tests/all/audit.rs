@@ -1,10 +1,11 @@
 //! The audit accepts a good ledger, and names what is wrong with a bad one.
 
 use bookstore_core::{
-    BookId, Change, Entry, Kind, OrderId, Seq, Timestamp,
+    BookId, BookText, Change, Entry, Kind, OrderId, Seq, Timestamp,
     audit::{Audit, Finding, Summary},
     decide::Level,
     fixtures::{book, cents},
+    ledger::Details,
 };
 use uuid::Uuid;
 
@@ -37,10 +38,11 @@ fn good() -> Vec<Entry> {
 }
 
 fn levels() -> Vec<(BookId, Level)> {
-    vec![
-        (BookId(1), Level { stock: 8, price_cents: cents(150), version: Seq(7) }),
-        (BookId(2), Level { stock: 0, price_cents: cents(200), version: Seq(6) }),
-    ]
+    vec![(BookId(1), level(8, 150, 7, 1)), (BookId(2), level(0, 200, 6, 2))]
+}
+
+fn level(stock: u32, price: u64, version: u64, text_version: u64) -> Level {
+    Level { stock, price_cents: cents(price), version: Seq(version), text_version: Seq(text_version), on_sale: true }
 }
 
 /// Every finding of the entries.
@@ -170,6 +172,45 @@ fn misshapen_entries_are_found() {
     }
 }
 
+/// The entry with details.
+fn with(entry: Entry, details: Details) -> Entry {
+    Entry { details: Some(Box::new(details)), ..entry }
+}
+
+#[test]
+fn a_book_that_is_off_sale_is_not_sold() {
+    let revised = |seq| {
+        let text = BookText { title: "t".into(), topic: "t".into(), ..BookText::default() };
+        Entry { text: Some(text.into()), ..entry(seq, Kind::Revise, None, &[(1, 0, 150, 8)]) }
+    };
+    let withdrawn = || Details { withdrawn: true, ..Details::default() };
+    let from = |seq| Details { text_version: Some(Seq(seq)), ..Details::default() };
+    let withdraw = |seq| entry(seq, Kind::Withdraw, None, &[(1, 0, 150, 8)]);
+    let relist = |seq| entry(seq, Kind::Relist, None, &[(1, 0, 150, 8)]);
+    let after = |more: &[Entry]| {
+        let mut entries = good();
+        entries.extend(more.iter().cloned());
+        findings(&entries)
+    };
+    let right = [withdraw(8), with(revised(9), withdrawn()), with(relist(10), from(9)), revised(11)];
+    assert_eq!(after(&right), []);
+    for wrong in [
+        [withdraw(8), entry(9, Kind::Sale, Some(9), &[(1, -1, 150, 7)])],
+        [withdraw(8), entry(9, Kind::Withdraw, None, &[(1, 0, 150, 8)])],
+        [withdraw(8), revised(9)],
+        [withdraw(8), relist(9)],
+        [withdraw(8), with(relist(9), from(7))],
+        [revised(8), with(relist(9), from(8))],
+        [revised(8), with(revised(9), withdrawn())],
+        [revised(8), entry(9, Kind::Withdraw, None, &[(1, 1, 150, 9)])],
+        [revised(8), entry(9, Kind::Revise, None, &[(1, 0, 150, 8)])],
+        [revised(8), Entry { kind: Kind::Withdraw, ..revised(9) }],
+    ] {
+        let found = after(&wrong);
+        assert!(matches!(found[..], [Finding::Misshapen { seq: Seq(9), .. }]), "{wrong:?}: {found:?}");
+    }
+}
+
 #[test]
 fn a_store_that_disagrees_is_found() {
     let finish = |levels: Vec<(BookId, Level)>| {
@@ -186,6 +227,8 @@ fn a_store_that_disagrees_is_found() {
         spoil(|level| level.stock += 1),
         spoil(|level| level.price_cents = cents(1)),
         spoil(|level| level.version = Seq(6)),
+        spoil(|level| level.text_version = Seq(2)),
+        spoil(|level| level.on_sale = false),
     ];
     for levels_off in off {
         let found = Some(levels_off[0].1);
@@ -203,7 +246,7 @@ fn a_store_that_disagrees_is_found() {
 fn findings_read_like_sentences() {
     let level = levels()[0].1;
     let missing = Finding::Level { book: BookId(1), ledger: Some(level), found: None };
-    assert_eq!(missing.to_string(), "book 1 is missing, but the ledger says 8 at 1.50, version 7");
+    assert_eq!(missing.to_string(), "book 1 is missing, but the ledger says 8 at 1.50, version 7, text 1, on sale");
     let listing = Finding::Listing { seq: Seq(7), book: BookId(3), listed: false };
     assert_eq!(listing.to_string(), "entry 7 touches the unlisted book 3");
     let sum = Finding::Sum { seq: Seq(3), book: BookId(2), sum: -1, stated: 0 };

@@ -290,12 +290,17 @@ fn many_holds_lapse_in_turn() {
     assert!(shop.state.holds.is_empty());
 }
 
+/// A book as it was listed first, at this level.
+fn level(stock: u32, price: u64, version: u64) -> Level {
+    Level { stock, price_cents: cents(price), version: Seq(version), text_version: Seq(1), on_sale: true }
+}
+
 #[test]
 fn a_delta_moves_the_stock_within_its_limits() {
     let mut shop = Shop::open();
     let amended = shop.decide(&delta(1, 5, None));
-    let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
-    assert_eq!(amended, Ok(Outcome::Amended(BookId(1), level)));
+    let fifteen = level(15, 100, 4);
+    assert_eq!(amended, Ok(Outcome::Amended(BookId(1), fifteen)));
     assert_eq!(shop.batch.entries[0].kind, Kind::Restock);
     assert_eq!(shop.batch.entries[0].changes[..], [change(1, 5, 100, 15)]);
     shop.decide(&delta(1, -15, None)).expect("down to zero");
@@ -318,12 +323,12 @@ fn a_keyed_amend_happens_once_and_only_there() {
     assert_eq!(shop.batch.entries[0].key, Some(order(7)));
     assert_eq!(shop.known(7), Known::Entry(Box::new(shop.batch.entries[0].clone())));
     let again = shop.decide(&delta(1, 5, Some(7)));
-    let level = Level { stock: 15, price_cents: cents(100), version: Seq(4) };
-    assert_eq!(again, Ok(Outcome::Amended(BookId(1), level)));
+    let fifteen = level(15, 100, 4);
+    assert_eq!(again, Ok(Outcome::Amended(BookId(1), fifteen)));
     shop.receipt(&sell(8, &[(1, 1)]));
     assert_eq!(
         shop.decide(&delta(1, 5, Some(7))),
-        Ok(Outcome::Amended(BookId(1), Level { stock: 14, version: Seq(5), ..level })),
+        Ok(Outcome::Amended(BookId(1), Level { stock: 14, version: Seq(5), ..fifteen })),
         "the level as it is now"
     );
     assert_eq!(shop.batch.entries.len(), 2);
@@ -366,7 +371,7 @@ fn absolute_values_are_set_and_recorded() {
         (set(1, Some(80), None, None), Kind::Reprice, change(1, 0, 80, 0)),
     ];
     for (seq, (command, kind, change)) in (4..).zip(cases) {
-        let level = Level { stock: change.stock, price_cents: change.price_cents, version: Seq(seq) };
+        let level = level(change.stock, change.price_cents.get(), seq);
         assert_eq!(shop.decide(&command), Ok(Outcome::Amended(BookId(1), level)), "{command:?}");
         let entry = shop.batch.entries.last().expect("an entry");
         assert_eq!((entry.kind, &entry.changes[..]), (kind, &[change][..]));
@@ -425,7 +430,7 @@ fn a_replay_of_the_entries_gives_the_same_levels() {
 #[test]
 fn levels_know_only_what_was_set() {
     let mut levels = Levels::default();
-    let level = Level { stock: 1, price_cents: cents(1), version: Seq(1) };
+    let level = level(1, 1, 1);
     levels.set(BookId(5), level);
     for stranger in [0, 4, 6, u64::MAX] {
         assert_eq!(levels.get(BookId(stranger)), None);
@@ -441,4 +446,58 @@ fn a_command_names_the_key_that_must_be_known() {
     assert_eq!(delta(1, 1, Some(7)).keys().collect::<Vec<_>>(), [order(7)]);
     assert_eq!(delta(1, 1, None).keys().count(), 0);
     assert_eq!(Command::AddBook { book: Box::new(new_book("a", 1, 1)), by: None }.keys().count(), 0);
+}
+
+fn revise(book: u64, title: &str, seen: u64, key: Option<u128>) -> Command {
+    let text = Box::new(new_book(title, 1, 1).text);
+    amend(book, Amend::Revise { text, text_version: Some(Seq(seen)) }, key)
+}
+
+fn amend(book: u64, change: Amend, key: Option<u128>) -> Command {
+    Command::Amend { book: BookId(book), change, key: key.map(order), by: None }
+}
+
+#[test]
+fn a_revision_carries_the_text_and_moves_no_stock() {
+    let mut shop = Shop::open();
+    shop.receipt(&sell(7, &[(1, 1)]));
+    let revised = shop.decide(&revise(1, "uno", 1, Some(8)));
+    let level = Level { stock: 9, version: Seq(5), text_version: Seq(5), ..level(9, 100, 5) };
+    assert_eq!(revised, Ok(Outcome::Amended(BookId(1), level)));
+    let entry = &shop.batch.entries[1];
+    assert_eq!(
+        (entry.kind, entry.key, &entry.changes[..]),
+        (Kind::Revise, Some(order(8)), &[change(1, 0, 100, 9)][..])
+    );
+    assert_eq!((entry.text.clone(), entry.details.clone()), (Some(Text::from(new_book("uno", 1, 1).text)), None));
+    assert_eq!(shop.decide(&revise(1, "uno", 1, Some(8))), Ok(Outcome::Amended(BookId(1), level)), "it was done");
+    shop.assert_refused(&revise(1, "eins", 5, Some(8)), &Error::OrderIdReused { order: order(8) });
+    let mismatch = Error::TextVersionMismatch { book: BookId(1), text_version: Seq(5) };
+    shop.assert_refused(&revise(1, "eins", 1, None), &mismatch);
+    shop.assert_refused(&revise(2, "uno", 2, None), &Error::BookExists { book: BookId(1) });
+    shop.decide(&revise(2, "dos", 2, None)).expect("what was refused left no trace");
+    shop.assert_refused(&revise(3, "two", 3, None), &Error::BookExists { book: BookId(2) });
+    let known = shop.decide(&Command::AddBook { book: Box::new(new_book("two", 9, 9)), by: None });
+    assert_eq!(known, Ok(Outcome::Added(Added { id: BookId(2), created: false })), "what it was called before");
+    shop.decide(&revise(2, "two", 6, None)).expect("its own name of before");
+}
+
+#[test]
+fn a_withdrawn_book_says_so_in_its_entries() {
+    let mut shop = Shop::open();
+    let refused = Error::BookWithdrawn { book: BookId(1) };
+    shop.decide(&amend(1, Amend::Relist, None)).expect("it is on sale");
+    shop.decide(&amend(1, Amend::Withdraw, None)).expect("any book");
+    shop.decide(&amend(1, Amend::Withdraw, None)).expect("it is off sale");
+    shop.assert_refused(&sell(7, &[(1, 1), (2, 1)]), &refused);
+    shop.assert_refused(&sell(7, &[(1, 1000)]), &refused);
+    shop.decide(&delta(1, 1, None)).expect("a restock");
+    shop.decide(&revise(1, "uno", 1, None)).expect("a good text");
+    shop.decide(&amend(1, Amend::Relist, None)).expect("it is off sale");
+    shop.receipt(&sell(7, &[(1, 1), (2, 1)]));
+    let kinds: Vec<_> = shop.batch.entries.iter().map(|entry| entry.kind).collect();
+    assert_eq!(kinds, [Kind::Withdraw, Kind::Restock, Kind::Revise, Kind::Relist, Kind::Sale]);
+    let details = |at: usize| shop.batch.entries[at].details.clone().unwrap_or_default();
+    assert!(details(2).withdrawn && !details(3).withdrawn);
+    assert_eq!((details(3).text_version, details(2).text_version), (Some(Seq(6)), None));
 }

@@ -318,8 +318,8 @@ impl LedgerReader for Current {
         self.reader().hash(at).await
     }
 
-    async fn text(&self, book: BookId) -> Result<Option<Text>> {
-        self.reader().text(book).await
+    async fn text(&self, book: BookId, version: Seq) -> Result<Option<Text>> {
+        self.reader().text(book, version).await
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {

@@ -63,11 +63,34 @@ fn amends() -> impl Strategy<Value = Command> {
     (books(), change, option::of(keys())).prop_map(|(book, change, key)| Command::Amend { book, change, key, by: None })
 }
 
-fn listings() -> impl Strategy<Value = Command> {
-    (0..7_u32, prices(), 0..20_u32).prop_map(|(title, price_cents, stock)| {
+/// Of few books, so that they meet. The first ones are mostly listed by the entries of their own numbers.
+fn texts() -> impl Strategy<Value = Command> {
+    let revise = (1..4_u64, titles(), option::weighted(0.9, 0..3_u64)).prop_map(|(book, text, later)| {
+        let text_version = later.map(|later| Seq(book + later / 2));
+        (BookId(book), Amend::Revise { text: Box::new(text), text_version })
+    });
+    let sale = select(&[Amend::Withdraw, Amend::Relist, Amend::Relist][..]);
+    let sale = ((1..3_u64).prop_map(BookId), sale);
+    let key = option::weighted(0.2, keys());
+    (prop_oneof![2 => revise, 1 => sale], key).prop_map(|((book, change), key)| Command::Amend {
+        book,
+        change,
+        key,
+        by: None,
+    })
+}
+
+fn titles() -> impl Strategy<Value = BookText> {
+    (0..7_u32).prop_map(|title| {
         let isbn = title.is_multiple_of(2).then(|| isbn(title.into()));
-        let text = BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() };
-        Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }), by: None }
+        BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() }
+    })
+}
+
+fn listings() -> impl Strategy<Value = Command> {
+    (titles(), prices(), 0..20_u32).prop_map(|(text, price_cents, stock)| Command::AddBook {
+        book: Box::new(NewBook { text, price_cents, stock }),
+        by: None,
     })
 }
 
@@ -97,7 +120,8 @@ fn changes() -> impl Strategy<Value = Command> {
 
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let release = keys().prop_map(|order| Command::Release { order });
-    let command = prop_oneof![3 => listings(), 6 => reserves(), 3 => release, 4 => amends(), 10 => changes()];
+    let command =
+        prop_oneof![3 => listings(), 6 => reserves(), 3 => release, 4 => amends(), 5 => texts(), 10 => changes()];
     // One in four is sent again later.
     let repeated = (command, option::weighted(0.25, any::<Index>()));
     // A shop that is empty for long would refuse nearly everything.
@@ -261,6 +285,13 @@ async fn assert_reads(reader: &dyn LedgerReader, run: &Run, hashes: &[Hash]) {
     }
     let three: Vec<Entry> = run.entries.iter().skip(2).take(3).cloned().collect();
     assert_eq!(reader.entries(Seq(2), head, 3).await, Ok(three));
+    for entry in run.entries.iter().filter(|entry| entry.text.is_some()) {
+        let book = entry.changes[0].book;
+        assert_eq!(reader.text(book, entry.seq).await, Ok(entry.text.clone()));
+        assert_eq!(reader.text(BookId(book.0 + 1), entry.seq).await, Ok(None), "it is of another book");
+    }
+    let lists: Vec<Entry> = run.entries.iter().filter(|entry| entry.changes_lists()).cloned().collect();
+    assert_eq!(reader.texts(Seq(0), head, 1000).await.as_ref(), Ok(&lists));
     for moment in [head, Seq(head.0 / 2)] {
         let past = &run.entries[..usize::try_from(moment.0).expect("few")];
         let mut orders: Vec<Order> = Vec::new();
@@ -330,6 +361,9 @@ fn the_commands_reach_every_outcome() {
         "Restock",
         "Reprice",
         "Listing",
+        "Revise",
+        "Withdraw",
+        "Relist",
         "Placed, replayed false",
         "Placed, replayed true",
         "Cancelled, replayed false",
@@ -343,6 +377,9 @@ fn the_commands_reach_every_outcome() {
         "order-id-reused",
         "price-changed",
         "version-mismatch",
+        "text-version-mismatch",
+        "book-withdrawn",
+        "book-exists",
         "version-required",
         "invalid",
     ];

@@ -148,7 +148,11 @@ async fn every_answer_is_the_same_after_a_restart() {
     }
     d.orders.cancel(orders[2]).await.expect("cancelled");
     let delta = Amend::StockDelta { delta: 3 };
-    d.catalog.amend(BookId(7), delta, Some(restock), None).await.expect("a restock");
+    d.catalog.amend(BookId(7), delta.clone(), Some(restock), None).await.expect("a restock");
+    let text = Box::new(book("Book revised", 1).text);
+    let revise = Amend::Revise { text, text_version: Some(Seq(10)) };
+    d.catalog.amend(BookId(10), revise, None, None).await.expect("revised");
+    d.catalog.amend(BookId(11), Amend::Withdraw, None, None).await.expect("withdrawn");
     let new_price = Amend::Set { price_cents: Some(price), stock: None, version: None };
     d.catalog.amend(BookId(8), new_price, None, None).await.expect("set");
     let answers = async |d: &Deployment| {
@@ -176,8 +180,16 @@ async fn every_answer_is_the_same_after_a_restart() {
         // What was done is known, what was refused is forgotten.
         let known = d.orders.cancel(orders[2]).await.expect("cancelled before");
         assert!(known.replayed);
-        assert_eq!(d.catalog.amend(BookId(7), delta, Some(restock), None).await.map(|book| book.stock), Ok(12));
+        assert_eq!(d.catalog.amend(BookId(7), delta.clone(), Some(restock), None).await.map(|book| book.stock), Ok(12));
         assert_eq!(d.catalog.add_books(vec![book("Book 3", 1)], None).await.map(|listed| listed[0].created), Ok(false));
+        for known in ["Book 9", "Book revised"] {
+            let again =
+                d.catalog.add_books(vec![book(known, 1)], None).await.map(|listed| (listed[0].id, listed[0].created));
+            assert_eq!(again, Ok((BookId(10), false)), "{known}");
+        }
+        let [revised, withdrawn] = [10, 11].map(|id| d.catalog.info(BookId(id)));
+        let (revised, withdrawn) = (revised.await.expect("a book"), withdrawn.await.expect("a book"));
+        assert_eq!((revised.text.title(), revised.on_sale, withdrawn.on_sale), ("Book revised", true, false));
         assert!(matches!(d.orders.cancel(orders[15]).await, Err(Error::OrderNotFound { .. })));
         assert_eq!(answers(&d).await, before);
     }
@@ -224,7 +236,8 @@ fn many_books(dir: &Path) -> (PathBuf, Vec<(BookId, Level)>) {
     ledger.batch(&(1..=450).map(list).collect::<Vec<_>>());
     let price = Amend::Set { price_cents: Some(Cents::new(7).expect("small")), stock: None, version: None };
     let reprice = Command::Amend { book: BookId(200), change: price, key: None, by: None };
-    let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice]);
+    let withdraw = Command::Amend { book: BookId(300), change: Amend::Withdraw, key: None, by: None };
+    let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice, withdraw]);
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     at_once(ledger.store.close(&ledger.state)).expect("closed");
     let levels: Vec<_> = ledger.state.levels.iter().collect();
@@ -238,7 +251,7 @@ fn the_stock_of_every_book_is_read_back() {
     let (path, levels) = many_books(dir.path());
     let mut snapshot = sqlite::Snapshot::open(&path).expect("the file can be read");
     let (summary, stock) = snapshot.read(|_, _| Ok::<_, StoreError>(())).expect("a good ledger");
-    assert_eq!((summary.applied, summary.head), (Seq(452), Seq(452)), "nothing is left to replay");
+    assert_eq!((summary.applied, summary.head), (Seq(453), Seq(453)), "nothing is left to replay");
     assert_eq!(stock.iter().collect::<Vec<_>>(), levels);
     assert_eq!(Ledger::open(&path).state.levels.iter().collect::<Vec<_>>(), levels);
 }
@@ -302,12 +315,12 @@ fn an_entry_of_an_unknown_kind_is_refused() {
 fn damaged_stock_is_noticed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (path, _) = many_books(dir.path());
-    let cut = "UPDATE stock SET levels = substr(levels, 1, 3999) WHERE row = 1";
+    let cut = "UPDATE stock SET levels = substr(levels, 1, 4031) WHERE row = 1";
     let changed = rusqlite::Connection::open(&path).and_then(|file| file.execute(cut, [])).expect("changed");
     assert_eq!(changed, 1);
     let (mut store, _) = open(&path);
     let refused = at_once(store.recover()).expect_err("a row is too short").to_string();
-    assert!(refused.contains("from book 200 on is damaged"), "{refused}");
+    assert!(refused.contains("from book 144 on is damaged"), "{refused}");
 }
 
 /// Only the lock keeps other programs from writing; one that does not know of it must not shift what is written after it.

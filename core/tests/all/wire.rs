@@ -60,8 +60,17 @@ fn entries() -> impl Strategy<Value = Entry> {
 fn details() -> impl Strategy<Value = Details> {
     let reference = option::of("[^\\p{C}]{1,200}".prop_map(|text| text.parse().expect("a reference")));
     let actor = option::of("[a-z0-9._-]{1,64}".prop_map(|text| text.parse().expect("an actor")));
-    (option::of(ids()), option::of(times()), reference, actor)
-        .prop_map(|(order, expires_at, reference, actor)| Details { order, expires_at, reference, actor })
+    let text_version = option::of(any::<u64>().prop_map(Seq));
+    (option::of(ids()), option::of(times()), reference, actor, text_version, any::<bool>()).prop_map(
+        |(order, expires_at, reference, actor, text_version, withdrawn)| Details {
+            order,
+            expires_at,
+            reference,
+            actor,
+            text_version,
+            withdrawn,
+        },
+    )
 }
 
 /// Orders as any entries of their own may have made them.
@@ -84,7 +93,10 @@ fn orders() -> impl Strategy<Value = Order> {
 fn amends() -> impl Strategy<Value = Amend> {
     let set = (option::of(cents()), option::of(any::<u32>()), option::of(any::<u64>().prop_map(Seq)))
         .prop_map(|(price_cents, stock, version)| Amend::Set { price_cents, stock, version });
-    prop_oneof![any::<i64>().prop_map(|delta| Amend::StockDelta { delta }), set]
+    let revise = (texts(), option::of(any::<u64>().prop_map(Seq)))
+        .prop_map(|(text, text_version)| Amend::Revise { text: Box::new(text), text_version });
+    let sale = select(&[Amend::Withdraw, Amend::Relist][..]);
+    prop_oneof![any::<i64>().prop_map(|delta| Amend::StockDelta { delta }), set, revise, sale]
 }
 
 fn errors() -> impl Strategy<Value = Error> {
@@ -111,6 +123,10 @@ fn errors() -> impl Strategy<Value = Error> {
         }),
         (book(), cents()).prop_map(|(book, price_cents)| Error::PriceChanged { book, price_cents }),
         (book(), any::<u64>()).prop_map(|(book, version)| Error::VersionMismatch { book, version: Seq(version) }),
+        (book(), any::<u64>())
+            .prop_map(|(book, version)| Error::TextVersionMismatch { book, text_version: Seq(version) }),
+        book().prop_map(|book| Error::BookWithdrawn { book }),
+        book().prop_map(|book| Error::BookExists { book }),
         Just(Error::VersionRequired),
         (message(), message()).prop_map(|(field, message)| Error::Invalid { field, message }),
         message().prop_map(|message| Error::Malformed { message }),
@@ -241,7 +257,8 @@ proptest! {
         assert_travels(&Entries { identity, incarnation: id, head, before: Some(hash), entries: vec![entry], batch_ends: vec![head], after: hash });
         assert_travels(&Topic { topic: text.title.clone(), books: number });
         assert_travels(&Added { id: BookId(number), created: replayed });
-        let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version: Seq(number) };
+        let (version, text_version) = (Seq(number), Seq(number / 2));
+        let book = Book { id: BookId(number), text: text.into(), price_cents, stock, version, text_version, on_sale: replayed };
         let count = FacetCount { value: "ledger".into(), books: number };
         let facets = Some(Facets { topic: Some(vec![count]), author: None, year: Some(Vec::new()) });
         let did_you_mean = Some("ledger".into());

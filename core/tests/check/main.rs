@@ -13,3 +13,4 @@ mod refusals;
 mod restocks;
 mod searched;
 mod spoils;
+mod texts;

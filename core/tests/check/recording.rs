@@ -5,6 +5,7 @@ use bookstore_core::{
     Actor, Book, BookId, BookText, Cents, Error, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery,
     OrderService, Receipt, Result, Seq,
     check::{BookState, Call, History, ListedBook, Operation, Outcome, ReadError, Recorded, Recorder},
+    decide::Level,
     fixtures::lines,
 };
 use std::sync::{Arc, Mutex};
@@ -219,8 +220,18 @@ async fn a_call_that_never_returns_is_recorded() {
 #[test]
 fn a_book_is_shown_without_its_text() {
     let text = BookText { title: "t".into(), ..BookText::default() };
-    let book = Book { id: BookId(3), text: text.into(), price_cents: Cents::ZERO, stock: 4, version: Seq(5) };
-    let shown = BookState { book: BookId(3), stock: 4, price_cents: Cents::ZERO, version: Seq(5) };
+    let book = Book {
+        id: BookId(3),
+        text: text.into(),
+        price_cents: Cents::ZERO,
+        stock: 4,
+        version: Seq(5),
+        text_version: Seq(2),
+        on_sale: false,
+    };
+    let level = Level::shown(&book);
+    assert_eq!((level.text_version, level.on_sale), (Seq(2), false));
+    let shown = BookState::new(BookId(3), level);
     assert_eq!(BookState::from(&book), shown);
     assert_eq!(
         serde_json::to_string(&ListedBook { price_cents: Cents::ZERO, stock: 1 }).expect("JSON"),

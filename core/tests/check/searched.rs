@@ -131,7 +131,7 @@ fn receipt(id: u128, copies: u32, cancelled: bool) -> Receipt {
 }
 
 fn shows(stock: u32) -> BookState {
-    BookState { book: BookId(1), stock, price_cents: cents(100), version: Seq(0) }
+    BookState { book: BookId(1), stock, price_cents: cents(100), version: Seq(0), text_version: Seq(0), on_sale: true }
 }
 
 /// Records a read of book 1 that shows this stock.

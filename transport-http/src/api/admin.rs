@@ -6,13 +6,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{Amend, BookId, BookText, Cents, Error, Isbn, NewBook, Result, Seq};
+use bookstore_core::{Amend, BookId, BookText, Cents, Entry, Error, Isbn, NewBook, Result, Seq};
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
     books::with_etag,
-    extract::{BOOKS_MAX, InPath, Key, Object, Payload, only},
+    extract::{BOOKS_MAX, InPath, Key, Object, Payload, TEXT_MAX, only},
     messages::{AddedBooks, AmendRequest},
     query,
     rejection::{Answer, Rejection},
@@ -55,14 +55,56 @@ impl FromRequestParts<Arc<Shop>> for Caller {
     }
 }
 
+/// What a body asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// All that is needed is in the body.
+    Whole(Amend),
+    /// Fields of the text, to be put over the one that the caller saw.
+    Text(Box<AmendRequest>, Seq),
+}
+
 impl AmendRequest {
-    /// The change itself.
+    /// What it asks for.
+    fn asked(self, condition: IfMatch) -> Result<Asked> {
+        let amounts = self.stock_delta.is_some() || self.stock.is_some() || self.price_cents.is_some();
+        if [amounts, self.on_sale.is_some(), self.has_text()].into_iter().filter(|given| *given).count() > 1 {
+            return Err(Error::invalid(
+                "body",
+                "changes the text, whether it is on sale, or stock and price: one at a time",
+            ));
+        }
+        if amounts || !(self.on_sale.is_some() || self.has_text()) {
+            return self.amend(condition).map(Asked::Whole);
+        }
+        if condition != IfMatch::Missing {
+            return Err(Error::invalid(
+                "If-Match",
+                "is for stock and price; a text goes with text_version in the body",
+            ));
+        }
+        if let Some(on_sale) = self.on_sale {
+            return Ok(Asked::Whole(if on_sale { Amend::Relist } else { Amend::Withdraw }));
+        }
+        let seen = self.text_version.ok_or(Error::VersionRequired)?;
+        if (Self { text_version: Some(seen), ..Self::default() }) == self {
+            return Err(Error::invalid("text_version", "goes with the fields of the text that are to change"));
+        }
+        if self.is_whole_text() {
+            let text = Box::new(self.text_over(BookText::default())?);
+            return Ok(Asked::Whole(Amend::Revise { text, text_version: Some(seen) }));
+        }
+        Ok(Asked::Text(Box::new(self), seen))
+    }
+
+    /// A change of stock or price.
     fn amend(self, condition: IfMatch) -> Result<Amend> {
-        let Self { stock_delta, stock, price_cents } = self;
+        let Self { stock_delta, stock, price_cents, .. } = self;
         match (stock_delta, stock, price_cents, condition) {
-            (None, None, None, _) => {
-                Err(Error::invalid("body", "must have stock_delta, or stock, price_cents or both of these"))
-            }
+            (None, None, None, _) => Err(Error::invalid(
+                "body",
+                "must have stock_delta, or stock, price_cents or both of these, or on_sale, or text_version and fields of the text",
+            )),
             (Some(delta), None, None, IfMatch::Missing | IfMatch::Any) => Ok(Amend::StockDelta { delta }),
             (Some(_), None, None, IfMatch::Version(_)) => Err(Error::invalid(
                 "stock_delta",
@@ -107,6 +149,17 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// The text that a book had from the entry `version` on. The ledger has it for ever, so a request that is sent again means the same.
+/// If there is none, the book's text of now: the version will not fit.
+async fn text_at(shop: &Shop, book: BookId, version: Seq) -> Result<BookText> {
+    let page = shop.catalog.entries(Seq(version.0.saturating_sub(1)), 1, Duration::ZERO).await?;
+    let entry = page.entries.into_iter().find(|entry| entry.seq == version);
+    match entry.as_ref().and_then(Entry::book_text).filter(|(of, _)| *of == book) {
+        Some((_, text)) => Ok(text.into()),
+        None => Ok(BookText::from(&shop.catalog.info(book).await?.text)),
+    }
+}
+
 /// `PATCH /books/{id}`
 pub(super) async fn amend(
     State(shop): Shared,
@@ -114,11 +167,18 @@ pub(super) async fn amend(
     InPath(book): InPath<BookId>,
     condition: IfMatch,
     Key(key): Key,
-    payload: Payload,
+    payload: Payload<TEXT_MAX>,
 ) -> Answer {
-    let change = payload.json::<AmendRequest>()?.amend(condition)?;
+    let change = match payload.json::<AmendRequest>()?.asked(condition)? {
+        Asked::Whole(change) => change,
+        Asked::Text(fields, seen) => {
+            let text = Box::new(fields.text_over(text_at(&shop, book, seen).await?)?);
+            Amend::Revise { text, text_version: Some(seen) }
+        }
+    };
+    let what = format!("book {book}: {change:?}");
     let amended = shop.catalog.amend(book, change, key, Some(actor.for_ledger()?)).await?;
-    actor.changed(format_args!("book {book}: {change:?}"));
+    actor.changed(format_args!("{what}"));
     Ok(with_etag(amended))
 }
 
@@ -190,7 +250,32 @@ mod tests {
         if let Some(value) = if_match {
             headers.insert(header::IF_MATCH, value.parse().unwrap());
         }
-        serde_json::from_str::<AmendRequest>(body).unwrap().amend(IfMatch::of(&headers)?)
+        match serde_json::from_str::<AmendRequest>(body).unwrap().asked(IfMatch::of(&headers)?)? {
+            Asked::Whole(change) => Ok(change),
+            Asked::Text(fields, seen) => {
+                let before = BookText { title: "Old".into(), year: Some(1999), ..BookText::default() };
+                Ok(Amend::Revise { text: Box::new(fields.text_over(before)?), text_version: Some(seen) })
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_keeps_what_is_not_given() {
+        let revised = |text| Ok(Amend::Revise { text: Box::new(text), text_version: Some(Seq(7)) });
+        let old = || BookText { title: "Old".into(), year: Some(1999), ..BookText::default() };
+        assert_eq!(
+            amend(r#"{"text_version":7,"title":"New"}"#, None),
+            revised(BookText { title: "New".into(), ..old() })
+        );
+        assert_eq!(amend(r#"{"text_version":7,"year":null}"#, None), revised(BookText { year: None, ..old() }));
+        let isbn = Some("9780306406157".parse().unwrap());
+        assert_eq!(amend(r#"{"text_version":7,"isbn":"0-306-40615-2"}"#, None), revised(BookText { isbn, ..old() }));
+        let whole =
+            r#"{"text_version":7,"title":"A","author":"","topic":"t","isbn":null,"year":null,"subjects":["s"]}"#;
+        let text = BookText { title: "A".into(), topic: "t".into(), subjects: vec!["s".into()], ..BookText::default() };
+        assert_eq!(amend(whole, None), revised(text));
+        assert_eq!(amend(r#"{"on_sale":false}"#, None), Ok(Amend::Withdraw));
+        assert_eq!(amend(r#"{"on_sale":true}"#, None), Ok(Amend::Relist));
     }
 
     #[test]
@@ -208,6 +293,14 @@ mod tests {
             ("{}", None, "invalid"),
             (r#"{"stock_delta":1,"stock":1}"#, Some("\"7\""), "invalid"),
             (r#"{"stock_delta":1}"#, Some("\"7\""), "invalid"),
+            (r#"{"title":"A"}"#, None, "version-required"),
+            (r#"{"text_version":7}"#, None, "invalid"),
+            (r#"{"text_version":7,"title":"A","stock":1}"#, None, "invalid"),
+            (r#"{"text_version":7,"title":"A","on_sale":true}"#, None, "invalid"),
+            (r#"{"text_version":7,"title":"A"}"#, Some("\"7\""), "invalid"),
+            (r#"{"text_version":7,"isbn":"0306406153"}"#, None, "invalid"),
+            (r#"{"on_sale":true,"stock_delta":1}"#, None, "invalid"),
+            (r#"{"on_sale":true}"#, Some("*"), "invalid"),
             (r#"{"stock":1}"#, None, "version-required"),
             (r#"{"price_cents":1}"#, None, "version-required"),
             (r#"{"stock":1}"#, Some("7"), "malformed"),

@@ -19,6 +19,8 @@ use super::rejection::Rejection;
 
 /// The longest JSON or form body, in bytes.
 pub(crate) const BODY_MAX: usize = 64 * 1024;
+/// The longest change of a book, which may hold its whole text, in bytes.
+pub(crate) const TEXT_MAX: usize = 256 * 1024;
 /// The longest list of new books, in bytes.
 pub(crate) const BOOKS_MAX: usize = 4 * 1024 * 1024;
 

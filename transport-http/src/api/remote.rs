@@ -286,8 +286,11 @@ fn amend_request(change: Amend) -> (AmendRequest, Option<HeaderValue>) {
         Amend::Set { price_cents, stock, version } => {
             let condition =
                 version.map_or_else(|| HeaderValue::from_static("*"), |seen| visible(&format!("\"{seen}\"")));
-            (AmendRequest { stock_delta: None, stock, price_cents }, Some(condition))
+            (AmendRequest { stock, price_cents, ..AmendRequest::default() }, Some(condition))
         }
+        Amend::Revise { text, text_version } => (AmendRequest::of_text(*text, text_version), None),
+        Amend::Withdraw => (AmendRequest { on_sale: Some(false), ..AmendRequest::default() }, None),
+        Amend::Relist => (AmendRequest { on_sale: Some(true), ..AmendRequest::default() }, None),
     }
 }
 

@@ -26,7 +26,7 @@ const ATTEMPTS_MAX: usize = 2;
 
 /// A catalogue on other machines, its books cached here. See the [module](super) for what its readers may rely on.
 ///
-/// Pages of topics are kept until a book is added; a search goes to the catalogue, and shows no book older than the cache has it.
+/// Pages of topics are kept until a book is added, revised, withdrawn or relisted; a search goes to the catalogue, and shows no book older than the cache has it.
 /// Everything else passes through.
 ///
 /// ```
@@ -147,6 +147,8 @@ impl CatalogService for CachedCatalog {
         let mut page = self.upstream.catalog.search(query).await?;
         let mut state = self.upstream.state();
         page.books.iter_mut().for_each(|book| state.reconcile(book, epoch));
+        // What is known here may be newer than the answer.
+        page.books.retain(|book| book.on_sale);
         Ok(page)
     }
 
@@ -220,7 +222,12 @@ impl CatalogService for CachedCatalog {
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let epoch = self.upstream.state().epoch();
+        let changes_lists = matches!(change, Amend::Revise { .. } | Amend::Withdraw | Amend::Relist);
         let answer = self.upstream.catalog.amend(book, change, key, by).await;
+        if changes_lists {
+            // It may have happened even if the answer is an error.
+            self.upstream.state().invalidate_topics();
+        }
         match &answer {
             // The caller gets the book as this change left it, even if the cache has a newer one.
             Ok(amended) => self.upstream.state().reconcile(&mut amended.clone(), epoch),

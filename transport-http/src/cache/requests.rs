@@ -44,7 +44,7 @@ impl Requests {
         if let Some(registration) = self.by_book.get(&book)
             && let Some(request) = registration.request.upgrade()
         {
-            let seen = registration.update.map_or(Seq(0), |update| update.seq);
+            let seen = registration.update.as_ref().map_or(Seq(0), |update| update.seq);
             return Joined { request, seen, shared: true };
         }
         let number = self.started;
@@ -74,7 +74,11 @@ impl Requests {
     /// Records what an entry did to a book.
     pub(super) fn record(&mut self, book: BookId, update: Update) {
         if let Some(registration) = self.by_book.get_mut(&book) {
-            registration.update = Some(registration.update.map_or(update, |earlier| earlier.then(update)));
+            let earlier = registration.update.take();
+            registration.update = Some(match earlier {
+                Some(earlier) => earlier.then(update),
+                None => update,
+            });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The cached pages of topics: kept until a book is added.
+//! The cached pages of topics: kept until a book is added, revised, withdrawn or relisted.
 
 use bookstore_core::{TopicPage, TopicQuery};
 use std::collections::VecDeque;
@@ -26,14 +26,14 @@ impl CachedTopics {
         self.generation
     }
 
-    /// A book may have been added.
+    /// A book may have been added, revised, withdrawn or relisted.
     pub(super) fn invalidate(&mut self) {
         self.pages.clear();
         self.generation += 1;
     }
 
-    /// Stores an answer, unless a book was added since it was asked for, or the answer to a later request came first. Books are
-    /// only ever added, so of two answers the one with more books is the newer.
+    /// Stores an answer, unless it was invalidated since it was asked for, or the answer to a later request came first. Most changes add
+    /// books, so of two answers the one with more books is taken for the newer; the entry that made it otherwise drops both.
     pub(super) fn store(&mut self, query: TopicQuery, page: &TopicPage, generation: u64) {
         if self.generation != generation {
             return;

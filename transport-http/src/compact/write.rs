@@ -155,5 +155,8 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Extend => 9,
         Kind::Void => 10,
         Kind::Fulfil => 11,
+        Kind::Revise => 12,
+        Kind::Withdraw => 13,
+        Kind::Relist => 14,
     }
 }

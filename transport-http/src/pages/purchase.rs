@@ -106,6 +106,7 @@ impl Purchase {
             match error {
                 Error::OutOfStock { available, .. } => book.stock = *available,
                 Error::PriceChanged { price_cents, .. } => book.price_cents = *price_cents,
+                Error::BookWithdrawn { .. } => book.on_sale = false,
                 _ => {}
             }
             self.price_cents = Some(book.price_cents);
@@ -119,6 +120,7 @@ impl Purchase {
         self.notice = Some(match error {
             Error::OutOfStock { available, .. } => Notice::bad(too_few(*available)),
             Error::PriceChanged { .. } => Notice::bad("Nothing was bought: the price has changed."),
+            Error::BookWithdrawn { .. } => Notice::bad("Nothing was bought: this book is not on sale any more."),
             Error::OrderIdReused { order } => self.start_over(shop, *order).await,
             Error::Invalid { field, message } if field == "quantity" => {
                 self.problem = Some(sentence(message));
@@ -171,6 +173,11 @@ impl Purchase {
     /// Whether there is no button: no copy is left, and the button was not pressed before (then it may be pressed again).
     fn sold_out(&self) -> bool {
         self.notice.is_none() && self.book.as_ref().is_some_and(|book| book.stock == 0)
+    }
+
+    /// Whether there is no button because the book is off sale, and an earlier press may not have bought it.
+    fn withdrawn(&self) -> bool {
+        !self.locked && self.book.as_ref().is_some_and(|book| !book.on_sale)
     }
 
     /// Copies that one order can have now.

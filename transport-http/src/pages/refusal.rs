@@ -56,6 +56,7 @@ fn explain_error(error: &Error) -> (&'static str, String) {
         Error::BookNotFound { book } => {
             ("There is no such book", format!("No book has the number {book}. The search above finds every book."))
         }
+        Error::BookWithdrawn { .. } => ("This book is not on sale", "Nothing was bought.".into()),
         Error::OrderNotFound { .. } => (
             "There is no such order",
             "No order has this number. If you have just pressed “Buy”, go back and press it again: it buys only once."

@@ -1,6 +1,6 @@
 //! The ledger moves the cache forward, and nothing moves it back.
 
-use bookstore_core::{CatalogService as _, Kind, Query};
+use bookstore_core::{Amend, CatalogService as _, Kind, Query};
 use bookstore_transport_http::cache::CacheOptions;
 
 use crate::support::{ONE, TWO, cents, frontend};
@@ -130,4 +130,35 @@ async fn the_cache_never_shows_a_book_older_than_a_search() {
     slow.await.unwrap().unwrap();
     assert_eq!(shop.read(ONE).await, page.books[0]);
     assert_eq!(shop.read(TWO).await, page.books[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revised_book_is_shown_as_it_is_now_without_asking() {
+    let shop = frontend(CacheOptions::default()).await;
+    let before = shop.read(ONE).await;
+    let revised = shop.revise_elsewhere(ONE, "The Right Title").await;
+    shop.caught_up().await;
+    assert_eq!(shop.read(ONE).await, revised);
+    assert!(revised.text.title() == "The Right Title" && revised.text_version > before.text_version);
+    shop.upstream.catalog.amend(ONE, Amend::Withdraw, None, None).await.unwrap();
+    shop.caught_up().await;
+    assert!(!shop.read(ONE).await.on_sale);
+    shop.upstream.catalog.amend(ONE, Amend::Relist, None, None).await.unwrap();
+    shop.caught_up().await;
+    let now = shop.read(ONE).await;
+    assert_eq!((now.on_sale, now.text.title()), (true, "The Right Title"));
+    assert_eq!(shop.upstream.infos_asked(), 1, "the feed has it all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_a_revision_is_brought_forward() {
+    let shop = frontend(CacheOptions::default()).await;
+    shop.upstream.infos.close();
+    let early = shop.reader(ONE);
+    shop.upstream.infos.until(1).await;
+    let revised = shop.revise_elsewhere(ONE, "The Right Title").await;
+    shop.caught_up().await;
+    shop.upstream.infos.open();
+    early.await.unwrap().unwrap();
+    assert_eq!(shop.read(ONE).await, revised);
 }

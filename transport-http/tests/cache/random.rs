@@ -33,6 +33,14 @@ enum Step {
         book: BookId,
         delta: i64,
     },
+    ReviseElsewhere {
+        book: BookId,
+        title: u64,
+    },
+    PutElsewhere {
+        book: BookId,
+        on_sale: bool,
+    },
     Buy {
         client: usize,
         book: BookId,
@@ -77,6 +85,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => book.clone().prop_map(|book| Step::SellElsewhere { book }),
         2 => (book.clone(), price.clone()).prop_map(|(book, price)| Step::RepriceElsewhere { book, price }),
         1 => (book.clone(), 1..5_i64).prop_map(|(book, delta)| Step::RestockElsewhere { book, delta }),
+        1 => (book.clone(), 0..1000_u64).prop_map(|(book, title)| Step::ReviseElsewhere { book, title }),
+        1 => (book.clone(), any::<bool>()).prop_map(|(book, on_sale)| Step::PutElsewhere { book, on_sale }),
         2 => (client.clone(), book.clone()).prop_map(|(client, book)| Step::Buy { client, book }),
         1 => client.clone().prop_map(|client| Step::Cancel { client }),
         1 => (client.clone(), book.clone(), price).prop_map(|(client, book, price)| Step::Amend { client, book, price }),
@@ -124,8 +134,11 @@ impl World {
 
     async fn check(&mut self, client: usize, book: &Book) {
         let truth = self.truth().await;
-        let level = Level { stock: book.stock, price_cents: book.price_cents, version: book.version };
+        let level = Level::shown(book);
         assert_eq!(truth.get(&(book.id, book.version)), Some(&level), "client {client} was shown what never was");
+        let texts = self.shop.upstream.ledger().await.into_iter().filter(|entry| entry.seq == book.text_version);
+        let texts: Vec<_> = texts.filter_map(|entry| entry.text).collect();
+        assert_eq!(texts, [book.text.clone()], "client {client} was shown another text");
         self.saw(client, book.id, book.version);
     }
 
@@ -151,6 +164,13 @@ impl World {
             }
             Step::RepriceElsewhere { book, price } => {
                 catalog.amend(book, price_of(price), None, None).await.unwrap();
+            }
+            Step::ReviseElsewhere { book, title } => {
+                self.shop.revise_elsewhere(book, &format!("Revised {book}, {title}")).await;
+            }
+            Step::PutElsewhere { book, on_sale } => {
+                let change = if on_sale { Amend::Relist } else { Amend::Withdraw };
+                catalog.amend(book, change, None, None).await.unwrap();
             }
             Step::RestockElsewhere { book, delta } => {
                 catalog.amend(book, Amend::StockDelta { delta }, None, None).await.unwrap();

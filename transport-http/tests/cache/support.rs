@@ -1,8 +1,8 @@
 //! A frontend's cache over a catalogue whose answers can be held back.
 
 use bookstore_core::{
-    Amend, Book, BookId, Catalog, CatalogOptions, CatalogService, Clock as _, Lines, ManualClock, Order, OrderId,
-    OrderService, Orders, Receipt, Result, Seq, SystemClock, store::memory, writer::Execution,
+    Amend, Book, BookId, BookText, Catalog, CatalogOptions, CatalogService, Clock as _, Lines, ManualClock, Order,
+    OrderId, OrderService, Orders, Receipt, Result, Seq, SystemClock, store::memory, writer::Execution,
 };
 use bookstore_transport_http::cache::{CacheOptions, CachedCatalog, ReadYourWrites};
 use std::{
@@ -106,6 +106,14 @@ impl Frontend {
     /// Sets a price through another frontend.
     pub(crate) async fn reprice_elsewhere(&self, book: BookId, price: u64) -> Book {
         self.upstream.catalog.amend(book, price_of(price), None, None).await.unwrap()
+    }
+
+    /// Corrects a title through another frontend.
+    pub(crate) async fn revise_elsewhere(&self, book: BookId, title: &str) -> Book {
+        let seen = self.upstream.catalog.info(book).await.unwrap();
+        let text = Box::new(BookText { title: title.into(), ..BookText::from(&seen.text) });
+        let change = Amend::Revise { text, text_version: Some(seen.text_version) };
+        self.upstream.catalog.amend(book, change, None, None).await.unwrap()
     }
 
     /// Buys one copy here.

@@ -83,7 +83,7 @@ async fn an_embedded_shop_answers_as_a_server_does() {
 async fn the_json_of_a_book_and_of_an_order_keeps_its_bytes() {
     let shop = support::shop().await;
     let book = shop.get("/info/1").await;
-    let expected = r#"{"id":1,"title":"RPCs for Noobs","author":"","topic":"distributed systems","isbn":null,"year":null,"price_cents":1999,"stock":12,"version":1}"#;
+    let expected = r#"{"id":1,"title":"RPCs for Noobs","author":"","topic":"distributed systems","isbn":null,"year":null,"price_cents":1999,"stock":12,"version":1,"text_version":1,"on_sale":true}"#;
     assert_eq!(String::from_utf8_lossy(&book.body), expected);
     let order = shop.json("POST", "/purchase/1", &[KEY], "{}").await;
     let placed_at = order.json()["placed_at"].as_str().expect("a moment").to_owned();

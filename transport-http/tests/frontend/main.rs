@@ -13,3 +13,4 @@ mod requests;
 mod roles;
 mod security_headers;
 mod support;
+mod texts;

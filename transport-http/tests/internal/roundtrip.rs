@@ -91,9 +91,9 @@ async fn every_catalog_call_answers_as_it_does_directly() {
     assert_eq!(remote.find_order(id).await.unwrap(), sold.order);
     let key = order_id();
     let restock = Amend::StockDelta { delta: 4 };
-    let restocked = remote.amend(BookId(1), restock, Some(key), None).await.unwrap();
+    let restocked = remote.amend(BookId(1), restock.clone(), Some(key), None).await.unwrap();
     assert_eq!(restocked.stock, 7);
-    assert_eq!(remote.amend(BookId(1), restock, Some(key), None).await.unwrap().stock, 7, "once per key");
+    assert_eq!(remote.amend(BookId(1), restock.clone(), Some(key), None).await.unwrap().stock, 7, "once per key");
     assert_eq!(remote.amend(BookId(1), restock, None, None).await.unwrap().stock, 11);
     let version = Some(restocked.version);
     let set = Amend::Set { price_cents: Some(Cents::new(5).unwrap()), stock: Some(1), version };

@@ -1,7 +1,7 @@
 //! Buying and cancelling.
 
 use axum::http::{StatusCode, header};
-use bookstore_core::{OrderService, Status};
+use bookstore_core::{Amend, BookId, CatalogService as _, OrderService, Status};
 use std::sync::atomic::Ordering;
 
 use crate::{
@@ -261,4 +261,31 @@ async fn a_copy_that_lags_behind_does_not_deny_the_cancellation() {
     assert!(!page.says("in a moment"));
     let id = order.url.rsplit('/').next().unwrap().parse().unwrap();
     assert_eq!(visit.services.order(id).await.unwrap().status, Status::Cancelled);
+}
+
+#[tokio::test]
+async fn a_withdrawn_book_says_so_and_has_no_button() {
+    let visit = Visit::to(one_book()).await;
+    let form = buy_form(&visit).await;
+    visit.services.amend(BookId(1), Amend::Withdraw, None, None).await.unwrap();
+    let info = visit.browser.open("/info/1").await;
+    info.check(StatusCode::OK, &["Queues and Quays", "Not on sale"]);
+    assert!(!info.html.contains("action=\"/purchase/1\"") && !info.html.contains("10 in stock"), "{}", info.html);
+    let page = visit.browser.open(BUY).await;
+    page.check(StatusCode::OK, &["This book is not on sale"]);
+    assert!(!page.html.contains("<button class=\"primary\">Buy"), "{}", page.html);
+    // Whoever had the page open is told.
+    let refused = visit.browser.submit(&form).await;
+    refused.check(StatusCode::CONFLICT, &["Nothing was bought: this book is not on sale any more", "not on sale"]);
+    for list in ["/", "/search?q=queues", "/search/distributed%20systems"] {
+        let page = visit.browser.open(list).await;
+        assert!(
+            page.status == StatusCode::OK && !page.links().contains(&"/info/1".to_owned()),
+            "{list}: {}",
+            page.html
+        );
+    }
+    assert!(visit.orders().await.is_empty());
+    visit.services.amend(BookId(1), Amend::Relist, None, None).await.unwrap();
+    visit.browser.submit(&form).await.check(StatusCode::OK, &["Your order is placed"]);
 }

@@ -43,7 +43,16 @@ impl Shop {
     fn book(&self, id: BookId) -> Result<Book> {
         let level = self.state.levels.get(id).ok_or(Error::BookNotFound { book: id })?;
         let text = self.texts[usize::try_from(id.0).expect("small") - 1].clone();
-        Ok(Book { id, text, price_cents: level.price_cents, stock: level.stock, version: level.version })
+        let (text_version, on_sale) = (level.text_version, level.on_sale);
+        Ok(Book {
+            id,
+            text,
+            price_cents: level.price_cents,
+            stock: level.stock,
+            version: level.version,
+            text_version,
+            on_sale,
+        })
     }
 
     /// Takes copies that were there a moment ago.

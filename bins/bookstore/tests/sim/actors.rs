@@ -30,7 +30,7 @@ impl Caller {
             KeyedCall::Purchase(id, lines) => self.purchase(*id, lines).await.map(drop),
             KeyedCall::Cancel(id) => self.cancel(*id).await.map(drop),
             KeyedCall::Change(id, action) => self.change(*id, action).await.map(drop),
-            KeyedCall::Amend(book, change, key) => self.amend(*book, *change, *key).await.map(drop),
+            KeyedCall::Amend(book, change, key) => self.amend(*book, change.clone(), *key).await.map(drop),
         }
     }
 }
@@ -61,7 +61,7 @@ impl Actor {
         now() < self.world.plan.chaos && !self.world.is_healed()
     }
 
-    fn any_book(&mut self) -> BookId {
+    pub(super) fn any_book(&mut self) -> BookId {
         let books = self.world.plan.stocks.len() as u64;
         // The first book is the hot one.
         BookId(if self.rng.random_bool(0.6) { 1 } else { self.rng.random_range(1..=books) })

@@ -165,7 +165,7 @@ impl Caller {
     }
 
     pub(crate) async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
-        let answer = self.routes[self.at].catalog.amend(book, change, Some(key), None).await;
+        let answer = self.routes[self.at].catalog.amend(book, change.clone(), Some(key), None).await;
         self.note_answer(format_args!("amend {book} {change:?} {key}"), &answer, |book| {
             format!("{} in stock, {}", book.stock, book.version)
         });

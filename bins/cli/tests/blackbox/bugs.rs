@@ -131,10 +131,10 @@ impl CatalogService for Buggy {
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
-        match (self.bug, change) {
+        match (self.bug, &change) {
             (Bug::ReadAddWrite, Amend::StockDelta { delta }) => {
                 let seen = self.catalog.info(book).await?;
-                self.set_stock(book, i64::from(seen.stock) + delta).await
+                self.set_stock(book, i64::from(seen.stock) + *delta).await
             }
             _ => self.catalog.amend(book, change, key, by).await,
         }

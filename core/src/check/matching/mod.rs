@@ -25,7 +25,7 @@ use super::{
     report::{Report, Rule},
 };
 use crate::{
-    book::{Amend, BookId},
+    book::{Amend, BookId, Text},
     clock::Timestamp,
     ledger::{Entry, Kind, Seq},
     money::Cents,
@@ -78,20 +78,35 @@ impl Candidates {
 }
 
 /// What a call without a key asked for. Calls that asked for the same may stand for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Request {
     Delta(BookId, i64),
     Set(BookId, Option<Cents>, Option<u32>, Option<Seq>),
+    Revise(BookId, Text, Option<Seq>),
+    Withdraw(BookId),
+    Relist(BookId),
     List(ListedBook),
 }
 
 impl Request {
-    fn new(book: BookId, change: Amend) -> Self {
+    fn new(book: BookId, change: &Amend) -> Self {
         match change {
-            Amend::StockDelta { delta } => Self::Delta(book, delta),
-            Amend::Set { price_cents, stock, version } => Self::Set(book, price_cents, stock, version),
+            Amend::StockDelta { delta } => Self::Delta(book, *delta),
+            Amend::Set { price_cents, stock, version } => Self::Set(book, *price_cents, *stock, *version),
+            Amend::Revise { text, text_version } => Self::Revise(book, Text::from(&**text), *text_version),
+            Amend::Withdraw => Self::Withdraw(book),
+            Amend::Relist => Self::Relist(book),
         }
     }
+}
+
+/// Whether a book is as a call wanted it, so that the call, without a key, may have made no entry.
+fn is_so_already(change: &Amend, outcome: &Outcome<BookState>) -> bool {
+    outcome.answered().is_some_and(|shown| match change {
+        Amend::Withdraw => !shown.on_sale,
+        Amend::Relist => shown.on_sale,
+        Amend::StockDelta { .. } | Amend::Set { .. } | Amend::Revise { .. } => false,
+    })
 }
 
 /// A call without a key that has no entry yet: when it was made, which it is, and whether it was answered.
@@ -155,10 +170,10 @@ impl Matcher<'_, '_> {
             }
             Operation::Change { order, action, outcome } => self.change(at, call, *order, action, outcome),
             Operation::Amend { book, change, key: Some(key), outcome } => {
-                self.keyed_amend(at, call, (*book, *change, *key), outcome);
+                self.keyed_amend(at, call, (*book, change, *key), outcome);
             }
             Operation::Amend { book, change, key: None, outcome } => {
-                self.unkeyed_amend(at, call, *book, *change, outcome);
+                self.unkeyed_amend(at, call, *book, change, outcome);
             }
             Operation::AddBooks { books, outcome } => self.add_books(at, call, books, outcome),
             Operation::ReadOrder { .. }
@@ -242,7 +257,7 @@ impl Matcher<'_, '_> {
         &mut self,
         at: usize,
         call: &Call,
-        (book, change, key): (BookId, Amend, OrderId),
+        (book, change, key): (BookId, &Amend, OrderId),
         outcome: &Outcome<BookState>,
     ) {
         let (pos, answered) = (self.ledger.uses(key).amend, outcome.answered().is_some());

@@ -5,7 +5,7 @@
 //! later entries, and if this choice fails, every choice fails. An answered amend whose version fits no entry of its
 //! own is treated like a call of unknown outcome, and reported whether an entry is left for it or not.
 
-use super::{Matcher, Request, UnmatchedCall};
+use super::{Matcher, Request, UnmatchedCall, is_so_already};
 use crate::{
     book::{Added, Amend, BookId},
     check::{
@@ -25,7 +25,7 @@ impl Matcher<'_, '_> {
         at: usize,
         call: &Call,
         book: BookId,
-        change: Amend,
+        change: &Amend,
         outcome: &Outcome<BookState>,
     ) {
         let answered = outcome.answered();
@@ -36,14 +36,17 @@ impl Matcher<'_, '_> {
         if let Some(pos) = named.map(|(_, states)| states.first)
             && let Match { same: true, agreed } = self.ledger.amends(pos, book, change)
             && self.ledger.entry(pos).key.is_none()
-            && self.candidates[pos].earliest.is_none()
+            // Calls that take a book off sale at one time may be answered with the same entry.
+            && (self.candidates[pos].earliest.is_none() || is_so_already(change, outcome))
         {
             self.entry_of[at] = pos;
             self.candidates[pos].add(call, at, agreed);
             self.candidates[pos].acknowledged = true;
             return;
         }
-        self.keep(Request::new(book, change), at, call, answered.is_some());
+        if !is_so_already(change, outcome) {
+            self.keep(Request::new(book, change), at, call, answered.is_some());
+        }
     }
 
     /// Keeps a call until all answers have named their entries.
@@ -133,6 +136,13 @@ impl Matcher<'_, '_> {
         match entry.kind {
             Kind::Restock => set(None).into_iter().chain([Request::Delta(book, delta)]).collect(),
             Kind::Reprice => set(Some(price_cents)),
+            Kind::Revise => {
+                let before = self.ledger.timeline(book).map(|timeline| timeline.text_version_before(pos));
+                let text = entry.text.clone();
+                text.map(|text| Request::Revise(book, text, before)).into_iter().collect()
+            }
+            Kind::Withdraw => vec![Request::Withdraw(book)],
+            Kind::Relist => vec![Request::Relist(book)],
             Kind::Listing => self.ledger.listed_as(pos).map(Request::List).into_iter().collect(),
             _ => Vec::new(),
         }

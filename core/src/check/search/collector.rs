@@ -86,11 +86,11 @@ impl<'a> OrderEvidence<'a> {
 }
 
 /// What an amend does to the stock.
-fn action_of(change: Amend) -> Action {
+fn action_of(change: &Amend) -> Action {
     match change {
-        Amend::StockDelta { delta } => Action::Add(delta),
-        Amend::Set { stock: Some(stock), .. } => Action::Set(stock),
-        Amend::Set { stock: None, .. } => Action::Add(0),
+        Amend::StockDelta { delta } => Action::Add(*delta),
+        Amend::Set { stock: Some(stock), .. } => Action::Set(*stock),
+        Amend::Set { stock: None, .. } | Amend::Revise { .. } | Amend::Withdraw | Amend::Relist => Action::Add(0),
     }
 }
 
@@ -125,8 +125,12 @@ impl<'o, 'r> Collector<'o, 'r> {
                         self.out_of_stock(at, call, *book, *available);
                     }
                     match key {
+                        // It may have made no entry.
+                        _ if matches!(change, Amend::Withdraw | Amend::Relist) => {
+                            self.reads(at, call, outcome.answered());
+                        }
                         Some(key) => keyed.entry(*key).or_default().push(at),
-                        None => self.unkeyed_amend(at, call, *book, *change, outcome),
+                        None => self.unkeyed_amend(at, call, *book, change, outcome),
                     }
                 }
                 Operation::AddBooks { books, outcome } => {
@@ -190,7 +194,7 @@ impl<'o, 'r> Collector<'o, 'r> {
     }
 
     /// An amend without a key happened in its own call, if at all; its answer shows the stock right after it.
-    fn unkeyed_amend(&mut self, at: usize, call: &Call, book: BookId, change: Amend, outcome: &Outcome<BookState>) {
+    fn unkeyed_amend(&mut self, at: usize, call: &Call, book: BookId, change: &Amend, outcome: &Outcome<BookState>) {
         let answered = outcome.answered();
         if answered.is_none() && !outcome.is_unknown() {
             return;
@@ -219,7 +223,7 @@ impl<'o, 'r> Collector<'o, 'r> {
         });
         // The first answer shows the amend itself; later answers may show later entries.
         let claim = answers.clone().map(|(_, shown)| shown.version).min();
-        let amend = self.add(*book, Step { claim, ..Step::new(action_of(*change), (invoked, known), call) });
+        let amend = self.add(*book, Step { claim, ..Step::new(action_of(change), (invoked, known), call) });
         for (at, shown) in answers {
             let read = Step::new(Action::Read(shown.stock), span(&history.calls[at]), at).claiming(shown.version);
             self.add(*book, Step { after: Some(amend), ..read });
@@ -235,9 +239,9 @@ impl<'o, 'r> Collector<'o, 'r> {
             if !self.options.delivery.may_execute(outcome) {
                 continue;
             }
-            let same = effects.iter().position(|effect| (effect.0, effect.1) == (*book, *change));
+            let same = effects.iter().position(|effect| (effect.0, &effect.1) == (*book, change));
             let same = same.unwrap_or_else(|| {
-                effects.push((*book, *change, KeyedEffect::default()));
+                effects.push((*book, change.clone(), KeyedEffect::default()));
                 effects.len() - 1
             });
             let effect = &mut effects[same].2;

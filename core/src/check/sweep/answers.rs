@@ -106,7 +106,11 @@ impl Sweep<'_, '_> {
         };
         let right = BookState::new(book, level);
         if right != *shown {
-            let text = |state: &BookState| format!("{} at {}", state.stock, state.price_cents);
+            let text = |state: &BookState| {
+                let BookState { stock, price_cents, text_version, on_sale, .. } = state;
+                let sale = if *on_sale { "" } else { ", off sale" };
+                format!("{stock} at {price_cents}, text {text_version}{sale}")
+            };
             let (shown, right) = (text(shown), text(&right));
             let why =
                 || format!("book {book} was shown in version {version} with {shown}, but the ledger says {right}");

@@ -27,6 +27,7 @@ use super::{
     options::Options,
     report::{Report, Rule},
 };
+use crate::book::Amend;
 use crate::order::OrderId;
 use crate::request::OrderAction;
 
@@ -141,9 +142,15 @@ impl<'a, 'r> Sweep<'a, 'r> {
             Operation::Search { outcome: Outcome::Answered(books) } => {
                 books.iter().for_each(|shown| self.show_book(at, shown, bound, cached));
             }
+            // It found the book as it wanted it.
+            Operation::Amend { change: Amend::Withdraw | Amend::Relist, outcome: Outcome::Answered(shown), .. }
+                if self.matching.entry_of(at) == 0 =>
+            {
+                self.show_book(at, shown, bound, false);
+            }
             Operation::Amend { outcome: Outcome::Answered(shown), .. } => self.amended(at, shown, bound),
             Operation::Amend { book, change, key, outcome: Outcome::Refused(error) } => {
-                self.refused_amend(at, (*book, *change, *key), error, bound);
+                self.refused_amend(at, (*book, change, *key), error, bound);
             }
             Operation::AddBooks { outcome: Outcome::Answered(books), .. } => {
                 for added in books {

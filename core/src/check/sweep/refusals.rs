@@ -12,6 +12,7 @@ use crate::{
         ledger_index::{Pos, States},
         report::Rule,
     },
+    decide::Level,
     error::Error,
     ledger::Seq,
     money::Cents,
@@ -59,6 +60,11 @@ impl Sweep<'_, '_> {
                 });
             }
             Error::BookNotFound { book } if line(book).is_some() => self.book_not_found(at, *book, bound),
+            Error::BookWithdrawn { book } if line(book).is_some() => {
+                let timeline = self.ledger.timeline(*book);
+                let found = timeline.and_then(|timeline| timeline.find(states, |level| !level.on_sale));
+                self.check_true(at, found, || format!("book {book} was on sale all the time"));
+            }
             other => self.untrue(at, || format!("a purchase was refused for a reason that it cannot have: {other}")),
         }
     }
@@ -105,7 +111,7 @@ impl Sweep<'_, '_> {
     pub(super) fn refused_amend(
         &mut self,
         at: usize,
-        (asked, change, key): (BookId, Amend, Option<OrderId>),
+        (asked, change, key): (BookId, &Amend, Option<OrderId>),
         error: &Error,
         bound: LowerBound,
     ) {
@@ -121,11 +127,29 @@ impl Sweep<'_, '_> {
                 self.check_out_of_stock(at, asked, *available, delta.saturating_neg(), states);
             }
             (Error::VersionMismatch { book, version }, Amend::Set { version: Some(seen), .. })
-                if *book == asked && *version != seen =>
+                if *book == asked && version != seen =>
             {
                 self.check_version(at, asked, *version, states);
             }
-            (Error::VersionRequired, Amend::Set { version: None, stock: Some(_), .. }) => {}
+            (Error::TextVersionMismatch { book, text_version }, Amend::Revise { text_version: Some(seen), .. })
+                if *book == asked && text_version != seen =>
+            {
+                let timeline = self.ledger.timeline(asked);
+                let was = |level: &Level| level.text_version == *text_version;
+                let found = timeline.and_then(|timeline| timeline.find(states, was));
+                self.check_true(at, found, || {
+                    format!("the text of book {book} was not at version {text_version} then")
+                });
+            }
+            // What books are called is not kept for every moment.
+            (Error::BookExists { book }, Amend::Revise { .. }) if *book != asked => {
+                let listed = self.ledger.listed(*book);
+                self.check_true(at, Some(listed).filter(|listed| (1..=states.last).contains(listed)), || {
+                    format!("there was no book {book} of the same name")
+                });
+            }
+            (Error::VersionRequired, Amend::Set { version: None, stock: Some(_), .. })
+            | (Error::VersionRequired, Amend::Revise { text_version: None, .. }) => {}
             (Error::BookNotFound { book }, _) if *book == asked => self.book_not_found(at, asked, bound),
             (other, _) => self.untrue(at, || format!("an amend was refused for a reason that it cannot have: {other}")),
         }

@@ -124,7 +124,7 @@ pub(super) async fn refuses_to_change_nothing(d: Deployment) {
     let version = Some(d.info(book).await.version);
     for nothing in [delta(0), set(None, None, None), set(None, None, version)] {
         for key in [None, Some(order_id())] {
-            let refused = d.catalog.amend(book, nothing, key, None).await;
+            let refused = d.catalog.amend(book, nothing.clone(), key, None).await;
             assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
         }
     }

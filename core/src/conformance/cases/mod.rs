@@ -21,6 +21,7 @@ mod purchases;
 mod races;
 mod search;
 mod support;
+mod texts;
 
 use std::{future::Future, pin::Pin};
 
@@ -140,6 +141,18 @@ cases! {
         sets_a_price_without_a_version
         refuses_unknown_books
         keeps_the_actor
+    }
+    texts {
+        replace_every_field
+        are_guarded_by_their_own_version
+        are_revised_once_under_a_key
+        lead_from_earlier_identities_to_the_book
+        refuse_the_identity_of_another_book
+        are_found_as_they_are_now
+        are_in_the_feed
+        of_withdrawn_books_are_in_no_list
+        of_withdrawn_books_sell_nothing_more
+        of_books_are_withdrawn_and_relisted_once
     }
     ledger {
         is_dense_and_ordered

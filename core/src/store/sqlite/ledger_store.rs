@@ -293,9 +293,11 @@ fn known(connection: &Connection, key: OrderId, head: Seq) -> Result<Option<Know
     Ok(Known::of(&rows::entries_of(connection, key, head)?))
 }
 
-/// The book with this identity.
+/// The book that has this identity, or had it once.
 fn book_of(connection: &Connection, identity: &str) -> Result<Option<BookId>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT id FROM book WHERE identity = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM book WHERE identity = ?1 UNION ALL SELECT book FROM alias WHERE identity = ?1",
+    )?;
     let id: Option<i64> = statement.query_row([identity], |row| row.get(0)).optional()?;
     Ok(id.map(|id| BookId(to_u64(id))))
 }
@@ -310,7 +312,7 @@ fn write<'a>(
     let transaction = connection.transaction()?;
     rows::append_entries(&transaction, &batch.entries)?;
     rows::end_batch(&transaction, hash)?;
-    books::insert(&transaction, &batch.entries)?;
+    books::take(&transaction, &batch.entries)?;
     holds::take(&transaction, &batch.entries)?;
     if let Some((dirty, state)) = snapshot {
         dirty.write(&transaction, &state.levels, state.head)?;

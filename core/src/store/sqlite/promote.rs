@@ -72,7 +72,7 @@ fn derive(connection: &mut Connection) -> Result<(), StoreError> {
         let entries = rows::entries(&transaction, after, Seq(i64::MAX as u64), ENTRIES_MAX)?;
         let Some(last) = entries.last() else { break };
         after = last.seq;
-        books::insert(&transaction, &entries)?;
+        books::take(&transaction, &entries)?;
         holds::take(&transaction, &entries)?;
     }
     transaction.execute_batch("DROP TABLE set_aside; UPDATE meta SET role = 'ledger', applied = 0, hash = NULL;")?;

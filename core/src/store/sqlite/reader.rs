@@ -1,7 +1,7 @@
 //! The reading half of a ledger in a SQLite file, beside the writer and over connections of its own.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::Row;
 use std::sync::Arc;
 
 use super::{SqliteOptions, StoreError, database_file::DatabaseFile, pool::Pool, rows, text_cache::TextCache};
@@ -47,14 +47,14 @@ impl LedgerReader for SqliteReader {
         self.pool.read(move |connection| rows::hash(connection, at)).await
     }
 
-    async fn text(&self, book: BookId) -> Result<Option<Text>> {
-        let kept = self.texts.get(book);
+    async fn text(&self, book: BookId, version: Seq) -> Result<Option<Text>> {
+        let kept = self.texts.get(book, version);
         if kept.is_some() {
             return Ok(kept);
         }
-        let text = self.pool.read(move |connection| text(connection, book)).await?;
+        let text = self.pool.read(move |connection| rows::text(connection, book, version)).await?;
         if let Some(text) = &text {
-            self.texts.put(book, text.clone());
+            self.texts.put(book, version, text.clone());
         }
         Ok(text)
     }
@@ -90,10 +90,4 @@ pub(super) fn text_from(row: &Row<'_>, at: usize) -> rusqlite::Result<Text> {
     let isbn = row.get_ref(at + 3)?.as_str_or_null()?;
     let subjects: Vec<String> = serde_json::from_str(letters(at + 5)?).unwrap_or_default();
     Ok(Text::new(names, isbn, row.get(at + 4)?, subjects.iter().map(String::as_str)))
-}
-
-fn text(connection: &Connection, book: BookId) -> Result<Option<Text>, StoreError> {
-    let Ok(id) = i64::try_from(book.0) else { return Ok(None) };
-    let mut statement = connection.prepare_cached(&format!("SELECT {TEXT} FROM book WHERE id = ?1"))?;
-    Ok(statement.query_row([id], |row| text_from(row, 0)).optional()?)
 }

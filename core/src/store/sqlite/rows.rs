@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::StoreError;
 use crate::{
+    book::Text,
     clock::Timestamp,
     history::{self, Hash, RunningHash},
     id::{BookId, OrderId, Seq},
@@ -81,9 +82,9 @@ fn read_rows(text: &str) -> Option<InlineList<Change>> {
 
 /// The columns that [`entry`] reads, in order.
 ///
-/// Only listings have a text, so it is looked up for these only.
+/// Only listings and revisions have a text, so it is looked up for these only.
 const ENTRY: &str = "seq, at_ms, kind, key, changes,
-    CASE kind WHEN 5 THEN (SELECT text FROM entry_text WHERE entry_text.seq = ledger.seq) END";
+    CASE WHEN kind IN (5, 12) THEN (SELECT text FROM entry_text WHERE entry_text.seq = ledger.seq) END";
 
 /// An entry from the columns of [`ENTRY`].
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -168,7 +169,7 @@ pub(super) fn entries(connection: &Connection, after: Seq, head: Seq, limit: usi
     page(connection, "WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3", after, head, limit)
 }
 
-/// The same of the entries that have texts.
+/// The same of the entries that change lists of books.
 pub(super) fn texts(connection: &Connection, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
     let with_texts =
         "WHERE seq IN (SELECT seq FROM entry_text WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3) ORDER BY seq";
@@ -294,10 +295,18 @@ fn insert_order_entries(connection: &Connection, entries: &[Entry]) -> Result<()
     Ok(())
 }
 
-/// Inserts the texts of entries beside them.
+/// The text that an entry gives a book.
+pub(super) fn text(connection: &Connection, book: BookId, version: Seq) -> Result<Option<Text>, StoreError> {
+    let Ok(version) = i64::try_from(version.0) else { return Ok(None) };
+    let mut statement = connection.prepare_cached(&select_entries("WHERE seq = ?1"))?;
+    let found = statement.query_row([version], entry).optional()?;
+    Ok(found.filter(|entry| entry.book_text().is_some_and(|(of, _)| of == book)).and_then(|entry| entry.text))
+}
+
+/// Inserts the texts of entries beside them, and a row without one for the others that change lists of books.
 fn insert_texts(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    for (entry, text) in entries.iter().filter_map(|entry| Some((entry, entry.text.as_ref()?))) {
-        let text = serde_json::to_string(text).expect("strings are JSON");
+    for entry in entries.iter().filter(|entry| entry.changes_lists()) {
+        let text = entry.text.as_ref().map(|text| serde_json::to_string(text).expect("strings are JSON"));
         let mut insert = connection.prepare_cached("INSERT INTO entry_text (seq, text) VALUES (?1, ?2)")?;
         insert.execute((to_i64(entry.seq.0), text))?;
     }

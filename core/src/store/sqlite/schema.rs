@@ -6,9 +6,10 @@
 //! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
 //! | `order_entry` | both | entries that concern an order under another key than its id |
 //! | `order_reference` | both | the sales and holds that carry a reference |
-//! | `entry_text` | both | the texts of the entries that list books, as JSON |
+//! | `entry_text` | both | the entries that list, revise, withdraw or relist books, with the texts of those that have one, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts of the books, and what makes two books the same |
+//! | `alias` | ledger | what books were called before they were revised |
 //! | `stock` | ledger | the stock snapshot |
 //! | `hold` | ledger | the orders that are held |
 
@@ -87,7 +88,7 @@ const LEDGER_TABLE: &str = "
 const TEXT_TABLE: &str = "
     CREATE TABLE entry_text (
         seq INTEGER PRIMARY KEY,
-        text TEXT NOT NULL
+        text TEXT
     ) STRICT;
 ";
 
@@ -128,6 +129,13 @@ const CATALOGUE_TABLES: &str = "
         year INTEGER,
         subjects TEXT NOT NULL
     ) STRICT;
+";
+
+const ALIAS_TABLE: &str = "
+    CREATE TABLE alias (
+        identity TEXT PRIMARY KEY,
+        book INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ";
 
 const STOCK_TABLE: &str = "
@@ -253,6 +261,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
 /// Makes the tables of a ledger that a copy does not have: they follow from its entries.
 pub(super) fn create_derived_tables(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch(CATALOGUE_TABLES)?;
+    connection.execute_batch(ALIAS_TABLE)?;
     connection.execute_batch(STOCK_TABLE)?;
     connection.execute_batch(HOLD_TABLE)?;
     Ok(())
@@ -268,34 +277,33 @@ const SEARCHES_OF_FORMAT_2: &str = "
     ALTER TABLE book DROP COLUMN price_cents;
 ";
 
-/// Brings a file of format 2 up to date. Its entries become one batch, under one timeline. A copy starts again from the first entry,
-/// since it cannot tell the hash up to its last one.
+/// Brings a file of format 2 up to date. Its entries become batches, under one timeline; its stock snapshot is made again, as it lacks
+/// the versions of the texts. A copy starts again from the first entry, since it cannot tell the hash up to its last one.
 fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    let (ledger, applied): (Option<[u8; 16]>, i64) =
-        transaction.query_row("SELECT ledger, applied FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ledger: Option<[u8; 16]> = transaction.query_row("SELECT ledger FROM meta", [], |row| row.get(0))?;
     transaction.execute_batch("DROP TABLE meta; DROP INDEX ledger_key; ALTER TABLE ledger RENAME TO earlier;")?;
     transaction.execute_batch(META_TABLE)?;
     transaction.execute_batch(LEDGER_TABLE)?;
-    let kept = match role {
+    match role {
         Role::Ledger => {
             let copy = "INSERT INTO ledger SELECT seq, at_ms, kind, key, changes, NULL FROM earlier ORDER BY seq";
             transaction.execute(copy, [])?;
             transaction.execute_batch(SEARCHES_OF_FORMAT_2)?;
             transaction.execute_batch(HOLD_TABLE)?;
-            applied
+            transaction.execute_batch(ALIAS_TABLE)?;
+            transaction.execute_batch("DELETE FROM stock;")?;
         }
         Role::Copy => {
             transaction.execute_batch(COPY_TABLE)?;
-            0
         }
-    };
+    }
     transaction.execute_batch("DROP TABLE earlier;")?;
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
     transaction.execute_batch(ORDER_TABLE)?;
-    let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', ?2)";
-    transaction.execute(new, (role.name(), kept))?;
+    let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', 0)";
+    transaction.execute(new, [role.name()])?;
     if let (Role::Ledger, Some(ledger)) = (role, ledger) {
         set_identity(&transaction, &LedgerIdentity::new(Uuid::from_bytes(ledger), ids.timeline))?;
         write_texts(&transaction)?;

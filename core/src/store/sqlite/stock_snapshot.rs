@@ -20,9 +20,12 @@ use crate::{
 };
 
 /// Books in a row: as many as SQLite keeps in one page of 4 KiB.
-const BOOKS: u64 = 200;
-/// Bytes of a level, little-endian: stock (4), price in cents (8), version (8). All are zero if there is no such book.
-const LEVEL: usize = 20;
+const BOOKS: u64 = 144;
+/// Bytes of a level, little-endian: stock (4), price in cents (8), version (8), version of the text (8). All are zero if there is no
+/// such book.
+const LEVEL: usize = 28;
+/// The bit of the text's version that is set if the book is off sale.
+const WITHDRAWN: u64 = 1 << 63;
 
 /// The rows of the snapshot that are older than the levels.
 #[derive(Debug, Default)]
@@ -85,10 +88,13 @@ pub(super) fn read(connection: &Connection) -> Result<Levels, StoreError> {
 }
 
 fn encode(level: Option<Level>, bytes: &mut Vec<u8>) {
-    let Some(Level { stock, price_cents, version }) = level else { return bytes.extend([0; LEVEL]) };
+    let Some(Level { stock, price_cents, version, text_version, on_sale }) = level else {
+        return bytes.extend([0; LEVEL]);
+    };
     bytes.extend(stock.to_le_bytes());
     bytes.extend(price_cents.get().to_le_bytes());
     bytes.extend(version.0.to_le_bytes());
+    bytes.extend((text_version.0 | if on_sale { 0 } else { WITHDRAWN }).to_le_bytes());
 }
 
 fn decode(bytes: &[u8; LEVEL]) -> Result<Option<Level>, StoreError> {
@@ -100,7 +106,8 @@ fn decode(bytes: &[u8; LEVEL]) -> Result<Option<Level>, StoreError> {
     }
     let price_cents = Cents::new(number(4)).map_err(|error| StoreError::Unusable(error.to_string()))?;
     let stock = u32::from_le_bytes(std::array::from_fn(|byte| bytes[byte]));
-    Ok(Some(Level { stock, price_cents, version }))
+    let (text_version, on_sale) = (Seq(number(20) & !WITHDRAWN), number(20) & WITHDRAWN == 0);
+    Ok(Some(Level { stock, price_cents, version, text_version, on_sale }))
 }
 
 #[cfg(test)]
@@ -109,8 +116,10 @@ mod tests {
 
     #[test]
     fn levels_are_what_they_were_before() {
-        let level = Level { stock: u32::MAX, price_cents: Cents::MAX, version: Seq(1 << 60 | 7) };
-        for level in [None, Some(level), Some(Level { stock: 0, price_cents: Cents::ZERO, version: Seq(1) })] {
+        let version = Seq(1 << 60 | 7);
+        let level = Level { stock: u32::MAX, price_cents: Cents::MAX, version, text_version: version, on_sale: false };
+        let first = Level { stock: 0, price_cents: Cents::ZERO, version: Seq(1), text_version: Seq(1), on_sale: true };
+        for level in [None, Some(level), Some(first), Some(Level { on_sale: false, ..first })] {
             let mut bytes = Vec::new();
             encode(level, &mut bytes);
             let bytes = bytes.try_into().expect("one level");

@@ -6,7 +6,10 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-use crate::{book::Text, id::BookId};
+use crate::{
+    book::Text,
+    id::{BookId, Seq},
+};
 
 /// A text counts as at least this many bytes, so that one limit bounds both their number and their bytes. Texts of real books
 /// take about 170.
@@ -14,16 +17,16 @@ const WEIGHT_MIN: usize = 1_024;
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
 
-/// A bounded cache of texts. They never change, so nothing in it is ever out of date.
+/// A bounded cache of texts, one of each book. Each is kept with the entry that it is from, so none is taken for a newer one.
 #[derive(Debug)]
-pub(super) struct TextCache(Cache<BookId, Text, Bytes, FixedState>);
+pub(super) struct TextCache(Cache<BookId, (Seq, Text), Bytes, FixedState>);
 
 /// Weighs a text by its bytes.
 #[derive(Clone, Debug)]
 struct Bytes;
 
-impl Weighter<BookId, Text> for Bytes {
-    fn weight(&self, _: &BookId, text: &Text) -> u64 {
+impl Weighter<BookId, (Seq, Text)> for Bytes {
+    fn weight(&self, _: &BookId, (_, text): &(Seq, Text)) -> u64 {
         text.size().max(WEIGHT_MIN) as u64
     }
 }
@@ -39,12 +42,13 @@ impl TextCache {
         Self(Cache::with_options(options, Bytes, FixedState::default(), DefaultLifecycle::default()))
     }
 
-    pub(super) fn get(&self, book: BookId) -> Option<Text> {
-        self.0.get(&book)
+    /// A book's text, if the one from the entry `version` is kept.
+    pub(super) fn get(&self, book: BookId, version: Seq) -> Option<Text> {
+        self.0.get(&book).filter(|(kept, _)| *kept == version).map(|(_, text)| text)
     }
 
-    pub(super) fn put(&self, book: BookId, text: Text) {
-        self.0.insert(book, text);
+    pub(super) fn put(&self, book: BookId, version: Seq, text: Text) {
+        self.0.insert(book, (version, text));
     }
 }
 
@@ -53,6 +57,8 @@ mod tests {
     use super::*;
     use crate::book::BookText;
 
+    const V: Seq = Seq(1);
+
     fn text(title: &str) -> Text {
         BookText { title: title.into(), topic: "t".into(), ..BookText::default() }.into()
     }
@@ -60,32 +66,33 @@ mod tests {
     #[test]
     fn a_text_is_kept_until_there_are_too_many() {
         let texts = TextCache::new(20);
-        assert_eq!(texts.get(BookId(1)), None);
-        (1..=20).for_each(|book| texts.put(BookId(book), text(&format!("Book {book}"))));
-        assert!((1..=20).all(|book| texts.get(BookId(book)) == Some(text(&format!("Book {book}")))));
-        (21..=100).for_each(|book| texts.put(BookId(book), text("Another")));
-        assert_eq!((1..=100).filter(|book| texts.get(BookId(*book)).is_some()).count(), 20);
-        texts.put(BookId(100), text("Anew"));
-        assert_eq!(texts.get(BookId(100)), Some(text("Anew")));
+        assert_eq!(texts.get(BookId(1), V), None);
+        (1..=20).for_each(|book| texts.put(BookId(book), V, text(&format!("Book {book}"))));
+        assert!((1..=20).all(|book| texts.get(BookId(book), V) == Some(text(&format!("Book {book}")))));
+        (21..=100).for_each(|book| texts.put(BookId(book), V, text("Another")));
+        assert_eq!((1..=100).filter(|book| texts.get(BookId(*book), V).is_some()).count(), 20);
+        texts.put(BookId(100), V, text("Anew"));
+        assert_eq!(texts.get(BookId(100), V), Some(text("Anew")));
+        assert_eq!(texts.get(BookId(100), Seq(2)), None, "it is older than the one that is asked for");
     }
 
     #[test]
     fn long_texts_take_the_room_of_many() {
         let texts = TextCache::new(20);
-        (1..=20).for_each(|book| texts.put(BookId(book), text("Short")));
+        (1..=20).for_each(|book| texts.put(BookId(book), V, text("Short")));
         let long = text(&"x".repeat(10 * WEIGHT_MIN));
-        texts.put(BookId(21), long.clone());
-        assert_eq!(texts.get(BookId(21)), Some(long));
-        assert_eq!((1..=20).filter(|book| texts.get(BookId(*book)).is_some()).count(), 9);
-        texts.put(BookId(22), text(&"x".repeat(20 * WEIGHT_MIN)));
-        assert_eq!(texts.get(BookId(22)), None, "one that is too long for all");
+        texts.put(BookId(21), V, long.clone());
+        assert_eq!(texts.get(BookId(21), V), Some(long));
+        assert_eq!((1..=20).filter(|book| texts.get(BookId(*book), V).is_some()).count(), 9);
+        texts.put(BookId(22), V, text(&"x".repeat(20 * WEIGHT_MIN)));
+        assert_eq!(texts.get(BookId(22), V), None, "one that is too long for all");
         assert!(texts.0.weight() <= 20 * WEIGHT_MIN as u64);
     }
 
     #[test]
     fn all_texts_of_a_large_shop_fit() {
         let texts = TextCache::new(65_536);
-        (1..=60_638).for_each(|book| texts.put(BookId(book), text("Book")));
-        assert!((1..=60_638).all(|book| texts.get(BookId(book)).is_some()));
+        (1..=60_638).for_each(|book| texts.put(BookId(book), V, text("Book")));
+        assert!((1..=60_638).all(|book| texts.get(BookId(book), V).is_some()));
     }
 }

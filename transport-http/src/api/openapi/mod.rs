@@ -153,7 +153,8 @@ mod tests {
     fn the_bodies_are_documented_as_they_are_read() {
         let document = serde_json::to_value(document()).unwrap();
         assert_eq!(fields_read::<ListRequest>(), schema_fields(&document, "NewBook"));
-        let amend = ["StockDelta", "SetPrice", "SetStock"].map(|schema| schema_fields(&document, schema));
+        let amend =
+            ["StockDelta", "SetPrice", "SetStock", "SetText", "SetSale"].map(|schema| schema_fields(&document, schema));
         assert_eq!(fields_read::<AmendRequest>(), amend.into_iter().flatten().collect());
     }
 

@@ -212,7 +212,7 @@ pub(super) fn orders() {}
     responses((status = 200, description = "Server-sent events without end", body = StockEvent, content_type = "text/event-stream")))]
 pub(super) fn events() {}
 
-/// Changes a book's price or stock.
+/// Changes a book's price or stock, its text, or whether it is on sale.
 #[utoipa::path(patch, path = "/books/{id}", tag = "admin", security(("token" = [])),
     params(
         ("id" = BookId, Path, description = "The book's number"),

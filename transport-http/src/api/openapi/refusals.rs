@@ -65,10 +65,14 @@ fn of_the_service(operation: &str) -> Vec<Error> {
         "purchase" | "place_order" => {
             let refused = [Error::PriceChanged { book, price_cents }, reused, invalid, forbidden, unauthorized];
             let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(order_refusal);
-            [no_such_book, out_of_stock].into_iter().chain(refused).chain(closed).collect()
+            [no_such_book, out_of_stock, Error::BookWithdrawn { book }]
+                .into_iter()
+                .chain(refused)
+                .chain(closed)
+                .collect()
         }
         "info" | "purchase_page" => vec![no_such_book],
-        "quote" => vec![no_such_book, invalid],
+        "quote" => vec![no_such_book, Error::BookWithdrawn { book }, invalid],
         "books" => vec![Error::invalid("ids", "at most 100 at once")],
         "order" => vec![no_such_order, guessable, unauthorized],
         "cancel" => vec![no_such_order, guessable, unauthorized, reused, order_refusal(an_order(Status::Fulfilled))],
@@ -83,7 +87,9 @@ fn of_the_service(operation: &str) -> Vec<Error> {
         }
         "amend" => {
             let mismatch = Error::VersionMismatch { book, version: Seq(7) };
-            vec![no_such_book, out_of_stock, reused, mismatch, Error::VersionRequired, invalid]
+            let text = Error::TextVersionMismatch { book, text_version: Seq(7) };
+            let exists = Error::BookExists { book: BookId(5) };
+            vec![no_such_book, out_of_stock, reused, mismatch, text, exists, Error::VersionRequired, invalid]
         }
         "list" => vec![Error::invalid("title", "must have 1 to 1000 characters, not 0")],
         "search" | "search_topic" | "topics" | "orders" | "entries" | "author" | "new" | "suggest" => {
@@ -142,7 +148,11 @@ fn of_the_interface(path: &str, operation: &Operation, safe: bool, role: Option<
         all.push(Error::malformed("the query parameter q is given twice").into());
     }
     if operation.request_body.is_some() {
-        let limit = if path == "/books" { extract::BOOKS_MAX } else { extract::BODY_MAX };
+        let limit = match path {
+            "/books" => extract::BOOKS_MAX,
+            "/books/{id}" => extract::TEXT_MAX,
+            _ => extract::BODY_MAX,
+        };
         all.extend([Rejection::TooLarge(limit), Rejection::UnsupportedMediaType("application/json")]);
     }
     if !safe {

@@ -5,7 +5,7 @@
 use bookstore_core::{BookId, Cents, Seq, Sort};
 use utoipa::ToSchema;
 
-/// A change to one book: copies added, or absolute values.
+/// A change to one book: copies added, absolute values, its text, or whether it is on sale.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[schema(as = AmendRequest)]
@@ -16,6 +16,10 @@ pub(super) enum AmendBody {
     Price(SetPrice),
     /// A stock alone. Needs `If-Match` with the version that the caller saw.
     Stock(SetStock),
+    /// Some fields of the text. Needs the version of the text that the caller saw.
+    Text(SetText),
+    /// Whether the book can be bought.
+    Sale(SetSale),
 }
 
 /// Copies added, or taken away.
@@ -45,6 +49,55 @@ pub(super) struct SetStock {
     /// The new stock.
     #[schema(maximum = 1_000_000_000)]
     stock: u32,
+}
+
+/// Fields of a book's text; those that are left out stay as they are, so one at least must be there. Sales do not move the version of
+/// the text.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetText {
+    /// The `text_version` of the book that the caller saw.
+    #[schema(value_type = u64)]
+    text_version: Seq,
+    /// The new title.
+    #[schema(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    #[schema(nullable = false)]
+    title: Option<String>,
+    /// The new author; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 500,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    author: Option<String>,
+    /// The new topic.
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    topic: Option<String>,
+    /// The new ISBN, of 10 or 13 digits, in any spelling; `null` for none.
+    isbn: Option<String>,
+    /// The new year of publication; `null` for none.
+    #[schema(minimum = -3000, maximum = 9999)]
+    year: Option<i32>,
+    /// The new subjects, all of them.
+    #[schema(nullable = false, max_items = 32)]
+    subjects: Option<Vec<Subject>>,
+}
+
+/// Whether a book can be bought. One that cannot is in no list; its page, its orders and what is held of it stay.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetSale {
+    /// `false` takes it off sale, `true` puts it on sale again.
+    on_sale: bool,
 }
 
 /// A book to be listed; unknown fields are refused. Texts are kept in canonical composition (NFC), with one space for white space of
@@ -128,6 +181,8 @@ pub(super) struct Problem {
     price_cents: Option<Cents>,
     /// The book's version now.
     version: Option<Seq>,
+    /// The version of the book's text now.
+    text_version: Option<Seq>,
     /// The id of the order, or the key, in question; or the order itself, if its state is the reason.
     #[schema(value_type = Option<serde_json::Value>)]
     order: Option<serde_json::Value>,

@@ -3,7 +3,7 @@
 //! An entry says what the stock of a book was before and after it. So a cached book that an entry does not fit is of another
 //! ledger, and everything is dropped rather than shown.
 
-use bookstore_core::{Entries, Entry, Error, Kind, Result, Seq};
+use bookstore_core::{Entries, Entry, Error, Result, Seq};
 use tokio::time::Instant;
 
 use super::State;
@@ -42,17 +42,17 @@ impl State {
         for change in &entry.changes {
             let update = Update::by(entry, change);
             if let Some(cached) = self.books.peek_mut(&change.book)
-                && cached.level.version < entry.seq
+                && cached.version() < entry.seq
             {
-                if !follows(&cached.level, change) {
+                if !follows(&cached.known.level, change) {
                     let (seq, book) = (entry.seq, change.book);
                     return Err(Error::unavailable(format!("entry {seq} does not follow on book {book} as cached")));
                 }
-                update.bring_forward(&mut cached.level);
+                update.clone().bring_forward(&mut cached.known);
             }
             self.requests.record(change.book, update);
         }
-        if entry.kind == Kind::Listing {
+        if entry.changes_lists() {
             self.topics.invalidate();
         }
         Ok(())

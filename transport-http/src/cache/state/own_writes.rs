@@ -44,6 +44,8 @@ impl State {
     pub(in crate::cache) fn record_refusal(&mut self, error: &Error) {
         match error {
             Error::VersionMismatch { book, version } => self.require(*book, *version),
+            Error::TextVersionMismatch { book, text_version } => self.require(*book, *text_version),
+            Error::BookWithdrawn { book } => self.forget_unless(*book, |level| !level.on_sale),
             Error::OutOfStock { book, available, short } => {
                 self.forget_unless(*book, |level| level.stock == *available);
                 for Shortage { book, available } in short {
@@ -58,12 +60,12 @@ impl State {
     }
 
     fn forget_unless(&mut self, book: BookId, agrees: impl FnOnce(&Level) -> bool) {
-        if !self.books.peek(&book).is_some_and(|cached| agrees(&cached.level)) {
+        if !self.books.peek(&book).is_some_and(|cached| agrees(&cached.known.level)) {
             self.forget(book);
         }
     }
 
-    /// A book may have been added.
+    /// A book may have been added, or belong to another topic.
     pub(in crate::cache) fn invalidate_topics(&mut self) {
         self.topics.invalidate();
     }

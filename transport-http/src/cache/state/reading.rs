@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::State;
 use crate::cache::{
-    book::{CachedBook, level, set_level},
+    book::{CachedBook, Known},
     requests::{BookRequest, Joined, Registration},
     stats,
 };
@@ -71,7 +71,7 @@ impl State {
         start: impl FnOnce(u64) -> BookRequest,
     ) -> Lookup {
         let cached = self.books.get(&book).cloned();
-        let known = cached.as_ref().map(|cached| cached.level.version.max(cached.min_version));
+        let known = cached.as_ref().map(|cached| cached.version().max(cached.min_version));
         let showable = cached.filter(|cached| self.may_be_shown(cached));
         if let (Some(cached), Some(age)) = (&showable, self.fresh(now)) {
             self.stats.hits += 1;
@@ -92,8 +92,8 @@ impl State {
     }
 
     fn may_be_shown(&self, cached: &CachedBook) -> bool {
-        cached.level.version >= cached.min_version
-            && (cached.level.version >= self.observed || self.has_followed(self.observed))
+        cached.version() >= cached.min_version
+            && (cached.version() >= self.observed || self.has_followed(self.observed))
     }
 
     /// Takes in the answer to a request that began in `epoch`, and returns the book as it is known now: the answer, brought forward
@@ -109,21 +109,19 @@ impl State {
                 return found;
             }
         };
-        let mut newest = level(&found);
+        let mut newest = Known::of(&found);
         if let Some(update) = registration.update {
             update.bring_forward(&mut newest);
         }
         match self.books.get_mut(&book) {
-            Some(cached) if cached.level.version >= newest.version => newest = cached.level,
-            Some(cached) => cached.level = newest,
+            Some(cached) if cached.version() >= newest.level.version => newest = cached.known.clone(),
+            Some(cached) => cached.known = newest.clone(),
             None => {
-                let text = found.text.clone();
-                self.books.put(book, CachedBook { text, level: newest, min_version: Seq(0) });
+                self.books.put(book, CachedBook { known: newest.clone(), min_version: Seq(0) });
                 stats::show_books(self.books.len());
             }
         }
-        set_level(&mut found, newest);
-        found
+        newest.book(book)
     }
 
     /// Takes a request off the register, if it is still there.
@@ -149,10 +147,10 @@ impl State {
         }
         self.require(book.id, book.version);
         let Some(cached) = self.books.peek_mut(&book.id) else { return };
-        if cached.level.version > book.version {
-            set_level(book, cached.level);
+        if cached.version() > book.version {
+            *book = cached.book(book.id);
         } else {
-            cached.level = level(book);
+            cached.known = Known::of(book);
         }
     }
 
