@@ -17,8 +17,8 @@ pub(crate) use servers::{
     AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
 };
 pub(crate) use shop::{
-    AddArgs, AdminArgs, BuyArgs, CancelArgs, ChangeArgs, HoldArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs,
-    ReturnArgs, SearchArgs, ShopArgs,
+    AddArgs, AdminArgs, BuyArgs, CancelArgs, ChangeArgs, EditArgs, EditedFields, HoldArgs, InfoArgs, OrdersArgs,
+    PriceArgs, RestockArgs, ReturnArgs, SaleArgs, SearchArgs, ShopArgs,
 };
 pub(crate) use token::{TokenArgs, TokenCommand, TokensFileArgs};
 
@@ -179,6 +179,23 @@ Examples:
     /// Set a book's price (admin)
     #[command(after_help = "Example:\n  bookstore price 3 1999 --admin-token-file admin.token")]
     Price(PriceArgs),
+    /// Correct a book's title, author, topic, ISBN, year or subjects (admin)
+    #[command(
+        override_usage = "bookstore edit <ID> --title <TITLE>|--author … [OPTIONS]",
+        after_help = "\
+What is not given stays as it is. If somebody else changes the text meanwhile, nothing is changed; sales do not matter.
+
+Examples:
+  bookstore edit 3 --title 'One Hundred Years of Solitude' --admin-token-file admin.token
+  bookstore edit 3 --isbn 978-0-306-40615-7 --subject novels --subject Colombia --admin-token-file admin.token"
+    )]
+    Edit(EditArgs),
+    /// Take a book off sale: it is in no list and cannot be bought; its orders stay (admin)
+    #[command(after_help = "Example:\n  bookstore withdraw 3 --admin-token-file admin.token")]
+    Withdraw(SaleArgs),
+    /// Put a withdrawn book on sale again (admin)
+    #[command(after_help = "Example:\n  bookstore relist 3 --admin-token-file admin.token")]
+    Relist(SaleArgs),
     /// Add one new book (admin)
     #[command(after_help = "\
 Example:
@@ -310,8 +327,8 @@ Examples:
     /// Send what happens in the shop to another program, as signed webhooks
     #[command(after_help = "\
 Sends an HTTP POST for every entry of the ledger: order.placed, order.held, order.confirmed, order.extended, order.lapsed,
-order.fulfilled, order.cancelled, order.returned, order.voided, book.added, stock.changed, price.changed, ledger.timeline; and
-ledger.rewound, when the shop went back to a backup. In the ledger's order, each again and again until it is
+order.fulfilled, order.cancelled, order.returned, order.voided, book.added, book.revised, book.withdrawn, book.relisted, stock.changed,
+price.changed, ledger.timeline; and ledger.rewound, when the shop went back to a backup. In the ledger's order, each again and again until it is
 answered with 2xx, so a receiver gets every event at least once; the same event has the same webhook-id. Signed as Standard Webhooks
 1.0 says. An event that is not taken is tried for ever, at first after 0.1, at last every 300 seconds.
 

@@ -247,6 +247,58 @@ pub(crate) struct PriceArgs {
     pub(crate) admin: AdminArgs,
 }
 
+/// `bookstore edit`
+#[derive(Debug, Args)]
+pub(crate) struct EditArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    #[command(flatten)]
+    pub(crate) fields: EditedFields,
+    /// A key with which this change happens once, however often it is sent [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// What is to be changed of a text.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct EditedFields {
+    /// Its new title
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// Its new author; '' for none
+    #[arg(long)]
+    pub(crate) author: Option<String>,
+    /// Its new topic
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// Its new ISBN, 10 or 13 digits, with or without hyphens; '' for none
+    #[arg(long)]
+    pub(crate) isbn: Option<String>,
+    /// Its new year of publication; '' for none
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) year: Option<String>,
+    /// A subject, in place of all that it has; may be given several times; '' for none
+    #[arg(long = "subject", value_name = "SUBJECT")]
+    pub(crate) subjects: Vec<String>,
+}
+
+/// `bookstore withdraw`, `bookstore relist`
+#[derive(Debug, Args)]
+pub(crate) struct SaleArgs {
+    /// The book's number
+    #[arg(value_name = "ID")]
+    pub(crate) book: BookId,
+    /// A key with which this change happens once, however often it is sent [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    pub(crate) key: Option<OrderId>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
 /// `bookstore add`
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {

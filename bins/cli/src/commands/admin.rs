@@ -18,7 +18,7 @@ use crate::{
     config,
 };
 
-fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
+pub(super) fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
     shop::connect(&args.shop, Some(config::admin_token(args)?))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn price(args: &PriceArgs) -> Result<ExitCode, Failure> {
     show_amended(&args.admin, key, &again, amended)
 }
 
-fn show_amended(
+pub(super) fn show_amended(
     args: &AdminArgs,
     key: OrderId,
     again: &str,

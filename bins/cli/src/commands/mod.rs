@@ -19,6 +19,7 @@ mod serve;
 mod shop;
 mod signals;
 mod take_over;
+mod texts;
 mod token;
 
 use bookstore::OpenError;
@@ -135,6 +136,9 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Orders(args) => admin::orders(&args).await,
         Command::Restock(args) => admin::restock(&args).await,
         Command::Price(args) => admin::price(&args).await,
+        Command::Edit(args) => texts::edit(args).await,
+        Command::Withdraw(args) => texts::withdraw(&args).await,
+        Command::Relist(args) => texts::relist(&args).await,
         Command::Add(args) => admin::add(args).await,
         Command::Load(args) => load::run(&args).await,
         Command::Lab(args) => lab::run(&args).await,

@@ -158,6 +158,9 @@ pub(crate) fn book(book: &Book) -> String {
     }
     card.line("Price", book.price_cents);
     card.line("In stock", if book.stock == 0 { "none, sold out".into() } else { book.stock.to_string() });
+    if !book.on_sale {
+        card.line("On sale", "no, it was withdrawn");
+    }
     card.line("Version", book.version);
     card.text
 }

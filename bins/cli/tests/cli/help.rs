@@ -1,6 +1,6 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 26] = [
     "monolith",
     "catalog",
     "order",
@@ -14,6 +14,9 @@ const COMMANDS: [&str; 23] = [
     "orders",
     "restock",
     "price",
+    "edit",
+    "withdraw",
+    "relist",
     "add",
     "load",
     "lab",

@@ -168,18 +168,42 @@ fn nothing_vanishes() {
                  Used,Eve Poe,Misc,0131103628,,2,1\n";
     dir.write("other.csv", other);
     let named = [
-        "line 2: book 1 is kept as it is: price 24.99 (here 19.99); --update sets price and stock",
-        "line 3: book 2 is kept as it is: topic \"Waiting\" (here \"Traffic\")\n",
+        "line 2: book 1 is kept as it is: price 24.99 (here 19.99); --update takes it over",
+        "line 3: book 2 is kept as it is: topic \"Waiting\" (here \"Traffic\"); --update takes it over\n",
         "line 5: ISBN 978-0-13-110362-7 is in line 4, too; that one counts",
     ];
     let dry = dir.run(&["import", "other.csv", "--json", "--dry-run"]).failed(1, &named).json();
     assert_eq!(counts(&dry), [1, 0, 0, 3, 0]);
     let kept = dir.run(&["import", "other.csv", "--json"]).failed(1, &named).json();
     assert_eq!(counts(&kept), [1, 0, 0, 3, 0], "as the dry run has said");
-    let updated = dir.run(&["import", "other.csv", "--update", "--json"]).failed(1, &named[1..]).json();
-    assert_eq!(counts(&updated), [0, 1, 1, 2, 0]);
+    let dry = dir.run(&["import", "other.csv", "--update", "--dry-run", "--json"]).failed(1, &named[2..]).json();
+    assert_eq!(counts(&dry), [0, 2, 1, 1, 0]);
+    let updated = dir.run(&["import", "other.csv", "--update", "--json"]).failed(1, &named[2..]).json();
+    assert_eq!(counts(&updated), [0, 2, 1, 1, 0]);
     let back = dir.run(&["import", "shop.csv", "--update"]).ok().out;
-    assert!(back.starts_with("0 added, 1 updated, 1 unchanged, 0 conflicting"), "{back}");
+    assert!(back.starts_with("0 added, 2 updated, 0 unchanged, 0 conflicting"), "{back}");
+    assert_eq!(dir.run(&["audit", "--json"]).ok().json()["books"], 3);
+}
+
+/// A line as it was before a correction finds the corrected book, and so it does when that is off sale.
+#[test]
+fn what_a_book_was_called_before_is_known() {
+    let dir = Dir::new();
+    dir.write("shop.csv", SHOP);
+    dir.run(&["import", "shop.csv"]).ok();
+    let server = dir.serve(&["monolith", "--store", "sqlite:bookstore.db", "--admin-token-file", "admin.token"]);
+    let shop = ["--server", &server.url, "--admin-token-file", "admin.token"];
+    dir.run(&[&["edit", "2", "--title", "The Queue"][..], &shop].concat()).ok();
+    dir.run(&[&["withdraw", "2"][..], &shop].concat()).ok();
+    let named = ["book 2 is kept as it is: title \"Queues\" (here \"The Queue\"); --update takes it over"];
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let import = [&["import", "shop.csv", "--json"][..], &shop, dry_run].concat();
+        assert_eq!(counts(&dir.run(&import).failed(1, &named).json()), [0, 0, 1, 1, 0]);
+    }
+    let updated = dir.run(&[&["import", "shop.csv", "--json", "--update"][..], &shop].concat()).ok().json();
+    assert_eq!(counts(&updated), [0, 1, 1, 0, 0]);
+    let book = dir.run(&["info", "2", "--json", "--server", &server.url]).ok().json();
+    assert_eq!((&book["title"], &book["on_sale"]), (&"Queues".into(), &false.into()));
 }
 
 #[test]

@@ -121,6 +121,43 @@ fn the_admin_restocks_reprices_and_adds_once_per_key() {
 }
 
 #[test]
+fn the_admin_corrects_withdraws_and_relists() {
+    let dir = Dir::new();
+    let server = dir.serve(&["monolith", "--no-sample", "--admin-token-file", "admin.token"]);
+    let run =
+        |args: &[&str]| dir.run(&[args, &["--server", &server.url, "--admin-token-file", "admin.token"]].concat());
+    let info = || dir.run(&["info", "1", "--json", "--server", &server.url]).ok().json();
+    run(&["add", "--title", "Teh Book", "--topic", "t", "--year", "1999", "--price", "100", "--stock", "5"]).ok();
+    run(&["edit", "1"]).failed(2, &["--title"]);
+    let key = "0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55";
+    let edit = ["edit", "1", "--title", "The Book", "--subject", "a b", "--subject", "c", "--isbn", "0-306-40615-2"];
+    for _ in 0..2 {
+        let book = run(&[&edit[..], &["--key", key, "--json"]].concat()).ok().json();
+        assert_eq!(
+            (&book["title"], &book["year"], &book["text_version"]),
+            (&"The Book".into(), &1999.into(), &2.into())
+        );
+        assert_eq!((&book["isbn"], &book["subjects"]), (&"9780306406157".into(), &serde_json::json!(["a b", "c"])));
+    }
+    let plain = run(&["edit", "1", "--isbn", "", "--year", "", "--subject", "", "--author", "Ada Roe"]).ok().out;
+    assert!(plain.contains("Ada Roe") && !plain.contains("ISBN") && !plain.contains("1999"), "{plain}");
+    run(&["edit", "1", "--year", "soon"]).failed(1, &["year"]);
+    run(&["add", "--title", "Another", "--topic", "t", "--price", "100", "--stock", "5"]).ok();
+    run(&["edit", "2", "--title", "Teh Book", "--author", "", "--year", "1999"])
+        .failed(1, &["the same book as book 1"]);
+
+    assert!(run(&["withdraw", "1"]).ok().out.contains("withdrawn"));
+    assert_eq!((&info()["on_sale"], &info()["stock"]), (&false.into(), &5.into()));
+    dir.run(&["buy", "1", "--server", &server.url]).failed(1, &["book 1 is not on sale"]);
+    assert!(!dir.run(&["search", "book", "--server", &server.url]).ok().out.contains("The Book"));
+    run(&["withdraw", "1"]).ok();
+    run(&["relist", "1"]).ok();
+    assert_eq!(info()["on_sale"], true);
+    dir.run(&["buy", "1", "--server", &server.url]).ok();
+    run(&["withdraw", "7"]).failed(1, &["no book 7"]);
+}
+
+#[test]
 fn nobody_there_is_not_executed() {
     let dir = Dir::new();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -1,7 +1,7 @@
 //! A line of a file beside the book that the catalog has.
 
 use bookstore::import::Line;
-use bookstore_core::{Amend, Book, BookText, Cents, Text};
+use bookstore_core::{Amend, Book, BookText, Cents, Isbn, Text};
 
 /// What a line has otherwise than the catalog.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,9 +30,14 @@ impl Difference {
         *self == Self::default()
     }
 
-    /// The same without price and stock.
-    pub(super) fn of_text(self) -> Self {
-        Self { price: None, stock: None, ..self }
+    /// The change that gives the book the file's text, if that is still as it was read. A book keeps its ISBN if the file has none.
+    pub(super) fn revise(&self, line: &Line, book: &Book) -> Option<Amend> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let isbn = line.book.text.isbn.or_else(|| book.text.isbn());
+        let text = Box::new(BookText { isbn, ..line.book.text.clone() });
+        Some(Amend::Revise { text, text_version: Some(book.text_version) })
     }
 
     /// The change that gives the book the file's price and stock, if it is still as it was read.
@@ -56,11 +61,13 @@ impl Difference {
 
 fn text(file: &BookText, here: &Text) -> Vec<String> {
     let year = |year: Option<i32>| year.map_or_else(|| "none".to_owned(), |year| year.to_string());
+    let isbn = |isbn: Option<Isbn>| isbn.map_or_else(|| "none".to_owned(), |isbn| isbn.to_string());
     let subjects = here.subjects().collect::<Vec<_>>().join("; ");
     [
         ("title", file.title.clone(), here.title().to_owned()),
         ("author", file.author.clone(), here.author().to_owned()),
         ("topic", file.topic.clone(), here.topic().to_owned()),
+        ("ISBN", isbn(file.isbn.or_else(|| here.isbn())), isbn(here.isbn())),
         ("year", year(file.year), year(here.year())),
         ("subjects", file.subjects.join("; "), subjects),
     ]

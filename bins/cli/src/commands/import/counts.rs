@@ -20,7 +20,7 @@ pub(super) struct Counts {
     pub(super) books: u64,
     /// Added now.
     pub(super) added: u64,
-    /// In the catalog before; price or stock were set.
+    /// In the catalog before; text, price or stock were set.
     pub(super) updated: u64,
     /// In the catalog before, and the same.
     pub(super) unchanged: u64,

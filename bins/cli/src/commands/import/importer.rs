@@ -1,10 +1,10 @@
 //! Takes the lines of a file into a shop, in calls of many books.
 
 use bookstore::{Bookstore, import::Line};
-use bookstore_core::{Book, BookId, BookText, Error, Query, catalog::ADD_BOOKS_MAX};
+use bookstore_core::{Book, BookId, BookText, Entry, Error, audit::read_ledger, catalog::ADD_BOOKS_MAX};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::{
-    collections::{HashMap, hash_map::Entry, hash_map::RandomState},
+    collections::{HashMap, hash_map, hash_map::RandomState},
     hash::BuildHasher as _,
 };
 
@@ -41,12 +41,12 @@ impl<'a> Importer<'a> {
     /// Takes a line in, at the latest when the import is finished.
     pub(super) async fn take(&mut self, line: Line, counts: &mut Counts, progress: &Progress) -> Result<(), Failure> {
         match self.first_lines.entry(self.identities.of(&line.book.text)) {
-            Entry::Occupied(first) => {
+            hash_map::Entry::Occupied(first) => {
                 let why = format!("{} is in line {}, too; that one counts", named(&line.book.text), first.get());
                 counts.conflicting(line.number, &why, progress);
                 return Ok(());
             }
-            Entry::Vacant(free) => free.insert(line.number),
+            hash_map::Entry::Vacant(free) => free.insert(line.number),
         };
         let text = &line.book.text;
         let subjects: usize = text.subjects.iter().map(String::len).sum();
@@ -97,37 +97,43 @@ impl<'a> Importer<'a> {
         counts: &mut Counts,
         progress: &Progress,
     ) -> Result<(), Failure> {
-        let mut difference = Difference::between(line, &book);
-        let mut updated = false;
-        if let Some(change) = difference.amend(&book).filter(|_| self.update) {
-            if self.dry_run.is_none() {
-                match shop.amend(book.id, change, shop.new_order_id()).await {
-                    Err(Error::VersionMismatch { .. }) => {
-                        let why = format!(
-                            "book {} was changed meanwhile, and kept as it is: {}",
-                            book.id,
-                            difference.in_words()
-                        );
-                        counts.conflicting(line.number, &why, progress);
-                        return Ok(());
-                    }
-                    amended => drop(amended.map_err(cut_off)?),
-                }
-            }
-            difference = difference.of_text();
-            updated = true;
-        }
-        if !difference.is_none() {
-            let hint = difference.amend(&book).map_or("", |_| "; --update sets price and stock");
-            let kept = if updated { "keeps its text" } else { "is kept as it is" };
-            let why = format!("book {} {kept}: {}{hint}", book.id, difference.in_words());
-            counts.conflicting(line.number, &why, progress);
-        } else if updated {
-            counts.updated += 1;
-        } else {
+        let difference = Difference::between(line, &book);
+        if difference.is_none() {
             counts.unchanged += 1;
+            return Ok(());
         }
+        if !self.update {
+            let why = format!("book {} is kept as it is: {}; --update takes it over", book.id, difference.in_words());
+            counts.conflicting(line.number, &why, progress);
+            return Ok(());
+        }
+        // The text last: it moves the version that guards price and stock.
+        for change in [difference.amend(&book), difference.revise(line, &book)].into_iter().flatten() {
+            if self.dry_run.is_some() {
+                continue;
+            }
+            if let Some(why) = refusal(shop.amend(book.id, change, shop.new_order_id()).await)? {
+                let why = format!("book {} {why}: {}", book.id, difference.in_words());
+                counts.conflicting(line.number, &why, progress);
+                return Ok(());
+            }
+        }
+        counts.updated += 1;
         Ok(())
+    }
+}
+
+/// Why a book was not changed, if that is no reason to end the import.
+fn refusal(amended: Result<Book, Error>) -> Result<Option<String>, Failure> {
+    match amended {
+        Ok(_) => Ok(None),
+        Err(Error::VersionMismatch { .. } | Error::TextVersionMismatch { .. }) => {
+            Ok(Some("was changed meanwhile, and kept as it is".into()))
+        }
+        Err(Error::BookExists { book }) => {
+            Ok(Some(format!("keeps its text, with which book {book} would be the same")))
+        }
+        Err(error) => Err(cut_off(error)),
     }
 }
 
@@ -139,17 +145,15 @@ fn named(text: &BookText) -> String {
     }
 }
 
-/// All books of a shop, by identity.
+/// All books of a shop, by all that they are or were called. Lists lack those that are off sale, so the ledger is read.
 async fn books_of(shop: Option<&Bookstore>, identities: &Identities) -> Result<HashMap<u128, BookId>, Failure> {
     let mut books = HashMap::new();
     let Some(shop) = shop else { return Ok(books) };
-    let mut query = Query { page_size: Some(Query::PAGE_MAX), ..Query::default() };
-    loop {
-        let page = shop.search(query.clone()).await?;
-        books.extend(page.books.iter().map(|book| (identities.of(&BookText::from(&book.text)), book.id)));
-        let Some(token) = page.next_page_token else { return Ok(books) };
-        query.page_token = Some(token);
-    }
+    let take = |entry: Entry| {
+        books.extend(entry.book_text().map(|(book, text)| (identities.of(&BookText::from(text)), book)));
+    };
+    read_ledger(shop.catalog().as_ref(), take).await?;
+    Ok(books)
 }
 
 /// Hashes of books' identities: the same for the same book, and for no other as far as chance goes (128 bits).
