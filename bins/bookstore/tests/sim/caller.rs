@@ -12,7 +12,7 @@ use bookstore_transport_http::{
 use rand::{RngExt as _, rngs::StdRng};
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{coverage::Seen, holders, hosts::Host, net::connector, world::Shared};
+use super::{coverage::Seen, editors, holders, hosts::Host, net::connector, world::Shared};
 
 /// A way into the shop.
 struct Route {
@@ -166,6 +166,7 @@ impl Caller {
 
     pub(crate) async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
         let answer = self.routes[self.at].catalog.amend(book, change.clone(), Some(key), None).await;
+        editors::count(&self.world, &change, &answer);
         self.note_answer(format_args!("amend {book} {change:?} {key}"), &answer, |book| {
             format!("{} in stock, {}", book.stock, book.version)
         });
@@ -185,6 +186,7 @@ pub(crate) fn count(world: &Shared, error: &Error) {
             text if text.contains("in time") || text.contains("time limit") => Seen::UnknownTimeout,
             _ => Seen::UnknownOther,
         },
+        Error::BookWithdrawn { .. } => Seen::SaleRefused,
         Error::Unavailable { message } if message.contains("started again") => Seen::PinnedOpening,
         Error::Unavailable { message } if message.contains("which was seen") => Seen::PinnedEntry,
         _ => return,

@@ -86,6 +86,11 @@ counters! {
     Lapsed, "order", "a hold lapsed before it was confirmed", 50;
     Voided, "order", "an id was given up before it bought anything", 20;
     Fulfilled, "order", "an order was handed over", 20;
+    Revised, "book", "a text was corrected", 200;
+    NameTaken, "book", "a correction refused: the name is another book's", 20;
+    Withdrawn, "book", "a book was taken off sale", 200;
+    Relisted, "book", "a withdrawn book was put on sale again", 200;
+    SaleRefused, "book", "a purchase or hold of a withdrawn book refused", 50;
     LapseOverdue, "order", "a hold lapsed after the catalog had been away", 10;
     StaleFile, "accident", "the catalog was started on an older file", 10;
     RolledBack, "accident", "the catalog's machine went back to a snapshot with its memory", 10;

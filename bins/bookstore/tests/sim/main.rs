@@ -16,6 +16,7 @@ mod crashes;
 mod disk;
 mod disk_faults;
 mod driver;
+mod editors;
 mod forks;
 mod holders;
 mod hosts;

@@ -22,7 +22,7 @@ use super::{
     bugs::Bug,
     caller::Routes,
     coverage::Seen,
-    forks, holders,
+    editors, forks, holders,
     hosts::Host,
     judge::judge,
     logs::Logs,
@@ -168,6 +168,9 @@ fn start(sim: &mut Sim<'_>, world: &Shared, end: &FinalStateSlot) {
         let routes = Arc::new(Routes::new(&shared, Host::Staff));
         let mut staff = JoinSet::new();
         staff.spawn(actors::restocker(Arc::clone(&routes), 11));
+        if shared.plan.accident.is_none() {
+            staff.spawn(editors::editor(Arc::clone(&routes), 15));
+        }
         staff.spawn(actors::canceller(Arc::clone(&routes), 12));
         staff.spawn(actors::reader(Arc::clone(&routes), 13));
         staff.spawn(actors::reader(Arc::clone(&routes), 14));
