@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     history::Entries,
     id::{BookId, OrderId, Seq},
-    order::{Actor, Order, Receipt},
+    order::{Actor, Contact, Order, Receipt},
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
@@ -115,6 +115,8 @@ pub trait CatalogService: Send + Sync {
     ///   order in a state that does not allow it, and [`Error::HoldChanged`] for a hold that was extended meanwhile.
     /// - [`Error::OrderNotFound`] if there is no such order, except to purchase, hold or void it.
     /// - [`Error::OrderIdReused`] if the id, or the key of a return, was used for something else.
+    /// - [`Error::Invalid`] in `contact` where the shop keeps none or needs one, see [`ContactRule`](crate::ContactRule), and for an order
+    ///   whose contact was erased.
     /// - [`Error::Forbidden`] without `by`, to place or extend an order that the shop holds.
     /// - [`Error::Overloaded`] if [`Holds::MAX`](crate::decide::Holds::MAX) orders are held.
     /// - [`Error::Invalid`] for times and lines outside their limits, see [`OrderAction`].
@@ -159,6 +161,15 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::OrderNotFound`].
     async fn find_order(&self, order: OrderId) -> Result<Order>;
+
+    /// Who an order is for, if it has a contact. It MUST NOT be logged, cached or shown to anybody but the holder of the order's id and the
+    /// shop.
+    ///
+    /// It MUST see every change that was acknowledged before the call, and MAY see one that is still to be.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>>;
 }
 
 /// Purchasing, cancelling and reading orders.
@@ -206,6 +217,12 @@ pub trait OrderService: Send + Sync {
     /// # Errors
     /// - [`Error::Invalid`] for a query outside its limits.
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage>;
+
+    /// Who an order is for, as [`CatalogService::find_contact`]: it is read where the ledger is.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>>;
 }
 
 /// A ledger, or a copy of one, entry by entry.

@@ -134,8 +134,8 @@ impl Committer {
             // Decided on top of a batch of unknown outcome.
             return answer_unknown(decided);
         }
-        // A batch without entries rests on what is durable: the batches before it, and what the store has confirmed.
-        let durable = if batch.entries.is_empty() { Ok(()) } else { self.flush.lock().await.flush().await };
+        // A batch that changes nothing rests on what is durable: the batches before it, and what the store has confirmed.
+        let durable = if batch.is_empty() { Ok(()) } else { self.flush.lock().await.flush().await };
         if let Err(error) = durable {
             show_failed(&self.published, "sync", &error);
             self.failed.store(true, Ordering::Release);

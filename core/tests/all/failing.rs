@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text,
+    BookId, Contact, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, Timestamp,
     decide::{Batch, State},
     history::Hash,
     store::{
@@ -130,6 +130,10 @@ impl<S: LedgerStore> LedgerStore for Failing<S> {
     async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
         let Self { store, plan } = self;
         plan.run(Operation::Load, store.load(keys, identities, state), |error| error).await
+    }
+
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
     }
 
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
@@ -266,6 +270,10 @@ impl LedgerStore for Forgetful {
         self.store.load(keys, identities, state).await
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         self.disk.append(batch);
         self.store.append(batch, state).await
@@ -340,5 +348,13 @@ impl LedgerReader for Current {
 
     async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
         self.reader().orders(before, head, limit).await
+    }
+
+    async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.reader().contact(order).await
+    }
+
+    async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
+        self.reader().orders_with_contacts(placed_before, limit).await
     }
 }

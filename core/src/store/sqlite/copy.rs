@@ -11,7 +11,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    SqliteOptions, StoreError,
+    SqliteOptions, StoreError, contacts,
     database_file::{DatabaseFile, FileConnection},
     pool::Pool,
     rows::{self, to_i64},
@@ -186,6 +186,7 @@ impl CopyWriter {
         let mut hash = kept.map_or_else(|| rows::running_hash(&transaction), Ok)?;
         let ends = hash.take_page(page)?;
         rows::append_entries(&transaction, &page.entries)?;
+        contacts::take(&transaction, &page.entries)?;
         rows::end_batches(&transaction, &ends)?;
         remember(&transaction, &followed, &followed.after(page))?;
         transaction.commit().map_err(StoreError::from)?;

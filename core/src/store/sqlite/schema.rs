@@ -5,6 +5,7 @@
 //! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
 //! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
 //! | `order_entry` | both | entries that concern an order under another key than its id |
+//! | `contact`, `contact_text` | both | the contacts of orders; one that was erased has no text |
 //! | `entry_text` | both | the texts of the entries that list books, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts of the books, and what makes two books the same |
@@ -16,7 +17,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::{
-    StoreError, configure,
+    StoreError, configure, contacts,
     reader::{TEXT, text_from},
     rows, unusable, wal_owner,
 };
@@ -139,6 +140,8 @@ pub(super) fn open(path: &Path, role: Role, ids: NewIds) -> Result<Connection, S
     let mut connection = Connection::open(path)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
     configure(&connection).map_err(|error| named(path, error))?;
+    // What is erased is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     if is_empty(&connection).map_err(|error| named(path, error))? {
         connection.pragma_update(None, "journal_mode", "wal")?;
         create(&mut connection, role, ids)?;
@@ -224,6 +227,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
     transaction.execute_batch(ORDER_TABLE)?;
+    transaction.execute_batch(contacts::TABLE)?;
     // A copy learns its ledger's id from the first entries it takes in.
     let identity = match role {
         Role::Ledger => {
@@ -288,6 +292,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
     transaction.execute_batch(ORDER_TABLE)?;
+    transaction.execute_batch(contacts::TABLE)?;
     let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', ?2)";
     transaction.execute(new, (role.name(), kept))?;
     if let (Role::Ledger, Some(ledger)) = (role, ledger) {

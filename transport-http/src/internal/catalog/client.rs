@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
-    Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned,
-    retry::Effect,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Lines, NewBook, Order, OrderAction,
+    OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, catalog::WAIT_MAX,
+    follow::Pinned, retry::Effect,
 };
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
@@ -16,7 +16,7 @@ use crate::{
         Client,
         batching::Batcher,
         request::{OutboundRequest, json},
-        response::Compact,
+        response::{Compact, Contacted},
     },
     compact::{self, OrderCommand},
 };
@@ -113,5 +113,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.client.call(OutboundRequest::get(format!("{ORDERS}/{order}"))).await
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        let answer = self.client.call(OutboundRequest::get(format!("{ORDERS}/{order}/contact"))).await;
+        answer.map(|Contacted(contact)| contact)
     }
 }

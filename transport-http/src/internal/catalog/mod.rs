@@ -11,6 +11,7 @@
 //! | `GET /v1/entries?after=&limit=&wait_ms=` | `entries`: a long poll |
 //! | `GET /v1/orders/{id}` | `find_order` |
 //! | `POST /v1/orders/{id}` | `change_order` |
+//! | `GET /v1/orders/{id}/contact` | `find_contact`: 204 if there is none |
 //!
 //! Each call of a batch is answered by itself, in its place, and the answers have the form of the request: JSON or the compact
 //! form.
