@@ -10,7 +10,7 @@
 //! use bookstore::{Bookstore, core::BookId, deploy};
 //! use tokio::{net::TcpListener, sync::oneshot};
 //!
-//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, tokens: Default::default(), public_holds: false, serving: deploy::Serving::default() };
+//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, tokens: Default::default(), public_holds: false, contacts: Default::default(), serving: deploy::Serving::default() };
 //! let server = deploy::monolith(config).await?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let url = format!("http://{}", listener.local_addr()?);
@@ -27,6 +27,7 @@
 //! ```
 
 mod config;
+mod contacts;
 mod ready;
 
 use axum::Router;
@@ -64,6 +65,7 @@ use crate::{
     sample,
 };
 pub use config::{CatalogServer, FrontendServer, Metrics, Monolith, OrderServer, Serving};
+pub use contacts::Contacts;
 use ready::{ready_once_caught_up, ready_while_reachable, ready_while_writable};
 
 /// A server whose store is open, ready to [run](Server::run).
@@ -91,8 +93,12 @@ impl Server {
         Self { interface, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
     }
 
-    fn with_task(mut self, task: Task) -> Self {
-        self.tasks.push(task);
+    fn with_task(self, task: Task) -> Self {
+        self.with_tasks([task])
+    }
+
+    fn with_tasks(mut self, tasks: impl IntoIterator<Item = Task>) -> Self {
+        self.tasks.extend(tasks);
         self
     }
 
@@ -131,14 +137,15 @@ impl Drop for Task {
 /// # Errors
 /// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
-    let ledger = open_ledger(config.store).await?;
+    let ledger = open_ledger(config.store, config.contacts.rule).await?;
     add_samples(ledger.as_ref(), config.sample).await?;
     let closed = ledger.closed();
     let (ready, task) = ready_while_writable(&ledger);
+    let erasing = config.contacts.keep.map(|keep| contacts::erase_in_time(&ledger, keep));
     let (catalog, orders) = in_process(ledger);
     let shop =
         Shop { public_holds: config.public_holds, ..Shop::new(catalog, orders, Arc::new(SystemClock), config.tokens) };
-    Ok(public(shop, &config.serving, ready).with_task(task).closing(closed))
+    Ok(public(shop, &config.serving, ready).with_task(task).with_tasks(erasing).closing(closed))
 }
 
 /// Opens the store of a catalog server: it owns books and ledger, and serves order servers and frontends.
@@ -146,15 +153,16 @@ pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
 /// # Errors
 /// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError> {
-    let catalog = open_ledger(config.store).await?;
+    let catalog = open_ledger(config.store, config.contacts.rule).await?;
     add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let (ready, task) = ready_while_writable(&catalog);
+    let erasing = config.contacts.keep.map(|keep| contacts::erase_in_time(&catalog, keep));
     let options = internal(config.server_token, &config.serving, ready);
     let (pin, history) = (Some(PinCheck::of(&catalog)), Some(HistoryCheck::of(&catalog)));
     let options = InternalOptions { pin, history, ..options };
     let server = Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving);
-    Ok(server.with_task(task).closing(closed))
+    Ok(server.with_task(task).with_tasks(erasing).closing(closed))
 }
 
 /// Opens the copy of an order server, and starts to follow the catalog's ledger with it. The server is ready when the copy has
