@@ -16,11 +16,11 @@ use crate::{
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Actor, Contact, ContactRule, Order, Receipt},
+    order::{Actor, Contact, ContactPage, ContactRule, Order, Receipt},
     page::{BookPage, Facets, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
     request::{Lines, OrderAction},
     search::{BookSearch, Finder, FoundPage},
-    service::OrderReader,
+    service::{CONTACTS_MAX, ContactFeed, OrderReader},
     store::{LedgerReader, LedgerStore, StoreError},
     topics::{TopicPage, TopicQuery},
     writer::{Closed, Superseded, Writer, WriterLimits},
@@ -323,6 +323,15 @@ impl CatalogService for Catalog {
         // A contact may be readable before its order is durable.
         self.find_order(order).await?;
         self.reader.contact(order).await
+    }
+}
+
+#[async_trait]
+impl ContactFeed for Catalog {
+    async fn contacts(&self, after: u64, limit: usize) -> Result<ContactPage> {
+        let limit = limit.clamp(1, CONTACTS_MAX);
+        let changes = self.reader.contacts(after, self.writer.published().contacts(), limit).await?;
+        Ok(ContactPage { identity: self.reader.identity().clone(), incarnation: self.incarnation, changes })
     }
 }
 

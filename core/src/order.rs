@@ -10,7 +10,7 @@ mod names;
 mod state;
 
 pub use crate::id::OrderId;
-pub use contact::{Contact, ContactChange, ContactFields, ContactRule};
+pub use contact::{Contact, ContactChange, ContactFields, ContactPage, ContactRule};
 pub use names::{Actor, Reference};
 pub use state::{Order, OrderDetails};
 

@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     history::Entries,
     id::{BookId, OrderId, Seq},
-    order::{Actor, Contact, Order, Receipt},
+    order::{Actor, Contact, ContactPage, Order, Receipt},
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
@@ -242,6 +242,25 @@ impl<C: CatalogService + ?Sized> LedgerFeed for C {
         self.entries(after, limit, Duration::ZERO).await
     }
 }
+
+/// The most contacts of one [`ContactFeed::contacts`]: about 1 MiB of JSON.
+pub const CONTACTS_MAX: usize = 100;
+
+/// The contacts of a ledger, or of a copy of one, for copies: personal data, so a server MUST give it to servers only.
+#[async_trait]
+pub trait ContactFeed: Send + Sync {
+    /// The contacts whose last change has a number above `after`, lowest first, at most `limit` (1 to [`CONTACTS_MAX`]; a limit outside is
+    /// brought into it). It MUST give durable changes only.
+    ///
+    /// # Errors
+    /// - None but not executed.
+    async fn contacts(&self, after: u64, limit: usize) -> Result<ContactPage>;
+}
+
+/// All that a copy has for whoever makes a ledger of it.
+pub trait CopyFeed: LedgerFeed + ContactFeed {}
+
+impl<T: LedgerFeed + ContactFeed + ?Sized> CopyFeed for T {}
 
 /// Where an order service reads orders: the ledger itself, or a copy that follows it.
 #[async_trait]

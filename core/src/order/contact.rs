@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use uuid::Uuid;
 
-use crate::{book::normal, clock::Timestamp, error::Error, id::OrderId};
+use crate::{book::normal, clock::Timestamp, error::Error, history::LedgerIdentity, id::OrderId};
 
 /// The texts of a [`Contact`], each of which may be missing. [`Contact::new`] checks them.
 ///
@@ -208,7 +209,7 @@ impl ContactRule {
 }
 
 /// What happens to the contact of an order, beside the ledger: it is given, corrected or erased.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactChange {
     /// The order.
     pub order: OrderId,
@@ -218,6 +219,26 @@ pub struct ContactChange {
     pub version: u64,
     /// The contact from now on; `None` if it was erased, which is for good.
     pub contact: Option<Box<Contact>>,
+}
+
+/// Contacts as copies get them, see [`ContactFeed`](crate::service::ContactFeed).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactPage {
+    /// Which ledger they belong to, under which timeline.
+    pub identity: LedgerIdentity,
+    /// Drawn each time the ledger is opened for writing, as [`Entries::incarnation`](crate::Entries::incarnation); nil of a copy. What was not
+    /// durable before may have been numbered otherwise then, so whoever follows MUST begin anew.
+    pub incarnation: Uuid,
+    /// The contacts, by the number of their last change. Those that were erased are not here: an entry says that.
+    pub changes: Vec<ContactChange>,
+}
+
+impl ContactPage {
+    /// What the numbers of its changes are from: the timeline, and the opening of the ledger.
+    #[must_use]
+    pub fn source(&self) -> (Option<Uuid>, Uuid) {
+        (self.identity.timelines.last().map(|timeline| timeline.id), self.incarnation)
+    }
 }
 
 #[cfg(test)]

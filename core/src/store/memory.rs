@@ -252,6 +252,15 @@ impl LedgerReader for MemoryReader {
         Ok(contact.map(|contact| *contact))
     }
 
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>> {
+        let ledger = lock(&self.ledger);
+        let kept = ledger.contacts.values().filter(|change| change.contact.is_some());
+        let mut kept: Vec<_> = kept.filter(|change| change.version > after && change.version <= to).cloned().collect();
+        kept.sort_by_key(|change| change.version);
+        kept.truncate(limit);
+        Ok(kept)
+    }
+
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
         let ledger = lock(&self.ledger);
         let kept = ledger.contacts.values().filter(|change| change.contact.is_some());

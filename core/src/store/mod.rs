@@ -43,7 +43,7 @@ use crate::{
     history::{Entries, Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Contact, Order},
+    order::{Contact, ContactChange, Order},
     service::{LedgerFeed, OrderReader},
 };
 
@@ -224,6 +224,9 @@ pub trait LedgerReader: Send + Sync {
 
     /// The contact of an order, if it has one. It takes no head: a correction may show before it is durable.
     async fn contact(&self, order: OrderId) -> Result<Option<Contact>>;
+
+    /// Up to `limit` contacts whose last change has a number above `after` and up to `to`, lowest first; not those that were erased.
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>>;
 
     /// Up to `limit` orders with contacts that were placed before this time, oldest first. It takes no head either.
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>>;

@@ -141,6 +141,9 @@ impl Committer {
             self.failed.store(true, Ordering::Release);
             return answer_unknown(decided);
         }
+        if let Some(last) = batch.contacts.last() {
+            self.published.advance_contacts(last.version);
+        }
         self.published.advance(batch.entries, hash);
         for (reply, outcome) in decided {
             reply.send(outcome);

@@ -5,6 +5,7 @@ use bookstore_core::{
     Error, Kind, Lines, ManualClock, Order, OrderAction, OrderId, Result, Seq, SystemClock, Timestamp,
     decide::{Batch, Command, State},
     fixtures::{book, lines, order_id},
+    service::{CONTACTS_MAX, ContactFeed as _},
     store::{
         LedgerStore as _, Projection as _, Recovered, memory,
         sqlite::{self, SqliteCopy, SqliteOptions},
@@ -227,6 +228,61 @@ async fn contacts_of_old_orders_are_erased() {
     let erased: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::Erase).collect();
     assert_eq!(erased.len(), 5);
     assert!(erased.iter().all(|entry| entry.details.as_ref().is_some_and(|details| details.actor.is_none())));
+}
+
+/// Takes everything over that has changed.
+async fn follow(catalog: &Catalog, copy: &SqliteCopy) {
+    let after = copy.followed().await.expect("read").seq;
+    let page = catalog.entries(after, 1000, std::time::Duration::ZERO).await.expect("read");
+    copy.append(page).await.expect("it continues");
+    let (source, after) = copy.contacts_followed().await.expect("read");
+    let mut page = catalog.contacts(after, CONTACTS_MAX).await.expect("read");
+    if page.source() != source {
+        page = catalog.contacts(0, CONTACTS_MAX).await.expect("read");
+    }
+    copy.append_contacts(page).await.expect("it continues");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_copy_has_the_contacts_that_it_followed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copied) = (folder.path().join("shop.db"), folder.path().join("copy.db"));
+    let mut catalog = open(&path).expect("a new file");
+    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    let copy = SqliteCopy::open(&copied, SqliteOptions::default()).expect("a new file");
+    let kept = buy(&catalog, Some(contact("Ada"))).await.expect("there are enough").id;
+    let erased = buy(&catalog, Some(contact("Bob Geheim"))).await.expect("there are enough").id;
+    let late = buy(&catalog, Some(contact("Eve Geheim"))).await.expect("there are enough").id;
+    follow(&catalog, &copy).await;
+    // After a restart the numbers begin anew with what was durable.
+    close(catalog).await;
+    catalog = open(&path).expect("the same file");
+    catalog.change_order(kept, set("Ada Roe"), None).await.expect("it is open");
+    catalog.change_order(erased, OrderAction::EraseContact, None).await.expect("it has one");
+    let before = catalog.contacts(0, CONTACTS_MAX).await.expect("read");
+    catalog.change_order(late, OrderAction::EraseContact, None).await.expect("it has one");
+    follow(&catalog, &copy).await;
+    // A page from before the erasure that comes after its entry.
+    assert!(before.changes.iter().any(|change| change.order == late));
+    copy.append_contacts(before).await.expect("it is of the same ledger");
+    close(catalog).await;
+
+    let promoted = folder.path().join("promoted.db");
+    sqlite::promote(&copy, &promoted, &SystemClock, |_, _| {}).await.expect("a new file");
+    drop(copy);
+    let catalog = open(&promoted).expect("a ledger");
+    assert_eq!(catalog.find_contact(kept).await, Ok(Some(*contact("Ada Roe"))));
+    for id in [erased, late] {
+        assert_eq!(catalog.find_contact(id).await, Ok(None));
+        catalog.change_order(id, set("Bob"), office()).await.expect_err("it was erased");
+    }
+    catalog.change_order(kept, set("Ada Doe"), None).await.expect("it is open");
+    let page = catalog.contacts(0, CONTACTS_MAX).await.expect("read");
+    assert_eq!(page.changes.iter().map(|change| change.order).collect::<Vec<_>>(), [kept]);
+    close(catalog).await;
+    for file in [copied, promoted] {
+        assert!(memchr::memmem::find(&fs::read(&file).expect("read"), b"Geheim").is_none(), "{}", file.display());
+    }
 }
 
 /// A copy knows what was erased by the entry alone.

@@ -5,6 +5,7 @@ use bookstore_core::{
     BookId, Contact, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, Timestamp,
     decide::{Batch, State},
     history::Hash,
+    order::ContactChange,
     store::{
         AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},
@@ -352,6 +353,10 @@ impl LedgerReader for Current {
 
     async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {
         self.reader().contact(order).await
+    }
+
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>> {
+        self.reader().contacts(after, to, limit).await
     }
 
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {

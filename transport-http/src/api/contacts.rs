@@ -16,7 +16,7 @@ use super::{
     changes::by_shop,
     extract::Payload,
     order_id::ExistingOrderId,
-    orders::receipt,
+    orders::{Nothing, receipt},
     rejection::Answer,
     shop::{Shared, Shop},
 };
@@ -47,7 +47,13 @@ pub(super) async fn set(
 }
 
 /// `DELETE /orders/{id}/contact`
-pub(super) async fn erase(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, Caller(caller): Caller) -> Answer {
+pub(super) async fn erase(
+    State(shop): Shared,
+    ExistingOrderId(id): ExistingOrderId,
+    Caller(caller): Caller,
+    payload: Payload,
+) -> Answer {
+    payload.optional_json::<Nothing>()?;
     let actor = caller.clone();
     let by = by_shop(caller)?;
     let answer = erase_by(&shop, id, by.clone()).await?;

@@ -214,7 +214,7 @@ fn change_request(id: OrderId, action: &OrderAction) -> Result<OutboundRequest> 
         OrderAction::SetContact { contact } => {
             OutboundRequest::send(Method::PUT, at("/contact"), json(contact)?, Effect::Keyed)
         }
-        OrderAction::EraseContact => OutboundRequest::send(Method::DELETE, at("/contact"), Bytes::new(), Effect::Keyed),
+        OrderAction::EraseContact => OutboundRequest::send(Method::DELETE, at("/contact"), nothing(), Effect::Keyed),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a client reads from a server's response.
 
-use bookstore_core::{Contact, Error, Result};
+use bookstore_core::{Contact, Error, Result, order::ContactPage};
 use http::{StatusCode, response::Parts};
 use serde::de::DeserializeOwned;
 
@@ -47,6 +47,15 @@ impl FromResponse for Contacted {
         }
         let contact = serde_json::from_slice(body).map_err(|_| "it is no contact")?;
         Ok(Self(Some(contact)))
+    }
+}
+
+/// A page of contacts; as little is told of one that cannot be read.
+pub(crate) struct Contacts(pub(crate) ContactPage);
+
+impl FromResponse for Contacts {
+    fn from_response(_head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        Ok(Self(serde_json::from_slice(body).map_err(|_| "it is no page of contacts")?))
     }
 }
 

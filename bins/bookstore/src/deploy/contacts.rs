@@ -1,6 +1,11 @@
-//! Erasing the contacts of orders that are older than a shop keeps them.
+//! Erasing the contacts of orders that are older than a shop keeps them, and following them with an order server's copy.
 
 use bookstore_core::{Catalog, Clock, ContactRule, Result, SystemClock, Timestamp};
+#[cfg(feature = "sqlite")]
+use bookstore_core::{
+    service::{CONTACTS_MAX, ContactFeed},
+    store::sqlite::SqliteCopy,
+};
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -65,6 +70,48 @@ async fn erase(catalog: &Catalog, clock: &dyn Clock, keep: Duration) -> Result<u
             return Ok(erased);
         }
     }
+}
+
+/// How often a copy asks for contacts that have changed, and how soon again after a failure.
+#[cfg(feature = "sqlite")]
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+#[cfg(feature = "sqlite")]
+const FOLLOW_AFTER_A_FAILURE: Duration = Duration::from_secs(5);
+
+/// Begins to follow the contacts of a ledger with a copy. Nothing waits for it: what a copy has is for the case that the ledger is lost.
+#[cfg(feature = "sqlite")]
+pub(super) fn follow(ledger: Arc<dyn ContactFeed>, copy: Arc<SqliteCopy>) -> Task {
+    Task(tokio::spawn(async move {
+        let mut failing = false;
+        loop {
+            let followed = follow_once(ledger.as_ref(), &copy).await;
+            let pause = match &followed {
+                Ok(CONTACTS_MAX) => Duration::ZERO,
+                Ok(_) => FOLLOW_EVERY,
+                Err(_) => FOLLOW_AFTER_A_FAILURE,
+            };
+            if let (Err(error), false) = (&followed, failing) {
+                tracing::warn!(%error, "cannot follow the contacts of orders, trying again");
+            }
+            failing = followed.is_err();
+            tokio::time::sleep(pause).await;
+        }
+    }))
+}
+
+/// Takes the next page over. Returns how many contacts it has.
+#[cfg(feature = "sqlite")]
+async fn follow_once(ledger: &dyn ContactFeed, copy: &SqliteCopy) -> Result<usize> {
+    let (source, after) = copy.contacts_followed().await?;
+    let mut page = ledger.contacts(after, CONTACTS_MAX).await?;
+    if after > 0 && page.source() != source {
+        page = ledger.contacts(0, CONTACTS_MAX).await?;
+    }
+    let contacts = page.changes.len();
+    if contacts > 0 || page.source() != source {
+        copy.append_contacts(page).await?;
+    }
+    Ok(contacts)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ use bookstore_transport_http::{
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
     client::{Client, ClientOptions},
     internal::{
-        HistoryCheck, InternalOptions, PinCheck,
+        ContactSource, HistoryCheck, InternalOptions, PinCheck,
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
@@ -160,7 +160,8 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
     let erasing = config.contacts.keep.map(|keep| contacts::erase_in_time(&catalog, keep));
     let options = internal(config.server_token, &config.serving, ready);
     let (pin, history) = (Some(PinCheck::of(&catalog)), Some(HistoryCheck::of(&catalog)));
-    let options = InternalOptions { pin, history, ..options };
+    let contacts = Some(ContactSource::new(catalog.clone()));
+    let options = InternalOptions { pin, history, contacts, ..options };
     let server = Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving);
     Ok(server.with_task(task).with_tasks(erasing).closing(closed))
 }
@@ -173,8 +174,9 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 /// - [`OpenError::Store`]: the copy cannot be opened.
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let client = client(&config.catalog, config.server_token.clone(), between(ClientOptions::inner()))?;
-    let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client.clone()));
-    let copy = open_copy(config.store, config.ack).await?;
+    let remote = Arc::new(RemoteCatalog::new(client.clone()));
+    let catalog: Arc<dyn CatalogService> = remote.clone();
+    let OpenedCopy { copy, contacts, following } = open_copy(config.store, config.ack, remote).await?;
     let feed: Arc<dyn LedgerFeed> = copy.clone();
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
@@ -185,9 +187,10 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
     let options = internal(config.server_token, &config.serving, ready);
-    let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..options };
+    let history = Some(HistoryCheck::following(follower.pinned()));
+    let options = InternalOptions { history, contacts: Some(contacts), ..options };
     let router = orders::router(Arc::new(orders), Some(feed), options);
-    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
+    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task).with_tasks(following))
 }
 
 /// Makes a frontend: the public interface (pages, JSON, administration) over the servers behind it. It is ready while the
@@ -232,21 +235,35 @@ fn cached((catalog, orders): Services, clients: [Client; 2], books_max: usize) -
     (catalog, Arc::new(orders))
 }
 
+/// An order server's copy.
+struct OpenedCopy {
+    copy: Arc<dyn LedgerCopy>,
+    contacts: ContactSource,
+    /// Follows the contacts of the catalog with a copy in a file; one in memory has none.
+    following: Option<Task>,
+}
+
 /// Opens an order server's copy on a thread that may block.
-#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "memory is durable at once"))]
-async fn open_copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn LedgerCopy>, StoreError> {
-    let open = move || -> Result<Arc<dyn LedgerCopy>, StoreError> {
-        match store {
-            #[cfg(feature = "sqlite")]
-            StoreUrl::Sqlite(path) => {
-                Ok(Arc::new(SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack)?))
-            }
-            #[cfg(not(feature = "sqlite"))]
-            StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
-            StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),
+#[cfg_attr(
+    not(feature = "sqlite"),
+    expect(unused_variables, reason = "memory is durable at once, and has no contacts")
+)]
+async fn open_copy(store: StoreUrl, ack: Ack, catalog: Arc<RemoteCatalog>) -> Result<OpenedCopy, StoreError> {
+    match store {
+        #[cfg(feature = "sqlite")]
+        StoreUrl::Sqlite(path) => {
+            let open = move || SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack);
+            let copy = Arc::new(blocking(open).await?);
+            let following = Some(contacts::follow(catalog, copy.clone()));
+            Ok(OpenedCopy { contacts: ContactSource::new(copy.clone()), copy, following })
         }
-    };
-    blocking(open).await
+        #[cfg(not(feature = "sqlite"))]
+        StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
+        StoreUrl::Memory => {
+            let copy = Arc::new(MemoryCopy::new());
+            Ok(OpenedCopy { contacts: ContactSource::new(copy.clone()), copy, following: None })
+        }
+    }
 }
 
 /// Adds the sample books to a store that never had a book.

@@ -1,6 +1,7 @@
 //! Who an order is for, on the command line, in logs and in files.
 
-use crate::support::{Dir, Server};
+use crate::support::{Dir, SERVER_TOKEN, Server, TIMEOUT};
+use std::time::{Duration, Instant};
 
 const ADMIN: [&str; 2] = ["--admin-token-file", "admin.token"];
 /// In every text that is given, and nowhere else.
@@ -108,4 +109,41 @@ fn a_contact_survives_a_kill() {
     shop.restart();
     let shown = dir.run(&["contact", id, "--server", &shop.url]).ok().out;
     assert!(shown.contains("Ada Lovelace"), "{shown}");
+}
+
+/// What a server answers to another one.
+fn as_server(server: &Server, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SERVER_TOKEN}\r\n");
+    write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_promoted_copy_has_contacts_and_only_servers_get_them() {
+    let dir = Dir::new();
+    let [catalog, order, frontend] = spread(&dir);
+    let name = format!("{SECRET} Roe");
+    let bought = ["buy", "3", "--contact-name", &name, "--json", "--server", &frontend.url];
+    let id = dir.run(&bought).ok().json()["id"].as_str().unwrap().to_owned();
+    let until = Instant::now() + TIMEOUT;
+    while !as_server(&order, "/v1/contacts?after=0&limit=10").contains(&name) {
+        assert!(Instant::now() < until, "the copy has no contact: {}", order.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for server in [&catalog, &order] {
+        let stranger = server.get("/v1/contacts?after=0&limit=10");
+        assert!(stranger.starts_with("HTTP/1.1 401") && !stranger.contains(SECRET), "{stranger}");
+        assert!(!server.log().contains(SECRET), "the log of {}", server.url);
+    }
+    drop(catalog);
+    let promote = ["promote", "--copy", &order.url, "--server-token-file", "server.token", "--store", "sqlite:new.db"];
+    dir.run(&promote).ok();
+    drop([order, frontend]);
+    let shop = dir.serve(&["monolith", "--store", "sqlite:new.db"]);
+    let shown = dir.run(&["contact", &id, "--server", &shop.url]).ok().out;
+    assert!(shown.contains(&name), "{shown}");
 }

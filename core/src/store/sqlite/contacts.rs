@@ -15,7 +15,7 @@ use crate::{
     decide::State,
     id::{OrderId, Seq},
     ledger::{Entry, Kind},
-    order::{Actor, Contact, ContactChange},
+    order::{Actor, Contact, ContactChange, ContactPage},
 };
 
 pub(super) const TABLE: &str = "
@@ -32,6 +32,9 @@ pub(super) const TABLE: &str = "
         text BLOB NOT NULL
     ) STRICT;
 ";
+
+/// Forgets every contact that is there. The table of texts is emptied as a whole, so no page keeps any.
+const FORGET: &str = "DELETE FROM contact_text; DELETE FROM contact WHERE text IS NOT NULL;";
 
 const PUT: &str = "INSERT INTO contact (order_id, version, placed_ms, text) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (order_id) DO UPDATE SET version = excluded.version, text = excluded.text";
@@ -62,10 +65,73 @@ pub(super) fn take(connection: &Connection, entries: &[Entry]) -> Result<(), Sto
     for entry in entries.iter().filter(|entry| entry.kind == Kind::Erase) {
         let Some(order) = entry.order_id() else { continue };
         let (contact, placed_at) = (None, entry.at);
-        let version = last_version(connection)? + 1;
-        put(connection, &[ContactChange { order, placed_at, version, contact }])?;
+        // The numbers of changes count contacts that are there.
+        put(connection, &[ContactChange { order, placed_at, version: 0, contact }])?;
     }
     Ok(())
+}
+
+/// How far a copy has followed the ledger's contacts: where they were from, and up to which change.
+pub(super) fn followed(connection: &Connection) -> Result<((Option<Uuid>, Uuid), u64), StoreError> {
+    let sql = "SELECT contacts_timeline, contacts_opening, contacts FROM meta";
+    let id = |bytes: Option<[u8; 16]>| bytes.map(Uuid::from_bytes);
+    Ok(connection.query_row(sql, [], |row| {
+        let source = (id(row.get(0)?), id(row.get(1)?).unwrap_or_default());
+        Ok((source, rows::to_u64(row.get(2)?)))
+    })?)
+}
+
+/// Takes the next contacts of a ledger into a copy. What was erased stays erased.
+pub(super) fn follow(connection: &Connection, page: &ContactPage) -> Result<(), StoreError> {
+    let (source, followed) = (page.source(), followed(connection)?);
+    if followed.0.0 != source.0 {
+        connection.execute_batch(FORGET)?;
+    }
+    for change in &page.changes {
+        let mut known =
+            connection.prepare_cached("SELECT text IS NULL OR version = ?2 FROM contact WHERE order_id = ?1")?;
+        let version = rows::to_i64(change.version);
+        let is_known = known.query_row((change.order.0.as_bytes(), version), |row| row.get(0)).optional()?;
+        if is_known != Some(true) {
+            put(connection, std::slice::from_ref(change))?;
+        }
+    }
+    let before = if followed.0 == source { followed.1 } else { 0 };
+    let version = page.changes.last().map_or(before, |last| last.version);
+    let update = "UPDATE meta SET contacts_timeline = ?1, contacts_opening = ?2, contacts = ?3";
+    let (timeline, opening) = (source.0.map(Uuid::into_bytes), source.1.into_bytes());
+    connection.execute(update, (timeline, opening, rows::to_i64(version)))?;
+    Ok(())
+}
+
+/// Up to `limit` contacts whose last change has a number above `after` and up to `to`, lowest first.
+pub(super) fn between(
+    connection: &Connection,
+    after: u64,
+    to: u64,
+    limit: usize,
+) -> Result<Vec<ContactChange>, StoreError> {
+    let sql = "SELECT order_id, placed_ms, version, contact_text.text FROM contact
+        JOIN contact_text ON contact_text.id = contact.text
+        WHERE version > ?1 AND version <= ?2 ORDER BY version LIMIT ?3";
+    let mut contacts = connection.prepare_cached(sql)?;
+    let range = [after, to.min(i64::MAX as u64), limit as u64].map(rows::to_i64);
+    let contacts = contacts.query_map(range, |row| {
+        let order = OrderId(Uuid::from_bytes(row.get(0)?));
+        Ok((order, Timestamp(row.get(1)?), rows::to_u64(row.get(2)?), row.get::<_, Vec<u8>>(3)?))
+    })?;
+    let change = |row: rusqlite::Result<_>| {
+        let (order, placed_at, version, text): (_, _, _, Vec<u8>) = row?;
+        let contact = Some(Box::new(read(order, &text)?));
+        Ok(ContactChange { order, placed_at, version, contact })
+    };
+    contacts.map(change).collect()
+}
+
+fn read(order: OrderId, text: &[u8]) -> Result<Contact, StoreError> {
+    // The cause would show what is stored.
+    serde_json::from_slice(text)
+        .map_err(|_| StoreError::Unusable(format!("it is damaged: the contact of order {order} cannot be read")))
 }
 
 /// The orders whose contacts were erased, and who erased each.
@@ -96,12 +162,7 @@ pub(super) fn find(connection: &Connection, order: OrderId) -> Result<Option<Opt
     let sql = "SELECT contact_text.text FROM contact LEFT JOIN contact_text ON contact_text.id = contact.text WHERE order_id = ?1";
     let mut select = connection.prepare_cached(sql)?;
     let contact: Option<Option<Vec<u8>>> = select.query_row([order.0.as_bytes()], |row| row.get(0)).optional()?;
-    let read = |text: Vec<u8>| {
-        // The cause would show what is stored.
-        serde_json::from_slice(&text)
-            .map_err(|_| StoreError::Unusable(format!("it is damaged: the contact of order {order} cannot be read")))
-    };
-    contact.map(|contact| contact.map(read).transpose()).transpose()
+    contact.map(|contact| contact.map(|text| read(order, &text)).transpose()).transpose()
 }
 
 /// Up to `limit` orders with contacts that were placed before this time, oldest first.

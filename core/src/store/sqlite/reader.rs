@@ -14,7 +14,7 @@ use crate::{
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Contact, Order},
+    order::{Contact, ContactChange, Order},
     store::LedgerReader,
 };
 
@@ -83,6 +83,10 @@ impl LedgerReader for SqliteReader {
 
     async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {
         Ok(self.pool.read(move |connection| contacts::find(connection, order)).await?.flatten())
+    }
+
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>> {
+        self.pool.read(move |connection| contacts::between(connection, after, to, limit)).await
     }
 
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {

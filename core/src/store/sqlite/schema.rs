@@ -57,6 +57,8 @@ impl Role {
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
 // `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy,
 // `meta.superseded` under which newer history the ledger goes on elsewhere. For `meta.wal` see `wal_owner.rs`.
+// `meta.contacts` is how far a copy has followed the ledger's contacts, under the timeline `meta.contacts_timeline` in the opening
+// `meta.contacts_opening`.
 // Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
 const META_TABLE: &str = "
     CREATE TABLE meta (
@@ -69,7 +71,10 @@ const META_TABLE: &str = "
         wal BLOB,
         wal_before BLOB,
         origin TEXT,
-        superseded TEXT
+        superseded TEXT,
+        contacts_timeline BLOB,
+        contacts_opening BLOB,
+        contacts INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 ";
 
