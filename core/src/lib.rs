@@ -45,6 +45,7 @@ pub mod order;
 pub mod orders;
 pub mod page;
 mod parse;
+pub mod quote;
 pub mod recent_keys;
 pub mod request;
 pub mod retry;
@@ -67,7 +68,10 @@ pub use order::{
     Actor, Contact, ContactFields, ContactRule, Order, OrderDetails, OrderLine, Receipt, Reference, Status,
 };
 pub use orders::Orders;
-pub use page::{BookPage, Facet, Facets, OrderPage, OrderQuery, Query, Sort, SuggestQuery, Suggestions};
+pub use page::{
+    BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, Sort, SuggestQuery, Suggestions,
+};
+pub use quote::{Quote, QuotedLine};
 pub use request::{Line, Lines, OrderAction};
 pub use service::{CatalogService, OrderReader, OrderService};
 pub use topics::{TopicPage, TopicQuery, TopicSort};

@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
-    Batch, State,
-    orders::{Context, refused, replayed},
+    Batch, Context, State,
+    orders::{refused, replayed},
 };
 
 impl State {

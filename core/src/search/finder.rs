@@ -220,7 +220,11 @@ mod tests {
             Default::default(),
         );
         let writer = writer.expect("memory");
-        writer.commands().call(Command::AddBook { book: Box::new(book("A book", 1)) }).await.expect("a good book");
+        writer
+            .commands()
+            .call(Command::AddBook { book: Box::new(book("A book", 1)), by: None })
+            .await
+            .expect("a good book");
         let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()));
 
         let mut running = Vec::new();

@@ -44,6 +44,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::{Contact, ContactChange, Order},
+    page::{FoundOrders, OrderScan},
     service::{LedgerFeed, OrderReader},
 };
 
@@ -219,8 +220,8 @@ pub trait LedgerReader: Send + Sync {
     /// An order as of `head`, if it was sold by then.
     async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>>;
 
-    /// Up to `limit` orders sold before `before` and not after `head`, as of `head`, newest first.
-    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>>;
+    /// Looks for orders that began not after `head`, as of `head`, newest first, as [`OrderScan::run`] does.
+    async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders>;
 
     /// The contact of an order, if it has one. It takes no head: a correction may show before it is durable.
     async fn contact(&self, order: OrderId) -> Result<Option<Contact>>;

@@ -54,7 +54,7 @@ async fn contacts_survive_a_restart_and_erased_ones_stay_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("shop.db");
     let catalog = open(&path).expect("a new file");
-    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
     let kept = buy(&catalog, Some(contact("Ada"))).await.expect("there are enough").id;
     let erased = buy(&catalog, Some(contact("Bob"))).await.expect("there are enough").id;
     catalog.change_order(kept, set("Ada Lovelace"), None).await.expect("it is open");
@@ -124,7 +124,7 @@ fn what_was_erased_is_not_in_the_file() {
     };
     let (mut now, mut gone) = (BTreeMap::<OrderId, String>::new(), Vec::<String>::new());
     let change = |order, action| Command::Order { order, action: Box::new(action), by: None };
-    let mut batches = vec![vec![Command::AddBook { book: Box::new(book("A book", 1_000_000)) }]];
+    let mut batches = vec![vec![Command::AddBook { book: Box::new(book("A book", 1_000_000)), by: None }]];
     for chunk in ids.chunks(50) {
         let buy = |id: &OrderId| {
             let given = text(&mut random);
@@ -175,7 +175,7 @@ async fn a_shop_may_keep_none_or_need_one() {
         |refused: &Result<Order>| matches!(refused, Err(Error::Invalid { field, .. }) if field == "contact");
 
     let off = start(ContactRule::Off);
-    off.add_books(vec![book("A book", 100)]).await.expect("added");
+    off.add_books(vec![book("A book", 100)], None).await.expect("added");
     let refused = buy(&off, Some(contact("Ada"))).await;
     assert!(is_invalid(&refused), "{refused:?}");
     let plain = buy(&off, None).await.expect("there are enough").id;
@@ -184,7 +184,7 @@ async fn a_shop_may_keep_none_or_need_one() {
     assert!(off.change_order(plain, OrderAction::EraseContact, None).await.expect("it is there").replayed);
 
     let required = start(ContactRule::Required);
-    required.add_books(vec![book("A book", 100)]).await.expect("added");
+    required.add_books(vec![book("A book", 100)], None).await.expect("added");
     let id = order_id();
     let sold = required.sell(id, lines(&[(1, 1)])).await.map(|receipt| receipt.order);
     let held = OrderAction::Hold { lines: lines(&[(1, 1)]), seconds: 60, reference: None, contact: None };
@@ -204,7 +204,7 @@ async fn contacts_of_old_orders_are_erased() {
     let clock = Arc::new(ManualClock::default());
     let catalog = Catalog::start(store, reader.clone(), reader, clock.clone(), CatalogOptions::default());
     let catalog = catalog.expect("memory");
-    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for orders in [&mut old, &mut new] {
         for _ in 0..5 {
@@ -248,7 +248,7 @@ async fn a_promoted_copy_has_the_contacts_that_it_followed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, copied) = (folder.path().join("shop.db"), folder.path().join("copy.db"));
     let mut catalog = open(&path).expect("a new file");
-    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
     let copy = SqliteCopy::open(&copied, SqliteOptions::default()).expect("a new file");
     let kept = buy(&catalog, Some(contact("Ada"))).await.expect("there are enough").id;
     let erased = buy(&catalog, Some(contact("Bob Geheim"))).await.expect("there are enough").id;
@@ -290,7 +290,7 @@ async fn a_promoted_copy_has_the_contacts_that_it_followed() {
 async fn a_promoted_copy_takes_no_contact_that_was_erased() {
     let folder = tempfile::tempdir().expect("a folder");
     let catalog = open(&folder.path().join("shop.db")).expect("a new file");
-    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
     let order = buy(&catalog, Some(contact("Ada"))).await.expect("there are enough").id;
     catalog.change_order(order, OrderAction::EraseContact, None).await.expect("it has one");
     let copy = SqliteCopy::open(&folder.path().join("copy.db"), SqliteOptions::default()).expect("a new file");
@@ -313,7 +313,7 @@ async fn what_was_erased_is_overwritten_soon() {
     let path = folder.path().join("shop.db");
     let is_in_file = || memchr::memmem::find(&fs::read(&path).expect("read"), b"Geheim").is_some();
     let catalog = open(&path).expect("a new file");
-    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
     let id = buy(&catalog, Some(contact("Bob Geheim"))).await.expect("there are enough").id;
     close(catalog).await;
     assert!(is_in_file());
@@ -334,7 +334,7 @@ async fn a_restore_erases_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, backup) = (folder.path().join("shop.db"), folder.path().join("backup.db"));
     let catalog = open(&path).expect("a new file");
-    catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
     let kept = buy(&catalog, Some(contact("Ada"))).await.expect("there are enough").id;
     let erased = buy(&catalog, Some(contact("Bob Geheim"))).await.expect("there are enough").id;
     sqlite::backup(&path, &backup).expect("a backup");
@@ -363,7 +363,7 @@ async fn a_restore_erases_again() {
 fn a_contact_in_the_same_batch_is_known() {
     let (mut state, mut batch) = (State::default(), Batch::default());
     let mut decide = |command: Command| state.decide(&command, Timestamp(0), &mut batch);
-    decide(Command::AddBook { book: Box::new(book("A book", 10)) }).expect("a new book");
+    decide(Command::AddBook { book: Box::new(book("A book", 10)), by: None }).expect("a new book");
     let id = order_id();
     let change = |action| Command::Order { order: id, action: Box::new(action), by: None };
     decide(change(purchase(Some(contact("Ada"))))).expect("there are enough");

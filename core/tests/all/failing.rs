@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Contact, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text, Timestamp,
+    BookId, Contact, Entry, FoundOrders, LedgerIdentity, ManualClock, Order, OrderId, OrderScan, Result, Seq, Text,
+    Timestamp,
     decide::{Batch, State},
     history::Hash,
     order::ContactChange,
@@ -347,8 +348,8 @@ impl LedgerReader for Current {
         self.reader().order(id, head).await
     }
 
-    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
-        self.reader().orders(before, head, limit).await
+    async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders> {
+        self.reader().find_orders(scan, head).await
     }
 
     async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {

@@ -4,7 +4,7 @@ use bookstore_core::{Catalog, Clock, ContactRule, Result, SystemClock, Timestamp
 #[cfg(feature = "sqlite")]
 use bookstore_core::{
     service::{CONTACTS_MAX, ContactFeed},
-    store::sqlite::SqliteCopy,
+    store::{Projection as _, sqlite::SqliteCopy},
 };
 use std::{
     sync::{Arc, Weak},
@@ -108,6 +108,10 @@ async fn follow_once(ledger: &dyn ContactFeed, copy: &SqliteCopy) -> Result<usiz
         page = ledger.contacts(0, CONTACTS_MAX).await?;
     }
     let contacts = page.changes.len();
+    if copy.followed().await?.identity.as_ref() != Some(&page.identity) {
+        // The copy follows another history, or none yet.
+        return Ok(0);
+    }
     if contacts > 0 || page.source() != source {
         copy.append_contacts(page).await?;
     }
@@ -139,7 +143,7 @@ mod tests {
         let catalog = Arc::new(Catalog::start(store, reader.clone(), reader, clock.clone(), options).unwrap());
         let text = bookstore_core::BookText { title: "A book".into(), topic: "t".into(), ..Default::default() };
         let book = NewBook { text, price_cents: bookstore_core::Cents::new(100).unwrap(), stock: 10_000 };
-        catalog.add_books(vec![book]).await.unwrap();
+        catalog.add_books(vec![book], None).await.unwrap();
         let mut old = Vec::new();
         // More than are erased at once.
         for _ in 0..=AT_ONCE {

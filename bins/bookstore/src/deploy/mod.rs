@@ -174,9 +174,9 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 /// - [`OpenError::Store`]: the copy cannot be opened.
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let client = client(&config.catalog, config.server_token.clone(), between(ClientOptions::inner()))?;
-    let remote = Arc::new(RemoteCatalog::new(client.clone()));
-    let catalog: Arc<dyn CatalogService> = remote.clone();
-    let OpenedCopy { copy, contacts, following } = open_copy(config.store, config.ack, remote).await?;
+    let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client.clone()));
+    let opened = open_copy(config.store, config.ack).await?;
+    let copy = opened.copy;
     let feed: Arc<dyn LedgerFeed> = copy.clone();
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
@@ -184,11 +184,15 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let reader: Arc<dyn OrderReader> = follower.clone();
     let client = client.showing(follower.pinned());
     let catalog = Arc::new(RemoteCatalog::new(client).pinned(follower.pinned()));
+    #[cfg(feature = "sqlite")]
+    let following = opened.keeps_contacts.map(|copy| contacts::follow(catalog.clone(), copy));
+    #[cfg(not(feature = "sqlite"))]
+    let following = None;
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
     let options = internal(config.server_token, &config.serving, ready);
     let history = Some(HistoryCheck::following(follower.pinned()));
-    let options = InternalOptions { history, contacts: Some(contacts), ..options };
+    let options = InternalOptions { history, contacts: Some(opened.contacts), ..options };
     let router = orders::router(Arc::new(orders), Some(feed), options);
     Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task).with_tasks(following))
 }
@@ -239,8 +243,9 @@ fn cached((catalog, orders): Services, clients: [Client; 2], books_max: usize) -
 struct OpenedCopy {
     copy: Arc<dyn LedgerCopy>,
     contacts: ContactSource,
-    /// Follows the contacts of the catalog with a copy in a file; one in memory has none.
-    following: Option<Task>,
+    /// The same, if it is in a file: one in memory has no contacts.
+    #[cfg(feature = "sqlite")]
+    keeps_contacts: Option<Arc<SqliteCopy>>,
 }
 
 /// Opens an order server's copy on a thread that may block.
@@ -248,20 +253,25 @@ struct OpenedCopy {
     not(feature = "sqlite"),
     expect(unused_variables, reason = "memory is durable at once, and has no contacts")
 )]
-async fn open_copy(store: StoreUrl, ack: Ack, catalog: Arc<RemoteCatalog>) -> Result<OpenedCopy, StoreError> {
+async fn open_copy(store: StoreUrl, ack: Ack) -> Result<OpenedCopy, StoreError> {
     match store {
         #[cfg(feature = "sqlite")]
         StoreUrl::Sqlite(path) => {
             let open = move || SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack);
             let copy = Arc::new(blocking(open).await?);
-            let following = Some(contacts::follow(catalog, copy.clone()));
-            Ok(OpenedCopy { contacts: ContactSource::new(copy.clone()), copy, following })
+            let keeps_contacts = Some(copy.clone());
+            Ok(OpenedCopy { contacts: ContactSource::new(copy.clone()), copy, keeps_contacts })
         }
         #[cfg(not(feature = "sqlite"))]
         StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
         StoreUrl::Memory => {
             let copy = Arc::new(MemoryCopy::new());
-            Ok(OpenedCopy { contacts: ContactSource::new(copy.clone()), copy, following: None })
+            Ok(OpenedCopy {
+                contacts: ContactSource::new(copy.clone()),
+                copy,
+                #[cfg(feature = "sqlite")]
+                keeps_contacts: None,
+            })
         }
     }
 }
@@ -271,7 +281,7 @@ async fn add_samples(catalog: &Catalog, sample: bool) -> Result<(), StoreError> 
     if !sample || catalog.head().0 > 0 {
         return Ok(());
     }
-    let added = catalog.add_books(sample::books()).await;
+    let added = catalog.add_books(sample::books(), None).await;
     let added = added.map_err(|error| StoreError::Failed(format!("cannot add the sample books: {error}")))?;
     tracing::info!(books = added.len(), "the store was empty: added the sample catalogue");
     Ok(())

@@ -9,7 +9,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use uuid::Uuid;
 
-use super::{StoreError, rows};
+use super::{StoreError, rows, schema};
 use crate::{
     clock::Timestamp,
     decide::State,
@@ -83,6 +83,9 @@ pub(super) fn followed(connection: &Connection) -> Result<((Option<Uuid>, Uuid),
 
 /// Takes the next contacts of a ledger into a copy. What was erased stays erased.
 pub(super) fn follow(connection: &Connection, page: &ContactPage) -> Result<(), StoreError> {
+    if schema::identity(connection)?.as_ref() != Some(&page.identity) {
+        return Err(StoreError::Failed("these contacts are of another history than this copy's".into()));
+    }
     let (source, followed) = (page.source(), followed(connection)?);
     if followed.0.0 != source.0 {
         connection.execute_batch(FORGET)?;
