@@ -50,6 +50,8 @@ async fn the_interface_is_the_documented_one() {
         "DELETE /orders/{id}/contact",
         "GET /events",
         "GET /orders",
+        "GET /books",
+        "POST /quote",
         "PATCH /books/{id}",
         "POST /books",
         "GET /entries",
