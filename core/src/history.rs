@@ -189,8 +189,8 @@ impl RunningHash {
     }
 }
 
-/// The number of a kind in hashes and in files. Numbers never change; 12 to 15 are reserved for revisions, withdrawals, relistings and
-/// erasures.
+/// The number of a kind in hashes and in files. Numbers never change; 12 to 14 are reserved for revisions, withdrawals and
+/// relistings.
 pub(crate) fn kind_number(kind: Kind) -> u8 {
     match kind {
         Kind::Sale => 1,
@@ -204,6 +204,7 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
         Kind::Extend => 9,
         Kind::Void => 10,
         Kind::Fulfil => 11,
+        Kind::Erase => 15,
         Kind::Timeline => 16,
     }
 }
@@ -458,6 +459,7 @@ mod tests {
             (9, Kind::Extend),
             (10, Kind::Void),
             (11, Kind::Fulfil),
+            (15, Kind::Erase),
             (16, Kind::Timeline),
         ] {
             assert_eq!((kind_number(kind), kind_of(number)), (number, Some(kind)));

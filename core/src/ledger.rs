@@ -50,13 +50,16 @@ pub enum Kind {
     Void,
     /// An order was handed over. It changes no book.
     Fulfil,
+    /// An order's contact was erased. It changes no book and no state; what was erased is not in the ledger. Its order is in
+    /// [`Details::order`].
+    Erase,
     /// The ledger continues under a new [`Timeline`](crate::history::Timeline), whose id is the key. It changes no book.
     Timeline,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Sale,
         Self::Return,
         Self::Restock,
@@ -69,6 +72,7 @@ impl Kind {
         Self::Extend,
         Self::Void,
         Self::Fulfil,
+        Self::Erase,
     ];
 }
 
@@ -145,7 +149,9 @@ impl Entry {
     pub fn order_id(&self) -> Option<OrderId> {
         match self.kind {
             Kind::Sale | Kind::Hold | Kind::Confirm | Kind::Lapse | Kind::Void | Kind::Fulfil => self.key,
-            Kind::Return | Kind::Extend => self.details.as_ref().and_then(|details| details.order).or(self.key),
+            Kind::Return | Kind::Extend | Kind::Erase => {
+                self.details.as_ref().and_then(|details| details.order).or(self.key)
+            }
             Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline => None,
         }
     }

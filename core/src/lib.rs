@@ -64,7 +64,9 @@ pub use id::{BookId, LedgerId, OrderId, Seq};
 pub use inline_list::InlineList;
 pub use ledger::{Change, Entry, Kind};
 pub use money::Cents;
-pub use order::{Actor, Order, OrderDetails, OrderLine, Receipt, Reference, Status};
+pub use order::{
+    Actor, Contact, ContactFields, ContactRule, Order, OrderDetails, OrderLine, Receipt, Reference, Status,
+};
 pub use orders::Orders;
 pub use page::{
     BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, Sort, SuggestQuery, Suggestions,

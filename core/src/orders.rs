@@ -16,7 +16,7 @@ use crate::{
     follow::Pinned,
     history::LedgerIdentity,
     id::{OrderId, Seq},
-    order::{Actor, Order, Receipt},
+    order::{Actor, Contact, Order, Receipt},
     page::{OrderPage, OrderQuery},
     request::{Lines, OrderAction},
     service::CatalogService,
@@ -251,5 +251,9 @@ impl OrderService for Orders {
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         let scan = query.check()?;
         Ok(scan.page(self.reader.find_orders(scan.clone()).await?))
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.catalog.find_contact(id).await
     }
 }

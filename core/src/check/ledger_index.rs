@@ -59,9 +59,13 @@ impl KeyUses {
             Kind::Return if !entry.is_partial_return() => &mut self.returned,
             Kind::Fulfil => &mut self.fulfil,
             Kind::Void => &mut self.void,
-            Kind::Return | Kind::Restock | Kind::Reprice | Kind::Listing | Kind::Timeline | Kind::Extend => {
-                &mut self.amend
-            }
+            Kind::Return
+            | Kind::Restock
+            | Kind::Reprice
+            | Kind::Listing
+            | Kind::Timeline
+            | Kind::Extend
+            | Kind::Erase => &mut self.amend,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     history::Entries,
     id::Seq,
-    order::{Actor, Order, OrderId, Receipt},
+    order::{Actor, Contact, Order, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
@@ -88,6 +88,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.0.find_order(order).await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.0.find_contact(order).await
+    }
 }
 
 #[async_trait]
@@ -118,5 +122,9 @@ impl<S: OrderService + ?Sized> OrderService for Retrying<S> {
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.0.orders(query).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.0.contact(id).await
     }
 }

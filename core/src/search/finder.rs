@@ -212,7 +212,13 @@ mod tests {
     #[tokio::test]
     async fn searches_by_words_hold_nobody_else_up() {
         let (store, reader) = memory::open(&SystemClock);
-        let writer = Writer::start(store, Arc::new(SystemClock), WriterLimits::default(), Execution::Threads);
+        let writer = Writer::start(
+            store,
+            Arc::new(SystemClock),
+            WriterLimits::default(),
+            Execution::Threads,
+            Default::default(),
+        );
         let writer = writer.expect("memory");
         writer
             .commands()

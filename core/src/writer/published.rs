@@ -30,6 +30,8 @@ pub struct Published {
     levels: RwLock<Levels>,
     /// No text is in an entry after this one.
     texts: AtomicU64,
+    /// The number of the last change of a contact.
+    contacts: AtomicU64,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
 }
@@ -101,6 +103,7 @@ impl Published {
             superseded: OnceLock::new(),
             levels,
             texts: AtomicU64::new(state.head.0),
+            contacts: AtomicU64::new(state.contact_version),
             recent: RwLock::new(Recent::new(state)),
         }
     }
@@ -109,6 +112,17 @@ impl Published {
     #[must_use]
     pub fn texts(&self) -> Seq {
         Seq(self.texts.load(Ordering::Acquire))
+    }
+
+    /// The number of the last change of a contact that is durable.
+    #[must_use]
+    pub fn contacts(&self) -> u64 {
+        self.contacts.load(Ordering::Acquire)
+    }
+
+    /// Shows changes of contacts up to this number, which are durable now.
+    pub(super) fn advance_contacts(&self, version: u64) {
+        self.contacts.store(version, Ordering::Release);
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
@@ -205,5 +219,6 @@ impl Published {
         *self.levels.write().expect("readers do not panic") = state.levels.clone();
         self.head.send_replace(state.head);
         self.texts.store(state.head.0, Ordering::Release);
+        self.contacts.store(state.contact_version, Ordering::Release);
     }
 }

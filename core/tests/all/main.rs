@@ -2,6 +2,8 @@
 
 mod audit;
 mod conformance;
+#[cfg(all(unix, feature = "sqlite"))]
+mod contacts;
 mod decide;
 mod failing;
 mod failures;

@@ -254,7 +254,8 @@ fn bytes_that_mean_nothing_are_refused() {
     // Kind, two flags, and the highest byte of the total.
     refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 4), (5, 2), (6, 2), (30, 1)]);
     // The page's flag; kind and flag of the first entry.
-    refuses::<Entries>(&page, &[(40, 2), (165, 12), (166, 2)]);
+    let kinds = u8::try_from(Kind::ALL.len()).expect("few");
+    refuses::<Entries>(&page, &[(40, 2), (165, kinds), (166, 2)]);
 }
 
 #[track_caller]

@@ -155,5 +155,6 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Extend => 9,
         Kind::Void => 10,
         Kind::Fulfil => 11,
+        Kind::Erase => 12,
     }
 }

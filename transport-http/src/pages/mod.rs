@@ -9,6 +9,7 @@
 mod admin;
 mod assets;
 mod book;
+mod contact;
 mod filters;
 mod form;
 mod home;
@@ -71,4 +72,5 @@ fn forms_beside_the_api() -> Router<Arc<Shop>> {
         .route("/purchase/{id}", post(purchase::buy))
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/confirm", post(order::confirm))
+        .route("/orders/{id}/contact", post(contact::change))
 }

@@ -1,8 +1,8 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, Error, Facet, OrderId, Reference, Sort, Status, Timestamp};
+use bookstore_core::{BookId, ContactFields, Error, Facet, OrderId, Reference, Sort, Status, Timestamp};
 use clap::Args;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// The flags of every command that uses a shop.
 #[derive(Debug, Args)]
@@ -92,6 +92,40 @@ pub(crate) struct InfoArgs {
     pub(crate) shop: ShopArgs,
 }
 
+/// The texts of a contact.
+#[derive(Args)]
+#[command(next_help_heading = "Contact")]
+pub(crate) struct ContactTexts {
+    /// Who the order is for, where the shop keeps that
+    #[arg(long, value_name = "TEXT")]
+    contact_name: Option<String>,
+    /// Where to write to
+    #[arg(long, value_name = "ADDRESS")]
+    contact_email: Option<String>,
+    /// Where the books go
+    #[arg(long, value_name = "TEXT")]
+    contact_address: Option<String>,
+    /// Anything else
+    #[arg(long, value_name = "TEXT")]
+    contact_note: Option<String>,
+}
+
+impl ContactTexts {
+    pub(crate) fn fields(&self) -> ContactFields {
+        let Self { contact_name, contact_email, contact_address, contact_note } = self;
+        let [name, email, address, note] =
+            [contact_name, contact_email, contact_address, contact_note].map(Option::clone);
+        ContactFields { name, email, address, note }
+    }
+}
+
+/// Without the texts.
+impl fmt::Debug for ContactTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fields().fmt(f)
+    }
+}
+
 /// `bookstore buy`
 #[derive(Debug, Args)]
 pub(crate) struct BuyArgs {
@@ -110,6 +144,8 @@ pub(crate) struct BuyArgs {
     /// What the order is called elsewhere, for example by a payment
     #[arg(long, value_name = "TEXT")]
     pub(crate) reference: Option<Reference>,
+    #[command(flatten)]
+    pub(crate) contact: ContactTexts,
     #[command(flatten)]
     pub(crate) shop: ShopArgs,
 }
@@ -133,10 +169,24 @@ pub(crate) struct HoldArgs {
     #[arg(long, value_name = "UUID")]
     pub(crate) order_id: Option<OrderId>,
     #[command(flatten)]
+    pub(crate) contact: ContactTexts,
+    #[command(flatten)]
     pub(crate) admin: AdminArgs,
 }
 
-/// `bookstore confirm`, `bookstore fulfil`
+/// `bookstore contact`
+#[derive(Debug, Args)]
+pub(crate) struct ContactOrderArgs {
+    /// The order's id
+    #[arg(value_name = "ORDER_ID")]
+    pub(crate) id: OrderId,
+    #[command(flatten)]
+    pub(crate) contact: ContactTexts,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore confirm`, `bookstore fulfil`, `bookstore erase-contact`
 #[derive(Debug, Args)]
 pub(crate) struct ChangeArgs {
     /// The order's id

@@ -131,6 +131,8 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Confirm(args) => orders::confirm(&args).await,
         Command::Fulfil(args) => orders::fulfil(&args).await,
         Command::Return(args) => orders::take_back(&args).await,
+        Command::Contact(args) => orders::contact(&args).await,
+        Command::EraseContact(args) => orders::erase_contact(&args).await,
         Command::Cancel(args) => shop::cancel(&args).await,
         Command::Orders(args) => admin::orders(&args).await,
         Command::Restock(args) => admin::restock(&args).await,

@@ -1,6 +1,6 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 25] = [
     "monolith",
     "catalog",
     "order",
@@ -10,6 +10,8 @@ const COMMANDS: [&str; 23] = [
     "topics",
     "info",
     "buy",
+    "contact",
+    "erase-contact",
     "cancel",
     "orders",
     "restock",

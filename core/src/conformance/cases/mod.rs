@@ -13,6 +13,7 @@
 mod amends;
 mod cancels;
 mod changes;
+mod contacts;
 mod ledger;
 mod listing;
 mod orders;
@@ -127,6 +128,15 @@ cases! {
         limits_holds
         takes_some_copies_back
         race_for_the_last_copies
+    }
+    contacts {
+        are_kept_with_their_order
+        are_not_changed_by_a_repetition
+        are_corrected_without_an_entry
+        are_erased_for_good
+        erases_nothing_where_nothing_is
+        are_the_buyers_while_the_order_is_open
+        are_no_part_of_the_ledger
     }
     amends {
         adds_and_takes_copies

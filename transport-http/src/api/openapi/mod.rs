@@ -37,6 +37,7 @@ use schemas::Problem;
         paths::search, paths::search_topic, paths::author, paths::new, paths::suggest, paths::topics, paths::info, paths::books, paths::quote, paths::events,
         paths::purchase_page, paths::purchase, paths::order, paths::place_order, paths::cancel,
         paths::confirm, paths::extend, paths::fulfil, paths::take_back,
+        paths::contact, paths::set_contact, paths::erase_contact,
         paths::orders, paths::amend, paths::add_books, paths::entries,
         paths::livez, paths::readyz, paths::metrics, paths::openapi,
     ),
@@ -63,8 +64,13 @@ pub(super) async fn openapi(uri: Uri) -> Answer {
 pub fn document() -> OpenApi {
     let mut document = Document::openapi();
     for (path, item) in &mut document.paths.paths {
-        let methods =
-            [("GET", &mut item.get), ("PUT", &mut item.put), ("POST", &mut item.post), ("PATCH", &mut item.patch)];
+        let methods = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("PATCH", &mut item.patch),
+            ("DELETE", &mut item.delete),
+        ];
         for (method, operation) in methods.into_iter().filter_map(|(method, one)| Some((method, one.as_mut()?))) {
             let role = operation.security.is_some().then(|| roles::of_route(method, path));
             if let Some(role) = role {
