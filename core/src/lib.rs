@@ -65,7 +65,7 @@ pub use ledger::{Change, Entry, Kind};
 pub use money::Cents;
 pub use order::{Actor, Order, OrderDetails, OrderLine, Receipt, Reference, Status};
 pub use orders::Orders;
-pub use page::{BookPage, Facet, Facets, OrderPage, OrderQuery, Query, Sort, SuggestQuery, Suggestions};
+pub use page::{BookPage, Facet, Facets, OrderPage, OrderQuery, Period, Query, Sort, SuggestQuery, Suggestions};
 pub use request::{Line, Lines, OrderAction};
 pub use service::{CatalogService, OrderReader, OrderService};
 pub use topics::{TopicPage, TopicQuery, TopicSort};

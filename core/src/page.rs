@@ -5,10 +5,12 @@
 //! the next page.
 
 mod facets;
+mod period;
 mod query;
 mod suggest;
 
 pub use facets::{FacetCount, Facets};
+pub use period::Period;
 pub use query::{CheckedQuery, Facet, Filter, Position, Query, Sort, terms};
 pub use suggest::{SuggestQuery, Suggestions, TitleSuggestion};
 

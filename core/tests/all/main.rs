@@ -1,6 +1,8 @@
 //! All of this crate's integration tests, in one binary: it links once.
 
 mod audit;
+#[cfg(feature = "sqlite")]
+mod best_sellers;
 mod conformance;
 mod decide;
 mod failing;

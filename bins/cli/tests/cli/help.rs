@@ -1,12 +1,13 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "monolith",
     "catalog",
     "order",
     "frontend",
     "import",
     "search",
+    "bestsellers",
     "topics",
     "info",
     "buy",
