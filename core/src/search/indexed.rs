@@ -16,7 +16,7 @@ use super::{
     index::{BookIndex, IndexChange, IndexFailed, Unusable},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     id::Seq,
     ledger::{Entry, Kind},
     page::CheckedQuery,
@@ -93,7 +93,8 @@ impl IndexedSearch {
     /// # Errors
     /// The store cannot be read.
     pub async fn catch_up(&self, texts: Seq) -> Result<()> {
-        self.parts.catch_up(texts).await
+        let parts = Arc::clone(&self.parts);
+        whole(async move { parts.catch_up(texts).await }).await
     }
 }
 
@@ -227,7 +228,9 @@ impl Parts {
             if self.building.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            let few = self.take_in(to, WAIT_FOR_TEXTS_MAX).await? || self.take_in(to, 1).await?;
+            let parts = Arc::clone(self);
+            let few = async move { Ok(parts.take_in(to, WAIT_FOR_TEXTS_MAX).await? || parts.take_in(to, 1).await?) };
+            let few = whole(few).await?;
             if !few {
                 self.feed(to);
                 return Ok(None);
@@ -235,6 +238,11 @@ impl Parts {
         }
         Ok(self.index())
     }
+}
+
+/// Runs to the end what a caller waits for, also if the caller hangs up: otherwise the index could take texts in and nobody would know.
+async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(Error::unavailable("the search index was not brought up to date")))
 }
 
 /// What an entry changes in the index.
