@@ -25,4 +25,6 @@ mod reopen;
 mod restore;
 #[cfg(all(feature = "search", feature = "sqlite"))]
 mod search;
+#[cfg(all(feature = "search", feature = "sqlite"))]
+mod torn;
 mod wire;
