@@ -72,7 +72,8 @@ async fn best_sellers_are_listed() {
     for path in ["/bestsellers", "/bestsellers?days=7", "/bestsellers?days=365", "/search?sold=30&sort=best_selling"] {
         assert_eq!(numbers(path).await, [4, 1, 2], "{path}");
     }
-    assert_eq!(numbers("/search/distributed%20systems?sort=best_selling&sold=ever").await, [1, 2]);
+    assert_eq!(numbers("/search/distributed%20systems?sort=best_selling&sold=ever").await, [1]);
+    assert_eq!(numbers("/search/distributed%20systems?sort=best_selling").await, [1, 3]);
     let first = shop.get("/bestsellers?days=30&page_size=2").await.json();
     assert_eq!(first["total"], 3);
     let token = first["next_page_token"].as_str().unwrap();
