@@ -70,7 +70,8 @@ impl Shop {
     }
 
     async fn add(&self, from: u64) {
-        let title = |n: u64| format!("{} {} number{n}", WORDS[n as usize % 4], WORDS[n as usize / 4 % 4]);
+        let word = |n: u64| WORDS[usize::try_from(n % 4).expect("small")];
+        let title = |n: u64| format!("{} {} number{n}", word(n), word(n / 4));
         let books = (from..from + AT_ONCE).map(|n| book(&title(n), 5)).collect();
         self.catalog.add_books(books).await.expect("good books");
     }
