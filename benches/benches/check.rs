@@ -72,7 +72,7 @@ impl Shop {
     fn add_books(&mut self, nth: u64) {
         let text = BookText { title: format!("book {nth}"), topic: "t".into(), ..BookText::default() };
         let (price_cents, stock) = (Cents::new(100).expect("small"), 100);
-        let decided = self.decide(&Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }) });
+        let decided = self.decide(&Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }), by: None });
         let Ok(Decided::Added(listed)) = decided else { panic!("a new book can be listed") };
         let books = vec![ListedBook { price_cents, stock }];
         self.record(nth, nth, Operation::AddBooks { books, outcome: Outcome::Answered(vec![listed]) });
@@ -111,7 +111,7 @@ impl Shop {
             }
             7 => {
                 let (book, change) = (self.book(), Amend::StockDelta { delta: 10 });
-                let answer = self.decide(&Command::Amend { book, change, key: None });
+                let answer = self.decide(&Command::Amend { book, change, key: None, by: None });
                 let shown = |decided: &Decided| match decided {
                     Decided::Amended(book, level) => BookState::new(*book, *level),
                     other => panic!("expected a level, not {other:?}"),

@@ -82,7 +82,7 @@ impl Shop {
         let mut books = books.peekable();
         while books.peek().is_some() {
             let some = books.by_ref().take(ADD_BOOKS_MAX).collect();
-            self.catalog.add_books(some).await.expect("books can be added");
+            self.catalog.add_books(some, None).await.expect("books can be added");
         }
     }
 

@@ -17,7 +17,9 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::{Actor, Order, Receipt},
-    page::{BookPage, Facets, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
+    page::{
+        BookPage, Facets, FoundOrders, OrderScan, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside,
+    },
     request::{Lines, OrderAction},
     search::{BookSearch, Finder, FoundPage},
     service::OrderReader,
@@ -256,8 +258,8 @@ impl CatalogService for Catalog {
         self.receipt(order, Command::Order { order, action: Box::new(action), by }).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        let Outcome::Amended(id, level) = self.writer.commands().call(Command::Amend { book, change, key }).await?
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
+        let Outcome::Amended(id, level) = self.writer.commands().call(Command::Amend { book, change, key, by }).await?
         else {
             unreachable!("an amend answers with the amended book");
         };
@@ -267,12 +269,12 @@ impl CatalogService for Catalog {
         Ok(level.of(id, text))
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
         if books.len() > ADD_BOOKS_MAX {
             return Err(Error::invalid("books", format!("at most {ADD_BOOKS_MAX} at once")));
         }
         let books = books.into_iter().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
-        let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book) });
+        let commands = books.into_iter().map(|book| Command::AddBook { book: Box::new(book), by: by.clone() });
         let outcomes = self.writer.commands().call_many(commands).await;
         self.search.texts_added(self.writer.published().texts());
         // So that the next search need not wait; if the store cannot be read now, that search tries again.
@@ -313,7 +315,7 @@ impl OrderReader for Catalog {
         self.reader.order(id, self.head()).await
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        self.reader.orders(before, self.head(), limit).await
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        self.reader.find_orders(scan, self.head()).await
     }
 }

@@ -30,7 +30,7 @@
 //! let (mut state, mut batch) = (State::default(), Batch::default());
 //! let text = BookText { title: "The last copy".into(), topic: "t".into(), ..BookText::default() };
 //! let book = Box::new(NewBook { text, price_cents: Cents::new(100)?, stock: 1 });
-//! state.decide(&Command::AddBook { book }, now, &mut batch)?;
+//! state.decide(&Command::AddBook { book, by: None }, now, &mut batch)?;
 //!
 //! let buy = || Command::Sell { order: clock.new_order_id(), lines: Lines::one(BookId(1), 1).expect("one line") };
 //! assert!(state.decide(&buy(), now, &mut batch).is_ok());
@@ -50,7 +50,6 @@ mod orders;
 pub use command::{Command, Known, Outcome};
 pub use holds::Holds;
 pub use level::{Level, Levels, apply};
-use orders::Context;
 
 use std::collections::{HashMap, HashSet};
 
@@ -62,7 +61,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
     ledger::{Change, Details, Entry, Kind},
-    order::Order,
+    order::{Actor, Order},
 };
 
 /// What decisions are made from. The store fills it, and every decision brings it up to date.
@@ -114,6 +113,20 @@ impl Batch {
     }
 }
 
+/// What a command is decided with, beside the state.
+struct Context<'a> {
+    by: Option<&'a Actor>,
+    now: Timestamp,
+    batch: &'a mut Batch,
+}
+
+impl Context<'_> {
+    /// The details of an entry that has no others than the actor.
+    fn details(&self) -> Option<Box<Details>> {
+        self.by.and_then(|by| Details { actor: Some(by.clone()), ..Details::default() }.boxed())
+    }
+}
+
 impl State {
     /// Forgets what was loaded for the batch before.
     pub fn forget_batch(&mut self) {
@@ -136,10 +149,13 @@ impl State {
             Command::Order { order, action, by } => {
                 self.order(*order, action, Context { by: by.as_ref(), now, batch }).map(Outcome::Receipt)
             }
-            Command::Amend { book, change, key } => {
-                self.amend(*book, *change, *key, now, batch).map(|level| Outcome::Amended(*book, level))
+            Command::Amend { book, change, key, by } => {
+                let context = Context { by: by.as_ref(), now, batch };
+                self.amend(*book, *change, *key, context).map(|level| Outcome::Amended(*book, level))
             }
-            Command::AddBook { book } => self.add_book(book, now, batch).map(Outcome::Added),
+            Command::AddBook { book, by } => {
+                self.add_book(book, Context { by: by.as_ref(), now, batch }).map(Outcome::Added)
+            }
         }
     }
 
@@ -149,7 +165,7 @@ impl State {
         self.known.get(&key).cloned().or_else(|| batch.order(key).map(Known::Order))
     }
 
-    fn add_book(&mut self, new: &NewBook, now: Timestamp, batch: &mut Batch) -> Result<Added> {
+    fn add_book(&mut self, new: &NewBook, context: Context<'_>) -> Result<Added> {
         let identity = new.text.identity();
         if let Some(&id) = self.identities.get(&identity) {
             return Ok(Added { id, created: false });
@@ -157,7 +173,8 @@ impl State {
         self.last_book += 1;
         let id = BookId(self.last_book);
         let (delta, stock, price_cents) = (i64::from(new.stock), new.stock, new.price_cents);
-        self.append(Kind::Listing, None, [Change { book: id, delta, price_cents, stock }].into(), None, now, batch);
+        let (details, Context { now, batch, .. }) = (context.details(), context);
+        self.append(Kind::Listing, None, [Change { book: id, delta, price_cents, stock }].into(), details, now, batch);
         if let Some(entry) = batch.entries.last_mut() {
             entry.text = Some(Text::from(&new.text));
         }

@@ -17,6 +17,7 @@ use crate::{
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{OrderId, Seq},
     order::Order,
+    page::{FoundOrders, OrderScan},
     service::{CatalogService, ENTRIES_MAX, OrderReader},
     store::{Followed, Projection},
 };
@@ -299,7 +300,7 @@ impl<P: OrderReader + ?Sized> OrderReader for Follower<P> {
         self.projection.order(id).await
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        self.projection.orders(before, limit).await
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        self.projection.find_orders(scan).await
     }
 }

@@ -45,6 +45,7 @@ pub mod order;
 pub mod orders;
 pub mod page;
 mod parse;
+pub mod quote;
 pub mod recent_keys;
 pub mod request;
 pub mod retry;
@@ -65,7 +66,11 @@ pub use ledger::{Change, Entry, Kind};
 pub use money::Cents;
 pub use order::{Actor, Order, OrderDetails, OrderLine, Receipt, Reference, Status};
 pub use orders::Orders;
-pub use page::{BookPage, Facet, Facets, OrderPage, OrderQuery, Period, Query, Sort, SuggestQuery, Suggestions};
+pub use page::{
+    BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Period, Query, Sort, SuggestQuery,
+    Suggestions,
+};
+pub use quote::{Quote, QuotedLine};
 pub use request::{Line, Lines, OrderAction};
 pub use service::{CatalogService, OrderReader, OrderService};
 pub use topics::{TopicPage, TopicQuery, TopicSort};

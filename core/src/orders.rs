@@ -39,7 +39,7 @@ pub use crate::service::{Ack, OrderReader, OrderService};
 /// let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default())?;
 /// let catalog = Arc::new(catalog);
 /// let text = BookText { title: "Paxos Made Simple".into(), topic: "consensus".into(), ..BookText::default() };
-/// catalog.add_books(vec![NewBook { text, price_cents: Cents::new(1500)?, stock: 3 }]).await?;
+/// catalog.add_books(vec![NewBook { text, price_cents: Cents::new(1500)?, stock: 3 }], None).await?;
 ///
 /// let orders = Orders::new(catalog.clone(), catalog.clone());
 /// let id = SystemClock.new_order_id();
@@ -249,7 +249,7 @@ impl OrderService for Orders {
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
-        let (size, before) = query.check()?;
-        Ok(OrderPage::cut(self.reader.orders(before, size + 1).await?, size))
+        let scan = query.check()?;
+        Ok(scan.page(self.reader.find_orders(scan.clone()).await?))
     }
 }

@@ -5,11 +5,13 @@
 //! the next page.
 
 mod facets;
+mod orders;
 mod period;
 mod query;
 mod suggest;
 
 pub use facets::{FacetCount, Facets};
+pub use orders::{FoundOrders, OrderPage, OrderQuery, OrderScan};
 pub use period::Period;
 pub use query::{CheckedQuery, Facet, Filter, Position, Query, Sort, terms};
 pub use suggest::{SuggestQuery, Suggestions, TitleSuggestion};
@@ -20,8 +22,6 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     book::Book,
     error::{Error, Result},
-    id::Seq,
-    order::Order,
 };
 
 /// The most bytes of a page's JSON, whatever texts are on it: 1 MiB. A page that would be longer ends early, with a token that
@@ -63,54 +63,6 @@ pub struct BookPage {
     /// Another spelling of the words, if few books have them and it would find more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub did_you_mean: Option<String>,
-}
-
-/// A page of the orders, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderQuery {
-    /// Orders a page, 1 to [`Query::PAGE_MAX`]; [`Query::PAGE_DEFAULT`] if it is `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// The [`OrderPage::next_page_token`] of the page before. It is opaque.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
-}
-
-const ORDERS: &str = "orders";
-
-impl OrderQuery {
-    /// Checks the fields. Gives the number of orders, and the sale before which they were placed, if any.
-    ///
-    /// # Errors
-    /// - [`Error::Invalid`] naming the first field that is outside its limits.
-    pub fn check(&self) -> Result<(usize, Option<Seq>)> {
-        let before = self.page_token.as_deref().map(|token| read_token(token, ORDERS)).transpose()?;
-        Ok((page_size(self.page_size)?, before))
-    }
-}
-
-/// A page of orders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct OrderPage {
-    /// The orders, newest first.
-    pub orders: Vec<Order>,
-    /// Leads to the next page; `None` on the last page.
-    pub next_page_token: Option<String>,
-}
-
-impl OrderPage {
-    /// A page of at most `size` orders, whose JSON is at most [`PAGE_BYTES_MAX`] long. `orders` has one more if another page follows: read
-    /// `size + 1` of them.
-    #[must_use]
-    pub fn cut(mut orders: Vec<Order>, size: usize) -> Self {
-        let fits = fitting(orders.iter().take(size).map(Order::json_bytes));
-        let more = orders.len() > fits;
-        orders.truncate(fits);
-        let last = orders.last().filter(|_| more);
-        let next_page_token = last.map(|order| write_token(&order.seq, ORDERS));
-        Self { orders, next_page_token }
-    }
 }
 
 fn page_size(asked: Option<u32>) -> Result<usize> {

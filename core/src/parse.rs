@@ -6,10 +6,11 @@ use std::{str::FromStr, sync::Arc};
 use uuid::Uuid;
 
 use crate::{
+    clock::Timestamp,
     error::Error,
     id::{BookId, OrderId},
     money::Cents,
-    order::{Actor, Reference},
+    order::{Actor, Reference, Status},
 };
 
 impl FromStr for BookId {
@@ -17,6 +18,30 @@ impl FromStr for BookId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         text.parse().map(Self).map_err(|_| Error::malformed(format!("a book id is a whole number, not {text:?}")))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    /// Reads a moment as RFC 3339 has it, or a day, which stands for its beginning in UTC.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+        let moment = text.parse().ok().or_else(|| Some(day()?.timestamp()));
+        let message = || format!("a moment is a day such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text:?}");
+        moment.map(|moment: jiff::Timestamp| Self(moment.as_millisecond())).ok_or_else(|| Error::malformed(message()))
+    }
+}
+
+impl FromStr for Status {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let all = [Self::Held, Self::Placed, Self::Fulfilled, Self::Cancelled, Self::Lapsed, Self::Voided];
+        all.into_iter().find(|status| status.as_str() == name).ok_or_else(|| {
+            let names = all.map(Self::as_str).join(", ");
+            Error::invalid("status", format!("must be one of {names}, not {name:?}"))
+        })
     }
 }
 

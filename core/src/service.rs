@@ -18,24 +18,35 @@ use std::time::Duration;
 use crate::{
     batch::each,
     book::{Added, Amend, Book, NewBook},
-    error::Result,
+    error::{Error, Result},
     history::Entries,
     id::{BookId, OrderId, Seq},
     order::{Actor, Order, Receipt},
-    page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
+    page::{BookPage, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, SuggestQuery, Suggestions},
+    quote::Quote,
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
 
-#[cfg_attr(not(doc), expect(unused_imports, reason = "the docs name it"))]
-use crate::error::Error;
-
 /// The most books of one [`CatalogService::add_books`].
 pub const ADD_BOOKS_MAX: usize = 1000;
+/// The most books of one [`CatalogService::books`].
+pub const BOOKS_MAX: usize = Lines::MAX;
 /// The most entries of one [`CatalogService::entries`].
 pub const ENTRIES_MAX: usize = 1000;
 /// The longest wait of one [`CatalogService::entries`].
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Checks the number of books of one [`CatalogService::books`].
+///
+/// # Errors
+/// - [`Error::Invalid`] in `ids`.
+pub fn at_most_books_max(ids: Vec<BookId>) -> Result<Vec<BookId>> {
+    if ids.len() > BOOKS_MAX {
+        return Err(Error::invalid("ids", format!("at most {BOOKS_MAX} at once")));
+    }
+    Ok(ids)
+}
 
 /// The books of a shop, and the ledger of everything that changed their stock and price.
 #[async_trait]
@@ -73,6 +84,31 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::BookNotFound`].
     async fn info(&self, book: BookId) -> Result<Book>;
+
+    /// Several books, at most [`BOOKS_MAX`], in the order of their ids, each as [`Self::info`] has it; none stands for a book that there is
+    /// not. They need not be of one moment. A transport overrides this where one message for all of them is cheaper.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] in `ids` for too many.
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        let ids = at_most_books_max(ids)?;
+        let books = each(ids, |id| self.info(id)).await.into_iter().map(|book| match book {
+            Ok(book) => Ok(Some(book)),
+            Err(Error::BookNotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        });
+        books.collect()
+    }
+
+    /// What these lines would cost now, and what of them is short. It binds nobody.
+    ///
+    /// # Errors
+    /// - [`Error::BookNotFound`] for a book that does not exist.
+    /// - [`Error::Invalid`] if the total is above [`Cents::MAX`](crate::Cents::MAX).
+    async fn quote(&self, lines: Lines) -> Result<Quote> {
+        let ids = lines.iter().map(|line| line.book).collect();
+        Quote::of(&lines, self.books(ids).await?)
+    }
 
     /// Sells all lines or none, once per order id, and answers when the sale is durable: the commit point of a purchase.
     ///
@@ -121,7 +157,8 @@ pub trait CatalogService: Send + Sync {
     /// - To purchase or hold, as [`Self::sell`].
     async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt>;
 
-    /// Changes a book's price or stock, durably, and answers with the book as it is after the change.
+    /// Changes a book's price or stock, durably, and answers with the book as it is after the change. `by` says who of the shop asks for
+    /// it; the ledger keeps that.
     ///
     /// With a `key` it happens once, however often it is sent. Without one, a call of unknown outcome MUST NOT be sent again.
     ///
@@ -131,7 +168,7 @@ pub trait CatalogService: Send + Sync {
     /// - [`Error::OutOfStock`] if a delta would take more copies than there are.
     /// - [`Error::OrderIdReused`] for a key that was used for something else, another change of the same book included.
     /// - [`Error::Invalid`] for a change of nothing, and above [`NewBook::STOCK_MAX`] copies.
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book>;
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book>;
 
     /// Adds new books, at most [`ADD_BOOKS_MAX`], durably, and answers with their numbers in the same order.
     ///
@@ -141,7 +178,7 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::Invalid`] if any book is outside its limits, or if there are too many: then none is added. After any other
     ///   error some may have been added.
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>>;
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>>;
 
     /// The entries after `after`, oldest first, at most `limit` (1 to [`ENTRIES_MAX`]). If there is none yet, it waits for one,
     /// for `wait` at most (up to [`WAIT_MAX`]), and then answers without entries; if `after` is beyond the ledger's end, it need not wait,
@@ -235,11 +272,19 @@ pub trait OrderReader: Send + Sync {
     /// - None but not executed: the store cannot be read now.
     async fn order(&self, id: OrderId) -> Result<Option<Order>>;
 
-    /// Up to `limit` orders sold before `before` (all, if it is `None`), newest first.
+    /// Looks for orders, newest first, as [`OrderScan::run`] does.
     ///
     /// # Errors
     /// - None but not executed: the store cannot be read now.
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>>;
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders>;
+
+    /// Up to `limit` orders that began before `before` (all, if it is `None`), newest first.
+    ///
+    /// # Errors
+    /// - None but not executed: the store cannot be read now.
+    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+        Ok(self.find_orders(OrderScan::all(before, limit)).await?.orders)
+    }
 }
 
 /// When an order server with a copy acknowledges a purchase.

@@ -17,6 +17,7 @@ pub mod api {
     mod remote;
     pub use remote::RemoteShop;
 }
+mod book_ids;
 #[cfg(feature = "server")]
 pub mod cache;
 #[cfg(feature = "client")]

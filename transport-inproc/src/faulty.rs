@@ -41,7 +41,7 @@ use crate::faults::{Effect, Fault, FaultSource, Faults, Rates};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> bookstore_core::Result<()> {
 /// # let (store, reader) = memory::open(&SystemClock);
 /// # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default()).unwrap();
-/// let book = catalog.add_books(vec![any_book(5)]).await?[0].id;
+/// let book = catalog.add_books(vec![any_book(5)], None).await?[0].id;
 /// let network = Faulty::new(Arc::new(catalog), Rates { reply_lost: 1.0, ..Rates::default() }, 7);
 ///
 /// // The sale executes, but its caller does not learn that …
@@ -235,15 +235,19 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         .await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
-        self.call(effect, |service| async move { service.amend(book, change, key).await }).await
+        self.call(effect, |service| {
+            let by = by.clone();
+            async move { service.amend(book, change, key, by).await }
+        })
+        .await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
         self.call(Effect::Keyed, |service| {
-            let books = books.clone();
-            async move { service.add_books(books).await }
+            let (books, by) = (books.clone(), by.clone());
+            async move { service.add_books(books, by).await }
         })
         .await
     }

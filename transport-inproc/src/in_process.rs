@@ -198,12 +198,12 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.write(self.service.change_order(order, action, by)).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        self.write(self.service.amend(book, change, key)).await
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
+        self.write(self.service.amend(book, change, key, by)).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.write(self.service.add_books(books)).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        self.write(self.service.add_books(books, by)).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

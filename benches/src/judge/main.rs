@@ -88,7 +88,7 @@ async fn catalog(args: &Args, books: &[NewBook], folder: &Path) -> Result<Catalo
     let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
     let catalog = Catalog::start(store, reader.clone(), reader, clock.clone(), options)?;
     for chunk in books.chunks(ADD_BOOKS_MAX) {
-        catalog.add_books(chunk.to_vec()).await?;
+        catalog.add_books(chunk.to_vec(), None).await?;
     }
     let closed = catalog.closed();
     drop(catalog);

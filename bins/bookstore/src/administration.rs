@@ -30,7 +30,8 @@ impl Bookstore {
     /// - [`Error::Unauthorized`]: the admin token is missing or wrong.
     /// - [Those of every call](Self#errors-of-every-call).
     pub async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
-        self.once(|| self.catalog().amend(book, change, Some(key))).await
+        let by = Self::actor()?;
+        self.once(|| self.catalog().amend(book, change, Some(key), by.clone())).await
     }
 
     /// Adds copies of a book, or takes some away if `delta` is negative: short for [`amend`](Self::amend) with
@@ -60,7 +61,8 @@ impl Bookstore {
     /// - [`Error::Unauthorized`]: the admin token is missing or wrong.
     /// - [Those of every call](Self#errors-of-every-call): some may have been added.
     pub async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.once(|| self.catalog().add_books(books.clone())).await
+        let by = Self::actor()?;
+        self.once(|| self.catalog().add_books(books.clone(), by.clone())).await
     }
 
     /// Adds one book: short for [`add_books`](Self::add_books).

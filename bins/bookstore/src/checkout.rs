@@ -34,11 +34,15 @@ use crate::facade::Bookstore;
 ///
 /// Each call may be sent again: what it asks for is done once, and a repetition is answered with the order as it is.
 impl Bookstore {
-    /// Who changes orders in the ledger of a shop in this process.
+    /// Who changes orders and books in the ledger of a shop in this process.
     pub const ACTOR: &str = "embedder";
 
+    pub(crate) fn actor() -> Result<Option<Actor>> {
+        Self::ACTOR.parse().map(Some)
+    }
+
     async fn change(&self, id: OrderId, action: OrderAction) -> Result<Receipt> {
-        let by: Option<Actor> = Some(Self::ACTOR.parse()?);
+        let by = Self::actor()?;
         self.once(|| self.order_service().change(id, action.clone(), by.clone())).await
     }
 

@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderAction, OrderId, OrderService,
-    Period, Query, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery, writer::Closed,
+    Period, Query, Quote, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -164,6 +164,37 @@ impl Bookstore {
     /// - [Those of every call](Self#errors-of-every-call).
     pub async fn info(&self, book: BookId) -> Result<Book> {
         self.read(|| self.catalog.info(book)).await
+    }
+
+    /// Several books, at most 100, in the order of their ids; `None` stands for a book that there is not.
+    ///
+    /// # Errors
+    /// - [`Error::Invalid`] for too many.
+    /// - [Those of every call](Self#errors-of-every-call).
+    pub async fn books(&self, ids: &[BookId]) -> Result<Vec<Option<Book>>> {
+        self.read(|| self.catalog.books(ids.to_vec())).await
+    }
+
+    /// What these lines would cost now, and what of them is short. It binds nobody.
+    ///
+    /// ```
+    /// # use bookstore::{Bookstore, sample, core::{BookId, Line}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_books(sample::books()).await?;
+    /// let quote = shop.quote([Line::new(BookId(1), 2), Line::new(BookId(2), 1000)]).await?;
+    /// assert!(!quote.in_stock && quote.lines[0].short == 0 && quote.lines[1].short > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::BookNotFound`] for a book that there is not.
+    /// - [`Error::Invalid`]: the lines are outside the limits of [`Lines`], or their total is too large an amount.
+    /// - [Those of every call](Self#errors-of-every-call).
+    pub async fn quote(&self, lines: impl IntoIterator<Item = Line>) -> Result<Quote> {
+        let lines = Lines::new(lines)?;
+        self.read(|| self.catalog.quote(lines.clone())).await
     }
 
     /// A new order id. Make one for each purchase intent, not for each try.

@@ -16,7 +16,7 @@
 //! # let (store, reader) = memory::open(&SystemClock);
 //! # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
 //! # let catalog = catalog.expect("a store in memory can be used");
-//! catalog.add_books(vec![any_book(3)]).await?;
+//! catalog.add_books(vec![any_book(3)], None).await?;
 //! let (summary, findings) = audit::audit(&catalog).await?;
 //! assert_eq!((summary.books, summary.sales, findings.len()), (1, 0, 0));
 //! # Ok(()) }

@@ -87,7 +87,9 @@ impl FinalState {
     pub async fn add_orders(&mut self, server: impl Into<String>, orders: &dyn OrderService) -> Result<()> {
         let (mut all, mut page_token) = (Vec::new(), None);
         loop {
-            let page = orders.orders(OrderQuery { page_size: Some(Query::PAGE_MAX), page_token }).await?;
+            let page = orders
+                .orders(OrderQuery { page_size: Some(Query::PAGE_MAX), page_token, ..OrderQuery::default() })
+                .await?;
             all.extend(page.orders);
             page_token = page.next_page_token;
             if page_token.is_none() {

@@ -27,7 +27,7 @@
 //! # let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
 //! # let catalog = Arc::new(catalog.expect("a store in memory can be used"));
 //! # let orders = Arc::new(Orders::new(catalog.clone(), catalog.clone()));
-//! let book = catalog.add_books(vec![any_book(1)]).await?[0].id;
+//! let book = catalog.add_books(vec![any_book(1)], None).await?[0].id;
 //!
 //! // Every client gets the service as a process of its own.
 //! let recorder = Arc::new(Recorder::default());

@@ -119,17 +119,17 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record(operation, self.service.change_order(order, action.clone(), by), Receipt::clone).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let operation = |outcome| Operation::Amend { book, change, key, outcome };
-        self.record(operation, self.service.amend(book, change, key), |book| BookState::from(book)).await
+        self.record(operation, self.service.amend(book, change, key, by), |book| BookState::from(book)).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
         let listed = |book: &NewBook| ListedBook { price_cents: book.price_cents, stock: book.stock };
         let listed: Vec<ListedBook> = books.iter().map(listed).collect();
         let operation = |outcome| Operation::AddBooks { books: listed.clone(), outcome };
         let ticket = self.begin(operation(Outcome::Unknown));
-        let answer = self.service.add_books(books).await;
+        let answer = self.service.add_books(books, by).await;
         self.recorder.end(ticket, operation(added(&answer)));
         answer
     }
@@ -170,6 +170,10 @@ impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
+        // The checker knows what the newest orders are, and nothing of other lists.
+        if query.is_filtered() {
+            return self.service.orders(query).await;
+        }
         let shown = |page: &OrderPage| page.orders.clone();
         self.record(|outcome| Operation::ReadOrders { outcome }, self.service.orders(query), shown).await
     }

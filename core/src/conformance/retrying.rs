@@ -65,16 +65,16 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
         self.0.change_order(order, action, by).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         if key.is_some() {
-            let _ = self.0.amend(book, change, key).await;
+            let _ = self.0.amend(book, change, key, by.clone()).await;
         }
-        self.0.amend(book, change, key).await
+        self.0.amend(book, change, key, by).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        let _ = self.0.add_books(books.clone()).await;
-        self.0.add_books(books).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        let _ = self.0.add_books(books.clone(), by.clone()).await;
+        self.0.add_books(books, by).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

@@ -2,14 +2,13 @@
 
 use crate::{
     book::{Amend, NewBook},
-    clock::Timestamp,
     error::{Error, Result, Shortage},
     id::{BookId, OrderId},
     ledger::{Change, Entry, Kind},
     money::Cents,
 };
 
-use super::{Batch, Known, Level, State};
+use super::{Context, Known, Level, State};
 
 impl State {
     /// Decides a change of one book. With a `key` that did the same before, the book's level now is the answer.
@@ -18,9 +17,9 @@ impl State {
         book: BookId,
         change: Amend,
         key: Option<OrderId>,
-        now: Timestamp,
-        batch: &mut Batch,
+        context: Context<'_>,
     ) -> Result<Level> {
+        let (details, Context { now, batch, .. }) = (context.details(), context);
         check_change(change)?;
         let level = self.levels.get(book).ok_or(Error::BookNotFound { book })?;
         match key.and_then(|key| Some((key, self.known(key, batch)?))) {
@@ -34,7 +33,7 @@ impl State {
         }
         let delta = i64::from(stock) - i64::from(level.stock);
         let done = Change { book, delta, price_cents, stock };
-        let entry = self.append(kind, key, [done].into(), None, now, batch);
+        let entry = self.append(kind, key, [done].into(), details, now, batch);
         let version = entry.seq;
         if let Some(key) = key {
             let entry = Box::new(entry.clone());

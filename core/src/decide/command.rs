@@ -42,11 +42,15 @@ pub enum Command {
         change: Amend,
         /// Makes it happen once, however often it is sent.
         key: Option<OrderId>,
+        /// Who of the shop asks for it.
+        by: Option<Actor>,
     },
     /// Add a new book.
     AddBook {
         /// The book. It is boxed because it is many times larger than the commands that come by the thousand.
         book: Box<NewBook>,
+        /// Who of the shop asks for it.
+        by: Option<Actor>,
     },
 }
 
@@ -70,7 +74,7 @@ impl Command {
     #[must_use]
     pub fn identity(&self) -> Option<String> {
         match self {
-            Self::AddBook { book } => Some(book.text.identity()),
+            Self::AddBook { book, .. } => Some(book.text.identity()),
             Self::Sell { .. } | Self::Release { .. } | Self::Order { .. } | Self::Amend { .. } => None,
         }
     }

@@ -11,14 +11,7 @@ use crate::{
     request::{Lines, OrderAction},
 };
 
-use super::{Batch, Holds, Known, State};
-
-/// What a command about an order is decided with, beside the state.
-pub(super) struct Context<'a> {
-    pub(super) by: Option<&'a Actor>,
-    pub(super) now: Timestamp,
-    pub(super) batch: &'a mut Batch,
-}
+use super::{Batch, Context, Holds, Known, State};
 
 impl State {
     pub(super) fn order(&mut self, id: OrderId, action: &OrderAction, context: Context<'_>) -> Result<Receipt> {

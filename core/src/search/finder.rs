@@ -238,7 +238,11 @@ mod tests {
         let (store, reader) = memory::open(&SystemClock);
         let writer = Writer::start(store, Arc::new(SystemClock), WriterLimits::default(), Execution::Threads);
         let writer = writer.expect("memory");
-        writer.commands().call(Command::AddBook { book: Box::new(book("A book", 1)) }).await.expect("a good book");
+        writer
+            .commands()
+            .call(Command::AddBook { book: Box::new(book("A book", 1)), by: None })
+            .await
+            .expect("a good book");
         let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()), Arc::new(SystemClock));
 
         let mut running = Vec::new();

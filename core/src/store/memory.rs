@@ -31,7 +31,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::{Entry, Kind},
     order::{Order, Status},
-    page::PAGE_BYTES_MAX,
+    page::{FoundOrders, OrderScan, PAGE_BYTES_MAX},
     recent_keys::RecentKeys,
     store::{AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError},
 };
@@ -227,11 +227,11 @@ impl LedgerReader for MemoryReader {
         Ok(lock(&self.ledger).order(id, head))
     }
 
-    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
+    async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders> {
         let ledger = lock(&self.ledger);
-        let sales = ledger.between(Seq(0), head).iter().rev();
-        let sales = sales.filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Hold));
-        let older = sales.filter(|sale| before.is_none_or(|before| sale.seq < before));
-        Ok(older.filter_map(|sale| ledger.order(sale.key?, head)).take(limit).collect())
+        let last = scan.before().map_or(head, |before| head.min(Seq(before.0.saturating_sub(1))));
+        let begun = ledger.between(Seq(0), last).iter().rev();
+        let begun = begun.filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Hold)).filter_map(Order::begun);
+        scan.run(begun.map(Ok), |id| Ok(ledger.order(id, head)))
     }
 }

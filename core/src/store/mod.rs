@@ -43,6 +43,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::Order,
+    page::{FoundOrders, OrderScan},
     service::{LedgerFeed, OrderReader},
 };
 
@@ -202,8 +203,8 @@ pub trait LedgerReader: Send + Sync {
     /// An order as of `head`, if it was sold by then.
     async fn order(&self, id: OrderId, head: Seq) -> Result<Option<Order>>;
 
-    /// Up to `limit` orders sold before `before` and not after `head`, as of `head`, newest first.
-    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>>;
+    /// Looks for orders that began not after `head`, as of `head`, newest first, as [`OrderScan::run`] does.
+    async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders>;
 }
 
 /// What follows a ledger and keeps something of it: an order server's copy, an index. A

@@ -33,12 +33,12 @@ fn release(key: u128) -> Command {
 }
 
 fn delta(book: u64, delta: i64, key: Option<u128>) -> Command {
-    Command::Amend { book: BookId(book), change: Amend::StockDelta { delta }, key: key.map(order) }
+    Command::Amend { book: BookId(book), change: Amend::StockDelta { delta }, key: key.map(order), by: None }
 }
 
 fn set(book: u64, price: Option<u64>, stock: Option<u32>, version: Option<u64>) -> Command {
     let change = Amend::Set { price_cents: price.map(cents), stock, version: version.map(Seq) };
-    Command::Amend { book: BookId(book), change, key: None }
+    Command::Amend { book: BookId(book), change, key: None, by: None }
 }
 
 fn out_of_stock(short: &[(u64, u32)]) -> Error {
@@ -59,7 +59,7 @@ impl Shop {
     fn open() -> Self {
         let mut shop = Self { state: State::default(), batch: Batch::default() };
         for (title, stock, price) in [("one", 10, 100), ("two", 5, 200), ("three", 0, 300)] {
-            shop.decide(&Command::AddBook { book: Box::new(new_book(title, stock, price)) }).expect("listed");
+            shop.decide(&Command::AddBook { book: Box::new(new_book(title, stock, price)), by: None }).expect("listed");
         }
         shop.batch = Batch::default();
         shop
@@ -380,10 +380,10 @@ fn a_book_is_listed_once() {
     let mut shop = Shop::open();
     let four = new_book("four", 4, 400);
     let listed = |id, created| Ok(Outcome::Added(Added { id: BookId(id), created }));
-    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(four.clone()) }), listed(4, true));
+    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(four.clone()), by: None }), listed(4, true));
     let dearer = new_book("four", 9, 900);
-    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(dearer) }), listed(4, false));
-    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(new_book("two", 1, 1)) }), listed(2, false));
+    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(dearer), by: None }), listed(4, false));
+    assert_eq!(shop.decide(&Command::AddBook { book: Box::new(new_book("two", 1, 1)), by: None }), listed(2, false));
     let texts: Vec<_> = shop.batch.entries.iter().filter_map(|entry| entry.text.clone()).collect();
     assert_eq!(texts, [Text::from(four.text)]);
     assert_eq!(shop.batch.entries.len(), 1);
@@ -396,7 +396,7 @@ fn a_book_is_listed_once() {
 #[test]
 fn a_book_can_be_bought_in_the_batch_that_lists_it() {
     let mut shop = Shop::open();
-    shop.decide(&Command::AddBook { book: Box::new(new_book("four", 1, 400)) }).expect("listed");
+    shop.decide(&Command::AddBook { book: Box::new(new_book("four", 1, 400)), by: None }).expect("listed");
     assert_eq!(shop.receipt(&sell(7, &[(4, 1)])).order.total_cents, cents(400));
     shop.assert_refused(&sell(8, &[(4, 1)]), &out_of_stock(&[(4, 0)]));
 }
@@ -411,7 +411,7 @@ fn a_replay_of_the_entries_gives_the_same_levels() {
         release(7),
         delta(3, 9, None),
         set(2, Some(5), Some(6), Some(6)),
-        Command::AddBook { book: Box::new(new_book("four", 1, 400)) },
+        Command::AddBook { book: Box::new(new_book("four", 1, 400)), by: None },
         sell(8, &[(1, 1), (4, 1)]),
     ];
     for command in &commands {
@@ -440,5 +440,5 @@ fn a_command_names_the_key_that_must_be_known() {
     assert_eq!(release(7).keys().collect::<Vec<_>>(), [order(7)]);
     assert_eq!(delta(1, 1, Some(7)).keys().collect::<Vec<_>>(), [order(7)]);
     assert_eq!(delta(1, 1, None).keys().count(), 0);
-    assert_eq!(Command::AddBook { book: Box::new(new_book("a", 1, 1)) }.keys().count(), 0);
+    assert_eq!(Command::AddBook { book: Box::new(new_book("a", 1, 1)), by: None }.keys().count(), 0);
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Entry, LedgerIdentity, ManualClock, Order, OrderId, Result, Seq, Text,
+    BookId, Entry, FoundOrders, LedgerIdentity, ManualClock, Order, OrderId, OrderScan, Result, Seq, Text,
     decide::{Batch, State},
     history::Hash,
     store::{
@@ -338,7 +338,7 @@ impl LedgerReader for Current {
         self.reader().order(id, head).await
     }
 
-    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
-        self.reader().orders(before, head, limit).await
+    async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders> {
+        self.reader().find_orders(scan, head).await
     }
 }

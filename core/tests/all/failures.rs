@@ -59,7 +59,7 @@ async fn stock(d: &Deployment) -> u32 {
 /// Asserts that the ledger says of each purchase what its buyer was told, then sends each again until it is known.
 async fn settle(d: &Deployment, copies: u32, told: &[(OrderId, Result<Receipt>)]) {
     // The store is opened again for the next command, whatever it is; this one does not touch the book in question.
-    d.catalog.add_books(vec![book("Another book", 1)]).await.expect("the store works again");
+    d.catalog.add_books(vec![book("Another book", 1)], None).await.expect("the store works again");
     for (id, outcome) in told {
         let found = d.orders.order(*id).await;
         match outcome {
@@ -90,8 +90,8 @@ async fn one_failure(
 ) -> bool {
     let plan = Plan::new([fault]);
     let d = failing(opened, &plan, setting, Duration::ZERO);
-    if d.catalog.add_books(vec![book("A book", 100)]).await.is_err() {
-        d.catalog.add_books(vec![book("A book", 100)]).await.expect("the store works again");
+    if d.catalog.add_books(vec![book("A book", 100)], None).await.is_err() {
+        d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the store works again");
     }
     let mut told = Vec::new();
     for _ in 0..10 {
@@ -158,7 +158,7 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
         let limits =
             WriterLimits { batch_max: 1, overlap_min: 0, recover_after: Duration::ZERO, ..WriterLimits::default() };
         let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Threads });
-        d.catalog.add_books(vec![book("A book", 100)]).await.expect("the first flush works");
+        d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the first flush works");
         let buyers = (0..20).map(|_| {
             let (d, id) = (d.clone(), SystemClock.new_order_id());
             tokio::spawn(async move { (id, buy(&d, id).await) })
@@ -185,7 +185,7 @@ async fn a_batch_that_has_become_small_is_not_acknowledged_on_top_of_a_lost_one(
     const FLUSH: Duration = Duration::from_millis(50);
     let plan = Plan::slow(FLUSH, [(Flush, 2, Before)]);
     let d = failing(Forgetful::open(), &plan, (Execution::Task, 16), Duration::ZERO);
-    d.catalog.add_books(vec![book("A book", 100)]).await.expect("the first flush works");
+    d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the first flush works");
     let under_way = (0..65).map(|_| {
         let (d, id) = (d.clone(), SystemClock.new_order_id());
         tokio::spawn(async move { (id, buy(&d, id).await) })
@@ -215,7 +215,7 @@ async fn a_refusal_that_rests_on_a_lost_batch_is_not_told() {
         // The listing is the first of each. On one thread, both buyers wait before the writer's task takes its batch.
         let plan = Plan::new([(operation, 2, moment)]);
         let d = failing(Forgetful::open(), &plan, (Execution::Task, 64), Duration::ZERO);
-        d.catalog.add_books(vec![book("The last copy", 1)]).await.expect("the store works");
+        d.catalog.add_books(vec![book("The last copy", 1)], None).await.expect("the store works");
         let (first, second) = (SystemClock.new_order_id(), SystemClock.new_order_id());
         let (bought, refused) = tokio::join!(buy(&d, first), buy(&d, second));
         assert_eq!(plan.struck(), 1, "{operation:?}");
@@ -232,7 +232,7 @@ async fn a_refusal_that_rests_on_a_lost_batch_is_not_told() {
 async fn a_batch_that_was_not_appended_is_not_executed() {
     let plan = Plan::new([(Append, 2, Refused)]);
     let d = failing(Forgetful::open(), &plan, (Execution::Task, 64), Duration::ZERO);
-    d.catalog.add_books(vec![book("The last copy", 1)]).await.expect("the store works");
+    d.catalog.add_books(vec![book("The last copy", 1)], None).await.expect("the store works");
     let (first, second) = (SystemClock.new_order_id(), SystemClock.new_order_id());
     let (bought, refused) = tokio::join!(buy(&d, first), buy(&d, second));
     assert!(matches!(bought, Err(Error::Unavailable { .. })), "{bought:?}");
@@ -248,7 +248,7 @@ async fn what_the_store_does_not_confirm_is_not_told() {
     for setting in SETTINGS {
         let plan = Plan::new([(Confirm, 2, Before), (Confirm, 3, After)]);
         let d = failing(in_memory(), &plan, setting, Duration::ZERO);
-        d.catalog.add_books(vec![book("The last copy", 1)]).await.expect("listed");
+        d.catalog.add_books(vec![book("The last copy", 1)], None).await.expect("listed");
         let (sold, late) = (SystemClock.new_order_id(), SystemClock.new_order_id());
         let receipt = buy(&d, sold).await.expect("there is one");
         assert_eq!(plan.tried(Confirm), 0, "a batch with entries confirms itself");
@@ -295,7 +295,7 @@ async fn a_failure_amid_many_purchases_tells_each_the_truth() {
                 } else {
                     failing(in_memory(), &plan, setting, Duration::ZERO)
                 };
-                d.catalog.add_books(vec![book("A book", 1000)]).await.expect("the first operation works");
+                d.catalog.add_books(vec![book("A book", 1000)], None).await.expect("the first operation works");
                 let mut told = Vec::new();
                 // In waves, until every fault has struck: how many batches a wave makes is up to the scheduler.
                 while plan.struck() < 3 {
@@ -321,7 +321,7 @@ async fn nothing_is_executed_until_the_store_is_open_again() {
             // It recovers once at the start; then twice in vain.
             let plan = Plan::new([(operation, 3, Before), (Recover, 2, Before), (Recover, 3, Before)]);
             let d = failing(in_memory(), &plan, setting, Duration::ZERO);
-            d.catalog.add_books(vec![book("A book", 100)]).await.expect("listed");
+            d.catalog.add_books(vec![book("A book", 100)], None).await.expect("listed");
             let first = buy(&d, SystemClock.new_order_id()).await;
             assert!(first.is_ok(), "{first:?}");
             let mut told = Vec::new();
@@ -345,7 +345,7 @@ async fn nothing_is_executed_until_the_store_is_open_again() {
 async fn a_failed_store_is_left_alone_for_a_while() {
     let plan = Plan::new([(Append, 2, After)]);
     let d = failing(in_memory(), &plan, (Execution::Task, 64), Duration::from_secs(5));
-    d.catalog.add_books(vec![book("A book", 100)]).await.expect("listed");
+    d.catalog.add_books(vec![book("A book", 100)], None).await.expect("listed");
     let id = SystemClock.new_order_id();
     assert_eq!(buy(&d, id).await.expect_err("it failed").executed(), Executed::Unknown);
     for _ in 0..4 {
@@ -362,7 +362,7 @@ async fn a_failed_store_is_left_alone_for_a_while() {
 async fn a_failed_store_is_left_alone_on_threads_too() {
     let plan = Plan::new([(Flush, 2, Before)]);
     let d = failing(in_memory(), &plan, (Execution::Threads, 64), Duration::from_secs(3600));
-    d.catalog.add_books(vec![book("A book", 100)]).await.expect("listed");
+    d.catalog.add_books(vec![book("A book", 100)], None).await.expect("listed");
     let id = SystemClock.new_order_id();
     assert_eq!(buy(&d, id).await.expect_err("it failed").executed(), Executed::Unknown);
     for _ in 0..20 {
@@ -417,7 +417,7 @@ async fn what_a_panic_left_behind_is_not_acknowledged() {
     for setting in [(Execution::Threads, 0), (Execution::Threads, 64)] {
         let plan = Plan::new([(Flush, 2, Panic)]);
         let d = failing(in_memory(), &plan, setting, Duration::ZERO);
-        d.catalog.add_books(vec![book("A book", 100)]).await.expect("the first flush works");
+        d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the first flush works");
         let error = buy(&d, SystemClock.new_order_id()).await.expect_err("it was never flushed");
         assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
         let later = buy(&d, SystemClock.new_order_id()).await;
@@ -439,7 +439,7 @@ async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
         let limits = WriterLimits { overlap_min, ..WriterLimits::default() };
         let store = Failing { store, plan: Arc::clone(&plan) };
         let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Task });
-        d.catalog.add_books(vec![book("A book", 100)]).await.expect("the store works");
+        d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the store works");
         let buyer = || {
             let d = d.clone();
             tokio::spawn(async move { buy(&d, SystemClock.new_order_id()).await })
@@ -469,7 +469,7 @@ fn a_large_batch_is_answered_whatever_became_of_the_runtime_that_opened_the_shop
     let open = async || {
         let (store, reader, hold) = Forgetful::tearing_at(u64::MAX);
         let d = deployment(store, reader, CatalogOptions::default());
-        d.catalog.add_books(vec![book("A book", 1000)]).await.expect("the store works");
+        d.catalog.add_books(vec![book("A book", 1000)], None).await.expect("the store works");
         (d, hold)
     };
     let buyers = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -512,7 +512,7 @@ async fn a_catalog_says_whether_its_ledger_can_be_written_and_reopens_it() {
         let options = options((Execution::Threads, 64), Duration::ZERO);
         let catalog = Catalog::start(store, reader.clone(), reader, std::sync::Arc::new(SystemClock), options).unwrap();
         let writable = catalog.writable();
-        catalog.add_books(vec![book("A book", 9)]).await.unwrap();
+        catalog.add_books(vec![book("A book", 9)], None).await.unwrap();
         assert!(*writable.borrow());
         let sold = catalog.sell(SystemClock.new_order_id(), Lines::one(BookId(1), 1).unwrap()).await;
         assert!(sold.is_err() && !*writable.borrow(), "{operation:?} {moment:?}: {sold:?}");

@@ -32,7 +32,7 @@ async fn close(catalog: Catalog) {
 /// A shop with ten copies of one book, one of which is sold.
 async fn shop_with_a_sale(path: &Path) -> (Catalog, OrderId) {
     let catalog = open(path).expect("it opens");
-    catalog.add_books(vec![book("A book", 10)]).await.expect("it is added");
+    catalog.add_books(vec![book("A book", 10)], None).await.expect("it is added");
     let order = SystemClock.new_order_id();
     catalog.sell(order, lines(&[(1, 1)])).await.expect("there are ten");
     (catalog, order)
@@ -199,7 +199,7 @@ async fn a_backup_beside_the_wal_of_another_database_is_refused_and_nothing_is_w
 
 /// Sells copies of the one book one after the other, after a restock.
 async fn sell(catalog: &Catalog, sales: u32) {
-    catalog.amend(1.into(), Amend::StockDelta { delta: sales.into() }, None).await.expect("restocked");
+    catalog.amend(1.into(), Amend::StockDelta { delta: sales.into() }, None, None).await.expect("restocked");
     for _ in 0..sales {
         catalog.sell(SystemClock.new_order_id(), lines(&[(1, 1)])).await.expect("there are enough");
     }
@@ -251,7 +251,7 @@ async fn a_reader_of_an_old_snapshot_does_not_make_the_wal_grow_for_ever() {
     let limits = WriterLimits { recover_after: Duration::ZERO, ..WriterLimits::default() };
     let options = CatalogOptions { limits, ..CatalogOptions::default() };
     let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options).expect("it opens");
-    catalog.add_books(vec![book("A book", 1_000_000)]).await.expect("it is added");
+    catalog.add_books(vec![book("A book", 1_000_000)], None).await.expect("it is added");
     let other = rusqlite::Connection::open(&path).expect("another program");
     other.execute_batch("BEGIN; SELECT count(*) FROM ledger").expect("it reads");
     let refused = loop {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entries, Error, Kind, LedgerIdentity, Lines, Order,
-    OrderId, OrderQuery, OrderService, Orders, Result, Seq, Status, SystemClock, Timestamp,
+    Amend, BookId, CatalogOptions, CatalogService, Clock as _, Entries, Error, FoundOrders, Kind, LedgerIdentity,
+    Lines, Order, OrderId, OrderQuery, OrderScan, OrderService, Orders, Result, Seq, Status, SystemClock, Timestamp,
     follow::Follower,
     history::Hash,
     orders::{Ack, OrderReader},
@@ -32,7 +32,7 @@ fn one() -> Lines {
 /// A ledger with sales, returns and restocks among them, and the orders it makes, newest first.
 async fn busy_shop(sales: usize) -> (Arc<dyn CatalogService>, Vec<Order>) {
     let (catalog, orders) = shop();
-    catalog.add_books(vec![book("A book", 1_000_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 1_000_000)], None).await.expect("listed");
     let mut sold = Vec::new();
     for n in 0..sales {
         let mut order = orders.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order;
@@ -40,7 +40,7 @@ async fn busy_shop(sales: usize) -> (Arc<dyn CatalogService>, Vec<Order>) {
             order = orders.cancel(order.id).await.expect("cancelled").order;
         }
         if n % 7 == 0 {
-            catalog.amend(BookId(1), Amend::StockDelta { delta: 1 }, None).await.expect("a restock");
+            catalog.amend(BookId(1), Amend::StockDelta { delta: 1 }, None, None).await.expect("a restock");
         }
         sold.push(order);
     }
@@ -117,15 +117,15 @@ impl OrderReader for Flaky {
         self.copy.order(id).await
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        self.copy.orders(before, limit).await
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        self.copy.find_orders(scan).await
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_fails_goes_on_where_it_stands() {
     let (catalog, orders) = shop();
-    catalog.add_books(vec![book("A book", 1_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 1_000)], None).await.expect("listed");
     let copy = Arc::new(Flaky { copy: memory::MemoryCopy::new(), appends: AtomicU64::new(0) });
     let follower = Follower::start(Arc::clone(&catalog), copy.clone()).await.expect("a new copy");
     let mut sold = Vec::new();
@@ -170,15 +170,15 @@ impl OrderReader for Stuck {
         Ok(None)
     }
 
-    async fn orders(&self, _before: Option<Seq>, _limit: usize) -> Result<Vec<Order>> {
-        Ok(Vec::new())
+    async fn find_orders(&self, _: OrderScan) -> Result<FoundOrders> {
+        Ok(FoundOrders::default())
     }
 }
 
 #[tokio::test]
 async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
     let (catalog, _) = shop();
-    catalog.add_books(vec![book("A book", 10)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 10)], None).await.expect("listed");
     let ack = Ack::Copied { wait: Duration::from_millis(50) };
     let orders = with_copy(Arc::clone(&catalog), Arc::new(Stuck), ack).await;
     let id = SystemClock.new_order_id();
@@ -199,7 +199,7 @@ async fn a_purchase_that_is_not_copied_in_time_is_unknown_and_exists() {
 #[tokio::test]
 async fn of_a_batch_only_what_is_not_copied_in_time_is_unknown() {
     let (catalog, _) = shop();
-    catalog.add_books(vec![book("A book", 10)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 10)], None).await.expect("listed");
     let [early, late, short] = std::array::from_fn(|_| SystemClock.new_order_id());
     let copied = catalog.sell(early, one()).await.expect("there are ten").order;
     let (_follower, followed) = tokio::sync::watch::channel(copied.seq);
@@ -223,15 +223,15 @@ impl OrderReader for Behind {
         Ok(self.0.iter().find(|order| order.id == id).cloned())
     }
 
-    async fn orders(&self, _before: Option<Seq>, _limit: usize) -> Result<Vec<Order>> {
-        Ok(Vec::new())
+    async fn find_orders(&self, _: OrderScan) -> Result<FoundOrders> {
+        Ok(FoundOrders::default())
     }
 }
 
 /// An order server that reads from [`Behind`], another one over the same catalogue, and orders that were placed.
 async fn behind(orders: usize) -> (Orders, Arc<dyn OrderService>, Vec<Order>) {
     let (catalog, other) = shop();
-    catalog.add_books(vec![book("A book", 10_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 10_000)], None).await.expect("listed");
     let mut placed = Vec::new();
     for _ in 0..orders {
         placed.push(other.purchase(SystemClock.new_order_id(), one()).await.expect("bought").order);
@@ -448,7 +448,7 @@ async fn a_ledger_is_read_alike_from_the_store_and_from_memory() {
     let (store, reader) = memory::open(&SystemClock);
     let stored: Arc<dyn LedgerReader> = reader.clone();
     let (catalog, orders) = monolith(store, reader, CatalogOptions::default());
-    catalog.add_books(vec![book("A book", 1_000_000)]).await.expect("listed");
+    catalog.add_books(vec![book("A book", 1_000_000)], None).await.expect("listed");
     // More than are kept at hand.
     let sales = (0..6_000).map(|_| orders.purchase(SystemClock.new_order_id(), one()));
     assert!(futures_util::future::join_all(sales).await.iter().all(Result::is_ok));

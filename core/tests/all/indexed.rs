@@ -50,7 +50,7 @@ impl Shop {
 
     async fn add(&self, titles: &[&str]) {
         let books = titles.iter().map(|title| book(title, 5)).collect();
-        self.catalog.add_books(books).await.expect("good books");
+        self.catalog.add_books(books, None).await.expect("good books");
     }
 }
 
@@ -171,7 +171,7 @@ async fn many_new_books_are_taken_in_beside_searches() {
     let shop = Shop::open(place.path());
     let books: Vec<_> = (1..=2_500).map(|n| book(&format!("Number {n}"), 1)).collect();
     for books in books.chunks(1_000) {
-        shop.catalog.add_books(books.to_vec()).await.expect("good books");
+        shop.catalog.add_books(books.to_vec(), None).await.expect("good books");
         shop.found("number 7").await;
     }
     shop.search.catch_up(Seq(2_500)).await.expect("books");

@@ -39,7 +39,7 @@ impl Shop {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let catalog = open(&folder.path().join("shop.db")).expect("a new file");
-        catalog.add_books(vec![book("A book", 100), book("Another book", 7)]).await.expect("added");
+        catalog.add_books(vec![book("A book", 100), book("Another book", 7)], None).await.expect("added");
         let ahead = SqliteCopy::open(&folder.path().join("copy.db"), SqliteOptions::default()).expect("a new file");
         let (behind, ahead) = (Arc::new(MemoryCopy::new()), Arc::new(ahead));
         let first = sell(&catalog, 5).await;

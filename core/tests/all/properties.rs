@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Amend, BookId, BookText, Cents, Clock, Entry, Error, LedgerIdentity, Line, Lines, ManualClock, NewBook, Order,
-    OrderAction, OrderId, Seq, Status, Timestamp,
+    OrderAction, OrderId, OrderScan, Seq, Status, Timestamp,
     audit::Audit,
     decide::{self, Batch, Command, Levels, Outcome, State},
     fixtures::isbn,
@@ -60,14 +60,14 @@ fn amends() -> impl Strategy<Value = Command> {
     let set = (option::of(prices()), option::weighted(0.3, stock), option::weighted(0.5, version))
         .prop_map(|(price_cents, stock, version)| Amend::Set { price_cents, stock, version });
     let change = prop_oneof![2 => delta, 1 => set];
-    (books(), change, option::of(keys())).prop_map(|(book, change, key)| Command::Amend { book, change, key })
+    (books(), change, option::of(keys())).prop_map(|(book, change, key)| Command::Amend { book, change, key, by: None })
 }
 
 fn listings() -> impl Strategy<Value = Command> {
     (0..7_u32, prices(), 0..20_u32).prop_map(|(title, price_cents, stock)| {
         let isbn = title.is_multiple_of(2).then(|| isbn(title.into()));
         let text = BookText { title: format!("Title {title}"), topic: "t".into(), isbn, ..BookText::default() };
-        Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }) }
+        Command::AddBook { book: Box::new(NewBook { text, price_cents, stock }), by: None }
     })
 }
 
@@ -275,10 +275,16 @@ async fn assert_reads(reader: &dyn LedgerReader, run: &Run, hashes: &[Hash]) {
         }
         orders.retain(|order| order.status != Status::Voided);
         orders.reverse();
-        assert_eq!(reader.orders(None, moment, 1000).await.as_ref(), Ok(&orders));
+        assert_eq!(
+            reader.find_orders(OrderScan::all(None, 1000), moment).await.map(|found| found.orders).as_ref(),
+            Ok(&orders)
+        );
         let before = orders.get(1).map(|order| order.seq);
         let older = before.map_or(&orders[..], |_| &orders[2..]);
-        assert_eq!(reader.orders(before, moment, 1000).await, Ok(older.to_vec()));
+        assert_eq!(
+            reader.find_orders(OrderScan::all(before, 1000), moment).await.map(|found| found.orders),
+            Ok(older.to_vec())
+        );
     }
 }
 

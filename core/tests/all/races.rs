@@ -59,7 +59,7 @@ async fn purchase(d: Deployment, id: OrderId, quantity: u32) -> (OrderId, Result
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn n_buyers_of_m_copies_buy_m_copies() {
     for d in deployments() {
-        d.catalog.add_books(vec![book("A book", 100)]).await.expect("listed");
+        d.catalog.add_books(vec![book("A book", 100)], None).await.expect("listed");
         // Every intent twice, from two tasks: 300 buyers of one copy each, and 100 copies.
         let ids = (0..300).map(|_| SystemClock.new_order_id());
         let tasks = ids.flat_map(|id| [purchase(d.clone(), id, 1), purchase(d.clone(), id, 1)]).collect();
@@ -97,7 +97,7 @@ async fn waver(d: Deployment, id: OrderId, quantity: u32, cancels: bool) -> (Res
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_cancellations_mixed_in_every_copy_is_sold_or_there() {
     for d in deployments() {
-        d.catalog.add_books(vec![book("A book", 60)]).await.expect("listed");
+        d.catalog.add_books(vec![book("A book", 60)], None).await.expect("listed");
         let ids: Vec<OrderId> = (0..120).map(|_| SystemClock.new_order_id()).collect();
         // Two tasks per order; the second of every third one cancels.
         let mut tasks = Vec::new();
@@ -126,7 +126,7 @@ async fn with_cancellations_mixed_in_every_copy_is_sold_or_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn carts_and_restocks_over_many_books_conserve_every_book() {
     for d in deployments() {
-        d.catalog.add_books((0..10).map(|n| book(&format!("Book {n}"), 30)).collect()).await.expect("listed");
+        d.catalog.add_books((0..10).map(|n| book(&format!("Book {n}"), 30)).collect(), None).await.expect("listed");
         let task = |n: u64| {
             let d = d.clone();
             async move {
@@ -141,7 +141,7 @@ async fn carts_and_restocks_over_many_books_conserve_every_book() {
                         Ok(_) => {}
                         Err(Error::OutOfStock { book, .. }) => {
                             let key = Some(SystemClock.new_order_id());
-                            d.catalog.amend(book, Amend::StockDelta { delta: 2 }, key).await.expect("a restock");
+                            d.catalog.amend(book, Amend::StockDelta { delta: 2 }, key, None).await.expect("a restock");
                             added += 2;
                         }
                         Err(other) => panic!("{other:?}"),
@@ -166,7 +166,7 @@ async fn a_full_queue_refuses_and_loses_nothing() {
     let (store, reader) = memory::open(&SystemClock);
     let limits = WriterLimits { waiting_max: 8, batch_max: 4, ..WriterLimits::default() };
     let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Task });
-    d.catalog.add_books(vec![book("A book", 1000)]).await.expect("listed");
+    d.catalog.add_books(vec![book("A book", 1000)], None).await.expect("listed");
     // One thread: all of these are sent before the writer's task runs.
     let tasks = (0..50).map(|_| tokio::spawn(purchase(d.clone(), SystemClock.new_order_id(), 1)));
     let (mut bought, mut refused) = (0, 0);
@@ -189,7 +189,7 @@ async fn a_full_queue_refuses_and_loses_nothing() {
 async fn whoever_hangs_up_before_the_batch_buys_nothing() {
     let (store, reader) = memory::open(&SystemClock);
     let d = deployment(store, reader, options(4096, Execution::Task));
-    d.catalog.add_books(vec![book("A book", 10)]).await.expect("listed");
+    d.catalog.add_books(vec![book("A book", 10)], None).await.expect("listed");
     let mut hasty = Box::pin(purchase(d.clone(), SystemClock.new_order_id(), 1));
     let waits = std::future::poll_fn(|context| Poll::Ready(hasty.as_mut().poll(context).is_pending())).await;
     // Its call waits in the queue, and the writer's task has not run: there is but one thread.

@@ -89,8 +89,8 @@ fn a_long_ledger_is_the_same_after_a_crash() {
     let path = dir.path().join("a.db");
     let mut ledger = Ledger::open(&path);
     ledger.batch(&[
-        Command::AddBook { book: Box::new(book("One", 1_000_000)) },
-        Command::AddBook { book: Box::new(book("Two", 5)) },
+        Command::AddBook { book: Box::new(book("One", 1_000_000)), by: None },
+        Command::AddBook { book: Box::new(book("Two", 5)), by: None },
     ]);
     let base = 1_700_000_000_000;
     for first in (0..SALES).step_by(5000) {
@@ -138,7 +138,7 @@ async fn every_answer_is_the_same_after_a_restart() {
         (deployment(store, reader, options), identity)
     };
     let (d, ledger) = start();
-    d.catalog.add_books((0..30).map(|n| book(&format!("Book {n}"), 9)).collect()).await.expect("listed");
+    d.catalog.add_books((0..30).map(|n| book(&format!("Book {n}"), 9)).collect(), None).await.expect("listed");
     let orders: Vec<OrderId> = (0..20).map(|_| SystemClock.new_order_id()).collect();
     let (restock, price) = (SystemClock.new_order_id(), Cents::new(5).expect("small"));
     for (order, n) in orders.iter().zip(1..) {
@@ -148,9 +148,9 @@ async fn every_answer_is_the_same_after_a_restart() {
     }
     d.orders.cancel(orders[2]).await.expect("cancelled");
     let delta = Amend::StockDelta { delta: 3 };
-    d.catalog.amend(BookId(7), delta, Some(restock)).await.expect("a restock");
+    d.catalog.amend(BookId(7), delta, Some(restock), None).await.expect("a restock");
     let new_price = Amend::Set { price_cents: Some(price), stock: None, version: None };
-    d.catalog.amend(BookId(8), new_price, None).await.expect("set");
+    d.catalog.amend(BookId(8), new_price, None, None).await.expect("set");
     let answers = async |d: &Deployment| {
         let mut answers = Vec::new();
         for order in &orders {
@@ -176,8 +176,8 @@ async fn every_answer_is_the_same_after_a_restart() {
         // What was done is known, what was refused is forgotten.
         let known = d.orders.cancel(orders[2]).await.expect("cancelled before");
         assert!(known.replayed);
-        assert_eq!(d.catalog.amend(BookId(7), delta, Some(restock)).await.map(|book| book.stock), Ok(12));
-        assert_eq!(d.catalog.add_books(vec![book("Book 3", 1)]).await.map(|listed| listed[0].created), Ok(false));
+        assert_eq!(d.catalog.amend(BookId(7), delta, Some(restock), None).await.map(|book| book.stock), Ok(12));
+        assert_eq!(d.catalog.add_books(vec![book("Book 3", 1)], None).await.map(|listed| listed[0].created), Ok(false));
         assert!(matches!(d.orders.cancel(orders[15]).await, Err(Error::OrderNotFound { .. })));
         assert_eq!(answers(&d).await, before);
     }
@@ -192,7 +192,7 @@ async fn a_store_in_use_is_not_opened_again() {
     assert!(matches!(second, Err(StoreError::InUse(_))));
     // Neither half may hold on to a file that nobody writes to.
     let d = deployment(store, reader, CatalogOptions::default());
-    d.catalog.add_books(vec![book("A book", 1)]).await.expect("it works undisturbed");
+    d.catalog.add_books(vec![book("A book", 1)], None).await.expect("it works undisturbed");
     drop(d);
     drop(open(&path));
 }
@@ -208,7 +208,7 @@ fn a_simulated_store_needs_no_threads() {
         let (store, reader) = opened.expect("a new file");
         let options = CatalogOptions { execution: Execution::Task, ..CatalogOptions::default() };
         let d = deployment(store, reader, options);
-        d.catalog.add_books(vec![book("A book", 3)]).await.expect("listed");
+        d.catalog.add_books(vec![book("A book", 3)], None).await.expect("listed");
         let bought = d.orders.purchase(v7(1), Lines::one(BookId(1), 2).expect("a good line")).await.expect("bought");
         assert_eq!(d.orders.order(v7(1)).await, Ok(bought.order));
         assert_eq!(audit(&d).await.copies_sold, 2);
@@ -220,10 +220,10 @@ fn a_simulated_store_needs_no_threads() {
 fn many_books(dir: &Path) -> (PathBuf, Vec<(BookId, Level)>) {
     let path = dir.join("a.db");
     let mut ledger = Ledger::open(&path);
-    let list = |n: u32| Command::AddBook { book: Box::new(book(&format!("Book {n}"), n)) };
+    let list = |n: u32| Command::AddBook { book: Box::new(book(&format!("Book {n}"), n)), by: None };
     ledger.batch(&(1..=450).map(list).collect::<Vec<_>>());
     let price = Amend::Set { price_cents: Some(Cents::new(7).expect("small")), stock: None, version: None };
-    let reprice = Command::Amend { book: BookId(200), change: price, key: None };
+    let reprice = Command::Amend { book: BookId(200), change: price, key: None, by: None };
     let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice]);
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     at_once(ledger.store.close(&ledger.state)).expect("closed");
@@ -264,7 +264,7 @@ async fn a_ledger_of_format_2_is_brought_up_to_date() {
     let summary = audit(&d).await;
     assert_eq!((summary.sales, summary.returns, summary.copies_sold), (2, 1, 3));
     let restocked = OrderId("01a22a1b2c8a7032b85e75ed37d70003".parse().expect("a UUID"));
-    let restock = d.catalog.amend(BookId(2), Amend::StockDelta { delta: 5 }, Some(restocked)).await;
+    let restock = d.catalog.amend(BookId(2), Amend::StockDelta { delta: 5 }, Some(restocked), None).await;
     assert_eq!(restock.map(|book| book.stock), Ok(5), "it was done before");
     assert_eq!(d.catalog.search(Query::words("paxos")).await.map(|page| page.books.len()), Ok(1));
     d.orders.purchase(v7(1), Lines::one(BookId(2), 5).expect("a good line")).await.expect("there are five");
@@ -316,7 +316,7 @@ fn an_entry_from_elsewhere_is_noticed_before_anything_is_written_on_top_of_it() 
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("a.db");
     let mut ledger = Ledger::open(&path);
-    ledger.batch(&[Command::AddBook { book: Box::new(book("One", 5)) }]);
+    ledger.batch(&[Command::AddBook { book: Box::new(book("One", 5)), by: None }]);
     let restock = "INSERT INTO ledger VALUES (2, 0, 3, NULL, '[[1,2,1000,7]]', NULL)";
     rusqlite::Connection::open(&path).and_then(|file| file.execute(restock, [])).expect("inserted");
 
@@ -343,7 +343,7 @@ async fn a_clean_end_leaves_nothing_to_replay() {
         let options = CatalogOptions { execution, ..CatalogOptions::default() };
         let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options);
         let catalog = catalog.expect("the store can be used");
-        catalog.add_books(vec![book("A book", 5)]).await.expect("listed");
+        catalog.add_books(vec![book("A book", 5)], None).await.expect("listed");
         let one = Lines::one(BookId(1), 1).expect("a good line");
         catalog.sell(SystemClock.new_order_id(), one).await.expect("bought");
         let applied = || {

@@ -58,7 +58,7 @@ impl Shop {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("shop.db");
         let catalog = open(&path).expect("a new file");
-        catalog.add_books(vec![book("A book", 100)]).await.expect("added");
+        catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
         let kept = sell(&catalog, 3).await;
         sqlite::backup(&path, &folder.path().join("backup.db")).expect("written");
         let lost = sell(&catalog, 2).await;

@@ -139,7 +139,7 @@ async fn shop(
         Catalog::start(store, reader, search, Arc::new(SystemClock), CatalogOptions::default()).expect("a store");
     let (first, second) = books.split_at(books.len() / 2);
     for books in [first, second] {
-        let added = catalog.add_books(books.to_vec()).await.expect("good books");
+        let added = catalog.add_books(books.to_vec(), None).await.expect("good books");
         for added in added.iter().filter(|added| added.id.0 % 3 == 0) {
             let lines = Lines::new([Line::new(added.id, 1)]).expect("a line");
             let (first, second) = (OrderId(Uuid::now_v7()), OrderId(Uuid::now_v7()));
@@ -149,7 +149,7 @@ async fn shop(
                 let _ = catalog.release(first).await;
             }
             let price = bookstore_core::Amend::Set { price_cents: Cents::new(3).ok(), stock: None, version: None };
-            let _ = catalog.amend(added.id, price, None).await;
+            let _ = catalog.amend(added.id, price, None, None).await;
         }
         catalog.search(Query::words("oak")).await.expect("an answer");
     }

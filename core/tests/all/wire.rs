@@ -234,7 +234,7 @@ proptest! {
         assert_travels(&change);
         assert_travels(&NewBook { text: text.clone(), price_cents, stock });
         assert_travels(&query);
-        assert_travels(&OrderQuery { page_size: query.page_size, page_token: token.clone() });
+        assert_travels(&OrderQuery { page_size: query.page_size, page_token: token.clone(), ..OrderQuery::default() });
         assert_travels(&Receipt { order: order.clone(), replayed });
         assert_travels(&OrderPage { orders: vec![order], next_page_token: token.clone() });
         let id = Uuid::from_u128(number.into());
@@ -327,7 +327,7 @@ proptest! {
         for token in [text, URL_SAFE_NO_PAD.encode(&json), URL_SAFE_NO_PAD.encode(format!("[2166136261,{json}]"))] {
             let query = Query { sort: query.sort, page_token: Some(token.clone()), ..Query::default() };
             prop_assert_eq!(refused_field(query.check()), Some("page_token".to_owned()));
-            let orders = OrderQuery { page_size: None, page_token: Some(token) };
+            let orders = OrderQuery { page_token: Some(token), ..OrderQuery::default() };
             prop_assert_eq!(refused_field(orders.check()), Some("page_token".to_owned()));
         }
     }
@@ -416,7 +416,7 @@ fn a_hundred_lines_travel_and_one_more_is_refused() {
 }
 
 #[test]
-fn an_order_page_is_cut_where_the_next_begins() {
+fn a_page_of_orders_ends_where_the_next_begins() {
     let sale = |seq| Entry {
         seq: Seq(seq),
         at: Timestamp(0),
@@ -427,12 +427,30 @@ fn an_order_page_is_cut_where_the_next_begins() {
         details: None,
     };
     let orders: Vec<Order> = [9, 7, 4].map(|seq| sale(seq).order().expect("a sale")).into();
-    let page = OrderPage::cut(orders.clone(), 2);
-    assert_eq!(page.orders, orders[..2]);
-    let next = OrderQuery { page_size: Some(2), page_token: page.next_page_token };
-    assert_eq!(next.check(), Ok((2, Some(Seq(7)))));
-    assert_eq!(OrderPage::cut(orders.clone(), 3), OrderPage { orders, next_page_token: None });
-    assert_eq!(OrderPage::cut(Vec::new(), 3), OrderPage { orders: Vec::new(), next_page_token: None });
+    let page = |query: OrderQuery, orders: &[Order]| {
+        let scan = query.check().expect("a good query");
+        let older = orders.iter().filter(|order| scan.before().is_none_or(|before| order.seq < before));
+        let now = |id| Ok::<_, ()>(orders.iter().find(|order| order.id == id).cloned());
+        scan.page(scan.run(older.cloned().map(Ok), now).expect("there are no errors"))
+    };
+    let query = |page_size, page_token| OrderQuery { page_size: Some(page_size), page_token, ..OrderQuery::default() };
+    let first = page(query(2, None), &orders);
+    assert_eq!(first.orders, orders[..2]);
+    let next = query(2, first.next_page_token.clone());
+    assert_eq!(page(next.clone(), &orders), OrderPage { orders: orders[2..].into(), next_page_token: None });
+    let other = OrderQuery { book: Some(BookId(1)), ..next };
+    assert!(other.check().is_err(), "a token is good for its own query only");
+    for all in [orders, Vec::new()] {
+        assert_eq!(page(query(3, None), &all), OrderPage { orders: all, next_page_token: None });
+    }
+    // Looking in vain ends somewhere, and goes on from there.
+    let many: Vec<Order> = (1..=25_000).rev().map(|seq| sale(seq).order().expect("a sale")).collect();
+    let (mut query, mut pages) = (OrderQuery { from: Some(Timestamp(1)), ..OrderQuery::default() }, 1);
+    while let OrderPage { orders, next_page_token: Some(token) } = page(query.clone(), &many) {
+        assert!(orders.is_empty());
+        (query.page_token, pages) = (Some(token), pages + 1);
+    }
+    assert_eq!(pages, 3);
 }
 
 #[test]

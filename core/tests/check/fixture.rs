@@ -85,7 +85,7 @@ impl Shop {
 
     pub(crate) fn add_books(&mut self, when: When, stock: u32, price: u64) -> usize {
         let book = NewBook { price_cents: cents(price), ..any_book(stock) };
-        let decided = self.decide(&Command::AddBook { book: Box::new(book) });
+        let decided = self.decide(&Command::AddBook { book: Box::new(book), by: None });
         let Ok(Decided::Added(listed)) = decided else { panic!("a new book can be listed") };
         let books = vec![ListedBook { price_cents: cents(price), stock }];
         self.record(when, Operation::AddBooks { books, outcome: Outcome::Answered(vec![listed]) })
@@ -115,7 +115,7 @@ impl Shop {
 
     pub(crate) fn amend(&mut self, when: When, book: u64, change: Amend, key: Option<OrderId>) -> usize {
         let book = BookId(book);
-        let answer = self.decide(&Command::Amend { book, change, key });
+        let answer = self.decide(&Command::Amend { book, change, key, by: None });
         self.record(when, Operation::Amend { book, change, key, outcome: Outcome::of(&answer, amended) })
     }
 

@@ -163,7 +163,9 @@ impl Run {
         let command = match &asked {
             Operation::Purchase { order, lines, .. } => Command::Sell { order: *order, lines: lines.clone() },
             Operation::Cancel { order, .. } => Command::Release { order: *order },
-            Operation::Amend { book, change, key, .. } => Command::Amend { book: *book, change: *change, key: *key },
+            Operation::Amend { book, change, key, .. } => {
+                Command::Amend { book: *book, change: *change, key: *key, by: None }
+            }
             _ => return self.look(asked),
         };
         let answer = self.shop.decide(&command);

@@ -61,7 +61,8 @@ impl Shop {
 
     async fn shelve(&self, stocks: &[u32]) -> Vec<BookId> {
         let book = |stock: &u32| NewBook { price_cents: cents(100), ..any_book(*stock) };
-        let listed = self.catalog.add_books(stocks.iter().map(book).collect()).await.expect("good books can be listed");
+        let listed =
+            self.catalog.add_books(stocks.iter().map(book).collect(), None).await.expect("good books can be listed");
         listed.into_iter().map(|listed| listed.id).collect()
     }
 
@@ -110,12 +111,12 @@ async fn buyer(catalog: Recorded<dyn CatalogService>, servers: Vec<Recorded<dyn 
         catalog.info(book(step)).await.expect("a listed book can be read");
         if step % 6 == 2 {
             let key = n.is_multiple_of(2).then_some(id).filter(|_| !bought);
-            let _ = catalog.amend(book(step), Amend::StockDelta { delta: 3 }, key).await;
+            let _ = catalog.amend(book(step), Amend::StockDelta { delta: 3 }, key, None).await;
         }
         if step % 9 == 5 {
             let seen = catalog.info(book(step)).await.expect("a listed book can be read");
             let change = Amend::Set { price_cents: Some(cents(100 + n)), stock: Some(4), version: Some(seen.version) };
-            let _ = catalog.amend(seen.id, change, None).await;
+            let _ = catalog.amend(seen.id, change, None, None).await;
             catalog.search(Query::topic("testing")).await.expect("books can be found");
         }
         if step == 19 {
@@ -134,7 +135,7 @@ async fn work(shop: &Shop) {
         buyer.await.expect("no buyer panics");
     }
     // Calls that were given up may still be under way; behind this one in the queue they are not.
-    shop.catalog.amend(BookId(1), Amend::StockDelta { delta: 1 }, None).await.expect("a restock");
+    shop.catalog.amend(BookId(1), Amend::StockDelta { delta: 1 }, None, None).await.expect("a restock");
 }
 
 /// Asserts that a run is right, and that it was worth something.
@@ -251,11 +252,11 @@ impl CatalogService for Wrong<dyn CatalogService> {
     async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
         self.service.change_order(order, action, by).await
     }
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        self.service.amend(book, change, key).await
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
+        self.service.amend(book, change, key, by).await
     }
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.service.add_books(books).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        self.service.add_books(books, by).await
     }
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         self.service.entries(after, limit, wait).await
@@ -307,7 +308,7 @@ async fn a_cache_that_is_never_emptied_is_stale_and_lies() {
     // It also sees no restock after it has once seen an empty shelf.
     let empty = shop.shelve(&[1, 0]).await[1];
     shop.catalog.info(empty).await.expect("listed");
-    shop.catalog.amend(empty, Amend::StockDelta { delta: 5 }, None).await.expect("a restock");
+    shop.catalog.amend(empty, Amend::StockDelta { delta: 5 }, None, None).await.expect("a restock");
     let refused = shop.catalog.sell(SystemClock.new_order_id(), lines(&[(empty, 1)])).await;
     assert_eq!(refused, Err(Error::OutOfStock { book: empty, available: 0, short: Vec::new() }));
     end = shop.final_state().await;

@@ -117,7 +117,7 @@ pub(super) async fn amend(
     payload: Payload,
 ) -> Answer {
     let change = payload.json::<AmendRequest>()?.amend(condition)?;
-    let amended = shop.catalog.amend(book, change, key).await?;
+    let amended = shop.catalog.amend(book, change, key, Some(actor.for_ledger()?)).await?;
     actor.changed(format_args!("book {book}: {change:?}"));
     Ok(with_etag(amended))
 }
@@ -155,7 +155,7 @@ pub(super) async fn add_books(State(shop): Shared, Admin(actor): Admin, payload:
     let many = payload.is_array();
     let books = if many { payload.array::<ListRequest>()? } else { vec![Object(payload.json()?)] };
     let books = books.into_iter().map(|Object(book)| NewBook::try_from(book)).collect::<Result<_>>()?;
-    let listed = shop.catalog.add_books(books).await?;
+    let listed = shop.catalog.add_books(books, Some(actor.for_ledger()?)).await?;
     let added = listed.iter().filter(|listed| listed.created).count();
     actor.changed(format_args!("{added} books added"));
     let created = added > 0;

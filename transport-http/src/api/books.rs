@@ -6,15 +6,29 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Book, BookId, Seq};
+use bookstore_core::{Book, BookId, Line, Lines, Seq};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    extract::{InPath, TextInPath},
+    extract::{InPath, Payload, TextInPath},
     json::json,
+    messages::FoundBooks,
+    orders::{LineRequest, objects},
     query,
     rejection::{Answer, Rejection},
     shop::Shared,
 };
+
+/// What would cost how much.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct QuoteRequest {
+    /// 1 to 100 lines; those of one book are summed. A `price_cents` does not count.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<LineRequest>, min_items = 1, max_items = 100))]
+    #[serde(deserialize_with = "objects")]
+    lines: Vec<LineRequest>,
+}
 
 /// `GET /search`
 pub(super) async fn search(State(shop): Shared, uri: Uri) -> Answer {
@@ -58,6 +72,19 @@ pub(super) async fn info(State(shop): Shared, InPath(book): InPath<BookId>, cond
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
     }
     Ok(with_etag(book))
+}
+
+/// `GET /books`: several by their numbers.
+pub(super) async fn books(State(shop): Shared, uri: Uri) -> Answer {
+    let books = shop.catalog.books(query::books(&uri)?).await?.into_iter().flatten().collect();
+    Ok(Json(FoundBooks { books }).into_response())
+}
+
+/// `POST /quote`
+pub(super) async fn quote(State(shop): Shared, payload: Payload) -> Answer {
+    let QuoteRequest { lines } = payload.json()?;
+    let lines = Lines::new(lines.into_iter().map(Line::from))?;
+    Ok(Json(shop.catalog.quote(lines).await?).into_response())
 }
 
 /// `GET /purchase/{id}`: there is a page for browsers only.

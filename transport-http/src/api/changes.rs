@@ -31,7 +31,7 @@ impl Terms {
 /// Who of the shop asks, for the ledger: whoever shows a token that may change orders.
 fn by_shop(caller: Option<token::Actor>) -> Result<Option<Actor>> {
     let caller = caller.filter(|caller| caller.allow(CHANGES_ORDERS).is_ok());
-    caller.map(|caller| caller.name().parse()).transpose()
+    caller.map(|caller| caller.for_ledger()).transpose()
 }
 
 /// The role that holds, confirms and extends for the shop. Without it these are the buyer's own.
@@ -104,7 +104,7 @@ pub(super) async fn fulfil(
     payload: Payload,
 ) -> Answer {
     payload.optional_json::<Nothing>()?;
-    let answer = change(&shop, id, OrderAction::Fulfil, Some(actor.name().parse()?)).await?;
+    let answer = change(&shop, id, OrderAction::Fulfil, Some(actor.for_ledger()?)).await?;
     actor.changed(format_args!("order {id} fulfilled"));
     Ok(answer)
 }
@@ -131,7 +131,7 @@ pub(super) async fn take_back(
     let ReturnRequest { lines } = payload.json()?;
     let lines = Lines::new(lines.into_iter().map(Into::into))?;
     let key = key.unwrap_or_else(|| shop.clock.new_order_id());
-    let by = Some(actor.name().parse()?);
+    let by = Some(actor.for_ledger()?);
     let answer = change(&shop, id, OrderAction::Return { lines, key }, by).await?;
     actor.changed(format_args!("copies of order {id} taken back"));
     Ok(answer)

@@ -1,6 +1,6 @@
 //! The bodies and headers of the public interface that its servers and [`RemoteShop`](super::RemoteShop) share.
 
-use bookstore_core::{Added, Cents};
+use bookstore_core::{Added, Book, Cents};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,14 @@ pub(super) struct AmendRequest {
 pub(super) struct AddedBooks {
     /// In the order in which the books were given.
     pub(super) listed: Vec<Added>,
+}
+
+/// Several books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct FoundBooks {
+    /// In the order in which they were asked for, without those that there are not.
+    pub(super) books: Vec<Book>,
 }
 
 impl From<AddedBooks> for Vec<Added> {

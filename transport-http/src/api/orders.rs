@@ -20,6 +20,7 @@ use super::{
     rejection::Answer,
     shop::Shared,
 };
+use crate::token::Actor;
 
 /// How many copies to buy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -153,7 +154,7 @@ pub(super) async fn cancel(
     payload: Payload,
 ) -> Answer {
     let Cancellation { void } = payload.optional_json()?.unwrap_or_default();
-    let by = actor.as_ref().map(|actor| actor.name().parse()).transpose()?;
+    let by = actor.as_ref().map(Actor::for_ledger).transpose()?;
     let done = match (void, by) {
         (false, None) => shop.orders.cancel(id).await?,
         (false, by) => shop.orders.change(id, OrderAction::Cancel, by).await?,

@@ -2,10 +2,12 @@
 
 use axum::http::Uri;
 use bookstore_core::{
-    Cents, Error, OrderQuery, Period, Query, Result, Seq, Sort, SuggestQuery, TopicQuery, TopicSort,
+    BookId, Cents, Error, OrderQuery, Period, Query, Result, Seq, Sort, SuggestQuery, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
 };
 use std::{str::FromStr, time::Duration};
+
+use crate::book_ids::read_ids;
 
 /// The parameters of one request, checked against those that its path knows.
 struct Parameters(Vec<(String, String)>);
@@ -53,6 +55,17 @@ impl Parameters {
             Some("true") => Ok(true),
             Some(other) => Err(Error::invalid(name, format!("must be true or false, not {other:?}"))),
         }
+    }
+
+    /// Anything that says itself what is wrong with it. An empty field of a form is none.
+    fn parsed<T: FromStr<Err = Error>>(&mut self, name: &str) -> Result<Option<T>> {
+        let read = |text: String| {
+            text.parse().map_err(|error: Error| match error {
+                Error::Malformed { message } => Error::invalid(name, message),
+                error => error,
+            })
+        };
+        self.text(name).filter(|text| !text.is_empty()).map(read).transpose()
     }
 
     /// A list with commas.
@@ -133,8 +146,22 @@ pub(super) fn topics(uri: &Uri) -> Result<TopicQuery> {
 
 /// The query of `GET /orders`.
 pub(super) fn orders(uri: &Uri) -> Result<OrderQuery> {
-    let mut parameters = Parameters::of(uri, &["page_size", "page_token"])?;
-    Ok(OrderQuery { page_size: parameters.number("page_size")?, page_token: parameters.text("page_token") })
+    let known = ["reference", "status", "book", "from", "to", "page_size", "page_token"];
+    let mut parameters = Parameters::of(uri, &known)?;
+    Ok(OrderQuery {
+        reference: parameters.parsed("reference")?,
+        status: parameters.parsed("status")?,
+        book: parameters.number::<u64>("book")?.map(BookId),
+        from: parameters.parsed("from")?,
+        to: parameters.parsed("to")?,
+        page_size: parameters.number("page_size")?,
+        page_token: parameters.text("page_token"),
+    })
+}
+
+/// The query of `GET /books`.
+pub(super) fn books(uri: &Uri) -> Result<Vec<BookId>> {
+    read_ids(&Parameters::of(uri, &["ids"])?.text("ids").unwrap_or_default())
 }
 
 /// The query of `GET /entries`: after which entry, at most how many, and how long to wait for one.

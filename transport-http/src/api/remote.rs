@@ -6,10 +6,11 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, SuggestQuery,
+    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, Status, SuggestQuery,
     Suggestions, TopicPage, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
+    service::at_most_books_max,
 };
 use bytes::Bytes;
 use form_urlencoded::Serializer;
@@ -18,11 +19,14 @@ use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use serde::Serialize;
 use std::time::Duration;
 
-use super::messages::{AddedBooks, AmendRequest, REPLAYED};
-use crate::client::{
-    Client,
-    request::{OutboundRequest, json},
-    response::{FromResponse, Unreadable},
+use super::messages::{AddedBooks, AmendRequest, FoundBooks, REPLAYED};
+use crate::{
+    book_ids::write_ids,
+    client::{
+        Client,
+        request::{OutboundRequest, json},
+        response::{FromResponse, Unreadable},
+    },
 };
 
 /// A shop on another machine, through its public interface: one request for each call.
@@ -96,6 +100,13 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
         self.client.call(OutboundRequest::get(format!("/info/{book}"))).await
     }
 
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        let ids = at_most_books_max(ids)?;
+        let FoundBooks { books } =
+            self.client.call(OutboundRequest::get(format!("/books?ids={}", write_ids(&ids)))).await?;
+        Ok(ids.into_iter().map(|id| books.iter().find(|book| book.id == id).cloned()).collect())
+    }
+
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.purchase(order, lines).await
     }
@@ -108,7 +119,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
         self.change(order, action, by).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, _: Option<Actor>) -> Result<Book> {
         let (request, condition) = amend_request(change);
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
         let mut outbound = OutboundRequest::send(Method::PATCH, format!("/books/{book}"), json(&request)?, effect);
@@ -121,7 +132,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
         self.client.call(outbound).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, books: Vec<NewBook>, _: Option<Actor>) -> Result<Vec<Added>> {
         self.client.add_books::<AddedBooks>("/books", &books).await
     }
 
@@ -244,6 +255,11 @@ fn topics_path(query: &TopicQuery) -> String {
 /// The path of a page of orders.
 fn orders_path(query: &OrderQuery) -> String {
     let mut pairs = after("/orders?");
+    given(&mut pairs, "reference", query.reference.as_ref());
+    given(&mut pairs, "status", query.status.map(Status::as_str));
+    given(&mut pairs, "book", query.book);
+    given(&mut pairs, "from", query.from);
+    given(&mut pairs, "to", query.to);
     page(&mut pairs, query.page_size, query.page_token.as_deref());
     pairs.finish()
 }

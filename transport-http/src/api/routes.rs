@@ -32,7 +32,8 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
         .route("/orders/{id}/fulfil", post(changes::fulfil))
         .route("/orders/{id}/return", post(changes::take_back))
         .route("/events", get(events::events))
-        .route("/books", post(admin::add_books))
+        .route("/books", get(books::books).post(admin::add_books))
+        .route("/quote", post(books::quote))
         .route("/books/{id}", patch(admin::amend))
         .route("/entries", get(admin::entries));
     #[cfg(feature = "openapi")]

@@ -211,9 +211,9 @@ impl CatalogService for CachedCatalog {
         answer
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let epoch = self.upstream.state().epoch();
-        let answer = self.upstream.catalog.amend(book, change, key).await;
+        let answer = self.upstream.catalog.amend(book, change, key, by).await;
         match &answer {
             // The caller gets the book as this change left it, even if the cache has a newer one.
             Ok(amended) => self.upstream.state().reconcile(&mut amended.clone(), epoch),
@@ -222,8 +222,8 @@ impl CatalogService for CachedCatalog {
         answer
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        let answer = self.upstream.catalog.add_books(books).await;
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        let answer = self.upstream.catalog.add_books(books, by).await;
         // Some may be added even if the answer is an error.
         self.upstream.state().invalidate_topics();
         answer

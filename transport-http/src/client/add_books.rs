@@ -24,7 +24,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
     /// - [`Error::Invalid`] if there are more than [`ADD_BOOKS_MAX`] books or one of them is bad: then nothing is sent.
     /// - The error of the first request.
     /// - [`Error::OutcomeUnknown`] if a later request failed: some of the books were added.
-    pub(crate) async fn add_books<R>(&self, path: &'static str, books: &[NewBook]) -> Result<Vec<Added>>
+    pub(crate) async fn add_books<R>(&self, path: &str, books: &[NewBook]) -> Result<Vec<Added>>
     where
         R: DeserializeOwned + Into<Vec<Added>>,
     {
@@ -34,7 +34,8 @@ impl<C: Connect + Clone + Send + Sync + 'static> Client<C> {
         let books = books.iter().cloned().map(NewBook::checked).collect::<Result<Vec<_>>>()?;
         let mut added: Vec<Added> = Vec::with_capacity(books.len());
         for body in bodies(&books)? {
-            let request = OutboundRequest::send(Method::POST, path, body, Effect::Keyed).extra_time(EXTRA_TIME);
+            let request =
+                OutboundRequest::send(Method::POST, path.to_owned(), body, Effect::Keyed).extra_time(EXTRA_TIME);
             match self.call::<R>(request).await {
                 Ok(more) => added.extend(more.into()),
                 Err(error) if added.is_empty() => return Err(error),

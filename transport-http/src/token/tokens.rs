@@ -84,6 +84,14 @@ impl Actor {
         self.0.name()
     }
 
+    /// Who that is in the ledger.
+    ///
+    /// # Errors
+    /// None: the name of a token is short and plain.
+    pub(crate) fn for_ledger(&self) -> Result<bookstore_core::Actor> {
+        self.name().parse()
+    }
+
     /// Whether the token's role suffices.
     ///
     /// # Errors

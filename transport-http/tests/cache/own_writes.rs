@@ -97,9 +97,9 @@ async fn an_amended_book_is_read_back_without_asking() {
     let shop = frontend(CacheOptions::default()).await;
     assert_eq!(shop.stock(ONE).await, 10);
     shop.stop_the_feed().await;
-    let amended = shop.cache.amend(ONE, price_of(500), None).await.unwrap();
+    let amended = shop.cache.amend(ONE, price_of(500), None, None).await.unwrap();
     assert_eq!(shop.read(ONE).await, amended);
-    let amended = shop.cache.amend(ONE, Amend::StockDelta { delta: 5 }, None).await.unwrap();
+    let amended = shop.cache.amend(ONE, Amend::StockDelta { delta: 5 }, None, None).await.unwrap();
     assert_eq!((amended.stock, amended.price_cents), (15, cents(500)));
     assert_eq!(shop.read(ONE).await, amended);
     assert_eq!(shop.upstream.infos_asked(), 1);
@@ -122,10 +122,10 @@ async fn a_refusal_that_knows_better_is_heeded() {
     // And a version that was refused.
     shop.reprice_elsewhere(ONE, 600).await;
     let change = Amend::Set { price_cents: Some(cents(1)), stock: None, version: Some(seen.version) };
-    shop.cache.amend(ONE, change, None).await.unwrap_err();
+    shop.cache.amend(ONE, change, None, None).await.unwrap_err();
     assert_eq!(shop.read(ONE).await.price_cents, cents(600));
     // And an empty shelf.
-    shop.upstream.catalog.amend(ONE, Amend::StockDelta { delta: -10 }, None).await.unwrap();
+    shop.upstream.catalog.amend(ONE, Amend::StockDelta { delta: -10 }, None, None).await.unwrap();
     shop.buy(ONE).await.unwrap_err();
     assert_eq!(shop.stock(ONE).await, 0);
 }

@@ -150,10 +150,10 @@ impl World {
                 let _ = catalog.sell(self.shop.id(), lines(book, 1)).await;
             }
             Step::RepriceElsewhere { book, price } => {
-                catalog.amend(book, price_of(price), None).await.unwrap();
+                catalog.amend(book, price_of(price), None, None).await.unwrap();
             }
             Step::RestockElsewhere { book, delta } => {
-                catalog.amend(book, Amend::StockDelta { delta }, None).await.unwrap();
+                catalog.amend(book, Amend::StockDelta { delta }, None, None).await.unwrap();
             }
             Step::Answer { at } => {
                 self.shop.upstream.infos.release(at);
@@ -194,7 +194,7 @@ impl World {
                 self.saw(client, order.lines[0].book, self.shop.upstream.catalog.head());
             }
             Step::Amend { book, price, .. } => {
-                let amended = self.shop.cache.amend(book, price_of(price), None).await.unwrap();
+                let amended = self.shop.cache.amend(book, price_of(price), None, None).await.unwrap();
                 self.check(client, &amended).await;
             }
             Step::Read { book, .. } => {

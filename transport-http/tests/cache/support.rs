@@ -47,7 +47,7 @@ pub(crate) async fn frontend(options: CacheOptions) -> Frontend {
 /// The same, whose cache has just been started.
 pub(crate) async fn starting(options: CacheOptions, feed_is_open: bool) -> Frontend {
     let catalog = catalog();
-    catalog.add_books((1..=3).map(|n| new_book(&format!("Book {n}"), 10)).collect()).await.unwrap();
+    catalog.add_books((1..=3).map(|n| new_book(&format!("Book {n}"), 10)).collect(), None).await.unwrap();
     let upstream = Arc::new(Upstream::new(Arc::clone(&catalog)));
     if !feed_is_open {
         upstream.feed.close();
@@ -105,7 +105,7 @@ impl Frontend {
 
     /// Sets a price through another frontend.
     pub(crate) async fn reprice_elsewhere(&self, book: BookId, price: u64) -> Book {
-        self.upstream.catalog.amend(book, price_of(price), None).await.unwrap()
+        self.upstream.catalog.amend(book, price_of(price), None, None).await.unwrap()
     }
 
     /// Buys one copy here.

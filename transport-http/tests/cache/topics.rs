@@ -15,7 +15,7 @@ async fn they_are_asked_for_once_until_a_book_is_listed() {
     let shop = frontend(CacheOptions::default()).await;
     assert_eq!((books(&shop).await, books(&shop).await), (3, 3));
     assert_eq!(shop.upstream.topics_asked(), 1);
-    shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)]).await.unwrap();
+    shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)], None).await.unwrap();
     shop.caught_up().await;
     assert_eq!((books(&shop).await, books(&shop).await), (4, 4));
     assert_eq!(shop.upstream.topics_asked(), 2);
@@ -26,7 +26,7 @@ async fn who_lists_a_book_here_sees_it_counted() {
     let shop = frontend(CacheOptions::default()).await;
     assert_eq!(books(&shop).await, 3);
     shop.stop_the_feed().await;
-    shop.cache.add_books(vec![new_book("Book 4", 1)]).await.unwrap();
+    shop.cache.add_books(vec![new_book("Book 4", 1)], None).await.unwrap();
     assert_eq!(books(&shop).await, 4);
 }
 
@@ -36,7 +36,7 @@ async fn an_answer_from_before_a_listing_is_not_kept() {
     shop.upstream.topics.close();
     let meanwhile = async {
         shop.upstream.topics.until(1).await;
-        shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)]).await.unwrap();
+        shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)], None).await.unwrap();
         shop.caught_up().await;
         shop.upstream.topics.open();
     };
@@ -51,7 +51,7 @@ async fn they_go_the_way_of_books_in_an_outage() {
     assert_eq!(books(&shop).await, 3);
     shop.stop_the_feed().await;
     advance(options.max_staleness * 2).await;
-    shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)]).await.unwrap();
+    shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)], None).await.unwrap();
     assert_eq!(books(&shop).await, 4, "not fresh: asked for");
     shop.set_unreachable(true);
     assert_eq!(books(&shop).await, 4, "out of reach: as they were last");
@@ -67,7 +67,7 @@ async fn an_answer_that_was_overtaken_is_not_kept() {
     shop.upstream.topics.close();
     let second = async {
         shop.upstream.topics.until(1).await;
-        shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)]).await.unwrap();
+        shop.upstream.catalog.add_books(vec![new_book("Book 4", 1)], None).await.unwrap();
         books(&shop).await
     };
     let overtaking = async {

@@ -207,14 +207,14 @@ impl CatalogService for Upstream {
         self.catalog.change_order(order, action, by).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         self.reach()?;
-        self.catalog.amend(book, change, key).await
+        self.catalog.amend(book, change, key, by).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
         self.reach()?;
-        self.catalog.add_books(books).await
+        self.catalog.add_books(books, by).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

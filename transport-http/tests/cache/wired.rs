@@ -19,7 +19,7 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn a_sale_at_the_catalog_server_reaches_the_cache() {
     let ledger = in_memory();
-    ledger.add_books(vec![new_book("Book 1", 10)]).await.unwrap();
+    ledger.add_books(vec![new_book("Book 1", 10)], None).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = catalog::router(Arc::clone(&ledger) as Arc<dyn CatalogService>, InternalOptions::default());

@@ -73,7 +73,7 @@ async fn exchange(shop: &Running, request: &[u8], ends: bool) -> Option<RawAnswe
 async fn shop() -> Running {
     let running = start(Some(TOKEN)).await;
     let books = (1..=3).map(|n| book(&format!("Book {n}"), "testing", 1_000_000)).collect();
-    running.catalog.add_books(books).await.expect("good books");
+    running.catalog.add_books(books, None).await.expect("good books");
     running
 }
 

@@ -16,7 +16,10 @@ async fn a_topic_is_found_by_its_path() {
 #[tokio::test]
 async fn words_topic_sort_and_pages_go_together() {
     let shop = shop().await;
-    shop.catalog.add_books((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect()).await.unwrap();
+    shop.catalog
+        .add_books((0..5).map(|n| book(&format!("Dull book {n}"), "testing", n)).collect(), None)
+        .await
+        .unwrap();
     let found = shop.get("/search?q=impatient&topic=undergraduate%20school").await.json();
     assert_eq!(found["books"][0]["id"], 2);
     let mut path = "/search?q=dull&sort=title&page_size=2".to_owned();
@@ -37,7 +40,7 @@ async fn filters_counts_and_lists_are_answered() {
         let book = book(&format!("Dull book {n}"), "testing", n);
         NewBook { text: BookText { author: "Ann Author".into(), ..book.text }, ..book }
     };
-    shop.catalog.add_books((0..5).map(dull).collect()).await.unwrap();
+    shop.catalog.add_books((0..5).map(dull).collect(), None).await.unwrap();
     let numbers = |page: &serde_json::Value| -> Vec<u64> {
         page["books"].as_array().unwrap().iter().map(|book| book["id"].as_u64().unwrap()).collect()
     };
@@ -112,7 +115,7 @@ async fn no_answer_grows_with_the_number_of_topics() {
     let topic = |n: usize| format!("{n:04} {}", "\"\u{1F4DA}".repeat(247));
     for books in (0..3000).collect::<Vec<_>>().chunks(1000) {
         let books = books.iter().map(|n| book(&format!("Book {n}"), &topic(*n), 1)).collect();
-        shop.catalog.add_books(books).await.unwrap();
+        shop.catalog.add_books(books, None).await.unwrap();
     }
     for path in ["/topics", "/topics?page_size=1000", "/topics?sort=books&page_size=1000"] {
         let page = shop.get(path).await;

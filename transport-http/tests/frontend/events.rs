@@ -73,10 +73,10 @@ async fn every_change_of_stock_or_price_is_sent_once() {
     let shop = shop().await;
     let (mut one, mut two) = (Stream::open(&shop, None).await, Stream::open(&shop, None).await);
     buy(&shop, &[(1, 2)]).await;
-    shop.catalog.amend(BookId(3), Amend::StockDelta { delta: 4 }, None).await.unwrap();
+    shop.catalog.amend(BookId(3), Amend::StockDelta { delta: 4 }, None, None).await.unwrap();
     let price = Amend::Set { price_cents: Some(Cents::new(999).unwrap()), stock: None, version: None };
-    shop.catalog.amend(BookId(1), price, None).await.unwrap();
-    shop.catalog.add_books(vec![book("New", "testing", 7)]).await.unwrap();
+    shop.catalog.amend(BookId(1), price, None, None).await.unwrap();
+    shop.catalog.add_books(vec![book("New", "testing", 7)], None).await.unwrap();
     for stream in [&mut one, &mut two] {
         stream.expect(4, json!({"book": 1, "stock": 10, "price_cents": 1999})).await;
         stream.expect(5, json!({"book": 3, "stock": 4, "price_cents": 1999})).await;
@@ -90,7 +90,7 @@ async fn a_return_shows_the_price_of_today() {
     let shop = shop().await;
     let order = buy(&shop, &[(1, 2)]).await;
     let price = Amend::Set { price_cents: Some(Cents::new(999).unwrap()), stock: None, version: None };
-    shop.catalog.amend(BookId(1), price, None).await.unwrap();
+    shop.catalog.amend(BookId(1), price, None, None).await.unwrap();
     let mut stream = Stream::open(&shop, None).await;
     shop.catalog.release(order).await.unwrap();
     stream.expect(6, json!({"book": 1, "stock": 12, "price_cents": 999})).await;
@@ -121,7 +121,7 @@ async fn a_stranger_resumes_within_a_bounded_past() {
     let shop = shop().await;
     for chunk in (0..10_000).collect::<Vec<_>>().chunks(1000) {
         let books = chunk.iter().map(|n| book(&format!("Book {n}"), "testing", 1)).collect();
-        shop.catalog.add_books(books).await.unwrap();
+        shop.catalog.add_books(books, None).await.unwrap();
     }
     let mut stream = Stream::open(&shop, Some("3")).await;
     assert_eq!(stream.next().await.unwrap().id, Some(4), "10,000 entries back");
@@ -153,7 +153,7 @@ async fn of_an_order_of_several_books_the_last_event_has_the_id() {
 async fn a_slow_reader_gets_everything() {
     const ENTRIES: u64 = 30_000;
     let shop = shop().await;
-    shop.catalog.amend(BookId(1), Amend::StockDelta { delta: 100_000 }, None).await.unwrap();
+    shop.catalog.amend(BookId(1), Amend::StockDelta { delta: 100_000 }, None, None).await.unwrap();
     let mut stream = Stream::open(&shop, None).await;
     // Far more than fits the sockets' buffers and the feed's queue, and the reader does not read meanwhile.
     for _ in 0..ENTRIES / 1000 {

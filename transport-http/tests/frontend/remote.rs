@@ -51,7 +51,7 @@ async fn without_a_token_a_buyer_can_do_all_that_buyers_do() {
     assert!(remote.cancel(id).await.unwrap().replayed);
 
     let refused = |outcome: Error| assert!(matches!(outcome, Error::Unauthorized { .. }), "{outcome:?}");
-    refused(remote.add_books(vec![book("a", "b", 1)]).await.unwrap_err());
+    refused(remote.add_books(vec![book("a", "b", 1)], None).await.unwrap_err());
     refused(remote.entries(Seq(0), 1, Duration::ZERO).await.unwrap_err());
     refused(remote.orders(OrderQuery::default()).await.unwrap_err());
 }

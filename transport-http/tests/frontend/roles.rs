@@ -22,7 +22,7 @@ async fn shop() -> (Running, Tokens) {
     let tokens = Tokens::new(Role::ALL.map(token));
     let shop = start_with(tokens.clone()).await;
     let text = BookText { title: "Queues".into(), topic: "t".into(), ..BookText::default() };
-    shop.catalog.add_books(vec![NewBook { text, price_cents: Cents::ZERO, stock: 5 }]).await.unwrap();
+    shop.catalog.add_books(vec![NewBook { text, price_cents: Cents::ZERO, stock: 5 }], None).await.unwrap();
     (shop, tokens)
 }
 

@@ -101,7 +101,7 @@ pub(crate) async fn shop() -> Running {
         book("Cooking for the Impatient Undergrad", "undergraduate school", 1),
         book("Spring in the Pioneer Valley", "distributed systems", 0),
     ];
-    running.catalog.add_books(books.into()).await.unwrap();
+    running.catalog.add_books(books.into(), None).await.unwrap();
     running
 }
 
@@ -267,11 +267,11 @@ impl CatalogService for Shaky {
     async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
         self.inner.change_order(order, action, by).await
     }
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        self.inner.amend(book, change, key).await
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
+        self.inner.amend(book, change, key, by).await
     }
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.inner.add_books(books).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        self.inner.add_books(books, by).await
     }
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         self.reads.send_modify(|reads| *reads += 1);

@@ -84,8 +84,8 @@ async fn a_server_that_is_not_there_executes_nothing() {
     let answers = [
         remote.sell(order_id(), one(1, 1)).await.unwrap_err(),
         remote.release(order_id()).await.unwrap_err(),
-        remote.amend(BookId(1), RESTOCK, None).await.unwrap_err(),
-        remote.add_books(vec![book("x", 1)]).await.unwrap_err(),
+        remote.amend(BookId(1), RESTOCK, None, None).await.unwrap_err(),
+        remote.add_books(vec![book("x", 1)], None).await.unwrap_err(),
         remote.info(BookId(1)).await.unwrap_err(),
         remote.entries(Seq(0), 1, Duration::ZERO).await.unwrap_err(),
     ];
@@ -116,7 +116,7 @@ async fn a_broken_answer_to_an_unkeyed_call_is_unknown_and_not_sent_again() {
     let server = catalog_server(shop.clone()).await;
     let (url, _) = breaking_proxy(server.addr, 1).await;
     let remote = remote(&[url]);
-    let error = remote.amend(BookId(1), RESTOCK, None).await.unwrap_err();
+    let error = remote.amend(BookId(1), RESTOCK, None, None).await.unwrap_err();
     assert_eq!(error.executed(), Executed::Unknown);
     assert_eq!(remote.info(BookId(1)).await.unwrap().stock, 11, "it happened, once");
     assert_eq!(server.requests(), 2);
@@ -169,7 +169,7 @@ async fn nonsense_and_half_answers_are_unknown_for_what_has_an_effect() {
         let remote = RemoteCatalog::new(client(&[parrot(answer).await], once_more()));
         let error = remote.sell(order_id(), one(1, 1)).await.unwrap_err();
         assert_eq!(error.executed(), Executed::Unknown, "{answer:?}: {error}");
-        let error = remote.amend(BookId(1), RESTOCK, None).await.unwrap_err();
+        let error = remote.amend(BookId(1), RESTOCK, None, None).await.unwrap_err();
         assert_eq!(error.executed(), Executed::Unknown, "{answer:?}: {error}");
         let error = remote.info(BookId(1)).await.unwrap_err();
         assert_eq!(error.executed(), Executed::No, "{answer:?}: {error}");
@@ -196,7 +196,7 @@ async fn an_answer_without_end_is_cut_off() {
     });
     let options = ClientOptions { answer_bytes_max: 64 << 10, ..ClientOptions::default() };
     let remote = RemoteCatalog::new(client(&[url], options));
-    let error = remote.amend(BookId(1), RESTOCK, None).await.unwrap_err();
+    let error = remote.amend(BookId(1), RESTOCK, None, None).await.unwrap_err();
     assert_eq!(error, Error::unknown("a server's answer is longer than this client accepts"));
 }
 
@@ -238,7 +238,7 @@ async fn a_silent_server_is_unknown_within_the_deadline() {
         let started = Instant::now();
         let (reserved, amended, read) = tokio::join!(
             remote.sell(order_id(), one(1, 1)),
-            remote.amend(BookId(1), RESTOCK, Some(order_id())),
+            remote.amend(BookId(1), RESTOCK, Some(order_id()), None),
             remote.info(BookId(1))
         );
         assert_eq!(reserved.unwrap_err().executed(), Executed::Unknown);

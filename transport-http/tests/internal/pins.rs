@@ -63,7 +63,7 @@ fn started(store: memory::MemoryStore, reader: &Arc<memory::MemoryReader>) -> Ar
 async fn a_shop() -> (Arc<Catalog>, Arc<memory::MemoryReader>) {
     let (store, reader) = memory::open(&SystemClock);
     let catalog = started(store, &reader);
-    catalog.add_books(vec![book("A book", 100)]).await.unwrap();
+    catalog.add_books(vec![book("A book", 100)], None).await.unwrap();
     (catalog, reader)
 }
 
@@ -139,7 +139,7 @@ async fn after(sales: &[OrderId]) -> (Arc<Catalog>, Arc<memory::MemoryReader>) {
     let clock = Arc::new(Snapshot::default());
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Catalog::start(store, reader.clone(), reader.clone(), clock, CatalogOptions::default()).unwrap();
-    catalog.add_books(vec![book("A book", 100)]).await.unwrap();
+    catalog.add_books(vec![book("A book", 100)], None).await.unwrap();
     for sale in sales {
         catalog.sell(*sale, one()).await.unwrap();
     }
@@ -186,7 +186,7 @@ async fn a_catalog_that_is_rolled_back_with_its_memory_sells_nothing() {
     // It grows by changes that nobody compares: its number is the one that was seen, and then a higher one.
     for restock in 0..2 {
         let price = bookstore_core::Amend::Set { price_cents: Some(cents(2000 + restock)), stock: None, version: None };
-        snapshot.amend(BookId(1), price, None).await.unwrap();
+        snapshot.amend(BookId(1), price, None, None).await.unwrap();
         refused(&orders).await;
     }
     follower.refused().wait_for(Option::is_some).await.unwrap();

@@ -72,7 +72,7 @@ impl Catalogs {
     async fn new() -> Self {
         let (store, ledger) = memory::open(&SystemClock);
         let catalog = started(store, &ledger);
-        catalog.add_books(vec![book("A book", 1_000_000)]).await.unwrap();
+        catalog.add_books(vec![book("A book", 1_000_000)], None).await.unwrap();
         drop(catalog);
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut catalogs =

@@ -64,7 +64,7 @@ async fn every_catalog_call_answers_as_it_does_directly() {
     odd.text.isbn = Some("9780306406157".parse().unwrap());
     odd.text.subjects = vec!["a & b".into()];
 
-    let listed = remote.add_books(vec![odd.clone(), book("Book 1", 99)]).await.unwrap();
+    let listed = remote.add_books(vec![odd.clone(), book("Book 1", 99)], None).await.unwrap();
     assert_eq!(listed.iter().map(|l| (l.id.0, l.created)).collect::<Vec<_>>(), [(3, true), (1, false)]);
     for id in [1, 3] {
         assert_eq!(remote.info(BookId(id)).await.unwrap(), direct.info(BookId(id)).await.unwrap());
@@ -91,13 +91,13 @@ async fn every_catalog_call_answers_as_it_does_directly() {
     assert_eq!(remote.find_order(id).await.unwrap(), sold.order);
     let key = order_id();
     let restock = Amend::StockDelta { delta: 4 };
-    let restocked = remote.amend(BookId(1), restock, Some(key)).await.unwrap();
+    let restocked = remote.amend(BookId(1), restock, Some(key), None).await.unwrap();
     assert_eq!(restocked.stock, 7);
-    assert_eq!(remote.amend(BookId(1), restock, Some(key)).await.unwrap().stock, 7, "once per key");
-    assert_eq!(remote.amend(BookId(1), restock, None).await.unwrap().stock, 11);
+    assert_eq!(remote.amend(BookId(1), restock, Some(key), None).await.unwrap().stock, 7, "once per key");
+    assert_eq!(remote.amend(BookId(1), restock, None, None).await.unwrap().stock, 11);
     let version = Some(restocked.version);
     let set = Amend::Set { price_cents: Some(Cents::new(5).unwrap()), stock: Some(1), version };
-    assert!(matches!(remote.amend(BookId(1), set, None).await, Err(Error::VersionMismatch { .. })));
+    assert!(matches!(remote.amend(BookId(1), set, None, None).await, Err(Error::VersionMismatch { .. })));
     assert_eq!(
         remote.entries(Seq(1), 3, Duration::ZERO).await.unwrap(),
         direct.entries(Seq(1), 3, Duration::ZERO).await.unwrap()
@@ -135,12 +135,12 @@ async fn long_lists_and_large_orders_fit() {
         new.text.subjects = vec!["x".repeat(200); 30];
         new
     };
-    let listed = remote.add_books((0..1000).map(books).collect()).await.unwrap();
+    let listed = remote.add_books((0..1000).map(books).collect(), None).await.unwrap();
     assert_eq!(listed.iter().map(|listed| listed.id.0).collect::<Vec<_>>(), (1..=1000).collect::<Vec<_>>());
     assert!(server.requests() > 1);
     let bad = (0..1000).map(|n| NewBook { stock: if n == 999 { u32::MAX } else { 1 }, ..books(2000 + n) }).collect();
     let before = server.requests();
-    assert!(matches!(remote.add_books(bad).await, Err(Error::Invalid { .. })));
+    assert!(matches!(remote.add_books(bad, None).await, Err(Error::Invalid { .. })));
     assert_eq!(server.requests(), before, "a bad book means that none is sent");
 
     let lines = Lines::new((1..=100).map(|n| Line::new(BookId(n), 1))).unwrap();
@@ -206,10 +206,10 @@ impl CatalogService for Refusing {
     async fn change_order(&self, _: OrderId, _: OrderAction, _: Option<Actor>) -> Result<Receipt> {
         Err(self.0.clone())
     }
-    async fn amend(&self, _: BookId, _: Amend, _: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, _: BookId, _: Amend, _: Option<OrderId>, _: Option<Actor>) -> Result<Book> {
         Err(self.0.clone())
     }
-    async fn add_books(&self, _: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, _: Vec<NewBook>, _: Option<Actor>) -> Result<Vec<Added>> {
         Err(self.0.clone())
     }
     async fn entries(&self, _: Seq, _: usize, _: Duration) -> Result<Entries> {
@@ -248,7 +248,7 @@ async fn every_error_comes_back_as_it_was() {
         let remote = RemoteCatalog::new(client(&[server.url()], options));
         assert_eq!(remote.sell(order_id(), one(1, 1)).await, Err(error.clone()), "in a batch");
         let restock = Amend::StockDelta { delta: 1 };
-        assert_eq!(remote.amend(BookId(1), restock, None).await, Err(error.clone()), "as a problem");
+        assert_eq!(remote.amend(BookId(1), restock, None, None).await, Err(error.clone()), "as a problem");
         let read = remote.info(BookId(1)).await.unwrap_err();
         match error.executed() {
             Executed::No => assert_eq!(read, error),

@@ -103,7 +103,7 @@ pub(crate) async fn shop(stocks: &[u32]) -> Arc<Catalog> {
     let (store, reader) = memory::open(clock.as_ref());
     let catalog = Catalog::start(store, reader.clone(), reader, clock, CatalogOptions::default()).unwrap();
     let books = stocks.iter().enumerate().map(|(at, stock)| book(&format!("Book {}", at + 1), *stock)).collect();
-    catalog.add_books(books).await.unwrap();
+    catalog.add_books(books, None).await.unwrap();
     Arc::new(catalog)
 }
 

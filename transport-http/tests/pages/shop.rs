@@ -128,12 +128,12 @@ impl CatalogService for Faulty {
         self.catalog.change_order(order, action, by).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
-        self.keyed(self.catalog.amend(book, change, key)).await
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
+        self.keyed(self.catalog.amend(book, change, key, by)).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.keyed(self.catalog.add_books(books)).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        self.keyed(self.catalog.add_books(books, by)).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
@@ -173,7 +173,7 @@ impl Visit {
             blind: AtomicBool::new(false),
             stale: AtomicBool::new(false),
         });
-        services.catalog.add_books(books).await.unwrap();
+        services.catalog.add_books(books, None).await.unwrap();
         let shop = Shop::new(services.clone(), services.clone(), clock, token);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -192,17 +192,21 @@ impl Visit {
     }
 
     pub(crate) async fn restock(&self, book: u64, delta: i64) {
-        self.services.catalog.amend(BookId(book), Amend::StockDelta { delta }, None).await.unwrap();
+        self.services.catalog.amend(BookId(book), Amend::StockDelta { delta }, None, None).await.unwrap();
     }
 
     pub(crate) async fn reprice(&self, book: u64, cents: u64) {
         let price_cents = Some(Cents::new(cents).unwrap());
         let change = Amend::Set { price_cents, stock: None, version: None };
-        self.services.catalog.amend(BookId(book), change, None).await.unwrap();
+        self.services.catalog.amend(BookId(book), change, None, None).await.unwrap();
     }
 
     pub(crate) async fn orders(&self) -> Vec<Order> {
-        self.services.orders(OrderQuery { page_size: Some(100), page_token: None }).await.unwrap().orders
+        self.services
+            .orders(OrderQuery { page_size: Some(100), page_token: None, ..OrderQuery::default() })
+            .await
+            .unwrap()
+            .orders
     }
 }
 

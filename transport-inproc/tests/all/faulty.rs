@@ -59,7 +59,7 @@ async fn buyer(orders: Arc<dyn OrderService>, n: u32) -> (OrderId, Option<Status
 /// catalogue. Returns the catalogue, and the last answer to each buyer.
 async fn rush(rates: Rates) -> (Arc<Catalog>, Answers) {
     let catalog = catalog(|store| store, Execution::Threads);
-    catalog.add_books(vec![any_book(120)]).await.expect("listed");
+    catalog.add_books(vec![any_book(120)], None).await.expect("listed");
     let between = Arc::new(Faulty::new(catalog.clone(), rates, 1));
     let orders = Orders::new(between.clone(), catalog.clone());
     let network = Arc::new(Faulty::new(Arc::new(orders), rates, 2));
@@ -115,7 +115,7 @@ async fn duplicates_never_buy_twice_or_undo_what_was_answered() {
 /// A shop with five copies of a book: the service itself, and the same service behind a network.
 async fn shop(rates: Rates) -> (Arc<dyn CatalogService>, Faulty<dyn CatalogService>) {
     let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)], None).await.expect("listed");
     (Arc::clone(&catalog), Faulty::new(catalog, rates, 7))
 }
 
@@ -137,7 +137,7 @@ async fn each_fault_does_what_it_says() {
     let (behind, network) = shop(Rates { reply_lost: 1.0, ..Rates::default() }).await;
     let order = order_id();
     assert_eq!(network.sell(order, one()).await.expect_err("lost").executed(), Executed::Unknown);
-    let unkeyed = network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None).await;
+    let unkeyed = network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None, None).await;
     assert_eq!(unkeyed.expect_err("lost").executed(), Executed::Unknown);
     assert_eq!((stock(&behind).await, network.faults().replies_lost), (14, 2));
     network.set_rates(Rates::default());
@@ -159,7 +159,7 @@ async fn a_duplicate_arrives_after_what_came_later() {
     behind.release(order).await.expect("released");
     network.settled().await;
     assert_eq!(stock(&behind).await, 5, "a duplicate does not buy again");
-    network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None).await.expect("a restock");
+    network.amend(BookId(1), Amend::StockDelta { delta: 10 }, None, None).await.expect("a restock");
     network.settled().await;
     assert_eq!((stock(&behind).await, network.faults().duplicated), (15, 1), "what has no key is never sent again");
 }
@@ -212,7 +212,7 @@ impl OrderService for Closed {
 #[tokio::test(start_paused = true)]
 async fn what_was_not_executed_does_not_arrive_again() {
     let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)], None).await.expect("listed");
     let closed = Arc::new(Closed(orders, AtomicBool::new(true)));
     let rates = Rates { duplicated: 1.0, delay_max: SHORT, ..Rates::default() };
     let network = Faulty::new(Arc::clone(&closed), rates, 7);
@@ -228,7 +228,7 @@ async fn what_was_not_executed_does_not_arrive_again() {
 async fn trace(seed: u64) -> (Vec<String>, Faults) {
     let clock = ManualClock::default();
     let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![any_book(30)]).await.expect("listed");
+    catalog.add_books(vec![any_book(30)], None).await.expect("listed");
     let network = Faulty::new(orders, Rates::all(0.15, SHORT), seed);
     let mut outcomes = Vec::new();
     let started = tokio::time::Instant::now();

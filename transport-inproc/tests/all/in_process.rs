@@ -66,7 +66,7 @@ async fn a_purchase_past_its_deadline_is_unknown_and_happens_all_the_same() {
     let (open, gate) = mpsc::channel();
     open.send(()).expect("the gate is there");
     let (catalog, orders) = monolith(catalog(|store| Gated { store, gate }, Execution::Threads));
-    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)], None).await.expect("listed");
     let hasty = InProcess::new(Arc::clone(&orders)).within(Duration::from_millis(50));
     let late = hasty.purchase(order(1), lines(&[(1, 1)])).await;
     assert!(matches!(late, Err(Error::OutcomeUnknown { .. })), "{late:?}");
@@ -80,7 +80,7 @@ async fn a_purchase_past_its_deadline_is_unknown_and_happens_all_the_same() {
 #[tokio::test]
 async fn a_read_past_its_deadline_was_not_executed() {
     let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)], None).await.expect("listed");
     let at = Instant::now() + Duration::from_millis(50);
     let late = InProcess::new(Arc::clone(&catalog)).until(at).entries(Seq(1), 1, Duration::from_secs(20)).await;
     assert!(matches!(late, Err(Error::DeadlineExpired { .. })), "{late:?}");
@@ -93,7 +93,7 @@ async fn a_read_past_its_deadline_was_not_executed() {
 #[tokio::test]
 async fn a_call_whose_deadline_has_passed_does_not_begin() {
     let (catalog, orders) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)], None).await.expect("listed");
     let late = InProcess::new(Arc::clone(&orders)).until(Instant::now()).purchase(order(1), lines(&[(1, 1)])).await;
     assert!(matches!(late, Err(Error::DeadlineExpired { .. })), "{late:?}");
     let never = InProcess::new(orders).within(Duration::ZERO).order(order(1)).await;
@@ -104,7 +104,7 @@ async fn a_call_whose_deadline_has_passed_does_not_begin() {
 #[tokio::test]
 async fn too_many_calls_are_refused_until_one_has_ended() {
     let (catalog, _) = monolith(catalog(|store| store, Execution::Task));
-    catalog.add_books(vec![any_book(5)]).await.expect("listed");
+    catalog.add_books(vec![any_book(5)], None).await.expect("listed");
     let bounded = InProcess::new(catalog).at_most(2);
     let long_poll =
         |catalog: InProcess<_>| tokio::spawn(async move { catalog.entries(Seq(1), 1, Duration::from_secs(20)).await });

@@ -168,12 +168,12 @@ impl Customer {
             Step::Info { book } => drop(self.catalog.info(BookId(book)).await),
             Step::Page => drop(self.orders.orders(Default::default()).await),
             Step::Restock { book, delta, key } => {
-                drop(self.catalog.amend(BookId(book), Amend::StockDelta { delta }, key.map(id)).await);
+                drop(self.catalog.amend(BookId(book), Amend::StockDelta { delta }, key.map(id), None).await);
             }
             Step::Set { book, stock, price, seen } => {
                 let version = self.catalog.info(BookId(book)).await.ok().map(|book| book.version).filter(|_| seen);
                 let change = Amend::Set { price_cents: price.map(cents), stock: Some(stock), version };
-                drop(self.catalog.amend(BookId(book), change, None).await);
+                drop(self.catalog.amend(BookId(book), change, None, None).await);
             }
             Step::Yield => tokio::task::yield_now().await,
         }
@@ -253,7 +253,7 @@ impl Shop {
         let catalog = Recorded::new(Arc::clone(&self.catalog), &recorder, "shop");
         let orders = Recorded::new(Arc::clone(&self.orders), &recorder, "shop");
         let book = |_| NewBook { price_cents: cents(100), ..any_book(4) };
-        self.plain.add_books((1..=BOOKS).map(book).collect()).await.expect("good books");
+        self.plain.add_books((1..=BOOKS).map(book).collect(), None).await.expect("good books");
         let since = self.plain.entries(Default::default(), 1, Duration::ZERO).await.expect("it can be read").head;
         let barrier = Arc::new(Barrier::new(scripts.len()));
         let running = (1..).zip(scripts).map(|(n, script)| {

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error, Kind,
-    LedgerId, Lines, NewBook, Order, OrderAction, OrderId, OrderReader, Query, Receipt, Result, Seq, SystemClock, Text,
-    TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error,
+    FoundOrders, Kind, LedgerId, Lines, NewBook, Order, OrderAction, OrderId, OrderReader, OrderScan, Query, Receipt,
+    Result, Seq, SystemClock, Text, TopicPage, TopicQuery,
     decide::{self, Batch, Command, Known, Outcome, State},
     fixtures::page,
 };
@@ -26,7 +26,7 @@ struct Shop {
 
 impl Shop {
     fn decide(&mut self, command: &Command) -> Result<Outcome> {
-        if let Command::AddBook { book } = command {
+        if let Command::AddBook { book, .. } = command {
             self.texts.push(Text::from(&book.text));
         }
         let mut batch = Batch::default();
@@ -111,15 +111,15 @@ impl CatalogService for Textbook {
         Ok(receipt)
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let mut shop = self.lock();
-        shop.decide(&Command::Amend { book, change, key })?;
+        shop.decide(&Command::Amend { book, change, key, by })?;
         shop.book(book)
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
         let mut shop = self.lock();
-        let list = |book: NewBook| match shop.decide(&Command::AddBook { book: book.into() })? {
+        let list = |book: NewBook| match shop.decide(&Command::AddBook { book: book.into(), by: by.clone() })? {
             Outcome::Added(listed) => Ok(listed),
             other => panic!("{other:?}"),
         };
@@ -157,13 +157,13 @@ impl OrderReader for Textbook {
         Ok(self.find_order(id).await.ok())
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
         let shop = self.lock();
         let known = |known: &Known| if let Known::Order(order) = known { Some(order.clone()) } else { None };
         let mut orders: Vec<Order> = shop.state.known.values().filter_map(known).collect();
-        orders.retain(|order| before.is_none_or(|before| order.seq < before));
+        orders.retain(|order| scan.before().is_none_or(|before| order.seq < before));
         orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.seq));
-        orders.truncate(limit);
-        Ok(orders)
+        let now = |id| Ok(orders.iter().find(|order| order.id == id).cloned());
+        scan.run(orders.iter().cloned().map(Ok), now)
     }
 }

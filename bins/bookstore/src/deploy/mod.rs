@@ -246,7 +246,7 @@ async fn add_samples(catalog: &Catalog, sample: bool) -> Result<(), StoreError> 
     if !sample || catalog.head().0 > 0 {
         return Ok(());
     }
-    let added = catalog.add_books(sample::books()).await;
+    let added = catalog.add_books(sample::books(), None).await;
     let added = added.map_err(|error| StoreError::Failed(format!("cannot add the sample books: {error}")))?;
     tracing::info!(books = added.len(), "the store was empty: added the sample catalogue");
     Ok(())

@@ -136,7 +136,10 @@ impl Caller {
     }
 
     pub(crate) async fn orders(&self) {
-        let answer = self.routes[self.at].orders.orders(OrderQuery { page_size: Some(10), page_token: None }).await;
+        let answer = self.routes[self.at]
+            .orders
+            .orders(OrderQuery { page_size: Some(10), page_token: None, ..OrderQuery::default() })
+            .await;
         self.note_answer(format_args!("orders"), &answer, |page| format!("{}", page.orders.len()));
     }
 
@@ -162,7 +165,7 @@ impl Caller {
     }
 
     pub(crate) async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {
-        let answer = self.routes[self.at].catalog.amend(book, change, Some(key)).await;
+        let answer = self.routes[self.at].catalog.amend(book, change, Some(key), None).await;
         self.note_answer(format_args!("amend {book} {change:?} {key}"), &answer, |book| {
             format!("{} in stock, {}", book.stock, book.version)
         });

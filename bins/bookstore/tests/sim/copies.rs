@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Entries, Error, Order, OrderId, OrderReader, Result, Seq,
+    Entries, Error, FoundOrders, Order, OrderId, OrderReader, OrderScan, Result, Seq,
     orders::Ack,
     service::LedgerFeed,
     store::{Followed, Projection, sqlite::SqliteCopy},
@@ -150,9 +150,10 @@ impl OrderReader for SimCopy {
         Ok(self.copy.order(id).await?.filter(|order| self.has(order)))
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        let orders = self.copy.orders(before, limit).await?;
-        Ok(orders.into_iter().filter(|order| self.has(order)).collect())
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        let mut found = self.copy.find_orders(scan).await?;
+        found.orders.retain(|order| self.has(order));
+        Ok(found)
     }
 }
 
@@ -182,7 +183,7 @@ impl OrderReader for ByNumber {
         }
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        self.copy.orders(before, limit).await
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        self.copy.find_orders(scan).await
     }
 }

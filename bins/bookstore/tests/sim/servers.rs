@@ -61,7 +61,7 @@ pub(crate) fn create_ledger(world: &Shared) -> Result<(), StoreError> {
     let Recovered { mut state, mut flush, .. } = at_once(store.recover())?;
     let mut batch = Batch::default();
     for (at, stock) in world.plan.stocks.iter().enumerate() {
-        let command = Command::AddBook { book: Box::new(book(&format!("Book {}", at + 1), *stock)) };
+        let command = Command::AddBook { book: Box::new(book(&format!("Book {}", at + 1), *stock)), by: None };
         let listed = state.decide(&command, Timestamp(0), &mut batch);
         listed.map_err(|error| StoreError::Failed(error.to_string()))?;
     }

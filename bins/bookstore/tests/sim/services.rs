@@ -148,13 +148,13 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         self.counted(self.service.change_order(order, action, by).await)
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let _call = self.enter(1);
-        self.counted(self.service.amend(book, change, key).await)
+        self.counted(self.service.amend(book, change, key, by).await)
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.service.add_books(books).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        self.service.add_books(books, by).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

@@ -175,7 +175,11 @@ Examples:
   bookstore cancel 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --void")]
     Cancel(CancelArgs),
     /// List the orders, newest first (admin)
-    #[command(after_help = "Example:\n  bookstore orders --admin-token-file admin.token")]
+    #[command(after_help = "\
+Examples:
+  bookstore orders --admin-token-file admin.token
+  bookstore orders --reference 'payment 17' --admin-token-file admin.token
+  bookstore orders --status held --book 3 --from 2026-01-01 --to 2026-02-01 --admin-token-file admin.token")]
     Orders(OrdersArgs),
     /// Add copies of a book, or take some away (admin)
     #[command(after_help = "\

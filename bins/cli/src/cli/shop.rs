@@ -1,6 +1,6 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, Error, Facet, OrderId, Period, Reference, Sort};
+use bookstore_core::{BookId, Error, Facet, OrderId, Period, Reference, Sort, Status, Timestamp};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -214,6 +214,21 @@ pub(crate) struct CancelArgs {
 /// `bookstore orders`
 #[derive(Debug, Args)]
 pub(crate) struct OrdersArgs {
+    /// Only orders that are called so elsewhere, for example by a payment
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reference: Option<Reference>,
+    /// Only orders in this state: held, placed, fulfilled, cancelled, lapsed
+    #[arg(long, value_name = "STATE")]
+    pub(crate) status: Option<Status>,
+    /// Only orders of the book with this number
+    #[arg(long, value_name = "ID")]
+    pub(crate) book: Option<BookId>,
+    /// Only orders of then or later: a day in UTC, or a moment such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<Timestamp>,
+    /// Only orders before then
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<Timestamp>,
     /// Orders a page, 1 to 100 [default: 20]
     #[arg(long, value_name = "N")]
     pub(crate) page_size: Option<u32>,

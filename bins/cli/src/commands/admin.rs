@@ -3,7 +3,8 @@
 use bookstore::Bookstore;
 use bookstore_cli::load::counted;
 use bookstore_core::{
-    Amend, Book, BookText, Cents, Clock as _, Executed, Isbn, NewBook, OrderId, OrderQuery, Seq, SystemClock,
+    Amend, Book, BookText, Cents, Clock as _, Error, Executed, Isbn, NewBook, OrderId, OrderPage, OrderQuery, Seq,
+    SystemClock,
 };
 use std::process::ExitCode;
 
@@ -31,24 +32,61 @@ pub(super) fn same_admin(args: &AdminArgs) -> String {
 
 /// `bookstore orders`
 pub(super) async fn orders(args: &OrdersArgs) -> Result<ExitCode, Failure> {
-    let query = OrderQuery { page_size: args.page_size, page_token: args.page_token.clone() };
+    let query = OrderQuery {
+        reference: args.reference.clone(),
+        status: args.status,
+        book: args.book,
+        from: args.from,
+        to: args.to,
+        page_size: args.page_size,
+        page_token: args.page_token.clone(),
+    };
     let shop = &args.admin.shop;
     let store = connect(&args.admin)?;
-    let page = answer(shop, store.orders(query)).await.map_err(|error| failed(shop, error, None))?;
+    let filtered = query.is_filtered();
+    let page = answer(shop, orders_page(&store, query)).await.map_err(|error| failed(shop, error, None))?;
     if shop.json {
         print_json(&page);
         return Ok(ExitCode::SUCCESS);
     }
     if page.orders.is_empty() {
-        print("No orders yet.");
+        print(if filtered { "No such orders." } else { "No orders yet." });
         return Ok(ExitCode::SUCCESS);
     }
     print(&output::orders(&page.orders));
     if let Some(token) = page.next_page_token {
-        let size = args.page_size.map(|size| format!(" --page-size {size}")).unwrap_or_default();
-        print(&format!("\nOlder ones: bookstore orders{size}{} --page-token {token}", same_admin(&args.admin)));
+        print(&format!(
+            "\nOlder ones: bookstore orders{}{} --page-token {token}",
+            same_orders(args),
+            same_admin(&args.admin)
+        ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A page that has an order, if there is one: pages on which there was nothing to be found are passed over.
+async fn orders_page(store: &Bookstore, mut query: OrderQuery) -> Result<OrderPage, Error> {
+    loop {
+        let page = store.orders(query.clone()).await?;
+        if !page.orders.is_empty() || page.next_page_token.is_none() {
+            return Ok(page);
+        }
+        query.page_token = page.next_page_token;
+    }
+}
+
+/// The options that look for the same orders.
+fn same_orders(args: &OrdersArgs) -> String {
+    let OrdersArgs { reference, status, book, from, to, page_size, page_token: _, admin: _ } = args;
+    let mut options = String::new();
+    let mut add = |name: &str, value: Option<String>| options.extend(value.map(|value| format!(" --{name} {value}")));
+    add("reference", reference.as_ref().map(|text| quoted(text.as_str()).into()));
+    add("status", status.map(|status| status.to_string()));
+    add("book", book.map(|book| book.to_string()));
+    add("from", from.map(|from| from.to_string()));
+    add("to", to.map(|to| to.to_string()));
+    add("page-size", page_size.map(|size| size.to_string()));
+    options
 }
 
 /// `bookstore restock`

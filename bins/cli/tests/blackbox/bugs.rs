@@ -62,7 +62,7 @@ impl Buggy {
         loop {
             let version = Some(self.catalog.info(book).await?.version);
             let set = Amend::Set { price_cents: None, stock, version };
-            match self.catalog.amend(book, set, None).await {
+            match self.catalog.amend(book, set, None, None).await {
                 Err(Error::VersionMismatch { .. }) => {}
                 answer => return answer,
             }
@@ -130,13 +130,13 @@ impl CatalogService for Buggy {
         self.catalog.change_order(order, action, by).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         match (self.bug, change) {
             (Bug::ReadAddWrite, Amend::StockDelta { delta }) => {
                 let seen = self.catalog.info(book).await?;
                 self.set_stock(book, i64::from(seen.stock) + delta).await
             }
-            _ => self.catalog.amend(book, change, key).await,
+            _ => self.catalog.amend(book, change, key, by).await,
         }
     }
     async fn info(&self, book: BookId) -> Result<Book> {
@@ -154,8 +154,8 @@ impl CatalogService for Buggy {
     async fn release(&self, order: OrderId) -> Result<Receipt> {
         self.catalog.release(order).await
     }
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.catalog.add_books(books).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        self.catalog.add_books(books, by).await
     }
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {
         self.catalog.entries(after, limit, wait).await

@@ -170,7 +170,7 @@ impl Market {
         // What these answer is recorded, and not needed here.
         match rng.random_range(0..12) {
             0..6 => drop(shop.amend(book, delta, SystemClock.new_order_id()).await),
-            6 => drop(shop.catalog().amend(book, delta, None).await),
+            6 => drop(shop.catalog().amend(book, delta, None, None).await),
             7 => drop(shop.set_price(book, cents(rng.random_range(900..1100))).await),
             8 | 9 => {
                 let Ok(seen) = shop.info(book).await else { return };
@@ -178,7 +178,9 @@ impl Market {
                 let set = Amend::Set { price_cents: None, stock, version };
                 drop(shop.amend(book, set, SystemClock.new_order_id()).await);
             }
-            10 => drop(shop.orders(OrderQuery { page_size: Some(20), page_token: None }).await),
+            10 => {
+                drop(shop.orders(OrderQuery { page_size: Some(20), page_token: None, ..OrderQuery::default() }).await)
+            }
             _ => drop(shop.search(Query::topic("testing")).await),
         }
     }

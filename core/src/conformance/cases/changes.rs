@@ -289,9 +289,9 @@ pub(super) async fn refuses_ids_in_other_use(d: Deployment) {
     let other = d.orders.purchase(held.id, lines(&[(book, 1)])).await;
     assert_eq!(other.map(|receipt| receipt.order), reused(held.id));
     let delta = crate::Amend::StockDelta { delta: 1 };
-    assert_eq!(d.catalog.amend(book, delta, Some(held.id)).await, Err(Error::OrderIdReused { order: held.id }));
+    assert_eq!(d.catalog.amend(book, delta, Some(held.id), None).await, Err(Error::OrderIdReused { order: held.id }));
     let key = order_id();
-    d.catalog.amend(book, delta, Some(key)).await.expect("a new key");
+    d.catalog.amend(book, delta, Some(key), None).await.expect("a new key");
     assert_eq!(d.change(key, hold(1, None)).await, reused(key));
     assert_eq!(d.change(key, OrderAction::Void).await, reused(key));
 

@@ -58,13 +58,13 @@ pub(super) async fn records_each_kind(d: Deployment) {
     let (order, key) = (order_id(), order_id());
     d.orders.purchase(order, lines(&[(books[1], 2), (books[0], 1)])).await.expect("there are five");
     d.orders.cancel(order).await.expect("cancelled");
-    d.catalog.amend(books[0], Amend::StockDelta { delta: -4 }, Some(key)).await.expect("a restock");
+    d.catalog.amend(books[0], Amend::StockDelta { delta: -4 }, Some(key), None).await.expect("a restock");
     let version = Some(d.info(books[1]).await.version);
     let both = Amend::Set { price_cents: Some(cents(7)), stock: Some(8), version };
-    d.catalog.amend(books[1], both, None).await.expect("set");
+    d.catalog.amend(books[1], both, None, None).await.expect("set");
     let version = Some(d.info(books[1]).await.version);
     let stock = Amend::Set { price_cents: None, stock: Some(9), version };
-    d.catalog.amend(books[1], stock, None).await.expect("set");
+    d.catalog.amend(books[1], stock, None, None).await.expect("set");
     let change =
         |book: usize, delta, price, stock| Change { book: books[book], delta, price_cents: cents(price), stock };
     let expected: [(Kind, Option<_>, &[Change]); 7] = [

@@ -9,9 +9,11 @@ use crate::{
     catalog::ADD_BOOKS_MAX,
     conformance::deployment::Deployment,
     error::Error,
-    fixtures::{any_book, book, cents},
+    fixtures::{any_book, book, cents, lines},
     ledger::Seq,
     page::Query,
+    quote::QuotedLine,
+    service::BOOKS_MAX,
 };
 
 /// New books get the numbers 1, 2, 3, … in the order of the list, and `info` shows every field as it was given, in any
@@ -33,7 +35,7 @@ pub(super) async fn numbers_books_and_keeps_their_text(d: Deployment) {
         stock: 12,
     };
     let bare = NewBook { price_cents: cents(0), ..book("Bare", 0) };
-    let listed = d.catalog.add_books(vec![full.clone(), bare.clone()]).await.expect("good books can be listed");
+    let listed = d.catalog.add_books(vec![full.clone(), bare.clone()], None).await.expect("good books can be listed");
     assert_eq!(listed.iter().map(|listed| listed.id).collect::<Vec<_>>(), [BookId(1), BookId(2)]);
     assert!(listed.iter().all(|listed| listed.created != d.repeats), "{listed:?}");
     for (number, new) in (1..).zip([full, bare]) {
@@ -57,7 +59,7 @@ pub(super) async fn leaves_listed_books_as_they_are(d: Deployment) {
     let dearer = NewBook { price_cents: cents(5), ..book("One", 99) };
     let again = d
         .catalog
-        .add_books(vec![books[1].clone(), dearer, book("Three", 10), book("Three", 10)])
+        .add_books(vec![books[1].clone(), dearer, book("Three", 10), book("Three", 10)], None)
         .await
         .expect("listed");
     let numbers: Vec<_> = again.iter().map(|listed| (listed.id.0, listed.created)).collect();
@@ -140,9 +142,9 @@ pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
         ("stock", bad(|book| book.stock = NewBook::STOCK_MAX + 1)),
     ];
     for (field, book) in bad_books {
-        assert_invalid(d.catalog.add_books(vec![any_book(1), book, any_book(1)]).await, field);
+        assert_invalid(d.catalog.add_books(vec![any_book(1), book, any_book(1)], None).await, field);
     }
-    assert_invalid(d.catalog.add_books((0..=ADD_BOOKS_MAX).map(|_| any_book(1)).collect()).await, "books");
+    assert_invalid(d.catalog.add_books((0..=ADD_BOOKS_MAX).map(|_| any_book(1)).collect(), None).await, "books");
     assert_eq!(d.head().await, Seq(0), "nothing may be listed");
 }
 
@@ -169,7 +171,7 @@ pub(super) async fn accepts_fields_at_their_limits(d: Deployment) {
 ///
 /// A store that writes one batch per list must take a batch of this size, and a transport a body of it.
 pub(super) async fn accepts_as_many_books_as_the_limit(d: Deployment) {
-    assert_eq!(d.catalog.add_books(Vec::new()).await, Ok(Vec::new()));
+    assert_eq!(d.catalog.add_books(Vec::new(), None).await, Ok(Vec::new()));
     let ids = d.add_equal_books(ADD_BOOKS_MAX, 1).await;
     assert!(ids.iter().map(|id| id.0).eq(1..=ADD_BOOKS_MAX as u64), "numbers are dense and in the order of the list");
     assert_eq!(d.head().await, Seq(ADD_BOOKS_MAX as u64));
@@ -184,4 +186,30 @@ pub(super) async fn does_not_find_unknown_books(d: Deployment) {
     for book in [0, 2, 1 << 32, i64::MAX as u64, u64::MAX].map(BookId) {
         assert_eq!(d.catalog.info(book).await, Err(Error::BookNotFound { book }));
     }
+}
+
+/// Several books are read at once, in the order of their ids, each as it is now; there is nothing for an unknown one.
+pub(super) async fn reads_several_books(d: Deployment) {
+    let ids = d.add_equal_books(3, 10).await;
+    d.buy(ids[1], 4).await.expect("there are enough");
+    let asked = vec![ids[2], BookId(99), ids[1]];
+    let books = d.catalog.books(asked).await.expect("books can be read");
+    assert_eq!(books, [Some(d.info(ids[2]).await), None, Some(d.info(ids[1]).await)]);
+    assert_eq!(d.catalog.books(Vec::new()).await, Ok(Vec::new()));
+    assert_invalid(d.catalog.books(vec![ids[0]; BOOKS_MAX + 1]).await, "ids");
+}
+
+/// A quote has price, stock and what is short of each line, and the sum; it sells nothing.
+pub(super) async fn quotes_without_selling(d: Deployment) {
+    let ids = d.add_equal_books(2, 10).await;
+    d.set_price(ids[1], 250).await;
+    let before = d.head().await;
+    let quote = d.catalog.quote(lines(&[(ids[0], 10), (ids[1], 12)])).await.expect("known books");
+    let line = |line: &QuotedLine| (line.book, line.quantity, line.unit_price_cents, line.stock, line.short);
+    let expected = [(ids[0], 10, cents(1000), 10, 0), (ids[1], 12, cents(250), 10, 2)];
+    assert_eq!(quote.lines.iter().map(line).collect::<Vec<_>>(), expected);
+    assert_eq!((quote.total_cents, quote.in_stock), (cents(13_000), false));
+    let unknown = d.catalog.quote(lines(&[(ids[0], 1), (BookId(99), 1)])).await;
+    assert_eq!(unknown, Err(Error::BookNotFound { book: BookId(99) }));
+    assert_eq!((d.head().await, d.stock(ids[0]).await), (before, 10));
 }

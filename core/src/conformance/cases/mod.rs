@@ -59,6 +59,8 @@ cases! {
         accepts_fields_at_their_limits
         accepts_as_many_books_as_the_limit
         does_not_find_unknown_books
+        reads_several_books
+        quotes_without_selling
     }
     search {
         finds_by_topic
@@ -138,6 +140,7 @@ cases! {
         needs_a_version_for_stock
         sets_a_price_without_a_version
         refuses_unknown_books
+        keeps_the_actor
     }
     ledger {
         is_dense_and_ordered
@@ -151,6 +154,7 @@ cases! {
     orders {
         reads_its_own_writes
         pages_newest_first
+        finds_what_is_looked_for
         rejects_invalid_tokens
     }
     races {

@@ -12,6 +12,7 @@ use crate::{
     fixtures::{lines, order_id},
     order::{Order, Status},
     page::OrderQuery,
+    request::OrderAction,
 };
 
 /// How long an order server's copy may need to follow.
@@ -20,7 +21,7 @@ const FOLLOW_MAX: Duration = Duration::from_secs(20);
 impl Deployment {
     /// Every page of the orders, joined. Every page but the last must be full.
     async fn all_orders(&self, page_size: u32) -> Vec<Order> {
-        let mut query = OrderQuery { page_size: Some(page_size), page_token: None };
+        let mut query = OrderQuery { page_size: Some(page_size), page_token: None, ..OrderQuery::default() };
         let mut all = Vec::new();
         loop {
             let page = self.orders.orders(query.clone()).await.expect("orders can be read");
@@ -95,11 +96,66 @@ pub(super) async fn pages_newest_first(d: Deployment) {
         assert_eq!(d.all_orders(page_size).await, orders);
     }
     // Orders sold meanwhile do not move the pages behind a token.
-    let first = OrderQuery { page_size: Some(10), page_token: None };
+    let first = OrderQuery { page_size: Some(10), page_token: None, ..OrderQuery::default() };
     let token = d.orders.orders(first).await.expect("orders can be read").next_page_token;
     d.buy(book, 1).await.expect("there are enough");
-    let next = OrderQuery { page_size: Some(10), page_token: token };
+    let next = OrderQuery { page_size: Some(10), page_token: token, ..OrderQuery::default() };
     assert_eq!(d.orders.orders(next).await.expect("orders can be read").orders, orders[10..20]);
+}
+
+/// Orders are found by reference, state, book and time, and by several of these, on pages of any size.
+///
+/// A page may have fewer orders than its size although another one follows.
+pub(super) async fn finds_what_is_looked_for(d: Deployment) {
+    let books = d.add_equal_books(2, 100).await;
+    let reference = |n: usize| Some(format!("payment {n} & co").parse().expect("a short text"));
+    let mut orders = Vec::new();
+    for n in 0..12 {
+        let sold = if n % 4 == 3 { lines(&[(books[0], 1), (books[1], 1)]) } else { lines(&[(books[n % 2], 1)]) };
+        let action = OrderAction::Purchase { lines: sold, reference: (n % 3 == 0).then(|| reference(n % 2)).flatten() };
+        orders.push(d.orders.change(order_id(), action, None).await.expect("there are enough").order);
+    }
+    for order in orders.iter_mut().skip(1).step_by(5) {
+        *order = d.orders.cancel(order.id).await.expect("cancelled").order;
+    }
+    orders.reverse();
+    d.until_listed(&orders).await;
+    let (middle, plain) = (orders[6].placed_at, OrderQuery::default());
+    let queries = [
+        OrderQuery { reference: reference(0), ..plain.clone() },
+        OrderQuery { reference: reference(7), ..plain.clone() },
+        OrderQuery { status: Some(Status::Cancelled), ..plain.clone() },
+        OrderQuery { status: Some(Status::Held), ..plain.clone() },
+        OrderQuery { book: Some(books[1]), ..plain.clone() },
+        OrderQuery { book: Some(books[0]), status: Some(Status::Placed), reference: reference(1), ..plain.clone() },
+        OrderQuery { from: Some(middle), ..plain.clone() },
+        OrderQuery { to: Some(middle), book: Some(books[0]), ..plain },
+    ];
+    for query in queries {
+        let wanted = |order: &&Order| {
+            (query.reference.is_none() || order.reference() == query.reference.as_ref())
+                && query.status.is_none_or(|status| order.status == status)
+                && query.book.is_none_or(|book| order.lines.iter().any(|line| line.book == book))
+                && query.from.is_none_or(|from| from <= order.placed_at)
+                && query.to.is_none_or(|to| order.placed_at < to)
+        };
+        let expected: Vec<Order> = orders.iter().filter(wanted).cloned().collect();
+        for page_size in [1, 2, 100] {
+            let (mut found, mut query) = (Vec::new(), OrderQuery { page_size: Some(page_size), ..query.clone() });
+            loop {
+                let page = d.orders.orders(query.clone()).await.expect("orders can be read");
+                assert!(page.orders.len() <= page_size as usize);
+                found.extend(page.orders);
+                query.page_token = page.next_page_token;
+                if query.page_token.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{query:?}");
+        }
+    }
+    let backwards = OrderQuery { from: Some(middle), to: Some(middle), ..OrderQuery::default() };
+    assert_invalid(d.orders.orders(backwards).await, "to");
 }
 
 /// A token that was made up is [`Error::Invalid`].
@@ -110,7 +166,7 @@ pub(super) async fn rejects_invalid_tokens(d: Deployment) {
     let bought = d.buy(book, 1).await.expect("there are enough").order;
     d.until_listed(&[bought]).await;
     for token in ["x", "!", "AAAA", "🦀", &"A".repeat(500)] {
-        let query = OrderQuery { page_size: None, page_token: Some(token.into()) };
+        let query = OrderQuery { page_size: None, page_token: Some(token.into()), ..OrderQuery::default() };
         assert_invalid(d.orders.orders(query).await, "page_token");
     }
 }

@@ -179,7 +179,7 @@ pub(super) async fn rejects_invalid_tokens(d: Deployment) {
     }
     let more = Query { page_size: Some(100), ..first };
     assert_eq!(d.catalog.search(with(more.clone(), &token)).await.map(|page| page.books.len()), Ok(7));
-    let of_orders = OrderQuery { page_size: None, page_token: Some(token) };
+    let of_orders = OrderQuery { page_size: None, page_token: Some(token), ..OrderQuery::default() };
     assert_invalid(d.orders.orders(of_orders).await, "page_token");
 }
 

@@ -274,7 +274,7 @@ pub(super) async fn refuses_ids_that_name_nothing(d: Deployment) {
         assert_invalid(d.orders.purchase(id, lines(&[(book, 1)])).await, "order_id");
         assert_invalid(d.orders.purchase_many(vec![(id, lines(&[(book, 1)]))]).await.remove(0), "order_id");
         assert_invalid(d.catalog.sell(id, lines(&[(book, 1)])).await, "order_id");
-        assert_invalid(d.catalog.amend(book, Amend::StockDelta { delta: 1 }, Some(id)).await, "order_id");
+        assert_invalid(d.catalog.amend(book, Amend::StockDelta { delta: 1 }, Some(id), None).await, "order_id");
         d.orders.cancel(id).await.expect_err("there is no such order");
         d.orders.order(id).await.expect_err("there is no such order");
     }

@@ -128,7 +128,7 @@ pub(super) async fn of_deltas_lose_none(d: Deployment) {
     let book = d.add_book(0).await;
     let restock = move |d: Deployment, n: u32| async move {
         let (delta, key) = (i64::from(n) + 1, n.is_multiple_of(2).then(order_id));
-        d.catalog.amend(book, Amend::StockDelta { delta }, key).await
+        d.catalog.amend(book, Amend::StockDelta { delta }, key, None).await
     };
     let outcomes = at_once(&d, 40, restock).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
@@ -143,7 +143,7 @@ pub(super) async fn of_absolute_values_have_one_winner(d: Deployment) {
     let version = Some(d.info(book).await.version);
     let set = move |d: Deployment, n| async move {
         let change = Amend::Set { price_cents: None, stock: Some(n + 1), version };
-        d.catalog.amend(book, change, None).await
+        d.catalog.amend(book, change, None, None).await
     };
     let outcomes = at_once(&d, 24, set).await;
     let won: Vec<u32> = outcomes.iter().flatten().map(|book| book.stock).collect();

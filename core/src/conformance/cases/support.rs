@@ -26,7 +26,7 @@ pub(super) fn assert_invalid<T: fmt::Debug>(outcome: Result<T>, field: &str) {
 impl Deployment {
     /// Lists new books, and returns their numbers in the order of the list.
     pub(super) async fn add_books(&self, books: Vec<NewBook>) -> Vec<BookId> {
-        let added = self.catalog.add_books(books).await.expect("good books can be listed");
+        let added = self.catalog.add_books(books, None).await.expect("good books can be listed");
         added.into_iter().map(|added| added.id).collect()
     }
 
@@ -58,12 +58,12 @@ impl Deployment {
     /// Sets the price in cents, without a key and without a version.
     pub(super) async fn set_price(&self, book: BookId, price: u64) -> Book {
         let price = Amend::Set { price_cents: Some(cents(price)), stock: None, version: None };
-        self.catalog.amend(book, price, None).await.expect("a price can be set")
+        self.catalog.amend(book, price, None, None).await.expect("a price can be set")
     }
 
     /// Adds copies, or takes them if `delta` is negative, without a key.
     pub(super) async fn restock(&self, book: BookId, delta: i64) -> Result<Book> {
-        self.catalog.amend(book, Amend::StockDelta { delta }, None).await
+        self.catalog.amend(book, Amend::StockDelta { delta }, None, None).await
     }
 
     /// The ledger's head and the entries after `after`, at most 1000. It does not wait.

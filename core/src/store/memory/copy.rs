@@ -11,7 +11,7 @@ use crate::{
     id::{OrderId, Seq},
     ledger::Entry,
     order::{Order, Status},
-    page::fitting,
+    page::{FoundOrders, OrderScan, fitting},
     service::{ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
 };
@@ -160,9 +160,10 @@ impl OrderReader for MemoryCopy {
         Ok(lock(&self.copied).orders.get(&id).cloned())
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
         let copied = lock(&self.copied);
-        let older = copied.listed.range(..before.unwrap_or(Seq(u64::MAX))).rev();
-        Ok(older.filter_map(|(_, id)| copied.orders.get(id).cloned()).take(limit).collect())
+        let older = copied.listed.range(..scan.before().unwrap_or(Seq(u64::MAX))).rev();
+        let older = older.filter_map(|(_, id)| copied.orders.get(id).cloned());
+        scan.run(older.map(Ok), |id| Ok(copied.orders.get(&id).cloned()))
     }
 }

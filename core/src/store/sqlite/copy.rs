@@ -26,7 +26,7 @@ use crate::{
     id::{OrderId, Seq},
     ledger::Entry,
     order::Order,
-    page::fitting,
+    page::{FoundOrders, OrderScan, fitting},
     service::{Ack, ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
 };
@@ -135,11 +135,10 @@ impl OrderReader for SqliteCopy {
         self.readers.read(order).await
     }
 
-    async fn orders(&self, before: Option<Seq>, limit: usize) -> Result<Vec<Order>> {
-        let orders = move |connection: &Connection| {
-            rows::orders(&*connection.unchecked_transaction()?, before, EVERYTHING, limit)
-        };
-        self.readers.read(orders).await
+    async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        let find =
+            move |connection: &Connection| rows::find_orders(&*connection.unchecked_transaction()?, &scan, EVERYTHING);
+        self.readers.read(find).await
     }
 }
 
@@ -203,6 +202,7 @@ impl CopyWriter {
         transaction.execute("DELETE FROM ledger WHERE seq >= ?1", [to_i64(fork.0)])?;
         transaction.execute("DELETE FROM entry_text WHERE seq >= ?1", [to_i64(fork.0)])?;
         transaction.execute("DELETE FROM order_entry WHERE seq >= ?1", [to_i64(fork.0)])?;
+        transaction.execute("DELETE FROM order_reference WHERE seq >= ?1", [to_i64(fork.0)])?;
         let (last, hash) = (rows::head(&transaction)?, rows::running_hash(&transaction)?.hash());
         transaction.execute("UPDATE meta SET applied = ?1, hash = ?2", (to_i64(last.0), hash.0))?;
         transaction.commit()?;

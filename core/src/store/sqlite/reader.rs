@@ -12,6 +12,7 @@ use crate::{
     id::{BookId, OrderId, Seq},
     ledger::Entry,
     order::Order,
+    page::{FoundOrders, OrderScan},
     store::LedgerReader,
 };
 
@@ -74,8 +75,8 @@ impl LedgerReader for SqliteReader {
         self.pool.read(move |connection| rows::order(connection, id, head)).await
     }
 
-    async fn orders(&self, before: Option<Seq>, head: Seq, limit: usize) -> Result<Vec<Order>> {
-        self.pool.read(move |connection| rows::orders(connection, before, head, limit)).await
+    async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders> {
+        self.pool.read(move |connection| rows::find_orders(connection, &scan, head)).await
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{
     inline_list::InlineList,
     ledger::{Change, Details, Entry, Kind},
     money::Cents,
-    order::Order,
-    page::PAGE_BYTES_MAX,
+    order::{Order, Reference},
+    page::{FoundOrders, OrderScan, PAGE_BYTES_MAX},
 };
 
 /// SQLite's integers are signed. The numbers that are stored are below 2^63.
@@ -228,22 +228,19 @@ pub(super) fn order(connection: &Connection, id: OrderId, head: Seq) -> Result<O
     Ok(Order::of(&entries_of(connection, id, head)?))
 }
 
-/// Up to `limit` orders sold before `before` and not after `head`, newest first, as of `head`.
-pub(super) fn orders(
-    connection: &Connection,
-    before: Option<Seq>,
-    head: Seq,
-    limit: usize,
-) -> Result<Vec<Order>, StoreError> {
-    let first = before.map_or(head, |before| head.min(Seq(before.0.saturating_sub(1))));
-    let sql = format!("SELECT key FROM ledger WHERE kind IN ({SALE}, {HOLD}) AND seq <= ?1 ORDER BY seq DESC LIMIT ?2");
-    let mut keys = connection.prepare_cached(&sql)?;
-    let keys = keys.query_map((to_i64(first.0), to_i64(limit as u64)), |row| row.get::<_, [u8; 16]>(0))?;
-    let mut found = Vec::new();
-    for key in keys {
-        found.extend(order(connection, OrderId(uuid::Uuid::from_bytes(key?)), head)?);
-    }
-    Ok(found)
+/// Looks for orders that began not after `head`, as of `head`.
+pub(super) fn find_orders(connection: &Connection, scan: &OrderScan, head: Seq) -> Result<FoundOrders, StoreError> {
+    let first = scan.before().map_or(head, |before| head.min(Seq(before.0.saturating_sub(1))));
+    let of_reference = match scan.reference() {
+        Some(_) => "AND seq IN (SELECT seq FROM order_reference WHERE reference = ?2)",
+        None => "AND ?2 IS NULL",
+    };
+    let rest = format!("WHERE kind IN ({SALE}, {HOLD}) AND seq <= ?1 {of_reference} ORDER BY seq DESC");
+    let mut begun = connection.prepare_cached(&select_entries(&rest))?;
+    let begun = begun.query_map((to_i64(first.0), scan.reference().map(Reference::as_str)), entry)?;
+    let begun = begun.map(|entry| entry.map_err(StoreError::from));
+    let begun = begun.filter_map(|entry| entry.map(|entry| Order::begun(&entry)).transpose());
+    scan.run(begun, |id| order(connection, id, head))
 }
 
 /// Rows of one insert statement, largest first: the more rows, the smaller the share of each in the cost of the statement.
@@ -281,12 +278,18 @@ pub(super) fn append_entries(connection: &Connection, entries: &[Entry]) -> Resu
     insert_order_entries(connection, entries)
 }
 
-/// Notes the entries that concern an order under another key than its id.
+/// Notes the entries that concern an order under another key than its id, and the references of orders.
 fn insert_order_entries(connection: &Connection, entries: &[Entry]) -> Result<(), StoreError> {
-    for entry in entries.iter().filter(|entry| entry.details.is_some()) {
-        let Some(order) = entry.details.as_ref().and_then(|details| details.order) else { continue };
-        let mut insert = connection.prepare_cached("INSERT INTO order_entry (order_id, seq) VALUES (?1, ?2)")?;
-        insert.execute((order.0.as_bytes(), to_i64(entry.seq.0)))?;
+    for (entry, details) in entries.iter().filter_map(|entry| Some((entry, entry.details.as_ref()?))) {
+        if let Some(order) = details.order {
+            let mut insert = connection.prepare_cached("INSERT INTO order_entry (order_id, seq) VALUES (?1, ?2)")?;
+            insert.execute((order.0.as_bytes(), to_i64(entry.seq.0)))?;
+        }
+        if let Some(reference) = &details.reference {
+            let mut insert =
+                connection.prepare_cached("INSERT INTO order_reference (reference, seq) VALUES (?1, ?2)")?;
+            insert.execute((reference.as_str(), to_i64(entry.seq.0)))?;
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
 //! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
 //! | `order_entry` | both | entries that concern an order under another key than its id |
+//! | `order_reference` | both | the sales and holds that carry a reference |
 //! | `entry_text` | both | the texts of the entries that list books, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
 //! | `book` | ledger | the texts of the books, and what makes two books the same |
@@ -97,6 +98,11 @@ const ORDER_TABLE: &str = "
         order_id BLOB NOT NULL,
         seq INTEGER NOT NULL,
         PRIMARY KEY (order_id, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE order_reference (
+        reference TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (reference, seq)
     ) STRICT, WITHOUT ROWID;
 ";
 

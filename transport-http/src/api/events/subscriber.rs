@@ -135,7 +135,7 @@ mod tests {
         let feed = feed();
         let text = BookText { title: "A".into(), topic: "t".into(), ..BookText::default() };
         let book = NewBook { text, price_cents: Cents::ZERO, stock: 1 };
-        feed.catalog.add_books(vec![book]).await.unwrap();
+        feed.catalog.add_books(vec![book], None).await.unwrap();
         let (_server, send, mut slow) = subscriber(&feed, 0);
         for seq in 0..5 {
             send.send(batch(seq, seq + 1, "overrun")).unwrap();

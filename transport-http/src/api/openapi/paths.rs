@@ -3,14 +3,15 @@
 #![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
 
 use bookstore_core::{
-    Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Seq, Suggestions, TopicPage, TopicSort,
+    Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Quote, Seq, Status, Suggestions, TopicPage, TopicSort,
 };
 
 use super::schemas::{AmendBody, NewBooks, SearchParameters};
 use crate::api::{
+    books::QuoteRequest,
     changes::{Extension, ReturnRequest},
     events::StockEvent,
-    messages::AddedBooks,
+    messages::{AddedBooks, FoundBooks},
     orders::{Cancellation, OrderRequest, Purchase},
 };
 
@@ -96,6 +97,18 @@ pub(super) fn topics() {}
             headers(("ETag" = String, description = "Its version, in quotes; not for the page"))),
         (status = 304, description = "The copy at hand is still good")))]
 pub(super) fn info() {}
+
+/// Several books as they stand, in the order of their numbers; those that there are not are left out.
+#[utoipa::path(get, path = "/books", tag = "books",
+    params(("ids" = Option<String>, Query, pattern = "^([0-9]{1,18}(,[0-9]{1,18}){0,99})?$", description = "Up to 100 books' numbers, with commas")),
+    responses((status = 200, description = "The books", body = FoundBooks)))]
+pub(super) fn books() {}
+
+/// What these books cost now and how many there are, before anything is bought. It binds nobody.
+#[utoipa::path(post, path = "/quote", tag = "books",
+    request_body = QuoteRequest,
+    responses((status = 200, description = "Prices, stock, and what is short", body = Quote)))]
+pub(super) fn quote() {}
 
 /// The page with the buy button, for browsers only; a GET never buys.
 #[utoipa::path(get, path = "/purchase/{id}", tag = "orders",
@@ -186,9 +199,16 @@ pub(super) fn take_back() {}
             headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was cancelled already")))))]
 pub(super) fn cancel() {}
 
-/// All orders, newest first.
+/// Orders, newest first: all, or those for which every parameter holds. A page can have fewer than its size although another one follows.
 #[utoipa::path(get, path = "/orders", tag = "admin", security(("token" = [])),
     params(
+        ("reference" = Option<String>, Query, max_length = 200, description = "Only orders that are called so elsewhere"),
+        ("status" = Option<Status>, Query, description = "Only orders in this state"),
+        ("book" = Option<u64>, Query, description = "Only orders of this book"),
+        ("from" = Option<String>, Query, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?)?$",
+            description = "Only orders of then or later: a day, in UTC, or a moment as RFC 3339 has it"),
+        ("to" = Option<String>, Query, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?)?$",
+            description = "Only orders before then"),
         ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Orders a page, 20 unless asked otherwise"),
         ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
     ),

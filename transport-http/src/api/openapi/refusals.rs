@@ -68,6 +68,8 @@ fn of_the_service(operation: &str) -> Vec<Error> {
             [no_such_book, out_of_stock].into_iter().chain(refused).chain(closed).collect()
         }
         "info" | "purchase_page" => vec![no_such_book],
+        "quote" => vec![no_such_book, invalid],
+        "books" => vec![Error::invalid("ids", "at most 100 at once")],
         "order" => vec![no_such_order, guessable, unauthorized],
         "cancel" => vec![no_such_order, guessable, unauthorized, reused, order_refusal(an_order(Status::Fulfilled))],
         "confirm" | "extend" | "fulfil" | "take_back" => {

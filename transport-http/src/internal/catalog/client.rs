@@ -4,14 +4,16 @@ use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
     Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned,
-    retry::Effect,
+    retry::Effect, service::at_most_books_max,
 };
+use form_urlencoded::byte_serialize;
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::time::Duration;
 
 use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS};
 use crate::{
+    book_ids::write_ids,
     client::{
         Client,
         batching::Batcher,
@@ -76,6 +78,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
         self.client.call(OutboundRequest::get(format!("{BOOKS}/{book}"))).await
     }
 
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        self.client.call(OutboundRequest::get(format!("{BOOKS}?ids={}", write_ids(&at_most_books_max(ids)?)))).await
+    }
+
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.calls.call(OrderCommand::Sell(order, lines)).await
     }
@@ -94,14 +100,18 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
         self.client.call(request.pinned(self.calls.pin())).await
     }
 
-    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>) -> Result<Book> {
+    async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let effect = if key.is_some() { Effect::Keyed } else { Effect::Unkeyed };
-        let body = json(&Amendment { change, key })?;
+        let body = json(&Amendment { change, key, by })?;
         self.client.call(OutboundRequest::send(Method::PATCH, format!("{BOOKS}/{book}"), body, effect)).await
     }
 
-    async fn add_books(&self, books: Vec<NewBook>) -> Result<Vec<Added>> {
-        self.client.add_books::<Vec<Added>>(BOOKS, &books).await
+    async fn add_books(&self, books: Vec<NewBook>, by: Option<Actor>) -> Result<Vec<Added>> {
+        let path = match by {
+            Some(by) => format!("{BOOKS}?by={}", byte_serialize(by.as_str().as_bytes()).collect::<String>()),
+            None => BOOKS.to_owned(),
+        };
+        self.client.add_books::<Vec<Added>>(&path, &books).await
     }
 
     async fn entries(&self, after: Seq, limit: usize, wait: Duration) -> Result<Entries> {

@@ -59,4 +59,21 @@ pub(super) struct Amendment {
     /// Makes the change happen once, however often it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<OrderId>,
+    /// Who of the shop asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<Actor>,
+}
+
+/// The query for several books.
+#[derive(Debug, Deserialize)]
+pub(super) struct AskedBooks {
+    /// Their ids, with commas.
+    pub(super) ids: String,
+}
+
+/// The query of an addition of books, whose body is the list of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct AddedBy {
+    /// Who of the shop asks for it.
+    pub(super) by: Option<Actor>,
 }

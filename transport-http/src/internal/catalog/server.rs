@@ -15,8 +15,11 @@ use bookstore_core::{
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 
-use super::messages::{Amendment, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS};
+use super::messages::{
+    AddedBy, Amendment, AskedBooks, BOOKS, CALLS, CatalogCall, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS,
+};
 use crate::{
+    book_ids::read_ids,
     internal::{
         batch::{Calls, answer_all, page_response},
         routes::{InternalOptions, big, finish, pinned},
@@ -46,7 +49,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
         .route(SEARCH, post(search))
         .route(SUGGEST, post(suggest))
         .route(TOPICS, post(topics))
-        .route(BOOKS, big(post(add_books)))
+        .route(BOOKS, get(books).merge(big(post(add_books))))
         .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
         .route(ENTRIES, get(entries))
         .route(&format!("{ORDERS}/{{id}}"), get(find_order).merge(pinned(post(change_order), options.pin.clone())))
@@ -79,18 +82,30 @@ async fn info(State(service): Service, Path(book): Path<BookId>) -> Answer<Book>
     Ok(Json(service.info(book).await?))
 }
 
+/// `GET /v1/books?ids=1,2`
+async fn books(
+    State(service): Service,
+    UriQuery(AskedBooks { ids }): UriQuery<AskedBooks>,
+) -> Answer<Vec<Option<Book>>> {
+    Ok(Json(service.books(read_ids(&ids)?).await?))
+}
+
 /// `PATCH /v1/books/{id}`
 async fn amend(
     State(service): Service,
     Path(book): Path<BookId>,
-    Json(Amendment { change, key }): Json<Amendment>,
+    Json(Amendment { change, key, by }): Json<Amendment>,
 ) -> Answer<Book> {
-    Ok(Json(service.amend(book, change, key).await?))
+    Ok(Json(service.amend(book, change, key, by).await?))
 }
 
 /// `POST /v1/books`
-async fn add_books(State(service): Service, Json(books): Json<Vec<NewBook>>) -> Answer<Vec<Added>> {
-    Ok(Json(service.add_books(books).await?))
+async fn add_books(
+    State(service): Service,
+    UriQuery(AddedBy { by }): UriQuery<AddedBy>,
+    Json(books): Json<Vec<NewBook>>,
+) -> Answer<Vec<Added>> {
+    Ok(Json(service.add_books(books, by).await?))
 }
 
 /// `GET /v1/orders/{id}`
@@ -138,7 +153,8 @@ async fn entries(
 #[cfg(test)]
 mod tests {
     use bookstore_core::{
-        BookId, Cents, Lines, Order, OrderDetails, OrderId, OrderLine, OrderPage, Query, Seq, Status, Timestamp, page,
+        BookId, Cents, FoundOrders, Lines, Order, OrderDetails, OrderId, OrderLine, OrderQuery, Query, Seq, Status,
+        Timestamp, page,
     };
     use uuid::Uuid;
 
@@ -169,11 +185,13 @@ mod tests {
             })),
         };
         let size = Query::PAGE_MAX as usize;
-        let page = OrderPage::cut(vec![order.clone(); size], size);
+        let scan = OrderQuery { page_size: Some(Query::PAGE_MAX), ..OrderQuery::default() }.check().unwrap();
+        let full = |orders| scan.page(FoundOrders { orders, unseen_before: None });
+        let page = full(vec![order.clone(); size]);
         assert!(page.next_page_token.is_some() && page.orders.len() > size / 3, "{}", page.orders.len());
         let bytes = json_bytes(&page);
         assert!(bytes <= page::PAGE_BYTES_MAX && bytes > page::PAGE_BYTES_MAX / 2, "{bytes} bytes");
-        let plain = OrderPage::cut(vec![Order { details: None, ..order }; size], size);
+        let plain = full(vec![Order { details: None, ..order }; size]);
         assert!(plain.next_page_token.is_none(), "a page of the longest orders is not cut short");
     }
 }

@@ -66,11 +66,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteOrders<C
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
-        // A checked token is base64 for URLs, so it needs no escaping.
         query.check()?;
-        let size = query.page_size.map(|size| format!("page_size={size}"));
-        let token = query.page_token.map(|token| format!("page_token={token}"));
-        let query = size.into_iter().chain(token).collect::<Vec<_>>().join("&");
-        self.client.call(OutboundRequest::get(format!("{ORDERS}?{query}"))).await
+        self.client.call(OutboundRequest::send(Method::POST, ORDERS, json(&query)?, Effect::ReadOnly)).await
     }
 }

@@ -31,7 +31,7 @@ type Answer<T> = Result<Json<T>, ErrorResponse>;
 pub fn router(service: Arc<dyn OrderService>, copy: Option<Arc<dyn LedgerFeed>>, options: InternalOptions) -> Router {
     let router = Router::new()
         .route(CALLS, big(post(calls)))
-        .route(ORDERS, get(orders))
+        .route(ORDERS, post(orders))
         .route(&format!("{ORDERS}/{{id}}"), get(order).post(change))
         .with_state(service);
     let router = match copy {
@@ -60,8 +60,8 @@ async fn change(
     Ok(Json(service.change(order, action, by).await?))
 }
 
-/// `GET /v1/orders`
-async fn orders(State(service): Service, UriQuery(query): UriQuery<OrderQuery>) -> Answer<OrderPage> {
+/// `POST /v1/orders`
+async fn orders(State(service): Service, Json(query): Json<OrderQuery>) -> Answer<OrderPage> {
     Ok(Json(service.orders(query).await?))
 }
 

@@ -25,6 +25,7 @@ use crate::{
         text,
         timeouts::{read_in_time, write_in_time},
     },
+    token::Actor,
 };
 
 /// How often a price change is tried while sales keep moving the book's version.
@@ -105,7 +106,7 @@ pub(super) async fn restock(
     let changed = match delta {
         Some(delta) => {
             let change = Amend::StockDelta { delta };
-            write_in_time(shop.catalog.amend(id, change, Some(field.key))).await.map(drop)
+            write_in_time(shop.catalog.amend(id, change, Some(field.key), Some(actor.for_ledger()?))).await.map(drop)
         }
         None => Err(Error::invalid("stock_delta", "please enter a whole number other than 0, such as 10 or -2")),
     };
@@ -140,7 +141,7 @@ pub(super) async fn reprice(
     let mut field = Field::again(&shop, &fields, "price");
     let seen = fields.cents("seen");
     let changed = match (form::price(&field.typed), seen) {
-        (Ok(price), Some(seen)) => write_in_time(set_price(&shop, id, price, seen, field.key)).await,
+        (Ok(price), Some(seen)) => write_in_time(set_price(&shop, &actor, id, (price, seen), field.key)).await,
         (Ok(_), None) => Err(Error::malformed("the form came incomplete, please press the button again")),
         (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
     };
@@ -162,7 +163,7 @@ pub(super) async fn reprice(
 }
 
 /// Sets the price if it is still the one that was seen. A sale moves the book's version and not its price: no conflict.
-async fn set_price(shop: &Shop, id: BookId, price: Cents, seen: Cents, key: OrderId) -> Result<()> {
+async fn set_price(shop: &Shop, actor: &Actor, id: BookId, (price, seen): (Cents, Cents), key: OrderId) -> Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -171,7 +172,7 @@ async fn set_price(shop: &Shop, id: BookId, price: Cents, seen: Cents, key: Orde
         // Version 0 never fits, but under a key that was used already the answer is that it is done.
         let version = if unmoved { book.version } else { Seq::default() };
         let change = Amend::Set { price_cents: Some(price), stock: None, version: Some(version) };
-        match shop.catalog.amend(id, change, Some(key)).await {
+        match shop.catalog.amend(id, change, Some(key), Some(actor.for_ledger()?)).await {
             Ok(_) => return Ok(()),
             Err(Error::VersionMismatch { .. }) if unmoved && tries < PRICE_TRIES => {}
             Err(error) => return Err(error),

@@ -5,7 +5,8 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use bookstore_core::{Book, Error, Order, OrderQuery, Query};
+use bookstore_core::{Book, Error, Order, OrderQuery, Query, Result, Status};
+use std::str::FromStr;
 
 use super::{
     frame::{Tab, page},
@@ -58,6 +59,8 @@ pub(super) async fn books(State(shop): Shared, _: SignedIn, uri: Uri) -> Answer 
 struct Orders {
     tab: Tab,
     orders: Vec<Order>,
+    /// What is looked for, as it was typed.
+    filter: Filter,
     /// Whether this is the first page.
     newest: bool,
     next: Option<String>,
@@ -66,19 +69,75 @@ struct Orders {
 
 /// `GET /admin/orders`
 pub(super) async fn orders(State(shop): Shared, _: SignedIn, uri: Uri) -> Answer {
-    let page_token = Fields::of_uri(&uri).filled("page_token");
+    let fields = Fields::of_uri(&uri);
+    let (filter, page_token) = (Filter::of(&fields), fields.filled("page_token"));
     let newest = page_token.is_none();
-    match shop.orders.orders(OrderQuery { page_token, page_size: None }).await {
+    let found = match filter.query(page_token) {
+        Ok(query) => shop.orders.orders(query).await,
+        Err(error) => Err(error),
+    };
+    match found {
         Ok(found) => {
-            let next = found.next_page_token.map(|token| text::url("/admin/orders", &[("page_token", &token)]));
-            page(StatusCode::OK, &Orders { tab: Tab::Orders, orders: found.orders, newest, next, notice: None })
+            let next = found.next_page_token.map(|token| filter.url(&token));
+            page(StatusCode::OK, &Orders { tab: Tab::Orders, filter, orders: found.orders, newest, next, notice: None })
         }
-        Err(error @ Error::Invalid { .. }) => {
-            let notice = Notice::bad("This link does not lead to a page of orders.");
+        Err(error @ (Error::Invalid { .. } | Error::Malformed { .. })) => {
+            let notice = match &error {
+                Error::Invalid { field, .. } if field == "page_token" => {
+                    Notice::bad("This link does not lead to a page of orders.")
+                }
+                error => Notice::bad(sentence(&error.to_string())),
+            };
             let notice = Some(notice.link("/admin/orders", "See the newest orders"));
             let (status, _) = error_status::status(&error);
-            page(status, &Orders { tab: Tab::Orders, orders: Vec::new(), newest, next: None, notice })
+            page(status, &Orders { tab: Tab::Orders, filter, orders: Vec::new(), newest, next: None, notice })
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What the form above the orders asks for, as it was typed.
+#[derive(Default)]
+struct Filter {
+    reference: String,
+    status: String,
+    book: String,
+    from: String,
+    to: String,
+}
+
+impl Filter {
+    /// The states that the form offers.
+    const STATES: [Status; 5] = [Status::Held, Status::Placed, Status::Fulfilled, Status::Cancelled, Status::Lapsed];
+
+    fn of(fields: &Fields) -> Self {
+        let text = |name| fields.filled(name).unwrap_or_default();
+        let [reference, status, book, from, to] = ["reference", "status", "book", "from", "to"].map(text);
+        Self { reference, status, book, from, to }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pairs().into_iter().all(|(_, typed)| typed.is_empty())
+    }
+
+    fn pairs(&self) -> [(&'static str, &str); 5] {
+        let Self { reference, status, book, from, to } = self;
+        [("reference", reference), ("status", status), ("book", book), ("from", from), ("to", to)]
+    }
+
+    fn query(&self, page_token: Option<String>) -> Result<OrderQuery> {
+        fn read<T: FromStr<Err = Error>>(typed: &str) -> Result<Option<T>> {
+            if typed.is_empty() { Ok(None) } else { typed.parse().map(Some) }
+        }
+        let Self { reference, status, book, from, to } = self;
+        let (reference, status, book) = (read(reference)?, read(status)?, read(book)?);
+        Ok(OrderQuery { reference, status, book, from: read(from)?, to: read(to)?, page_size: None, page_token })
+    }
+
+    /// The page after the one that gave `token`.
+    fn url(&self, token: &str) -> String {
+        let typed = self.pairs().into_iter().filter(|(_, typed)| !typed.is_empty());
+        let pairs: Vec<_> = typed.chain([("page_token", token)]).collect();
+        text::url("/admin/orders", &pairs)
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         render::see_other,
         timeouts::{read_in_time, write_in_time},
     },
+    token::Actor,
 };
 
 /// Topics that the form suggests: those with the most books.
@@ -85,7 +86,7 @@ pub(super) async fn form(State(shop): Shared, _: SignedIn) -> Answer {
 /// `POST /admin/books`. The same book is listed once, however often it is sent.
 pub(super) async fn add(State(shop): Shared, SignedIn { actor, .. }: SignedIn, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
-    match write_in_time(add_books(&shop, &fields)).await {
+    match write_in_time(add_books(&shop, &fields, &actor)).await {
         Ok(Added { id, created }) => {
             let done = if created { "listed" } else { "known" };
             actor.changed(format_args!("book {id}: {}", if created { "added" } else { "was there already" }));
@@ -95,8 +96,8 @@ pub(super) async fn add(State(shop): Shared, SignedIn { actor, .. }: SignedIn, p
     }
 }
 
-async fn add_books(shop: &Shop, fields: &Fields) -> Result<Added> {
-    let listed = shop.catalog.add_books(vec![read(fields)?]).await?;
+async fn add_books(shop: &Shop, fields: &Fields, actor: &Actor) -> Result<Added> {
+    let listed = shop.catalog.add_books(vec![read(fields)?], Some(actor.for_ledger()?)).await?;
     listed.first().copied().ok_or_else(|| Error::unknown("the catalogue did not say which number the book has"))
 }
 

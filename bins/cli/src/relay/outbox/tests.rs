@@ -34,7 +34,7 @@ async fn ledger(sales: u64) -> Arc<Catalog> {
     let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
     let catalog = Arc::new(catalog.unwrap());
     let text = BookText { title: "A".into(), topic: "t".into(), ..BookText::default() };
-    catalog.add_books(vec![NewBook { text, price_cents: Cents::ZERO, stock: 1000 }]).await.unwrap();
+    catalog.add_books(vec![NewBook { text, price_cents: Cents::ZERO, stock: 1000 }], None).await.unwrap();
     for n in 0..sales {
         let lines = Lines::new([Line::new(bookstore_core::BookId(1), 1)]).unwrap();
         catalog.sell(OrderId(Uuid::from_u128(u128::from(n) + 1)), lines).await.unwrap();

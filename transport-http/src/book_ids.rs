@@ -1,0 +1,27 @@
+//! Several books' numbers in one query, with commas.
+
+use bookstore_core::BookId;
+#[cfg(feature = "server")]
+use bookstore_core::{
+    Error, Result,
+    service::{BOOKS_MAX, at_most_books_max},
+};
+
+/// The numbers as a query has them.
+#[cfg(feature = "client")]
+pub(crate) fn write_ids(ids: &[BookId]) -> String {
+    ids.iter().map(BookId::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Reads what [`write_ids`] wrote.
+///
+/// # Errors
+/// - [`Error::Invalid`] in `ids` for anything but numbers, and for more of them than one call may ask for.
+#[cfg(feature = "server")]
+pub(crate) fn read_ids(ids: &str) -> Result<Vec<BookId>> {
+    let read =
+        |id: &str| id.parse().map(BookId).map_err(|_| Error::invalid("ids", format!("{id:?} is no book's number")));
+    // One more than are allowed is enough to be refused.
+    let ids = ids.split(',').filter(|_| !ids.is_empty()).take(BOOKS_MAX + 1);
+    at_most_books_max(ids.map(read).collect::<Result<_>>()?)
+}
