@@ -129,7 +129,8 @@ impl Finder {
         };
         let Matches { books, did_you_mean } = found.unwrap_or_default();
         let matches = query.words.as_ref().map(|_| books);
-        let looked_at = matches.as_ref().map_or_else(|| self.books.table().end(), |matches| matches.len() as u64);
+        let listed = || self.books.table().looked_at(&query.filter);
+        let looked_at = matches.as_ref().map_or_else(listed, |matches| matches.len() as u64);
         if is_plain_list(&query) || looked_at <= INLINE_MAX {
             let selected = self.books.select(&self.published, &self.best_sellers, &query, matches.as_deref());
             return Ok((selected, did_you_mean));
@@ -146,7 +147,7 @@ impl Finder {
     }
 
     fn takes_long(&self, query: &CheckedQuery) -> bool {
-        !is_plain_list(query) && self.books.table().end() > INLINE_MAX
+        !is_plain_list(query) && self.books.table().looked_at(&query.filter) > INLINE_MAX
     }
 
     /// Up to `limit` titles, authors and topics each that begin so.
