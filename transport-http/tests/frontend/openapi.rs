@@ -48,6 +48,8 @@ async fn the_interface_is_the_documented_one() {
         "POST /orders/{id}/return",
         "GET /events",
         "GET /orders",
+        "GET /books",
+        "POST /quote",
         "PATCH /books/{id}",
         "POST /books",
         "GET /entries",
