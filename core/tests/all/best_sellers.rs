@@ -68,7 +68,7 @@ async fn days_pass_and_the_shop_is_started_again() {
     let clock = Arc::new(ManualClock::new(Timestamp(20_000 * DAY + 7)));
     let at = |day: i64| clock.set(Timestamp((20_000 + day) * DAY + 7));
     let catalog = open(place.path(), &clock);
-    catalog.add_books((1..=3).map(|n| book(&format!("Book {n}"), 90_000)).collect()).await.expect("good books");
+    catalog.add_books((1..=3).map(|n| book(&format!("Book {n}"), 90_000)).collect(), None).await.expect("good books");
     sell(&catalog, 1, MANY).await;
     let catalog = assert_best(catalog, place.path(), &clock, [&[1]; 4]).await;
     at(20);
@@ -98,7 +98,7 @@ async fn a_store_that_fails_is_counted_as_it_is_found_again() {
         let store = Failing { store, plan: Arc::clone(&plan) };
         let catalog = Catalog::start(store, reader.clone(), reader, clock, options).expect("a ledger");
         catalog.prepare_searches();
-        catalog.add_books((1..=2).map(|n| book(&format!("Book {n}"), 90)).collect()).await.expect("good books");
+        catalog.add_books((1..=2).map(|n| book(&format!("Book {n}"), 90)).collect(), None).await.expect("good books");
         for n in 0..12 {
             let lines = Lines::new([Line::new(BookId(1 + n % 2), 1 + u32::from(n == 11))]).expect("a line");
             let _ = catalog.sell(OrderId(Uuid::now_v7()), lines).await;

@@ -191,7 +191,7 @@ async fn a_search_that_is_given_up_takes_no_book_in_twice() {
         .expect("a ledger");
     let query = Query::words("volume").check().expect("a good query");
     for n in 1..=60 {
-        catalog.add_books(vec![book(&format!("Volume {n}"), 1)]).await.expect("a good book");
+        catalog.add_books(vec![book(&format!("Volume {n}"), 1)], None).await.expect("a good book");
         let mut given_up = Box::pin(search.matches(&query, Seq(n)));
         for _ in 0..n {
             if poll_immediate(&mut given_up).await.is_some() {

@@ -73,7 +73,7 @@ impl Shop {
         let word = |n: u64| WORDS[usize::try_from(n % 4).expect("small")];
         let title = |n: u64| format!("{} {} number{n}", word(n), word(n / 4));
         let books = (from..from + AT_ONCE).map(|n| book(&title(n), 5)).collect();
-        self.catalog.add_books(books).await.expect("good books");
+        self.catalog.add_books(books, None).await.expect("good books");
     }
 
     /// What is found by each word, by number.

@@ -64,7 +64,7 @@ async fn filters_counts_and_lists_are_answered() {
 #[tokio::test]
 async fn best_sellers_are_listed() {
     let shop = shop().await;
-    shop.catalog.add_books(vec![book("Dull book", "testing", 5)]).await.unwrap();
+    shop.catalog.add_books(vec![book("Dull book", "testing", 5)], None).await.unwrap();
     for (book, quantity) in [(2, 1), (4, 4), (1, 2)] {
         shop.json("POST", &format!("/purchase/{book}"), &[], &format!("{{\"quantity\":{quantity}}}")).await;
     }
