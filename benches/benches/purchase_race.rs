@@ -8,11 +8,13 @@ use bookstore_benches::{
     catalogue::{PLENTY, plain},
     ceiling::{self, Ceiling},
     deployed::{Deployed, Shape},
+    last_copy::{self, Holder, Real},
     load_generator::{LoadGenerator, Workload},
     race::{self, BookChoice, Ids, Seller, Until},
     shop::{Shop, Store},
     textbook::Textbook,
 };
+use bookstore_core::{Clock as _, ManualClock, SystemClock};
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
     measurement::WallTime,
@@ -49,6 +51,7 @@ fn races(criterion: &mut Criterion) {
         over_http(&mut group, &runtime, sqlite, Shape::ThreeServers);
     }
     others(&mut group, &runtime);
+    last_copy(&mut group, &runtime);
     group.finish();
     runtime.block_on(oversells());
 }
@@ -146,6 +149,45 @@ fn others(group: &mut Group<'_>, runtime: &Runtime) {
             race(group, runtime, "textbook", &textbook, choice, buyers);
         }
     }
+}
+
+/// Hold, confirm, cancel and lapse, all racing for one copy.
+fn last_copy(group: &mut Group<'_>, runtime: &Runtime) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (sqlite, store) in [(false, Store::Memory), (true, Store::Sqlite(folder.path().join("shop.db")))] {
+        let clock = Arc::new(ManualClock::default());
+        let shop = runtime.block_on(async {
+            let shop = Shop::open_with(&store, clock.clone());
+            shop.add_books(std::iter::once(plain(1, 1))).await;
+            shop
+        });
+        let real = Arc::new(Real::new(Arc::clone(&shop.orders), clock));
+        let outcome = race_for_it(group, runtime, name(sqlite), &real);
+        assert_eq!(outcome.oversold, 0, "the last copy was sold twice");
+        drop(real);
+        runtime.block_on(shop.close());
+    }
+    let textbook = Arc::new(Textbook::open(&folder.path().join("textbook.db"), 1, 1));
+    let outcome = race_for_it(group, runtime, "textbook", &textbook);
+    println!("textbook: {} holds of one copy, {} while another had it", outcome.held, outcome.oversold);
+}
+
+/// Runs the race, and adds up what came of it.
+fn race_for_it(group: &mut Group<'_>, runtime: &Runtime, name: &str, shop: &Arc<impl Holder>) -> last_copy::Outcome {
+    const TRIES: u64 = 4;
+    let mut all = last_copy::Outcome::default();
+    for buyers in [4, 64] {
+        group.throughput(Throughput::Elements(buyers * TRIES));
+        group.bench_function(BenchmarkId::new(format!("last-copy/{name}"), buyers), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let raced =
+                    runtime.block_on(last_copy::race(shop, buyers, TRIES * rounds, || SystemClock.new_order_id()));
+                (all.held, all.oversold) = (all.held + raced.held, all.oversold + raced.oversold);
+                raced.elapsed
+            });
+        });
+    }
+    all
 }
 
 /// 100 copies, 300 purchases at once: what each design sells.

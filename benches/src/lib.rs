@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod ceiling;
 pub mod deployed;
 pub mod environment;
+pub mod last_copy;
 pub mod load_generator;
 pub mod race;
 pub mod samples;

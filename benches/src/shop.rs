@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService, NewBook, OrderId, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, Clock, NewBook, OrderId, OrderService, Orders, SystemClock,
     catalog::ADD_BOOKS_MAX,
     decide::{Batch, State},
     store::{
@@ -53,7 +53,16 @@ impl Shop {
     /// If the store fails.
     #[must_use]
     pub fn open(store: &Store) -> Self {
-        let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
+        Self::open_with(store, Arc::new(SystemClock))
+    }
+
+    /// The same with another clock.
+    ///
+    /// # Panics
+    /// If the store fails.
+    #[must_use]
+    pub fn open_with(store: &Store, clock: Arc<dyn Clock>) -> Self {
+        let options = CatalogOptions::default();
         let counts = Arc::new(Counts::default());
         let catalog = match store {
             Store::Memory => {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::race::Seller;
+use crate::{last_copy::Holder, race::Seller};
 
 /// A shop on SQLite (WAL, `synchronous=FULL`) that sells in three steps, each a transaction of its own.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl Textbook {
         transaction
             .execute_batch(
                 "CREATE TABLE book (id INTEGER PRIMARY KEY, stock INTEGER NOT NULL);
-                 CREATE TABLE orders (id BLOB PRIMARY KEY, book INTEGER NOT NULL) WITHOUT ROWID;",
+                 CREATE TABLE orders (id BLOB PRIMARY KEY, book INTEGER NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE hold (id BLOB PRIMARY KEY, book INTEGER NOT NULL) WITHOUT ROWID;",
             )
             .expect("tables");
         for book in 1..=books {
@@ -67,6 +68,48 @@ impl Textbook {
     pub async fn orders(&self) -> u64 {
         let count = |c: &Connection| c.query_row("SELECT count(*) FROM orders", [], |row| row.get::<_, i64>(0));
         self.request(move |connection| count(connection).expect("count").cast_unsigned()).await
+    }
+}
+
+impl Textbook {
+    /// Copies of book 1.
+    async fn stock(&self) -> i64 {
+        let stock = |c: &Connection| c.query_row("SELECT stock FROM book WHERE id = 1", [], |row| row.get(0));
+        self.request(move |connection| stock(connection).expect("a book")).await
+    }
+
+    async fn execute(&self, sql: &'static str, id: OrderId) -> bool {
+        self.request(move |c| c.execute(sql, [id.0.as_bytes()]).expect("a statement")).await > 0
+    }
+
+    async fn set_stock(&self, stock: i64) {
+        self.request(move |c| c.execute("UPDATE book SET stock = ?1 WHERE id = 1", [stock]).expect("an update")).await;
+    }
+}
+
+/// Each step asks first and writes then, as the sale does.
+impl Holder for Textbook {
+    async fn hold(&self, id: OrderId) -> bool {
+        let stock = self.stock().await;
+        if stock <= 0 {
+            return false;
+        }
+        self.set_stock(stock - 1).await;
+        self.execute("INSERT INTO hold VALUES (?1, 1)", id).await
+    }
+
+    async fn confirm(&self, id: OrderId) -> bool {
+        self.execute("INSERT INTO orders SELECT * FROM hold WHERE id = ?1", id).await
+    }
+
+    async fn cancel(&self, id: OrderId) -> bool {
+        let stock = self.stock().await;
+        self.set_stock(stock + 1).await;
+        self.execute("DELETE FROM hold WHERE id = ?1", id).await
+    }
+
+    async fn lapse(&self, id: OrderId) -> bool {
+        self.cancel(id).await
     }
 }
 

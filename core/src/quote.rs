@@ -8,9 +8,10 @@ use crate::{
     id::BookId,
     money::Cents,
     request::{Line, Lines},
+    service::CatalogService,
 };
 
-/// The answer to [`CatalogService::quote`](crate::CatalogService::quote). It binds nobody: the next purchase may change it.
+/// What lines cost and what of them is short. It binds nobody: the next purchase may change it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
@@ -39,12 +40,13 @@ pub struct QuotedLine {
 }
 
 impl Quote {
-    /// The quote for `lines`, given their books in the same order; none stands for a book that there is not.
+    /// Asks a catalog for the books of `lines`.
     ///
     /// # Errors
     /// - [`Error::BookNotFound`] for the first book that there is not.
     /// - [`Error::Invalid`] in `lines` for a total above [`Cents::MAX`].
-    pub fn of(lines: &Lines, books: impl IntoIterator<Item = Option<Book>>) -> Result<Self> {
+    pub async fn ask(catalog: &(impl CatalogService + ?Sized), lines: &Lines) -> Result<Self> {
+        let books = catalog.books(lines.iter().map(|line| line.book).collect()).await?;
         let quoted = lines.iter().zip(books).map(|(line, book)| {
             let Line { book: id, quantity, .. } = *line;
             let Book { price_cents, stock, .. } = book.ok_or(Error::BookNotFound { book: id })?;

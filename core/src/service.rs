@@ -23,7 +23,6 @@ use crate::{
     id::{BookId, OrderId, Seq},
     order::{Actor, Order, Receipt},
     page::{BookPage, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, SuggestQuery, Suggestions},
-    quote::Quote,
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},
 };
@@ -36,6 +35,18 @@ pub const BOOKS_MAX: usize = Lines::MAX;
 pub const ENTRIES_MAX: usize = 1000;
 /// The longest wait of one [`CatalogService::entries`].
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A book, or none if there is no such book.
+///
+/// # Errors
+/// Any other.
+pub fn found(book: Result<Book>) -> Result<Option<Book>> {
+    match book {
+        Ok(book) => Ok(Some(book)),
+        Err(Error::BookNotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// Checks the number of books of one [`CatalogService::books`].
 ///
@@ -91,23 +102,8 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::Invalid`] in `ids` for too many.
     async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
-        let ids = at_most_books_max(ids)?;
-        let books = each(ids, |id| self.info(id)).await.into_iter().map(|book| match book {
-            Ok(book) => Ok(Some(book)),
-            Err(Error::BookNotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        });
-        books.collect()
-    }
-
-    /// What these lines would cost now, and what of them is short. It binds nobody.
-    ///
-    /// # Errors
-    /// - [`Error::BookNotFound`] for a book that does not exist.
-    /// - [`Error::Invalid`] if the total is above [`Cents::MAX`](crate::Cents::MAX).
-    async fn quote(&self, lines: Lines) -> Result<Quote> {
-        let ids = lines.iter().map(|line| line.book).collect();
-        Quote::of(&lines, self.books(ids).await?)
+        let books = each(at_most_books_max(ids)?, |id| self.info(id)).await;
+        books.into_iter().map(found).collect()
     }
 
     /// Sells all lines or none, once per order id, and answers when the sale is durable: the commit point of a purchase.

@@ -207,6 +207,14 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
         self.call(Effect::Read, |service| async move { service.info(book).await }).await
     }
 
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        self.call(Effect::Read, |service| {
+            let ids = ids.clone();
+            async move { service.books(ids).await }
+        })
+        .await
+    }
+
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.call(Effect::Keyed, |service| {
             let lines = lines.clone();

@@ -182,6 +182,10 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
         self.read(self.service.info(book)).await
     }
 
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        self.read(self.service.books(ids)).await
+    }
+
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         self.write(self.service.sell(order, lines)).await
     }

@@ -194,7 +194,7 @@ impl Bookstore {
     /// - [Those of every call](Self#errors-of-every-call).
     pub async fn quote(&self, lines: impl IntoIterator<Item = Line>) -> Result<Quote> {
         let lines = Lines::new(lines)?;
-        self.read(|| self.catalog.quote(lines.clone())).await
+        self.read(|| Quote::ask(self.catalog.as_ref(), &lines)).await
     }
 
     /// A new order id. Make one for each purchase intent, not for each try.

@@ -21,6 +21,7 @@ use crate::{
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
+    service::{at_most_books_max, found},
     topics::{TopicPage, TopicQuery},
 };
 
@@ -99,6 +100,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
     async fn info(&self, book: BookId) -> Result<Book> {
         let operation = |outcome| Operation::Info { book, outcome };
         self.record(operation, self.service.info(book), |book| BookState::from(book)).await
+    }
+
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        each(at_most_books_max(ids)?, |id| self.info(id)).await.into_iter().map(found).collect()
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {

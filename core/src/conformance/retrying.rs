@@ -46,6 +46,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
         self.0.info(book).await
     }
 
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        self.0.books(ids).await
+    }
+
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let _ = self.0.sell(order, lines.clone()).await;
         self.0.sell(order, lines).await

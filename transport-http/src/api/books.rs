@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Book, BookId, Line, Lines, Seq};
+use bookstore_core::{Book, BookId, Line, Lines, Quote, Seq};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -84,7 +84,7 @@ pub(super) async fn books(State(shop): Shared, uri: Uri) -> Answer {
 pub(super) async fn quote(State(shop): Shared, payload: Payload) -> Answer {
     let QuoteRequest { lines } = payload.json()?;
     let lines = Lines::new(lines.into_iter().map(Line::from))?;
-    Ok(Json(shop.catalog.quote(lines).await?).into_response())
+    Ok(Json(Quote::ask(shop.catalog.as_ref(), &lines).await?).into_response())
 }
 
 /// `GET /purchase/{id}`: there is a page for browsers only.

@@ -3,8 +3,11 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, batch::each,
-    follow::Pinned, order::Status,
+    OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
+    batch::each,
+    follow::Pinned,
+    order::Status,
+    service::{at_most_books_max, found},
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -187,6 +190,10 @@ impl CatalogService for CachedCatalog {
             }
         }
         Err(Error::unavailable("the catalogue shows an older book than was seen here"))
+    }
+
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        each(at_most_books_max(ids)?, |id| self.info(id)).await.into_iter().map(found).collect()
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {

@@ -144,7 +144,6 @@ impl LedgerFeed for SimCopy {
 }
 
 #[async_trait]
-#[deny(clippy::missing_trait_methods)]
 impl OrderReader for SimCopy {
     async fn order(&self, id: OrderId) -> Result<Option<Order>> {
         Ok(self.copy.order(id).await?.filter(|order| self.has(order)))

@@ -120,6 +120,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         if bug { self.cached_badly(book).await } else { self.service.info(book).await }
     }
 
+    async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
+        self.service.books(ids).await
+    }
+
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
         let _call = self.enter(1);
         let Some(again) = self.executed_again(order) else {

@@ -80,7 +80,7 @@ fn same_orders(args: &OrdersArgs) -> String {
     let OrdersArgs { reference, status, book, from, to, page_size, page_token: _, admin: _ } = args;
     let mut options = String::new();
     let mut add = |name: &str, value: Option<String>| options.extend(value.map(|value| format!(" --{name} {value}")));
-    add("reference", reference.as_ref().map(|text| quoted(text.as_str()).into()));
+    add("reference", reference.as_ref().map(|text| quoted(text.as_str())));
     add("status", status.map(|status| status.to_string()));
     add("book", book.map(|book| book.to_string()));
     add("from", from.map(|from| from.to_string()));

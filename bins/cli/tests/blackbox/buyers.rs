@@ -179,7 +179,7 @@ impl Market {
                 drop(shop.amend(book, set, SystemClock.new_order_id()).await);
             }
             10 => {
-                drop(shop.orders(OrderQuery { page_size: Some(20), page_token: None, ..OrderQuery::default() }).await)
+                drop(shop.orders(OrderQuery { page_size: Some(20), page_token: None, ..OrderQuery::default() }).await);
             }
             _ => drop(shop.search(Query::topic("testing")).await),
         }

@@ -12,7 +12,7 @@ use crate::{
     fixtures::{any_book, book, cents, lines},
     ledger::Seq,
     page::Query,
-    quote::QuotedLine,
+    quote::{Quote, QuotedLine},
     service::BOOKS_MAX,
 };
 
@@ -204,12 +204,12 @@ pub(super) async fn quotes_without_selling(d: Deployment) {
     let ids = d.add_equal_books(2, 10).await;
     d.set_price(ids[1], 250).await;
     let before = d.head().await;
-    let quote = d.catalog.quote(lines(&[(ids[0], 10), (ids[1], 12)])).await.expect("known books");
+    let quote = Quote::ask(d.catalog.as_ref(), &lines(&[(ids[0], 10), (ids[1], 12)])).await.expect("known books");
     let line = |line: &QuotedLine| (line.book, line.quantity, line.unit_price_cents, line.stock, line.short);
     let expected = [(ids[0], 10, cents(1000), 10, 0), (ids[1], 12, cents(250), 10, 2)];
     assert_eq!(quote.lines.iter().map(line).collect::<Vec<_>>(), expected);
     assert_eq!((quote.total_cents, quote.in_stock), (cents(13_000), false));
-    let unknown = d.catalog.quote(lines(&[(ids[0], 1), (BookId(99), 1)])).await;
+    let unknown = Quote::ask(d.catalog.as_ref(), &lines(&[(ids[0], 1), (BookId(99), 1)])).await;
     assert_eq!(unknown, Err(Error::BookNotFound { book: BookId(99) }));
     assert_eq!((d.head().await, d.stock(ids[0]).await), (before, 10));
 }
