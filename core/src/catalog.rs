@@ -75,8 +75,9 @@ impl Catalog {
         options: CatalogOptions,
     ) -> Result<Self, StoreError> {
         let incarnation = clock.new_id();
-        let writer = Writer::start(store, clock, options.limits, options.execution, options.contacts)?;
-        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), Arc::clone(writer.published()));
+        let writer = Writer::start(store, Arc::clone(&clock), options.limits, options.execution, options.contacts)?;
+        let published = Arc::clone(writer.published());
+        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), published, clock);
         Ok(Self { writer, reader, finder, search, incarnation })
     }
 
@@ -154,7 +155,7 @@ impl Catalog {
         self.writer.closed()
     }
 
-    /// Begins to read the books for searches, in the background: without it the first search does. It is called on a runtime, once,
+    /// Begins to read the books and the sales for searches, in the background: without it the first search that needs them does. It is called on a runtime, once,
     /// after the start.
     pub fn prepare_searches(&self) {
         self.search.texts_added(self.writer.published().texts());

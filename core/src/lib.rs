@@ -69,7 +69,8 @@ pub use order::{
 };
 pub use orders::Orders;
 pub use page::{
-    BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, Sort, SuggestQuery, Suggestions,
+    BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Period, Query, Sort, SuggestQuery,
+    Suggestions,
 };
 pub use quote::{Quote, QuotedLine};
 pub use request::{Line, Lines, OrderAction};

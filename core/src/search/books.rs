@@ -12,6 +12,7 @@ use super::folding::{folded_line, name_key, title_key};
 use crate::{
     book::{Text, Topic},
     id::BookId,
+    page::Filter,
     topics::TopicList,
 };
 
@@ -19,6 +20,9 @@ use crate::{
 const NONE: u32 = u32::MAX;
 /// In the place of a year: there is none.
 pub(super) const NO_YEAR: i32 = i32::MIN;
+
+/// Books that are passed by in the time in which one is counted.
+const PASSED_BY: u64 = 16;
 
 /// The books of a ledger, by number.
 #[derive(Debug, Default)]
@@ -90,6 +94,15 @@ impl BookTable {
         let at = usize::try_from(book.0).ok()?;
         let topic = self.topic.get(at).copied().filter(|topic| *topic != NONE)?;
         Some(Row { topic, author: self.author[at], year: self.year[at] })
+    }
+
+    /// How many books a list looks at, about; passing one by takes little beside counting it.
+    pub(super) fn looked_at(&self, filter: &Filter) -> u64 {
+        let books = |names: &Names, name: &Option<String>| {
+            name.as_ref().map(|name| names.number(name).map_or(0, |number| names.name(number).books))
+        };
+        let of = books(&self.topics, &filter.topic).or_else(|| books(&self.authors, &filter.author));
+        of.map_or(self.end(), |books| books + self.end() / PASSED_BY)
     }
 
     /// The books of a topic, or of an author, or all of them if neither is given.

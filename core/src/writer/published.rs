@@ -193,6 +193,15 @@ impl Published {
         Some((entries, ends))
     }
 
+    /// Calls `look` with up to `limit` entries after `after` and up to `head`, in order, if they are in memory. The writer waits while it
+    /// runs.
+    pub(crate) fn for_each_recent(&self, after: Seq, head: Seq, limit: usize, look: impl FnMut(&Entry)) {
+        let recent = self.recent.read().expect("the writer does not panic");
+        let Some(skip) = recent.index(after) else { return };
+        let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        recent.entries.iter().skip(skip).take(durable.min(limit)).for_each(look);
+    }
+
     /// The hash up to an entry, if it is in memory.
     pub(crate) fn hash(&self, at: Seq) -> Option<Hash> {
         self.recent.read().expect("the writer does not panic").hash(at)

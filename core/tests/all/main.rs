@@ -1,6 +1,8 @@
 //! All of this crate's integration tests, in one binary: it links once.
 
 mod audit;
+#[cfg(feature = "sqlite")]
+mod best_sellers;
 mod conformance;
 #[cfg(all(unix, feature = "sqlite"))]
 mod contacts;
@@ -25,4 +27,6 @@ mod reopen;
 mod restore;
 #[cfg(all(feature = "search", feature = "sqlite"))]
 mod search;
+#[cfg(all(feature = "search", feature = "sqlite"))]
+mod torn;
 mod wire;

@@ -243,6 +243,7 @@ fn search_path(query: &Query) -> String {
     given(&mut pairs, "price_max", query.price_max.map(Cents::get));
     given(&mut pairs, "year_min", query.year_min);
     given(&mut pairs, "year_max", query.year_max);
+    given(&mut pairs, "sold", query.sold);
     given(&mut pairs, "facets", (!facets.is_empty()).then(|| facets.join(",")));
     given(&mut pairs, "sort", (query.sort != Sort::default()).then(|| query.sort.name()));
     page(&mut pairs, query.page_size, query.page_token.as_deref());
@@ -328,6 +329,8 @@ mod tests {
         let mut query = Query { topic: Some("a&b=c".into()), page_size: Some(5), ..Query::words("café noir") };
         query.sort = Sort::Newest;
         assert_eq!(search_path(&query), "/search?q=caf%C3%A9+noir&topic=a%26b%3Dc&sort=newest&page_size=5");
+        let best_sellers = Query::best_sellers(bookstore_core::Period::Ever);
+        assert_eq!(search_path(&best_sellers), "/search?sold=ever&sort=best_selling");
         assert_eq!(search_path(&Query::default()), "/search?");
     }
 }

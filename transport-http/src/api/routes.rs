@@ -19,6 +19,7 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
         .route("/search/{topic}", get(books::search_topic))
         .route("/authors/{name}", get(books::author))
         .route("/new", get(books::new))
+        .route("/bestsellers", get(books::best_sellers))
         .route("/suggest", get(books::suggest))
         .route("/topics", get(books::topics))
         .route("/info/{id}", get(books::info))

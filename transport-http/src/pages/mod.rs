@@ -60,6 +60,7 @@ fn pages_beside_the_api() -> Router<Arc<Shop>> {
         .route("/search", get(search::search))
         .route("/search/{topic}", get(search::search_topic))
         .route("/authors/{name}", get(search::author))
+        .route("/bestsellers", get(search::best_sellers))
         .route("/topics", get(home::topics))
         .route("/info/{id}", get(book::info))
         .route("/purchase/{id}", get(purchase::show))

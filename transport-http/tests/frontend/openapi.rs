@@ -33,6 +33,7 @@ async fn the_interface_is_the_documented_one() {
         "GET /search",
         "GET /authors/{name}",
         "GET /new",
+        "GET /bestsellers",
         "GET /suggest",
         "GET /topics",
         "GET /info/{id}",

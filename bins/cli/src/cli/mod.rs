@@ -18,8 +18,8 @@ pub(crate) use servers::{
     ServeArgs,
 };
 pub(crate) use shop::{
-    AddArgs, AdminArgs, BuyArgs, CancelArgs, ChangeArgs, ContactOrderArgs, HoldArgs, InfoArgs, OrdersArgs, PriceArgs,
-    RestockArgs, ReturnArgs, SearchArgs, ShopArgs,
+    AddArgs, AdminArgs, BestSellersArgs, BuyArgs, CancelArgs, ChangeArgs, ContactOrderArgs, HoldArgs, InfoArgs,
+    OrdersArgs, PriceArgs, RestockArgs, ReturnArgs, SearchArgs, ShopArgs,
 };
 pub(crate) use token::{TokenArgs, TokenCommand, TokensFileArgs};
 
@@ -119,6 +119,17 @@ Examples:
   bookstore search --topic 'distributed systems' --sort price
   bookstore search garden --json | jq '.books[].title'")]
     Search(SearchArgs),
+    /// List the books of which most copies were sold
+    #[command(
+        name = "bestsellers",
+        after_help = "\
+Copies that came back are counted back on the day when they did. For the best sellers of a topic or an author:
+  bookstore search --topic Science --sold 30 --sort best_selling
+
+Example:
+  bookstore bestsellers --days 30"
+    )]
+    BestSellers(BestSellersArgs),
     /// List the topics
     #[command(after_help = "Example:\n  bookstore topics")]
     Topics(ShopArgs),

@@ -1,6 +1,6 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, ContactFields, Error, Facet, OrderId, Reference, Sort, Status, Timestamp};
+use bookstore_core::{BookId, ContactFields, Error, Facet, OrderId, Period, Reference, Sort, Status, Timestamp};
 use clap::Args;
 use std::{fmt, path::PathBuf};
 
@@ -58,10 +58,13 @@ pub(crate) struct SearchArgs {
     /// Only books of this year or earlier ones
     #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
     pub(crate) year_max: Option<i32>,
+    /// Only books of which copies were sold in 7, 30 or 365 days, or ever
+    #[arg(long, value_name = "DAYS", value_parser = sold)]
+    pub(crate) sold: Option<Period>,
     /// Counts the books that are found by topic, author or year; with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = facet)]
     pub(crate) facets: Vec<Facet>,
-    /// Order of the books: relevance, title, price, price_desc, newest, oldest or newly_listed
+    /// Order of the books: relevance, title, price, price_desc, newest, oldest, newly_listed or best_selling
     #[arg(long, value_parser = sort, default_value = "relevance")]
     pub(crate) sort: Sort,
     /// Books a page, 1 to 100 [default: 20]
@@ -80,6 +83,30 @@ fn sort(name: &str) -> Result<Sort, String> {
 
 fn facet(name: &str) -> Result<Facet, String> {
     name.parse().map_err(|error: Error| error.to_string())
+}
+
+fn sold(period: &str) -> Result<Period, String> {
+    period.parse().map_err(|error: Error| error.to_string())
+}
+
+fn days(days: &str) -> Result<Period, String> {
+    Period::of_days(days).map_err(|error| error.to_string())
+}
+
+/// `bookstore bestsellers`
+#[derive(Debug, Args)]
+pub(crate) struct BestSellersArgs {
+    /// Sold in 7, 30 or 365 days, today by UTC included [default: ever]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub(crate) days: Option<Period>,
+    /// Books a page, 1 to 100 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) page_size: Option<u32>,
+    /// Token of the next page, as the page before it printed it
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
 }
 
 /// `bookstore info`

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod best_sellers;
 mod feeds;
 mod head;
 mod import;
@@ -124,6 +125,7 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Frontend(args) => serve::frontend(&args, inherited).await,
         Command::Import(args) => import::run(args).await,
         Command::Search(args) => shop::search(&args).await,
+        Command::BestSellers(args) => best_sellers::best_sellers(&args).await,
         Command::Topics(args) => shop::topics(&args).await,
         Command::Info(args) => shop::info(&args).await,
         Command::Buy(args) => shop::buy(&args).await,

@@ -123,6 +123,7 @@ fn query(args: &SearchArgs) -> Result<Query, Failure> {
         price_max: cents("--price-max", args.price_max)?,
         year_min: args.year_min,
         year_max: args.year_max,
+        sold: args.sold,
         facets: args.facets.clone(),
         sort: args.sort,
         page_size: args.page_size,
@@ -151,6 +152,7 @@ fn search_again(args: &SearchArgs, words: &[String]) -> String {
     flag("--price-max", args.price_max.map(|cents| cents.to_string()));
     flag("--year-min", args.year_min.map(|year| year.to_string()));
     flag("--year-max", args.year_max.map(|year| year.to_string()));
+    flag("--sold", args.sold.map(|period| period.to_string()));
     flag("--sort", (args.sort != Sort::default()).then(|| args.sort.name().to_owned()));
     flag("--page-size", args.page_size.map(|size| size.to_string()));
     if args.in_stock {

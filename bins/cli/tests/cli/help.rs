@@ -1,12 +1,13 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "monolith",
     "catalog",
     "order",
     "frontend",
     "import",
     "search",
+    "bestsellers",
     "topics",
     "info",
     "buy",

@@ -74,6 +74,7 @@ cases! {
         rejects_what_is_too_long
         filters_by_what_a_book_is_now
         counts_what_is_found
+        lists_best_sellers
         suggests_what_begins_so
         shows_current_price_and_stock
         counts_topics

@@ -55,6 +55,19 @@ pub(super) fn author() {}
     responses((status = 200, description = "A page of books", body = BookPage)))]
 pub(super) fn new() {}
 
+/// The books of which copies were sold, those first of which most were. Copies that came back are counted back on the day when they did.
+///
+/// The same list with words and filters is a search with `sort=best_selling` and `sold`.
+#[utoipa::path(get, path = "/bestsellers", tag = "books",
+    params(
+        ("days" = Option<u16>, Query, minimum = 7, maximum = 365,
+            description = "Sold in 7, 30 or 365 days, today by UTC included; ever, unless asked otherwise"),
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
+pub(super) fn best_sellers() {}
+
 /// Titles, authors and topics that begin as what somebody has typed.
 #[utoipa::path(get, path = "/suggest", tag = "books",
     params(

@@ -94,7 +94,7 @@ fn of_the_service(operation: &str) -> Vec<Error> {
             vec![no_such_book, out_of_stock, reused, mismatch, Error::VersionRequired, invalid]
         }
         "list" => vec![Error::invalid("title", "must have 1 to 1000 characters, not 0")],
-        "search" | "search_topic" | "topics" | "orders" | "entries" | "author" | "new" | "suggest" => {
+        "search" | "search_topic" | "topics" | "orders" | "entries" | "author" | "new" | "best_sellers" | "suggest" => {
             vec![Error::invalid("page_size", "must be from 1 to 100")]
         }
         _ => Vec::new(),
