@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     book::{Added, Amend, Book, NewBook, Text},
     clock::{Clock, Timestamp},
+    contact::{Contact, ContactPage, ContactRule},
     decide::{Command, Outcome},
     error::{Error, Result},
     execution::Execution,
@@ -16,7 +17,7 @@ use crate::{
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Actor, Contact, ContactPage, ContactRule, Order, Receipt},
+    order::{Actor, Order, Receipt},
     page::{
         BookPage, Facets, FoundOrders, OrderScan, Position, Query, SuggestQuery, Suggestions, fitting, fitting_beside,
     },

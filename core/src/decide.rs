@@ -60,12 +60,13 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     book::{Added, NewBook, Text},
     clock::Timestamp,
+    contact::{Contact, ContactChange, ContactRule},
     error::Result,
     history::Hash,
     id::{BookId, OrderId, Seq},
     inline_list::InlineList,
     ledger::{Change, Details, Entry, Kind},
-    order::{Actor, Contact, ContactChange, ContactRule, Order},
+    order::{Actor, Order},
 };
 
 /// What decisions are made from. The store fills it, and every decision brings it up to date.

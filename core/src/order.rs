@@ -5,12 +5,10 @@ use std::fmt;
 
 use crate::{id::BookId, money::Cents};
 
-mod contact;
 mod names;
 mod state;
 
 pub use crate::id::OrderId;
-pub use contact::{Contact, ContactChange, ContactFields, ContactPage, ContactRule};
 pub use names::{Actor, Reference};
 pub use state::{Order, OrderDetails};
 

@@ -12,11 +12,12 @@ use tokio::sync::watch;
 
 use crate::{
     batch::each,
+    contact::Contact,
     error::{Error, Result},
     follow::Pinned,
     history::LedgerIdentity,
     id::{OrderId, Seq},
-    order::{Actor, Contact, Order, Receipt},
+    order::{Actor, Order, Receipt},
     page::{OrderPage, OrderQuery},
     request::{Lines, OrderAction},
     service::CatalogService,

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     clock::Timestamp,
+    contact::Contact,
     error::Error,
     id::{BookId, OrderId},
     inline_list::InlineList,
     money::Cents,
-    order::{Contact, Order, Reference},
+    order::{Order, Reference},
 };
 
 /// One line of a purchase request.

@@ -18,10 +18,11 @@ use std::time::Duration;
 use crate::{
     batch::each,
     book::{Added, Amend, Book, NewBook},
+    contact::{Contact, ContactPage},
     error::{Error, Result},
     history::Entries,
     id::{BookId, OrderId, Seq},
-    order::{Actor, Contact, ContactPage, Order, Receipt},
+    order::{Actor, Order, Receipt},
     page::{BookPage, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
     topics::{TopicPage, TopicQuery},

@@ -1,11 +1,12 @@
 //! Deciding about the contact of an order: it is given with the order, corrected, and erased once and for all.
 
 use crate::{
+    contact::{Contact, ContactChange, ContactRule},
     error::{Error, Result},
     id::OrderId,
     inline_list::InlineList,
     ledger::{Details, Kind},
-    order::{Contact, ContactChange, ContactRule, Order, Receipt, Status},
+    order::{Order, Receipt, Status},
 };
 
 use super::{

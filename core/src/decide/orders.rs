@@ -2,12 +2,13 @@
 
 use crate::{
     clock::Timestamp,
+    contact::Contact,
     error::{Error, Result, Shortage},
     id::OrderId,
     inline_list::InlineList,
     ledger::{Change, Details, Entry, Kind},
     money::Cents,
-    order::{Actor, Contact, Order, OrderLine, Receipt, Reference, Status},
+    order::{Actor, Order, OrderLine, Receipt, Reference, Status},
     request::{Lines, OrderAction},
 };
 

@@ -38,12 +38,13 @@ use std::fmt;
 use crate::{
     book::Text,
     clock::Timestamp,
+    contact::{Contact, ContactChange},
     decide::{Batch, State},
     error::Result,
     history::{Entries, Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Contact, ContactChange, Order},
+    order::Order,
     page::{FoundOrders, OrderScan},
     service::{LedgerFeed, OrderReader},
 };

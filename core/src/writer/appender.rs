@@ -13,12 +13,12 @@ use super::{
 use crate::{
     batch::{Call, Waiting},
     clock::Clock,
+    contact::ContactRule,
     decide::{Batch, Command, Holds, Outcome, State},
     error::Error,
     execution::Execution,
     history::LedgerIdentity,
     id::OrderId,
-    order::ContactRule,
     recent_keys::RecentKeys,
     store::{AppendError, LedgerStore, Recovered, StoreError},
 };

@@ -36,9 +36,9 @@ use tokio::sync::watch;
 use crate::{
     batch::{self, Queue, Waiting},
     clock::Clock,
+    contact::ContactRule,
     decide::{Command, Outcome},
     error::Result,
-    order::ContactRule,
     store::{LedgerStore, StoreError},
 };
 use appender::Appender;

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use bookstore_core::{
     BookId, Contact, Entry, FoundOrders, LedgerIdentity, ManualClock, Order, OrderId, OrderScan, Result, Seq, Text,
     Timestamp,
+    contact::ContactChange,
     decide::{Batch, State},
     history::Hash,
-    order::ContactChange,
     store::{
         AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError,
         memory::{self, MemoryReader, MemoryStore},

@@ -1,6 +1,6 @@
 //! What a client reads from a server's response.
 
-use bookstore_core::{Contact, Error, Result, order::ContactPage};
+use bookstore_core::{Contact, Error, Result, contact::ContactPage};
 use http::{StatusCode, response::Parts};
 use serde::de::DeserializeOwned;
 

@@ -10,8 +10,8 @@ use axum::{
 };
 use bookstore_core::{
     Catalog, Error, LedgerIdentity, Result,
+    contact::ContactPage,
     follow::{Pin, Pinned},
-    order::ContactPage,
     service::ContactFeed,
 };
 use futures_util::future::BoxFuture;

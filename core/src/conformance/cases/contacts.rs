@@ -4,10 +4,11 @@ use super::support::assert_invalid;
 use crate::{
     book::BookId,
     conformance::deployment::Deployment,
+    contact::{Contact, ContactFields},
     error::{Error, Result},
     fixtures::{lines, order_id},
     ledger::{Entry, Kind},
-    order::{Actor, Contact, ContactFields, Order, OrderId, Receipt, Status},
+    order::{Actor, Order, OrderId, Receipt, Status},
     page::OrderQuery,
     request::OrderAction,
 };

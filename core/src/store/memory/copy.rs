@@ -6,11 +6,12 @@ use uuid::Uuid;
 
 use super::lock;
 use crate::{
+    contact::ContactPage,
     error::{Error, Result},
     history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
     ledger::Entry,
-    order::{ContactPage, Order, Status},
+    order::{Order, Status},
     page::{FoundOrders, OrderScan, fitting},
     service::{ContactFeed, ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},

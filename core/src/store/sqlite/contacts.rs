@@ -12,10 +12,11 @@ use uuid::Uuid;
 use super::{StoreError, rows, schema};
 use crate::{
     clock::Timestamp,
+    contact::{Contact, ContactChange, ContactPage},
     decide::State,
     id::{OrderId, Seq},
     ledger::{Entry, Kind},
-    order::{Actor, Contact, ContactChange, ContactPage},
+    order::Actor,
 };
 
 pub(super) const TABLE: &str = "

@@ -20,12 +20,13 @@ use super::{
 };
 use crate::{
     clock::SystemClock,
+    contact::ContactPage,
     error::{Error, Result},
     execution::Execution,
     history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
     ledger::Entry,
-    order::{ContactPage, Order},
+    order::Order,
     page::{FoundOrders, OrderScan, fitting},
     service::{Ack, CONTACTS_MAX, ContactFeed, ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},

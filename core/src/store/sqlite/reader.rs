@@ -10,11 +10,12 @@ use super::{
 use crate::{
     book::Text,
     clock::Timestamp,
+    contact::{Contact, ContactChange},
     error::Result,
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
-    order::{Contact, ContactChange, Order},
+    order::Order,
     page::{FoundOrders, OrderScan},
     store::LedgerReader,
 };

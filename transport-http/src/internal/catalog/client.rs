@@ -5,8 +5,8 @@ use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Lines, NewBook, Order, OrderAction,
     OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
     catalog::WAIT_MAX,
+    contact::ContactPage,
     follow::Pinned,
-    order::ContactPage,
     retry::Effect,
     service::{ContactFeed, at_most_books_max},
 };
