@@ -51,6 +51,7 @@ impl Deployed {
                     tokens: token.clone().into(),
                     serving,
                     public_holds: false,
+                    contacts: Default::default(),
                 };
                 let server = deploy::monolith(config).await.expect("the store opens");
                 let (address, task) = run(server).await;
@@ -69,7 +70,13 @@ impl Deployed {
 }
 
 async fn three(ledger: StoreUrl, copy: StoreUrl, admin_token: AccessToken, serving: Serving) -> Deployed {
-    let catalog = CatalogServer { store: ledger, sample: false, server_token: None, serving: serving.clone() };
+    let catalog = CatalogServer {
+        store: ledger,
+        sample: false,
+        server_token: None,
+        contacts: Default::default(),
+        serving: serving.clone(),
+    };
     let (catalog, first) = run(deploy::catalog_server(catalog).await.expect("the store opens")).await;
     let catalog = vec![format!("http://{catalog}")];
     let order = OrderServer {

@@ -53,7 +53,7 @@ impl Real {
 impl Holder for Real {
     async fn hold(&self, id: OrderId) -> bool {
         let lines = Lines::one(BookId(1), 1).expect("one line");
-        match self.change(id, OrderAction::Hold { lines, seconds: 1, reference: None }).await {
+        match self.change(id, OrderAction::Hold { lines, seconds: 1, reference: None, contact: None }).await {
             Ok(_) => true,
             Err(Error::OutOfStock { .. }) => false,
             Err(error) => panic!("{error}"),

@@ -146,6 +146,10 @@ impl<S: LedgerStore> LedgerStore for Counted<S> {
         self.store.load(keys, identities, state).await
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         self.counts.entries.fetch_add(batch.entries.len() as u64, Ordering::Relaxed);
         self.store.append(batch, state).await

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::{
     book::{Added, Amend, Book, NewBook},
-    clock::Clock,
+    clock::{Clock, Timestamp},
+    contact::{Contact, ContactPage, ContactRule},
     decide::{Command, Outcome},
     error::{Error, Result},
     execution::Execution,
@@ -20,7 +21,7 @@ use crate::{
     page::{BookPage, Facets, FoundOrders, OrderScan, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
     request::{Lines, OrderAction},
     search::{BookSearch, Finder, FoundPage},
-    service::OrderReader,
+    service::{CONTACTS_MAX, ContactFeed, OrderReader},
     store::{LedgerReader, LedgerStore, StoreError},
     topics::{TopicPage, TopicQuery},
     writer::{Closed, Superseded, Writer, WriterLimits},
@@ -35,6 +36,8 @@ pub struct CatalogOptions {
     pub limits: WriterLimits,
     /// Whether its writer has threads of its own.
     pub execution: Execution,
+    /// Whether new orders carry contacts.
+    pub contacts: ContactRule,
 }
 
 /// The catalog service over a store. It owns the ledger's one writer.
@@ -71,8 +74,9 @@ impl Catalog {
         options: CatalogOptions,
     ) -> Result<Self, StoreError> {
         let incarnation = clock.new_id();
-        let writer = Writer::start(store, clock, options.limits, options.execution)?;
-        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), Arc::clone(writer.published()));
+        let writer = Writer::start(store, Arc::clone(&clock), options.limits, options.execution, options.contacts)?;
+        let published = Arc::clone(writer.published());
+        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), published, clock);
         Ok(Self { writer, reader, finder, search, incarnation })
     }
 
@@ -150,11 +154,24 @@ impl Catalog {
         self.writer.closed()
     }
 
-    /// Begins to read the books for searches, in the background: without it the first search does. It is called on a runtime, once,
+    /// Begins to read the books and the sales for searches, in the background: without it the first search that needs them does. It is called on a runtime, once,
     /// after the start.
     pub fn prepare_searches(&self) {
         self.search.texts_added(self.writer.published().texts());
         self.finder.begin_catching_up();
+    }
+
+    /// Erases the contacts of orders that were placed before this time, those of the oldest first, at most `limit` of them. Returns how many
+    /// that were: if it is `limit`, there may be more.
+    ///
+    /// # Errors
+    /// - As [`LedgerReader`] fails, and as the writer refuses. Some may have been erased.
+    pub async fn erase_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<usize> {
+        let orders = self.reader.orders_with_contacts(placed_before, limit).await?;
+        let erase = |order| Command::Order { order, action: Box::new(OrderAction::EraseContact), by: None };
+        let erased = self.writer.commands().call_many(orders.into_iter().map(erase)).await;
+        let erased = erased.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(erased.len())
     }
 
     /// Up to `limit` entries after `after`, none after `head`, and which of them end a batch.
@@ -310,6 +327,21 @@ impl CatalogService for Catalog {
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.order(order).await?.ok_or(Error::OrderNotFound { order })
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        // A contact may be readable before its order is durable.
+        self.find_order(order).await?;
+        self.reader.contact(order).await
+    }
+}
+
+#[async_trait]
+impl ContactFeed for Catalog {
+    async fn contacts(&self, after: u64, limit: usize) -> Result<ContactPage> {
+        let limit = limit.clamp(1, CONTACTS_MAX);
+        let changes = self.reader.contacts(after, self.writer.published().contacts(), limit).await?;
+        Ok(ContactPage { identity: self.reader.identity().clone(), incarnation: self.incarnation, changes })
     }
 }
 

@@ -21,6 +21,9 @@
 //! A hold is extended while it is held; a placed or fulfilled order is replayed, any other state refuses as for a confirmation. Other lines
 //! or another reference under an order's id, and an id that is the key of something else, are `order-id-reused`.
 //!
+//! A contact stands beside the ledger: [`Batch::contacts`]. It is given with the order or later, corrected without an entry, and erased by
+//! one, which changes no state. What was erased does not come back.
+//!
 //! ```
 //! use bookstore_core::{BookId, BookText, Cents, Clock as _, Error, Lines, ManualClock, NewBook, Timestamp};
 //! use bookstore_core::decide::{Batch, Command, State};
@@ -43,6 +46,7 @@
 
 mod amend;
 mod command;
+mod contacts;
 mod holds;
 mod level;
 mod orders;
@@ -56,6 +60,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     book::{Added, NewBook, Text},
     clock::Timestamp,
+    contact::{Contact, ContactChange, ContactRule},
     error::Result,
     history::Hash,
     id::{BookId, OrderId, Seq},
@@ -81,6 +86,13 @@ pub struct State {
     pub known: HashMap<OrderId, Known>,
     /// Of the identities that the batch's books are to have, those that books of the catalog have or had already.
     pub identities: HashMap<String, BookId>,
+    /// Whether orders carry contacts.
+    pub contact_rule: ContactRule,
+    /// The number of the last [`ContactChange`].
+    pub contact_version: u64,
+    /// The contacts of the batch's orders, as far as its commands ask for them; `None` if one was erased. An order that is not here never
+    /// had any.
+    pub contacts: HashMap<OrderId, Option<Box<Contact>>>,
 }
 
 /// What a store must append atomically: all of it or nothing.
@@ -90,6 +102,8 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// The books whose price a [`Kind::Reprice`] changed.
     pub repriced: HashSet<BookId>,
+    /// Changes of contacts, oldest first: stored with the entries, and no part of the ledger.
+    pub contacts: Vec<ContactChange>,
     /// Where the orders begin among the entries. Of an order that was changed in the same batch, [`State::known`] knows the newer
     /// state. Hashed with foldhash: order ids come from outside, so the seed is random.
     begun: HashMap<OrderId, usize, foldhash::quality::RandomState>,
@@ -105,6 +119,12 @@ impl Batch {
             begun: HashMap::with_capacity_and_hasher(orders, hasher),
             ..Self::default()
         }
+    }
+
+    /// Whether there is nothing to append.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.contacts.is_empty()
     }
 
     /// An order that begins in this batch, as it began.
@@ -132,6 +152,7 @@ impl State {
     pub fn forget_batch(&mut self) {
         self.known.clear();
         self.identities.clear();
+        self.contacts.clear();
     }
 
     /// Decides one command at the time `now`, and appends what it does to `batch`.
@@ -143,7 +164,7 @@ impl State {
         command.keys().try_for_each(|key| key.check().map(drop))?;
         match command {
             Command::Sell { order, lines } => {
-                self.sell(*order, lines, None, Context { by: None, now, batch }).map(Outcome::Receipt)
+                self.sell(*order, lines, None, None, Context { by: None, now, batch }).map(Outcome::Receipt)
             }
             Command::Release { order } => self.cancel(*order, Context { by: None, now, batch }).map(Outcome::Receipt),
             Command::Order { order, action, by } => {

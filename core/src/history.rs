@@ -195,7 +195,7 @@ impl RunningHash {
     }
 }
 
-/// The number of a kind in hashes and in files. Numbers never change; 15 is reserved for erasures.
+/// The number of a kind in hashes and in files. Numbers never change.
 pub(crate) fn kind_number(kind: Kind) -> u8 {
     match kind {
         Kind::Sale => 1,
@@ -212,6 +212,7 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
         Kind::Revise => 12,
         Kind::Withdraw => 13,
         Kind::Relist => 14,
+        Kind::Erase => 15,
         Kind::Timeline => 16,
     }
 }
@@ -469,6 +470,7 @@ mod tests {
             (12, Kind::Revise),
             (13, Kind::Withdraw),
             (14, Kind::Relist),
+            (15, Kind::Erase),
             (16, Kind::Timeline),
         ] {
             assert_eq!((kind_number(kind), kind_of(number)), (number, Some(kind)));

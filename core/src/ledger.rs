@@ -56,13 +56,16 @@ pub enum Kind {
     Withdraw,
     /// A withdrawn book is on sale again, with the text of the entry [`Details::text_version`].
     Relist,
+    /// An order's contact was erased. It changes no book and no state; what was erased is not in the ledger. Its order is in
+    /// [`Details::order`].
+    Erase,
     /// The ledger continues under a new [`Timeline`](crate::history::Timeline), whose id is the key. It changes no book.
     Timeline,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Sale,
         Self::Return,
         Self::Restock,
@@ -78,6 +81,7 @@ impl Kind {
         Self::Revise,
         Self::Withdraw,
         Self::Relist,
+        Self::Erase,
     ];
 }
 
@@ -154,7 +158,9 @@ impl Entry {
     pub fn order_id(&self) -> Option<OrderId> {
         match self.kind {
             Kind::Sale | Kind::Hold | Kind::Confirm | Kind::Lapse | Kind::Void | Kind::Fulfil => self.key,
-            Kind::Return | Kind::Extend => self.details.as_ref().and_then(|details| details.order).or(self.key),
+            Kind::Return | Kind::Extend | Kind::Erase => {
+                self.details.as_ref().and_then(|details| details.order).or(self.key)
+            }
             Kind::Restock
             | Kind::Reprice
             | Kind::Listing

@@ -29,6 +29,7 @@ pub mod check;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod contact;
 pub mod decide;
 pub mod error;
 pub mod execution;
@@ -58,6 +59,7 @@ pub mod writer;
 pub use book::{Added, Amend, Book, BookText, Isbn, NewBook, Text, Topic};
 pub use catalog::{Catalog, CatalogOptions};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use contact::{Contact, ContactFields, ContactRule};
 pub use error::{Error, Executed, Result};
 pub use history::{Entries, LedgerIdentity, Timeline};
 pub use id::{BookId, LedgerId, OrderId, Seq};
@@ -67,7 +69,8 @@ pub use money::Cents;
 pub use order::{Actor, Order, OrderDetails, OrderLine, Receipt, Reference, Status};
 pub use orders::Orders;
 pub use page::{
-    BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, Sort, SuggestQuery, Suggestions,
+    BookPage, Facet, Facets, FoundOrders, OrderPage, OrderQuery, OrderScan, Period, Query, Sort, SuggestQuery,
+    Suggestions,
 };
 pub use quote::{Quote, QuotedLine};
 pub use request::{Line, Lines, OrderAction};

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     batch::each,
+    contact::Contact,
     error::{Error, Result},
     follow::Pinned,
     history::LedgerIdentity,
@@ -251,5 +252,9 @@ impl OrderService for Orders {
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         let scan = query.check()?;
         Ok(scan.page(self.reader.find_orders(scan.clone()).await?))
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.catalog.find_contact(id).await
     }
 }

@@ -6,11 +6,13 @@
 
 mod facets;
 mod orders;
+mod period;
 mod query;
 mod suggest;
 
 pub use facets::{FacetCount, Facets};
 pub use orders::{FoundOrders, OrderPage, OrderQuery, OrderScan};
+pub use period::Period;
 pub use query::{CheckedQuery, Facet, Filter, Position, Query, Sort, terms};
 pub use suggest::{SuggestQuery, Suggestions, TitleSuggestion};
 

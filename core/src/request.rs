@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     clock::Timestamp,
+    contact::Contact,
     error::Error,
     id::{BookId, OrderId},
     inline_list::InlineList,
@@ -156,6 +157,9 @@ pub enum OrderAction {
         /// What the order is called elsewhere, for example by a payment.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<Reference>,
+        /// Who it is for. A repetition with another one does not change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact: Option<Box<Contact>>,
     },
     /// Sets copies aside, all lines or none, until the order is confirmed or the time is up.
     Hold {
@@ -167,6 +171,9 @@ pub enum OrderAction {
         /// What the order is called elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<Reference>,
+        /// Who it is for. A repetition with another one does not change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact: Option<Box<Contact>>,
     },
     /// Places a held order: the copies are sold at the prices at which they were held.
     Confirm,
@@ -191,6 +198,13 @@ pub enum OrderAction {
         /// Makes it happen once.
         key: OrderId,
     },
+    /// Gives the order a contact, or another one. It makes no entry, and of two at the same time either may stay.
+    SetContact {
+        /// Who the order is for.
+        contact: Box<Contact>,
+    },
+    /// Erases the order's contact for good: it takes none any more. Without a contact nothing is changed.
+    EraseContact,
 }
 
 impl OrderAction {

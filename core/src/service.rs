@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::{
     batch::each,
     book::{Added, Amend, Book, NewBook},
+    contact::{Contact, ContactPage},
     error::{Error, Result},
     history::Entries,
     id::{BookId, OrderId, Seq},
@@ -147,6 +148,8 @@ pub trait CatalogService: Send + Sync {
     ///   order in a state that does not allow it, and [`Error::HoldChanged`] for a hold that was extended meanwhile.
     /// - [`Error::OrderNotFound`] if there is no such order, except to purchase, hold or void it.
     /// - [`Error::OrderIdReused`] if the id, or the key of a return, was used for something else.
+    /// - [`Error::Invalid`] in `contact` where the shop keeps none or needs one, see [`ContactRule`](crate::ContactRule), and for an order
+    ///   whose contact was erased.
     /// - [`Error::Forbidden`] without `by`, to place or extend an order that the shop holds.
     /// - [`Error::Overloaded`] if [`Holds::MAX`](crate::decide::Holds::MAX) orders are held.
     /// - [`Error::Invalid`] for times and lines outside their limits, see [`OrderAction`].
@@ -197,6 +200,15 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::OrderNotFound`].
     async fn find_order(&self, order: OrderId) -> Result<Order>;
+
+    /// Who an order is for, if it has a contact. It MUST NOT be logged, cached or shown to anybody but the holder of the order's id and the
+    /// shop.
+    ///
+    /// It MUST see every change that was acknowledged before the call, and MAY see one that is still to be.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>>;
 }
 
 /// Purchasing, cancelling and reading orders.
@@ -244,6 +256,12 @@ pub trait OrderService: Send + Sync {
     /// # Errors
     /// - [`Error::Invalid`] for a query outside its limits.
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage>;
+
+    /// Who an order is for, as [`CatalogService::find_contact`]: it is read where the ledger is.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>>;
 }
 
 /// A ledger, or a copy of one, entry by entry.
@@ -263,6 +281,25 @@ impl<C: CatalogService + ?Sized> LedgerFeed for C {
         self.entries(after, limit, Duration::ZERO).await
     }
 }
+
+/// The most contacts of one [`ContactFeed::contacts`]: about 1 MiB of JSON.
+pub const CONTACTS_MAX: usize = 100;
+
+/// The contacts of a ledger, or of a copy of one, for copies: personal data, so a server MUST give it to servers only.
+#[async_trait]
+pub trait ContactFeed: Send + Sync {
+    /// The contacts whose last change has a number above `after`, lowest first, at most `limit` (1 to [`CONTACTS_MAX`]; a limit outside is
+    /// brought into it). It MUST give durable changes only.
+    ///
+    /// # Errors
+    /// - None but not executed.
+    async fn contacts(&self, after: u64, limit: usize) -> Result<ContactPage>;
+}
+
+/// All that a copy has for whoever makes a ledger of it.
+pub trait CopyFeed: LedgerFeed + ContactFeed {}
+
+impl<T: LedgerFeed + ContactFeed + ?Sized> CopyFeed for T {}
 
 /// Where an order service reads orders: the ledger itself, or a copy that follows it.
 #[async_trait]

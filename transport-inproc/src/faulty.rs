@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
-    TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
+    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions,
+    TopicPage, TopicQuery,
 };
 use std::{
     fmt,
@@ -267,6 +267,10 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.call(Effect::Read, |service| async move { service.find_order(order).await }).await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.call(Effect::Read, |service| async move { service.find_contact(order).await }).await
+    }
 }
 
 #[async_trait]
@@ -310,5 +314,9 @@ impl<S: OrderService + ?Sized + 'static> OrderService for Faulty<S> {
             async move { service.orders(query).await }
         })
         .await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.call(Effect::Read, |service| async move { service.contact(id).await }).await
     }
 }

@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
-    TopicQuery, batch::each,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
+    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions,
+    TopicPage, TopicQuery, batch::each,
 };
 use std::{
     fmt,
@@ -217,6 +217,10 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.read(self.service.find_order(order)).await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.read(self.service.find_contact(order)).await
+    }
 }
 
 #[async_trait]
@@ -244,5 +248,9 @@ impl<S: OrderService + ?Sized> OrderService for InProcess<S> {
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.read(self.service.orders(query)).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.read(self.service.contact(id)).await
     }
 }

@@ -1,9 +1,18 @@
-//! The calls of [`Bookstore`] between a basket and a delivery: hold, confirm, extend, fulfil, take back.
+//! The calls of [`Bookstore`] between a basket and a delivery: hold, confirm, extend, fulfil, take back; and who the order is for.
 
-use bookstore_core::{Actor, Error, Line, Lines, OrderAction, OrderId, Receipt, Reference, Result, Timestamp};
+use bookstore_core::{Actor, Contact, Error, Line, Lines, OrderAction, OrderId, Receipt, Reference, Result, Timestamp};
 use std::time::Duration;
 
 use crate::facade::Bookstore;
+
+/// What an order carries beside its lines. Neither is asked for again when an order is sent again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What the order is called elsewhere. It is part of the ledger for ever.
+    pub reference: Option<Reference>,
+    /// Who it is for: no part of the ledger, so that it can be corrected and erased.
+    pub contact: Option<Contact>,
+}
 
 /// # Checkout
 /// Copies are held while a payment is made, and placed when it succeeds. What this program holds, only this program places: a buyer who
@@ -59,8 +68,24 @@ impl Bookstore {
         time: Duration,
         reference: Option<Reference>,
     ) -> Result<Receipt> {
+        self.hold_with(id, lines, time, Terms { reference, contact: None }).await
+    }
+
+    /// Sets copies aside as [`hold`](Self::hold) does, on these terms.
+    ///
+    /// # Errors
+    /// - As [`hold`](Self::hold).
+    /// - [`Error::Invalid`] for a contact in a shop that keeps none.
+    pub async fn hold_with(
+        &self,
+        id: OrderId,
+        lines: impl IntoIterator<Item = Line>,
+        time: Duration,
+        Terms { reference, contact }: Terms,
+    ) -> Result<Receipt> {
         let seconds = u32::try_from(time.as_secs()).map_err(|_| Error::invalid("hold_seconds", "is too long"))?;
-        self.change(id, OrderAction::Hold { lines: Lines::new(lines)?, seconds, reference }).await
+        let (lines, contact) = (Lines::new(lines)?, contact.map(Box::new));
+        self.change(id, OrderAction::Hold { lines, seconds, reference, contact }).await
     }
 
     /// Buys all lines or none, as [`purchase`](Self::purchase) does, and names what the order is called elsewhere.
@@ -73,7 +98,39 @@ impl Bookstore {
         lines: impl IntoIterator<Item = Line>,
         reference: Reference,
     ) -> Result<Receipt> {
-        self.change(id, OrderAction::Purchase { lines: Lines::new(lines)?, reference: Some(reference) }).await
+        self.purchase_with(id, lines, Terms { reference: Some(reference), contact: None }).await
+    }
+
+    /// Buys all lines or none, as [`purchase`](Self::purchase) does, on these terms.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use bookstore::{Bookstore, Terms, core::{BookId, Contact, ContactFields, Line}, sample};
+    /// # let shop = Bookstore::open("memory:").await?;
+    /// # shop.add_books(sample::books()).await?;
+    /// let fields = ContactFields { email: Some("ada@example.org".into()), ..ContactFields::default() };
+    /// let terms = Terms { contact: Some(Contact::new(fields)?), ..Terms::default() };
+    /// let id = shop.new_order_id();
+    /// shop.purchase_with(id, [Line::new(BookId(1), 1)], terms).await?;
+    /// assert_eq!(shop.contact(id).await?.as_ref().and_then(Contact::email), Some("ada@example.org"));
+    /// shop.erase_contact(id).await?;
+    /// assert_eq!(shop.contact(id).await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - As [`purchase_for`](Self::purchase_for).
+    /// - [`Error::Invalid`] for a contact in a shop that keeps none.
+    pub async fn purchase_with(
+        &self,
+        id: OrderId,
+        lines: impl IntoIterator<Item = Line>,
+        Terms { reference, contact }: Terms,
+    ) -> Result<Receipt> {
+        let (lines, contact) = (Lines::new(lines)?, contact.map(Box::new));
+        self.change(id, OrderAction::Purchase { lines, reference, contact }).await
     }
 
     /// Places a held order: the copies are sold at the prices at which they were held.
@@ -113,5 +170,34 @@ impl Bookstore {
     /// - [`Error::OrderIdReused`]: the key was used for something else.
     pub async fn take_back(&self, id: OrderId, lines: impl IntoIterator<Item = Line>, key: OrderId) -> Result<Receipt> {
         self.change(id, OrderAction::Return { lines: Lines::new(lines)?, key }).await
+    }
+
+    /// Who an order is for; `None` if no contact was given, or it was erased. It is read where the ledger is, and MUST NOT be logged.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`].
+    /// - [Those of every call](Self#errors-of-every-call).
+    pub async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.read(|| self.order_service().contact(id)).await
+    }
+
+    /// Gives an order a contact, or another one in place of the whole contact before. It makes no entry in the ledger.
+    ///
+    /// # Errors
+    /// - [`Error::OrderNotFound`], [`Error::OrderVoided`].
+    /// - [`Error::Invalid`]: the shop keeps none, or the order's was erased.
+    /// - In a shop that runs elsewhere, without a token, as well [`Error::OrderFulfilled`], [`Error::OrderCancelled`] and
+    ///   [`Error::OrderLapsed`].
+    pub async fn set_contact(&self, id: OrderId, contact: Contact) -> Result<Receipt> {
+        self.change(id, OrderAction::SetContact { contact: Box::new(contact) }).await
+    }
+
+    /// Erases the contact of an order, for good. That it was erased, when and by whom is in the ledger; what it said is nowhere in the store
+    /// any more. Backups that were made before still have it.
+    ///
+    /// # Errors
+    /// As [`set_contact`](Self::set_contact), but not [`Error::Invalid`].
+    pub async fn erase_contact(&self, id: OrderId) -> Result<Receipt> {
+        self.change(id, OrderAction::EraseContact).await
     }
 }

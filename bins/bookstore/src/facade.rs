@@ -2,7 +2,7 @@
 
 use bookstore_core::{
     Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderAction, OrderId, OrderService,
-    Query, Quote, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery, writer::Closed,
+    Period, Query, Quote, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery, writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -121,6 +121,14 @@ impl Bookstore {
     /// As [`search`](Self::search).
     pub async fn search_topic(&self, topic: &str) -> Result<BookPage> {
         self.search(Query::topic(topic)).await
+    }
+
+    /// The first page of the best sellers of a time: short for [`search`](Self::search) with [`Query::best_sellers`].
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub async fn best_sellers(&self, of: Period) -> Result<BookPage> {
+        self.search(Query::best_sellers(of)).await
     }
 
     /// Titles, authors and topics that begin as what somebody has typed so far, 5 of each at most: for a search box.

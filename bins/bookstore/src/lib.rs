@@ -48,6 +48,7 @@ pub mod sample;
 pub use bookstore_core as core;
 #[cfg(feature = "http")]
 pub use bookstore_transport_http::token::{AccessToken, Actor, NamedToken, Role, Tokens};
+pub use checkout::Terms;
 #[cfg(feature = "http")]
 pub use connect::ConnectOptions;
 pub use facade::Bookstore;

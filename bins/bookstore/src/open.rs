@@ -5,7 +5,7 @@ use bookstore_core::search::IndexedSearch;
 #[cfg(feature = "sqlite")]
 use bookstore_core::store::sqlite::{self, SqliteOptions};
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, ContactRule, OrderService, Orders, SystemClock,
     search::BookSearch,
     store::{LedgerReader, StoreError, memory},
 };
@@ -104,7 +104,7 @@ impl Bookstore {
     /// - [`OpenError::Store`] with another error: the file is damaged, is not a bookstore's, was written by a newer version, or
     ///   cannot be read and written.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let ledger = open_ledger(url.parse()?).await?;
+        let ledger = open_ledger(url.parse()?, ContactRule::Optional).await?;
         let closed = ledger.closed();
         let (catalog, orders) = in_process(ledger);
         Ok(Self::new(catalog, orders).with_closed(closed))
@@ -122,9 +122,9 @@ pub(crate) fn in_process(ledger: Arc<Catalog>) -> Services {
 }
 
 /// Opens a ledger on a thread that may block: it may wait for the disk, or for another process to end.
-pub(crate) async fn open_ledger(store: StoreUrl) -> Result<Arc<Catalog>, StoreError> {
+pub(crate) async fn open_ledger(store: StoreUrl, contacts: ContactRule) -> Result<Arc<Catalog>, StoreError> {
     let open = move || {
-        let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());
+        let (clock, options) = (Arc::new(SystemClock), CatalogOptions { contacts, ..CatalogOptions::default() });
         match store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {

@@ -9,9 +9,9 @@ mod token;
 
 use bookstore::{
     StoreUrl, Tokens,
-    deploy::{CatalogServer, FrontendServer, Monolith, OrderServer, Serving},
+    deploy::{CatalogServer, Contacts, FrontendServer, Monolith, OrderServer, Serving},
 };
-use bookstore_core::orders::Ack;
+use bookstore_core::{ContactRule, orders::Ack};
 use bookstore_transport_http::{
     api,
     server::{RateLimit, ServerLimits},
@@ -26,7 +26,10 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{AckArg, CatalogArgs, Cli, Command, FrontendArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs};
+use crate::cli::{
+    AckArg, CatalogArgs, Cli, Command, ContactArg, ContactsArgs, FrontendArgs, MonolithArgs, OrderArgs, PublicArgs,
+    ServeArgs,
+};
 use address::{hosts, listen, servers_behind};
 use token::{inner_token, token};
 
@@ -135,6 +138,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
             sample: !args.no_sample,
             tokens: Tokens::new(tokens(&args.public)?),
             public_holds: args.public.public_holds,
+            contacts: contacts(&args.contacts),
             serving: public(&args.public, serving(&args.serve, listen, processors())?),
         },
     })
@@ -150,9 +154,20 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Checked<CatalogServer>> {
             store: store("--store", &args.store)?,
             sample: args.sample,
             server_token: inner_token(&args.internal, listen)?,
+            contacts: contacts(&args.contacts),
             serving: serving(&args.serve, listen, inner_threads())?,
         },
     })
+}
+
+fn contacts(args: &ContactsArgs) -> Contacts {
+    const DAY: u64 = 86_400;
+    let rule = match args.contact {
+        ContactArg::Off => ContactRule::Off,
+        ContactArg::Optional => ContactRule::Optional,
+        ContactArg::Required => ContactRule::Required,
+    };
+    Contacts { rule, keep: args.contacts_keep.map(|days| Duration::from_secs(DAY * u64::from(days))) }
 }
 
 /// How long a purchase waits for the copy before its outcome is unknown: less than a frontend waits for the order server.

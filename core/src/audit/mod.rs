@@ -201,11 +201,15 @@ fn check_shape(entry: &Entry) -> Result<(), &'static str> {
     let expires = details.is_some_and(|details| details.expires_at.is_some());
     let of_order = details.is_some_and(|details| details.order.is_some());
     match entry.kind {
-        Kind::Timeline | Kind::Confirm | Kind::Void | Kind::Fulfil | Kind::Extend if !entry.changes.is_empty() => {
+        Kind::Timeline | Kind::Confirm | Kind::Void | Kind::Fulfil | Kind::Extend | Kind::Erase
+            if !entry.changes.is_empty() =>
+        {
             Err("an entry of its kind touches no book")
         }
         Kind::Extend if key.is_some() || !of_order || !expires => Err("an extension names an order and a time"),
         Kind::Extend => Ok(()),
+        Kind::Erase if key.is_some() || !of_order => Err("an erasure names an order"),
+        Kind::Erase => Ok(()),
         _ if of_order && entry.kind != Kind::Return => Err("it names an order beside its key"),
         Kind::Sale | Kind::Return | Kind::Hold | Kind::Lapse | Kind::Confirm | Kind::Void | Kind::Fulfil
             if key.is_none() =>

@@ -57,6 +57,7 @@ impl Orders {
                 self.take_key(entry).and_then(|()| self.take_back(entry, summary))
             }
             Kind::Confirm | Kind::Lapse | Kind::Extend | Kind::Fulfil | Kind::Return => self.change(entry, summary),
+            Kind::Erase => self.erase(entry),
             Kind::Restock
             | Kind::Reprice
             | Kind::Listing
@@ -142,6 +143,15 @@ impl Orders {
             Kind::Extend if held_until >= expires_at(entry) => Err(Why::State(key, Kind::Extend)),
             Kind::Return | Kind::Lapse if !mirrored => Err(Why::NotMirrored(key)),
             _ => Ok(()),
+        }
+    }
+
+    /// The contact of an order was erased, whatever its state.
+    fn erase(&self, entry: &Entry) -> Result<(), Why> {
+        let Some(key) = entry.order_id() else { return Ok(()) };
+        match self.keys.get(&key) {
+            Some(Used::Order(_)) => Ok(()),
+            _ => Err(Why::State(key, Kind::Erase)),
         }
     }
 

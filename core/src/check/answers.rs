@@ -46,6 +46,9 @@ fn statuses_after(action: &OrderAction) -> &'static [Status] {
         OrderAction::Purchase { .. } | OrderAction::Confirm => &[Status::Placed, Status::Fulfilled],
         OrderAction::Fulfil => &[Status::Fulfilled],
         OrderAction::Cancel | OrderAction::Void => &GIVEN_BACK,
+        OrderAction::EraseContact | OrderAction::SetContact { .. } => {
+            &[Status::Held, Status::Placed, Status::Fulfilled, Status::Cancelled, Status::Lapsed, Status::Voided]
+        }
         // Sent again, it is answered with the order as it is by then.
         OrderAction::Return { .. } => &[Status::Placed, Status::Fulfilled, Status::Cancelled],
     }

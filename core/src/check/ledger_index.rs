@@ -67,7 +67,8 @@ impl KeyUses {
             | Kind::Withdraw
             | Kind::Relist
             | Kind::Timeline
-            | Kind::Extend => &mut self.amend,
+            | Kind::Extend
+            | Kind::Erase => &mut self.amend,
         }
     }
 

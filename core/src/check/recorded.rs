@@ -14,6 +14,7 @@ use crate::{
     batch::each,
     book::{Added, Amend, Book, BookId, NewBook},
     catalog::CatalogService,
+    contact::Contact,
     error::{Error, Result},
     history::Entries,
     id::Seq,
@@ -25,7 +26,8 @@ use crate::{
     topics::{TopicPage, TopicQuery},
 };
 
-/// A [`CatalogService`] or [`OrderService`] whose calls are recorded; reads of topics and of ledger entries are not.
+/// A [`CatalogService`] or [`OrderService`] whose calls are recorded; reads of topics, of ledger entries and of contacts are not, and no
+/// correction of a contact.
 ///
 /// Put it around what a client calls, outside of its retries. Then a call is one call in the history, however often it
 /// was sent, and [`Delivery::Retried`](super::Delivery::Retried) says that it may have been sent more than once. A call
@@ -81,6 +83,17 @@ fn added(answer: &Result<Vec<Added>>) -> Outcome<Vec<Added>> {
     }
 }
 
+/// What the history keeps of a change: everything but personal data. `None` for one that changes nothing else.
+fn without_contact(action: &OrderAction) -> Option<OrderAction> {
+    let mut action = action.clone();
+    match &mut action {
+        OrderAction::SetContact { .. } => return None,
+        OrderAction::Purchase { contact, .. } | OrderAction::Hold { contact, .. } => *contact = None,
+        _ => {}
+    }
+    Some(action)
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
@@ -120,8 +133,9 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
     }
 
     async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
-        let operation = |outcome| Operation::Change { order, action: action.clone(), outcome };
-        self.record(operation, self.service.change_order(order, action.clone(), by), Receipt::clone).await
+        let Some(shown) = without_contact(&action) else { return self.service.change_order(order, action, by).await };
+        let operation = |outcome| Operation::Change { order, action: shown.clone(), outcome };
+        self.record(operation, self.service.change_order(order, action, by), Receipt::clone).await
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
@@ -147,6 +161,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
         self.record(|outcome| Operation::ReadOrder { order, outcome }, self.service.find_order(order), Order::clone)
             .await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.service.find_contact(order).await
+    }
 }
 
 #[async_trait]
@@ -166,8 +184,9 @@ impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
     }
 
     async fn change(&self, id: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
-        let operation = |outcome| Operation::Change { order: id, action: action.clone(), outcome };
-        self.record(operation, self.service.change(id, action.clone(), by), Receipt::clone).await
+        let Some(shown) = without_contact(&action) else { return self.service.change(id, action, by).await };
+        let operation = |outcome| Operation::Change { order: id, action: shown.clone(), outcome };
+        self.record(operation, self.service.change(id, action, by), Receipt::clone).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order> {
@@ -181,5 +200,9 @@ impl<S: OrderService + ?Sized> OrderService for Recorded<S> {
         }
         let shown = |page: &OrderPage| page.orders.clone();
         self.record(|outcome| Operation::ReadOrders { outcome }, self.service.orders(query), shown).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.service.contact(id).await
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     batch::each,
     book::{Added, Amend, Book, BookId, NewBook},
     catalog::CatalogService,
+    contact::Contact,
     error::Result,
     history::Entries,
     id::Seq,
@@ -88,6 +89,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.0.find_order(order).await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.0.find_contact(order).await
+    }
 }
 
 #[async_trait]
@@ -118,5 +123,9 @@ impl<S: OrderService + ?Sized> OrderService for Retrying<S> {
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.0.orders(query).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.0.contact(id).await
     }
 }

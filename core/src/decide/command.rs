@@ -69,6 +69,18 @@ impl Command {
         keys.into_iter().flatten()
     }
 
+    /// The order whose contact the decision must know, see [`State::contacts`](super::State::contacts).
+    #[must_use]
+    pub fn contact_of(&self) -> Option<OrderId> {
+        match self {
+            Self::Order { order, action, .. } => match **action {
+                OrderAction::SetContact { .. } | OrderAction::EraseContact => Some(*order),
+                _ => None,
+            },
+            Self::Sell { .. } | Self::Release { .. } | Self::Amend { .. } | Self::AddBook { .. } => None,
+        }
+    }
+
     /// The identity of the book to be added or revised, which the decision must know, see
     /// [`State::identities`](super::State::identities).
     #[must_use]

@@ -2,6 +2,7 @@
 
 use crate::{
     clock::Timestamp,
+    contact::Contact,
     error::{Error, Result, Shortage},
     id::OrderId,
     inline_list::InlineList,
@@ -16,9 +17,11 @@ use super::{Batch, Context, Holds, Known, State};
 impl State {
     pub(super) fn order(&mut self, id: OrderId, action: &OrderAction, context: Context<'_>) -> Result<Receipt> {
         match action {
-            OrderAction::Purchase { lines, reference } => self.sell(id, lines, reference.as_ref(), context),
-            OrderAction::Hold { lines, seconds, reference } => {
-                self.hold(id, lines, *seconds, reference.as_ref(), context)
+            OrderAction::Purchase { lines, reference, contact } => {
+                self.sell(id, lines, reference.as_ref(), contact.as_deref(), context)
+            }
+            OrderAction::Hold { lines, seconds, reference, contact } => {
+                self.hold(id, (lines, *seconds), reference.as_ref(), contact.as_deref(), context)
             }
             OrderAction::Confirm => self.confirm(id, context),
             OrderAction::Extend { seen, expires_at } => self.extend(id, *seen, *expires_at, context),
@@ -26,6 +29,8 @@ impl State {
             OrderAction::Void => self.void(id, context),
             OrderAction::Fulfil => self.fulfil(id, context),
             OrderAction::Return { lines, key } => self.take_back(id, lines, *key, context),
+            OrderAction::SetContact { contact } => self.set_contact(id, contact, context),
+            OrderAction::EraseContact => self.erase_contact(id, context),
         }
     }
 
@@ -38,7 +43,7 @@ impl State {
         }
     }
 
-    fn existing(&self, id: OrderId, batch: &Batch) -> Result<Order> {
+    pub(super) fn existing(&self, id: OrderId, batch: &Batch) -> Result<Order> {
         match self.known(id, batch) {
             Some(Known::Order(order)) => Ok(order),
             Some(Known::Entry(_)) | None => Err(Error::OrderNotFound { order: id }),
@@ -50,11 +55,12 @@ impl State {
         id: OrderId,
         lines: &Lines,
         reference: Option<&Reference>,
+        contact: Option<&Contact>,
         context: Context<'_>,
     ) -> Result<Receipt> {
         let Some(order) = self.find(id, context.batch)? else {
             let details = Details { reference: reference.cloned(), actor: context.by.cloned(), ..Details::default() };
-            return self.take_out(Kind::Sale, id, lines, details, context);
+            return self.take_out(Kind::Sale, id, lines, (details, contact), context);
         };
         check_same(&order, lines, reference)?;
         match order.status {
@@ -71,9 +77,9 @@ impl State {
     fn hold(
         &mut self,
         id: OrderId,
-        lines: &Lines,
-        seconds: u32,
+        (lines, seconds): (&Lines, u32),
         reference: Option<&Reference>,
+        contact: Option<&Contact>,
         context: Context<'_>,
     ) -> Result<Receipt> {
         let most = seconds_max(context.by.is_some());
@@ -92,13 +98,8 @@ impl State {
         }
         let (reference, actor) = (reference.cloned(), context.by.cloned());
         let expires_at = Some(later(context.now, seconds));
-        let receipt = self.take_out(
-            Kind::Hold,
-            id,
-            lines,
-            Details { expires_at, reference, actor, ..Details::default() },
-            context,
-        )?;
+        let details = Details { expires_at, reference, actor, ..Details::default() };
+        let receipt = self.take_out(Kind::Hold, id, lines, (details, contact), context)?;
         self.holds.insert(receipt.order.clone());
         Ok(receipt)
     }
@@ -223,9 +224,10 @@ impl State {
         kind: Kind,
         id: OrderId,
         lines: &Lines,
-        details: Details,
-        Context { now, batch, .. }: Context<'_>,
+        (details, contact): (Details, Option<&Contact>),
+        context: Context<'_>,
     ) -> Result<Receipt> {
+        self.check_contact(contact, &context)?;
         let mut changes = InlineList::with_capacity(lines.iter().len());
         let mut total = Cents::ZERO;
         for line in lines {
@@ -242,10 +244,14 @@ impl State {
             let delta = -i64::from(line.quantity);
             changes.push(Change { book: line.book, delta, price_cents: level.price_cents, stock });
         }
+        let Context { now, batch, .. } = context;
         batch.begun.insert(id, batch.entries.len());
         let entry = self.append(kind, Some(id), changes, details.boxed(), now, batch);
         let order = entry.order().expect("a sale or a hold with a key is an order");
         debug_assert_eq!(order.total_cents, total);
+        if contact.is_some() {
+            self.keep_contact(&order, contact, batch);
+        }
         Ok(Receipt { order, replayed: false })
     }
 
@@ -286,7 +292,7 @@ impl State {
     }
 
     /// Appends an entry about an order, and returns the order after it.
-    fn change(
+    pub(super) fn change(
         &mut self,
         kind: Kind,
         order: Order,
@@ -317,12 +323,12 @@ fn later(from: Timestamp, seconds: u32) -> Timestamp {
     Timestamp(from.0.saturating_add(i64::from(seconds) * 1000))
 }
 
-fn replayed(order: Order) -> Receipt {
+pub(super) fn replayed(order: Order) -> Receipt {
     Receipt { order, replayed: true }
 }
 
 /// The refusal that an order's state stands for.
-fn refused(order: Order) -> Error {
+pub(super) fn refused(order: Order) -> Error {
     let order = Box::new(order);
     match order.status {
         Status::Held => Error::OrderHeld { order },

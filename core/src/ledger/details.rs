@@ -17,7 +17,7 @@ use super::{Change, Entry, Kind};
 /// What few entries have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
-    /// The order, if the key is not its id: of an extension, and of the return of some copies.
+    /// The order, if the key is not its id: of an extension, an erasure, and of the return of some copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderId>,
     /// Of a hold or an extension: when the copies are not held any longer.
@@ -72,7 +72,7 @@ pub(super) struct EntryFields {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BookText>))]
     text: Option<Text>,
-    /// The order, if the key is not its id: of an extension, and of the return of some copies.
+    /// The order, if the key is not its id: of an extension, an erasure, and of the return of some copies.
     #[serde(default)]
     order: Option<OrderId>,
     /// Of a hold or an extension: when the copies are not held any longer.

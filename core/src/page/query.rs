@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::{ops::RangeInclusive, str::FromStr};
 
-use super::{page_size, read_token, write_token};
+use super::{Period, page_size, read_token, write_token};
 use crate::{
     book::normal,
     error::{Error, Result},
@@ -32,12 +32,22 @@ pub enum Sort {
     Oldest,
     /// Those first that were added last.
     NewlyListed,
+    /// Those first of which most copies were sold in [`Query::sold`], or ever.
+    BestSelling,
 }
 
 impl Sort {
     /// Every sort.
-    pub const ALL: [Self; 7] =
-        [Self::Relevance, Self::Title, Self::Price, Self::PriceDesc, Self::Newest, Self::Oldest, Self::NewlyListed];
+    pub const ALL: [Self; 8] = [
+        Self::Relevance,
+        Self::Title,
+        Self::Price,
+        Self::PriceDesc,
+        Self::Newest,
+        Self::Oldest,
+        Self::NewlyListed,
+        Self::BestSelling,
+    ];
 
     /// Its name, as in JSON.
     #[must_use]
@@ -50,6 +60,7 @@ impl Sort {
             Self::Newest => "newest",
             Self::Oldest => "oldest",
             Self::NewlyListed => "newly_listed",
+            Self::BestSelling => "best_selling",
         }
     }
 }
@@ -142,6 +153,9 @@ pub struct Query {
     /// Only books of this year or earlier ones. Books without a year are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub year_max: Option<i32>,
+    /// Only books of which copies were sold in this time, and did not come back in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sold: Option<Period>,
     /// What to count among all books that are found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facets: Vec<Facet>,
@@ -182,6 +196,12 @@ impl Query {
         Self { author: Some(author.into()), ..Self::default() }
     }
 
+    /// The best sellers of a time.
+    #[must_use]
+    pub fn best_sellers(of: Period) -> Self {
+        Self { sold: Some(of), sort: Sort::BestSelling, ..Self::default() }
+    }
+
     /// Checks every field against its limits, splits the words and reads the page token.
     ///
     /// # Errors
@@ -217,6 +237,7 @@ impl Query {
             in_stock: self.in_stock,
             price,
             year,
+            sold: self.sold,
         }
     }
 }
@@ -294,6 +315,8 @@ pub struct Filter {
     pub price: Option<RangeInclusive<Cents>>,
     /// Its year.
     pub year: Option<RangeInclusive<i32>>,
+    /// The time in which copies of it were sold.
+    pub sold: Option<Period>,
 }
 
 /// A book's position in a sorted list: its sort key, ascending, then its id, which orders books with the same key: so no page repeats

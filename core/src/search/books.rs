@@ -13,6 +13,7 @@ use crate::{
     book::{Text, Topic},
     id::BookId,
     ledger::{Entry, Kind},
+    page::Filter,
     topics::TopicList,
 };
 
@@ -20,6 +21,9 @@ use crate::{
 const NONE: u32 = u32::MAX;
 /// In the place of a year: there is none.
 pub(super) const NO_YEAR: i32 = i32::MIN;
+
+/// Books that are passed by in the time in which one is counted.
+const PASSED_BY: u64 = 16;
 
 /// The books of a ledger, by number.
 #[derive(Debug, Default)]
@@ -126,6 +130,15 @@ impl BookTable {
             return None;
         }
         Some(Row { topic, author: self.author[at], year: self.year[at] })
+    }
+
+    /// How many books a list looks at, about; passing one by takes little beside counting it.
+    pub(super) fn looked_at(&self, filter: &Filter) -> u64 {
+        let books = |names: &Names, name: &Option<String>| {
+            name.as_ref().map(|name| names.number(name).map_or(0, |number| names.name(number).books))
+        };
+        let of = books(&self.topics, &filter.topic).or_else(|| books(&self.authors, &filter.author));
+        of.map_or(self.end(), |books| books + self.end() / PASSED_BY)
     }
 
     /// The books of a topic, or of an author, or all of them if neither is given.

@@ -9,13 +9,15 @@ use tokio::sync::Mutex;
 
 use super::{
     BookSearch, Match, Matches,
+    best_sellers::{BestSellers, Following},
     books::BookTable,
     folding::{folded_line, title_key},
     places::Places,
-    select::{Selected, is_plain_list, select},
+    select::{Selected, Source, is_plain_list, needs_sales, select},
 };
 use crate::{
     book::Book,
+    clock::Clock,
     error::{Error, Result},
     id::{BookId, Seq},
     page::{CheckedQuery, Facets, Position, Suggestions, TitleSuggestion},
@@ -35,6 +37,8 @@ pub(crate) struct Finder {
     search: Arc<dyn BookSearch>,
     published: Arc<Published>,
     books: Arc<Books>,
+    best_sellers: Arc<BestSellers>,
+    following: Following,
     places: Places,
 }
 
@@ -59,8 +63,15 @@ pub(crate) struct FoundPage {
 }
 
 impl Finder {
-    pub(crate) fn new(reader: Arc<dyn LedgerReader>, search: Arc<dyn BookSearch>, published: Arc<Published>) -> Self {
-        Self { reader, search, published, books: Arc::default(), places: Places::default() }
+    pub(crate) fn new(
+        reader: Arc<dyn LedgerReader>,
+        search: Arc<dyn BookSearch>,
+        published: Arc<Published>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let best_sellers = BestSellers::new(Arc::clone(&reader), Arc::clone(&published), clock);
+        let (best_sellers, following) = (Arc::new(best_sellers), Following::default());
+        Self { reader, search, published, books: Arc::default(), best_sellers, following, places: Places::default() }
     }
 
     /// Takes in the texts that are durable by now.
@@ -73,8 +84,9 @@ impl Finder {
         Ok(texts)
     }
 
-    /// Takes in the texts that are durable by now, in the background. It is called on a runtime.
+    /// Takes in the texts that are durable by now, in the background, and the sales from now on. It is called on a runtime.
     pub(crate) fn begin_catching_up(&self) {
+        self.following.start(&self.best_sellers);
         let texts = self.published.texts();
         let (books, reader) = (Arc::clone(&self.books), Arc::clone(&self.reader));
         tokio::spawn(async move {
@@ -96,6 +108,9 @@ impl Finder {
     /// - [`Error::Unavailable`] if the store cannot be read.
     pub(crate) async fn find(&self, query: CheckedQuery) -> Result<FoundPage> {
         let texts = self.catch_up().await?;
+        if needs_sales(&query) {
+            self.best_sellers.catch_up().await?;
+        }
         let (selected, did_you_mean) = self.select(query, texts).await?;
         let mut books = Vec::with_capacity(selected.books.len());
         for position in selected.books {
@@ -119,22 +134,25 @@ impl Finder {
         };
         let Matches { books, did_you_mean } = found.unwrap_or_default();
         let matches = query.words.as_ref().map(|_| books);
-        let looked_at = matches.as_ref().map_or_else(|| self.books.table().end(), |matches| matches.len() as u64);
+        let listed = || self.books.table().looked_at(&query.filter);
+        let looked_at = matches.as_ref().map_or_else(listed, |matches| matches.len() as u64);
         if is_plain_list(&query) || looked_at <= INLINE_MAX {
-            return Ok((self.books.select(&self.published, &query, matches.as_deref()), did_you_mean));
+            let selected = self.books.select(&self.published, &self.best_sellers, &query, matches.as_deref());
+            return Ok((selected, did_you_mean));
         }
         let (books, published) = (Arc::clone(&self.books), Arc::clone(&self.published));
+        let best_sellers = Arc::clone(&self.best_sellers);
         let work = move || {
             // Kept until the search has ended, also if its caller has gone.
             let _place = place;
-            books.select(&published, &query, matches.as_deref())
+            books.select(&published, &best_sellers, &query, matches.as_deref())
         };
         let selected = tokio::task::spawn_blocking(work).await;
         Ok((selected.map_err(|_| Error::unavailable("a search did not finish"))?, did_you_mean))
     }
 
     fn takes_long(&self, query: &CheckedQuery) -> bool {
-        !is_plain_list(query) && self.books.table().end() > INLINE_MAX
+        !is_plain_list(query) && self.books.table().looked_at(&query.filter) > INLINE_MAX
     }
 
     /// Up to `limit` titles, authors and topics each that begin so.
@@ -193,8 +211,15 @@ impl Books {
         Ok(())
     }
 
-    fn select(&self, published: &Published, query: &CheckedQuery, matches: Option<&[Match]>) -> Selected {
-        select(&self.table(), published, query, matches)
+    fn select(
+        &self,
+        published: &Published,
+        best_sellers: &BestSellers,
+        query: &CheckedQuery,
+        matches: Option<&[Match]>,
+    ) -> Selected {
+        let sales = needs_sales(query).then(|| best_sellers.sales());
+        select(Source { table: &self.table(), published, sales: sales.as_deref() }, query, matches)
     }
 }
 
@@ -216,14 +241,20 @@ mod tests {
     #[tokio::test]
     async fn searches_by_words_hold_nobody_else_up() {
         let (store, reader) = memory::open(&SystemClock);
-        let writer = Writer::start(store, Arc::new(SystemClock), WriterLimits::default(), Execution::Threads);
+        let writer = Writer::start(
+            store,
+            Arc::new(SystemClock),
+            WriterLimits::default(),
+            Execution::Threads,
+            Default::default(),
+        );
         let writer = writer.expect("memory");
         writer
             .commands()
             .call(Command::AddBook { book: Box::new(book("A book", 1)), by: None })
             .await
             .expect("a good book");
-        let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()));
+        let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()), Arc::new(SystemClock));
 
         let mut running = Vec::new();
         while let Some(place) = poll_immediate(Box::pin(finder.places.enter())).await {

@@ -16,7 +16,8 @@ use super::{
     index::{BookIndex, IndexChange, IndexFailed, Unusable},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
+    history::Hash,
     id::Seq,
     ledger::{Entry, Kind},
     page::CheckedQuery,
@@ -24,8 +25,8 @@ use crate::{
 };
 
 /// Texts that the index takes in with one commit, and their bytes, more or less: a commit takes long, whatever is in it.
-const BATCH_TEXTS: usize = 20_000;
-const BATCH_BYTES: usize = 32 << 20;
+const BATCH_TEXTS: usize = 100_000;
+const BATCH_BYTES: usize = 64 << 20;
 /// A search waits until the index has so many new texts; for more, the store answers meanwhile.
 const WAIT_FOR_TEXTS_MAX: usize = 1_000;
 
@@ -93,7 +94,8 @@ impl IndexedSearch {
     /// # Errors
     /// The store cannot be read.
     pub async fn catch_up(&self, texts: Seq) -> Result<()> {
-        self.parts.catch_up(texts).await
+        let parts = Arc::clone(&self.parts);
+        whole(async move { parts.catch_up(texts).await }).await
     }
 }
 
@@ -131,10 +133,24 @@ impl Parts {
     }
 
     async fn catch_up(&self, to: Seq) -> Result<()> {
+        let mut built = false;
         while !self.take_in(to, BATCH_TEXTS).await? {
+            built |= self.building.load(Ordering::Acquire);
             tracing::info!(entry = self.seq().0, of = to.0, "building the search index");
         }
+        if built {
+            self.merge().await;
+        }
         Ok(())
+    }
+
+    /// Makes searches faster after many texts were taken in.
+    async fn merge(&self) {
+        let Some(index) = self.index() else { return };
+        let merged = tokio::task::spawn_blocking(move || index.merge()).await;
+        if let Ok(Err(error)) = merged {
+            tracing::warn!(%error, "the search index was not merged, so that searches are slower");
+        }
     }
 
     /// Takes in up to `limit` texts up to the entry `to`. Returns whether there was none left, or the index has failed.
@@ -151,21 +167,23 @@ impl Parts {
         if limit < BATCH_TEXTS && self.building.load(Ordering::Acquire) {
             return Ok(false);
         }
-        let entries = self.read(to, limit).await?;
-        let Some(last) = entries.last().map(|last| last.seq) else {
-            self.seq.store(to.0, Ordering::Release);
-            self.building.store(false, Ordering::Release);
-            return Ok(true);
-        };
-        if entries.len() > WAIT_FOR_TEXTS_MAX {
-            self.building.store(true, Ordering::Release);
+        match self.stage(&index, to, limit).await {
+            Ok(Some((last, hash))) => {
+                if self.on_thread(index, move |index| index.commit(last, hash)).await.is_some() {
+                    self.seq.store(last.0, Ordering::Release);
+                }
+                Ok(false)
+            }
+            Ok(None) => {
+                self.seq.store(to.0, Ordering::Release);
+                self.building.store(false, Ordering::Release);
+                Ok(true)
+            }
+            Err(error) => {
+                self.on_thread(index, BookIndex::roll_back).await;
+                Err(error)
+            }
         }
-        let hash = self.reader.hash(last).await?;
-        let changes = self.changes(&entries).await?;
-        if self.on_thread(index, move |index| index.apply(changes, last, hash)).await.is_some() {
-            self.seq.store(last.0, Ordering::Release);
-        }
-        Ok(false)
     }
 
     /// What entries change in the index.
@@ -188,19 +206,28 @@ impl Parts {
         Ok(changes)
     }
 
-    /// The next entries that change lists.
-    async fn read(&self, to: Seq, limit: usize) -> Result<Vec<Entry>> {
-        let (mut entries, mut bytes) = (Vec::<Entry>::new(), 0);
-        while entries.len() < limit && bytes < BATCH_BYTES {
-            let after = entries.last().map_or(self.seq(), |last| last.seq);
-            let page = self.reader.texts(after, to, limit - entries.len()).await?;
-            if page.is_empty() {
-                break;
-            }
+    /// Hands the next texts to the index, page by page, so that it works while the next ones are read. Returns up to which entry, and the
+    /// ledger's hash there; `None` if there are no texts, or the index has failed.
+    async fn stage(&self, index: &Arc<BookIndex>, to: Seq, limit: usize) -> Result<Option<(Seq, Hash)>> {
+        let (mut last, mut texts, mut bytes) = (None, 0, 0);
+        while texts < limit && bytes < BATCH_BYTES {
+            let page = self.reader.texts(last.unwrap_or(self.seq()), to, limit - texts).await?;
+            let Some(end) = page.last().map(|end| end.seq) else { break };
+            last = Some(end);
+            texts += page.len();
             bytes += page.iter().map(Entry::json_bytes).sum::<usize>();
-            entries.extend(page);
+            if texts > WAIT_FOR_TEXTS_MAX {
+                self.building.store(true, Ordering::Release);
+            }
+            let changes = self.changes(&page).await?;
+            if self.on_thread(Arc::clone(index), move |index| index.stage(changes)).await.is_none() {
+                return Ok(None);
+            }
         }
-        Ok(entries)
+        match last {
+            Some(last) => Ok(Some((last, self.reader.hash(last).await?))),
+            None => Ok(None),
+        }
     }
 
     /// Empties an index that is not of this ledger's history: a power cut may have taken entries back, or the file was replaced.
@@ -247,7 +274,9 @@ impl Parts {
             if self.building.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            let few = self.take_in(to, WAIT_FOR_TEXTS_MAX).await? || self.take_in(to, 1).await?;
+            let parts = Arc::clone(self);
+            let few = async move { Ok(parts.take_in(to, WAIT_FOR_TEXTS_MAX).await? || parts.take_in(to, 1).await?) };
+            let few = whole(few).await?;
             if !few {
                 self.feed(to);
                 return Ok(None);
@@ -255,6 +284,11 @@ impl Parts {
         }
         Ok(self.index())
     }
+}
+
+/// Runs to the end what a caller waits for, also if the caller hangs up: otherwise the index could take texts in and nobody would know.
+async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(Error::unavailable("the search index was not brought up to date")))
 }
 
 #[async_trait]

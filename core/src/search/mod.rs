@@ -4,11 +4,12 @@
 //! words of a query, and how well. Any [`LedgerReader`](crate::store::LedgerReader) is one, which looks at every text: right for tests
 //! and small shops. With feature `search`, `IndexedSearch` finds words in an index of its own beside any store, and understands more.
 //!
-//! The catalog does everything else for all of them alike: it keeps topic, author, year and title of every book in memory, filters,
-//! counts and sorts by them and by the stock and price of now, and reads the texts of one page from the store.
+//! The catalog does everything else for all of them alike: it keeps topic, author, year and title of every book in memory, and how many
+//! copies were sold; filters, counts and sorts by them and by the stock and price of now; and reads the texts of one page from the store.
 
 #[cfg(feature = "search")]
 mod analysis;
+mod best_sellers;
 mod books;
 mod finder;
 mod folding;
@@ -20,6 +21,7 @@ mod indexed;
 mod language;
 mod places;
 mod reference;
+mod sales;
 mod select;
 
 pub(crate) use finder::{Finder, FoundPage};

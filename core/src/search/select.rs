@@ -6,12 +6,13 @@ use std::{collections::BinaryHeap, ops::RangeInclusive};
 use super::{
     Match,
     books::{BookTable, NO_YEAR, Names, Row},
+    sales::Sales,
 };
 use crate::{
     decide::Level,
     id::BookId,
     money::Cents,
-    page::{CheckedQuery, Facet, FacetCount, Facets, Filter, Position, Sort},
+    page::{CheckedQuery, Facet, FacetCount, Facets, Filter, Period, Position, Sort},
     writer::Published,
 };
 
@@ -38,14 +39,24 @@ pub(super) fn is_plain_list(query: &CheckedQuery) -> bool {
     query.words.is_none() && query.filter == Filter::default() && query.facets.is_empty() && by_number
 }
 
+/// Whether a query asks how many copies were sold.
+pub(super) fn needs_sales(query: &CheckedQuery) -> bool {
+    query.sort == Sort::BestSelling || query.filter.sold.is_some()
+}
+
+/// What is known of the books.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) table: &'a BookTable,
+    pub(super) published: &'a Published,
+    /// If the query [needs](needs_sales) them.
+    pub(super) sales: Option<&'a Sales>,
+}
+
 /// Selects from the books that match, or from all if there are no words.
-pub(super) fn select(
-    table: &BookTable,
-    published: &Published,
-    query: &CheckedQuery,
-    matches: Option<&[Match]>,
-) -> Selected {
-    let Some(mut selection) = Selection::new(table, published, query) else {
+pub(super) fn select(source: Source<'_>, query: &CheckedQuery, matches: Option<&[Match]>) -> Selected {
+    let table = source.table;
+    let Some(mut selection) = Selection::new(source, query) else {
         return Selected { facets: no_facets(query), ..Selected::default() };
     };
     match matches {
@@ -79,6 +90,7 @@ fn slot(facets: &mut Facets, facet: Facet) -> &mut Option<Vec<FacetCount>> {
 struct Selection<'a> {
     table: &'a BookTable,
     published: &'a Published,
+    sales: Option<&'a Sales>,
     query: &'a CheckedQuery,
     topic: Option<u32>,
     author: Option<u32>,
@@ -101,7 +113,8 @@ struct Counts {
 
 impl<'a> Selection<'a> {
     /// `None` if there is no such topic or author.
-    fn new(table: &'a BookTable, published: &'a Published, query: &'a CheckedQuery) -> Option<Self> {
+    fn new(source: Source<'a>, query: &'a CheckedQuery) -> Option<Self> {
+        let Source { table, published, sales } = source;
         let number = |names: &Names, name: &Option<String>| match name {
             Some(name) => names.number(name).map(Some),
             None => Some(None),
@@ -117,6 +130,7 @@ impl<'a> Selection<'a> {
         let mut selection = Self {
             table,
             published,
+            sales,
             query,
             topic,
             author,
@@ -136,7 +150,7 @@ impl<'a> Selection<'a> {
     fn run(&mut self, candidates: impl Iterator<Item = Match>) {
         let mut chunk = Vec::with_capacity(CHUNK);
         for candidate in candidates {
-            if let Some(row) = self.table.row(candidate.book).filter(|row| self.passes(*row)) {
+            if let Some(row) = self.table.row(candidate.book).filter(|row| self.passes(candidate.book, *row)) {
                 chunk.push((candidate, row));
                 if chunk.len() == CHUNK {
                     self.take(&mut chunk);
@@ -146,10 +160,15 @@ impl<'a> Selection<'a> {
         self.take(&mut chunk);
     }
 
-    fn passes(&self, row: Row) -> bool {
+    fn passes(&self, book: BookId, row: Row) -> bool {
         self.topic.is_none_or(|topic| topic == row.topic)
             && self.author.is_none_or(|author| author == row.author)
             && self.year.as_ref().is_none_or(|year| row.year != NO_YEAR && year.contains(&row.year))
+            && self.query.filter.sold.is_none_or(|period| self.sold(book, period) > 0)
+    }
+
+    fn sold(&self, book: BookId, period: Period) -> i64 {
+        self.sales.map_or(0, |sales| sales.of(book, period))
     }
 
     /// Counts those of these books that have the right price and stock.
@@ -198,6 +217,7 @@ impl<'a> Selection<'a> {
             Sort::Newest => year(-i64::from(row.year)),
             Sort::Oldest => year(i64::from(row.year)),
             Sort::NewlyListed => last_first(found.book),
+            Sort::BestSelling => -self.sold(found.book, self.query.filter.sold.unwrap_or_default()),
         }
     }
 

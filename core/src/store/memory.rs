@@ -24,7 +24,8 @@ use std::{
 
 use crate::{
     book::{BookText, Text},
-    clock::Clock,
+    clock::{Clock, Timestamp},
+    contact::{Contact, ContactChange},
     decide::{self, Batch, Known, State},
     error::Result,
     history::{Hash, LedgerIdentity},
@@ -45,6 +46,7 @@ pub fn open(clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
         batches: BTreeMap::from([(Seq(0), Hash::EMPTY)]),
         by_key: BTreeMap::new(),
         identities: BTreeMap::new(),
+        contacts: BTreeMap::new(),
     };
     let reader = MemoryReader { identity, ledger: Arc::new(Mutex::new(ledger)) };
     (reader.reopen(), Arc::new(reader))
@@ -81,6 +83,8 @@ struct Ledger {
     by_key: BTreeMap<OrderId, Vec<Seq>>,
     /// What books are called, and were called.
     identities: BTreeMap<String, BookId>,
+    /// The last change of each order's contact.
+    contacts: BTreeMap<OrderId, ContactChange>,
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -122,6 +126,7 @@ impl Ledger {
     }
 
     fn append(&mut self, batch: &Batch, hash: Hash) {
+        self.contacts.extend(batch.contacts.iter().map(|change| (change.order, change.clone())));
         self.batches.extend(batch.entries.last().map(|last| (last.seq, hash)));
         for entry in &batch.entries {
             if let Some(key) = entry.key {
@@ -147,6 +152,7 @@ impl LedgerStore for MemoryStore {
             let held = (entry.kind == Kind::Hold).then(|| ledger.order(entry.key?, ledger.head())).flatten();
             held.filter(|order| order.status == Status::Held).into_iter().for_each(|order| state.holds.insert(order));
         }
+        state.contact_version = ledger.contacts.values().map(|change| change.version).max().unwrap_or_default();
         state.last_book = state.levels.last().0;
         let highest_keys = ledger.by_key.keys().rev().take(RecentKeys::REACH).copied().collect();
         Ok(Recovered { state, highest_keys, superseded: None, flush: Box::new(Appended) })
@@ -157,6 +163,13 @@ impl LedgerStore for MemoryStore {
         state.known.extend(keys.iter().filter_map(|key| Some((*key, ledger.known(*key)?))));
         let known = |identity: &String| Some((identity.clone(), *ledger.identities.get(identity)?));
         state.identities.extend(identities.iter().filter_map(known));
+        Ok(())
+    }
+
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        let ledger = lock(&self.ledger);
+        let kept = |order: &OrderId| Some((*order, ledger.contacts.get(order)?.contact.clone()));
+        state.contacts.extend(orders.iter().filter_map(kept));
         Ok(())
     }
 
@@ -233,5 +246,27 @@ impl LedgerReader for MemoryReader {
         let begun = ledger.between(Seq(0), last).iter().rev();
         let begun = begun.filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Hold)).filter_map(Order::begun);
         scan.run(begun.map(Ok), |id| Ok(ledger.order(id, head)))
+    }
+
+    async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        let contact = lock(&self.ledger).contacts.get(&order).and_then(|change| change.contact.clone());
+        Ok(contact.map(|contact| *contact))
+    }
+
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>> {
+        let ledger = lock(&self.ledger);
+        let kept = ledger.contacts.values().filter(|change| change.contact.is_some());
+        let mut kept: Vec<_> = kept.filter(|change| change.version > after && change.version <= to).cloned().collect();
+        kept.sort_by_key(|change| change.version);
+        kept.truncate(limit);
+        Ok(kept)
+    }
+
+    async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
+        let ledger = lock(&self.ledger);
+        let kept = ledger.contacts.values().filter(|change| change.contact.is_some());
+        let mut old: Vec<_> = kept.filter(|change| change.placed_at < placed_before).collect();
+        old.sort_by_key(|change| change.placed_at);
+        Ok(old.into_iter().map(|change| change.order).take(limit).collect())
     }
 }

@@ -37,6 +37,8 @@ use std::fmt;
 
 use crate::{
     book::Text,
+    clock::Timestamp,
+    contact::{Contact, ContactChange},
     decide::{Batch, State},
     error::Result,
     history::{Entries, Hash, LedgerIdentity},
@@ -78,11 +80,27 @@ pub trait LedgerStore: Send + 'static {
         state: &mut State,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Puts into [`State::contacts`] the contacts of these orders, and `None` for those that were erased. It leaves out orders that never
+    /// had one, and changes nothing else in `state`.
+    ///
+    /// It is called after [`Self::load`], for the few batches that change contacts of earlier orders, and MUST see what was appended, flushed
+    /// or not.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    fn load_contacts(
+        &mut self,
+        orders: &[OrderId],
+        state: &mut State,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Appends a batch atomically: all of it or nothing, with the entries under their own numbers.
     ///
     /// - `state` is the state *after* the batch: its `head` is the batch's last entry, its levels and its hash include the batch.
     /// - The store MUST keep the hash with the batch: [`LedgerReader::hash`] needs to know where batches end.
-    /// - The batch has one entry at least; there is no empty append.
+    /// - The batch has one entry at least, or one change of a contact; there is no empty append. Without entries, head and hash stay.
+    /// - Contacts are kept beside the ledger, the last change of each order. What a change replaces or erases MUST NOT be readable in the
+    ///   store's files any more once it is durable there; a write-ahead log may keep it until it is written over.
     /// - The ledger MUST refuse entries that do not follow on its last one without a gap.
     /// - After a crash of the process all of the batch is there, or nothing of it. After a power cut that holds for everything
     ///   before the last successful [`Flush::flush`].
@@ -145,7 +163,7 @@ pub trait Flush: Send {
 
 /// What [`LedgerStore::recover`] found in a store.
 pub struct Recovered {
-    /// Head, hash, last book and every level. `known` and `identities` are empty.
+    /// Head, hash, last book, every level, and the number of the last change of a contact. `known`, `identities` and `contacts` are empty.
     pub state: State,
     /// The highest keys of the ledger in the order of their bytes, highest first: the first
     /// [`RecentKeys::REACH`](crate::recent_keys::RecentKeys::REACH), or all if they are fewer. A key that is left out although it
@@ -205,6 +223,15 @@ pub trait LedgerReader: Send + Sync {
 
     /// Looks for orders that began not after `head`, as of `head`, newest first, as [`OrderScan::run`] does.
     async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders>;
+
+    /// The contact of an order, if it has one. It takes no head: a correction may show before it is durable.
+    async fn contact(&self, order: OrderId) -> Result<Option<Contact>>;
+
+    /// Up to `limit` contacts whose last change has a number above `after` and up to `to`, lowest first; not those that were erased.
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>>;
+
+    /// Up to `limit` orders with contacts that were placed before this time, oldest first. It takes no head either.
+    async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>>;
 }
 
 /// What follows a ledger and keeps something of it: an order server's copy, an index. A

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     batch::{Call, Waiting},
     clock::Clock,
+    contact::ContactRule,
     decide::{Batch, Command, Holds, Outcome, State},
     error::Error,
     execution::Execution,
@@ -45,6 +46,7 @@ pub(super) struct Appender<S> {
     recent_keys: RecentKeys,
     clock: Arc<dyn Clock>,
     limits: WriterLimits,
+    contact_rule: ContactRule,
     committer: Arc<Committer>,
     /// The time to spin at most.
     spin_wait: Duration,
@@ -64,11 +66,12 @@ impl<S: LedgerStore> Appender<S> {
     pub(super) async fn open(
         mut store: S,
         clock: Arc<dyn Clock>,
-        limits: WriterLimits,
+        (limits, contact_rule): (WriterLimits, ContactRule),
         execution: Execution,
         open: watch::Sender<()>,
     ) -> Result<Self, StoreError> {
-        let Recovered { state, highest_keys, superseded, flush } = store.recover().await?;
+        let Recovered { mut state, highest_keys, superseded, flush } = store.recover().await?;
+        state.contact_rule = contact_rule;
         let committer = Arc::new(Committer::new(&state, flush));
         show_writable(committer.published(), superseded.is_none());
         let stopped = superseded.is_some();
@@ -83,6 +86,7 @@ impl<S: LedgerStore> Appender<S> {
             recent_keys: RecentKeys::of(&highest_keys, clock.now()),
             clock,
             limits,
+            contact_rule,
             // A task must not hold up the other tasks of its runtime.
             spin_wait: if execution == Execution::Threads { SPIN_WAIT } else { Duration::ZERO },
             failed_at: None,
@@ -202,7 +206,10 @@ impl<S: LedgerStore> Appender<S> {
         let keys = calls.iter().flat_map(|call| call.command.keys());
         let keys: Vec<OrderId> = keys.filter(|key| !self.recent_keys.is_new(*key)).collect();
         let identities: Vec<String> = calls.iter().filter_map(|call| call.command.identity()).collect();
-        self.store.load(&keys, &identities, state).await
+        self.store.load(&keys, &identities, state).await?;
+        let contacts = calls.iter().filter_map(|call| call.command.contact_of());
+        let contacts: Vec<OrderId> = contacts.filter(|order| !self.recent_keys.is_new(*order)).collect();
+        if contacts.is_empty() { Ok(()) } else { self.store.load_contacts(&contacts, state).await }
     }
 
     fn decide(&self, calls: Vec<CommandCall>, state: &mut State) -> (Batch, Decided) {
@@ -218,7 +225,7 @@ impl<S: LedgerStore> Appender<S> {
 
     /// Appends the batch or, if there is nothing to append, has the store confirm what the refusals and replays rest on.
     async fn write(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
-        if batch.entries.is_empty() {
+        if batch.is_empty() {
             return self.store.confirm().await.map_err(AppendError::NotAppended);
         }
         self.store.append(batch, state).await?;
@@ -236,7 +243,8 @@ impl<S: LedgerStore> Appender<S> {
     async fn recover(&mut self) {
         self.failed_at = Some(Instant::now());
         match self.store.recover().await {
-            Ok(Recovered { state, highest_keys, superseded: _, flush }) => {
+            Ok(Recovered { mut state, highest_keys, superseded: _, flush }) => {
+                state.contact_rule = self.contact_rule;
                 tracing::info!(head = %state.head, "the store is open again");
                 self.failed_at = None;
                 self.committer.reopened(&state, flush).await;

@@ -134,12 +134,15 @@ impl Committer {
             // Decided on top of a batch of unknown outcome.
             return answer_unknown(decided);
         }
-        // A batch without entries rests on what is durable: the batches before it, and what the store has confirmed.
-        let durable = if batch.entries.is_empty() { Ok(()) } else { self.flush.lock().await.flush().await };
+        // A batch that changes nothing rests on what is durable: the batches before it, and what the store has confirmed.
+        let durable = if batch.is_empty() { Ok(()) } else { self.flush.lock().await.flush().await };
         if let Err(error) = durable {
             show_failed(&self.published, "sync", &error);
             self.failed.store(true, Ordering::Release);
             return answer_unknown(decided);
+        }
+        if let Some(last) = batch.contacts.last() {
+            self.published.advance_contacts(last.version);
         }
         self.published.advance(batch.entries, hash);
         for (reply, outcome) in decided {

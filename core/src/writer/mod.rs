@@ -36,6 +36,7 @@ use tokio::sync::watch;
 use crate::{
     batch::{self, Queue, Waiting},
     clock::Clock,
+    contact::ContactRule,
     decide::{Command, Outcome},
     error::Result,
     store::{LedgerStore, StoreError},
@@ -92,7 +93,8 @@ impl Closed {
 }
 
 impl Writer {
-    /// Recovers the store and starts to write. The writer stops, with every call answered, when the last handle is dropped.
+    /// Recovers the store and starts to write. The writer stops, with every call answered, when the last handle is dropped. `contacts` says
+    /// whether new orders carry contacts.
     ///
     /// With [`Execution::Threads`] it blocks the calling thread until the store is recovered. With [`Execution::Task`] it must be
     /// called in a runtime, and recovering the store MUST NOT wait for anything.
@@ -105,10 +107,11 @@ impl Writer {
         clock: Arc<dyn Clock>,
         limits: WriterLimits,
         execution: Execution,
+        contacts: ContactRule,
     ) -> Result<Self, StoreError> {
         let (commands, waiting) = batch::queue(limits.waiting_max);
         let (open, closed) = watch::channel(());
-        let opening = Appender::open(store, clock, limits, execution, open);
+        let opening = Appender::open(store, clock, (limits, contacts), execution, open);
         let committer = match execution {
             Execution::Threads => start_threads(opening, waiting)?,
             Execution::Task => start_tasks(opening, waiting)?,

@@ -30,6 +30,8 @@ pub struct Published {
     levels: RwLock<Levels>,
     /// No entry after this one changes lists.
     texts: AtomicU64,
+    /// The number of the last change of a contact.
+    contacts: AtomicU64,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
 }
@@ -101,6 +103,7 @@ impl Published {
             superseded: OnceLock::new(),
             levels,
             texts: AtomicU64::new(state.head.0),
+            contacts: AtomicU64::new(state.contact_version),
             recent: RwLock::new(Recent::new(state)),
         }
     }
@@ -110,6 +113,17 @@ impl Published {
     #[must_use]
     pub fn texts(&self) -> Seq {
         Seq(self.texts.load(Ordering::Acquire))
+    }
+
+    /// The number of the last change of a contact that is durable.
+    #[must_use]
+    pub fn contacts(&self) -> u64 {
+        self.contacts.load(Ordering::Acquire)
+    }
+
+    /// Shows changes of contacts up to this number, which are durable now.
+    pub(super) fn advance_contacts(&self, version: u64) {
+        self.contacts.store(version, Ordering::Release);
     }
 
     /// A receiver that sees whether the ledger can be written: false from a failure of the store until it is open again.
@@ -180,6 +194,15 @@ impl Published {
         Some((entries, ends))
     }
 
+    /// Calls `look` with up to `limit` entries after `after` and up to `head`, in order, if they are in memory. The writer waits while it
+    /// runs.
+    pub(crate) fn for_each_recent(&self, after: Seq, head: Seq, limit: usize, look: impl FnMut(&Entry)) {
+        let recent = self.recent.read().expect("the writer does not panic");
+        let Some(skip) = recent.index(after) else { return };
+        let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        recent.entries.iter().skip(skip).take(durable.min(limit)).for_each(look);
+    }
+
     /// The hash up to an entry, if it is in memory.
     pub(crate) fn hash(&self, at: Seq) -> Option<Hash> {
         self.recent.read().expect("the writer does not panic").hash(at)
@@ -206,5 +229,6 @@ impl Published {
         *self.levels.write().expect("readers do not panic") = state.levels.clone();
         self.head.send_replace(state.head);
         self.texts.store(state.head.0, Ordering::Release);
+        self.contacts.store(state.contact_version, Ordering::Release);
     }
 }

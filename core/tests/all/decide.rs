@@ -241,7 +241,10 @@ fn only_a_sale_can_be_returned() {
 fn what_was_bought_or_held_can_always_come_back() {
     let mut shop = Shop::open();
     shop.receipt(&sell(7, &[(1, 3)]));
-    shop.receipt(&change_order(8, OrderAction::Hold { lines: lines(&[(1, 2)]), seconds: 60, reference: None }));
+    shop.receipt(&change_order(
+        8,
+        OrderAction::Hold { lines: lines(&[(1, 2)]), seconds: 60, reference: None, contact: None },
+    ));
     let room = i64::from(NewBook::STOCK_MAX) - 7;
     shop.assert_invalid(&delta(1, room + 1, None), "stock");
     shop.decide(&delta(1, room, None)).expect("up to the limit, with what is held");
@@ -254,7 +257,10 @@ fn what_was_bought_or_held_can_always_come_back() {
 fn a_hold_lapses_when_its_time_is_up_and_not_before() {
     let mut shop = Shop::open();
     for (id, seconds) in [(7, 60), (8, 30), (9, 90)] {
-        shop.receipt(&change_order(id, OrderAction::Hold { lines: lines(&[(1, 2)]), seconds, reference: None }));
+        shop.receipt(&change_order(
+            id,
+            OrderAction::Hold { lines: lines(&[(1, 2)]), seconds, reference: None, contact: None },
+        ));
     }
     let lapse = |shop: &mut Shop, seconds: i64| {
         let before = shop.batch.entries.len();
@@ -277,7 +283,7 @@ fn many_holds_lapse_in_turn() {
     let mut shop = Shop::open();
     shop.decide(&delta(1, 100_000, None)).expect("a restock");
     let most = u128::try_from(Holds::LAPSES_MAX).expect("small");
-    let hold = |seconds| OrderAction::Hold { lines: lines(&[(1, 1)]), seconds, reference: None };
+    let hold = |seconds| OrderAction::Hold { lines: lines(&[(1, 1)]), seconds, reference: None, contact: None };
     for id in 0..=most {
         shop.receipt(&change_order(100 + id, hold(if id == 0 { 2 } else { 1 })));
     }

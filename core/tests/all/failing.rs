@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    BookId, Entry, FoundOrders, LedgerIdentity, ManualClock, Order, OrderId, OrderScan, Result, Seq, Text,
+    BookId, Contact, Entry, FoundOrders, LedgerIdentity, ManualClock, Order, OrderId, OrderScan, Result, Seq, Text,
+    Timestamp,
+    contact::ContactChange,
     decide::{Batch, State},
     history::Hash,
     store::{
@@ -130,6 +132,10 @@ impl<S: LedgerStore> LedgerStore for Failing<S> {
     async fn load(&mut self, keys: &[OrderId], identities: &[String], state: &mut State) -> Result<(), StoreError> {
         let Self { store, plan } = self;
         plan.run(Operation::Load, store.load(keys, identities, state), |error| error).await
+    }
+
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
     }
 
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
@@ -266,6 +272,10 @@ impl LedgerStore for Forgetful {
         self.store.load(keys, identities, state).await
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         self.disk.append(batch);
         self.store.append(batch, state).await
@@ -340,5 +350,17 @@ impl LedgerReader for Current {
 
     async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders> {
         self.reader().find_orders(scan, head).await
+    }
+
+    async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.reader().contact(order).await
+    }
+
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>> {
+        self.reader().contacts(after, to, limit).await
+    }
+
+    async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
+        self.reader().orders_with_contacts(placed_before, limit).await
     }
 }

@@ -30,7 +30,8 @@ const SETTINGS: [Setting; 4] =
     [(Execution::Threads, 0), (Execution::Threads, 64), (Execution::Task, 0), (Execution::Task, 64)];
 
 fn options((execution, overlap_min): Setting, recover_after: Duration) -> CatalogOptions {
-    CatalogOptions { execution, limits: WriterLimits { overlap_min, recover_after, ..WriterLimits::default() } }
+    let limits = WriterLimits { overlap_min, recover_after, ..WriterLimits::default() };
+    CatalogOptions { execution, limits, ..CatalogOptions::default() }
 }
 
 fn failing(
@@ -157,7 +158,7 @@ async fn what_was_decided_on_top_of_a_lost_batch_is_not_acknowledged() {
         let (store, reader, hold) = Forgetful::tearing_at(n);
         let limits =
             WriterLimits { batch_max: 1, overlap_min: 0, recover_after: Duration::ZERO, ..WriterLimits::default() };
-        let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Threads });
+        let d = deployment(store, reader, CatalogOptions { limits, ..CatalogOptions::default() });
         d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the first flush works");
         let buyers = (0..20).map(|_| {
             let (d, id) = (d.clone(), SystemClock.new_order_id());
@@ -396,6 +397,10 @@ impl<S: LedgerStore> LedgerStore for Waits<S> {
         self.0.load(keys, identities, state).await
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.0.load_contacts(orders, state).await
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         self.0.append(batch, state).await
     }
@@ -438,7 +443,11 @@ async fn few_commands_wait_for_the_flush_before_them_and_many_do_not() {
         let (store, reader) = in_memory();
         let limits = WriterLimits { overlap_min, ..WriterLimits::default() };
         let store = Failing { store, plan: Arc::clone(&plan) };
-        let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Task });
+        let d = deployment(
+            store,
+            reader,
+            CatalogOptions { limits, execution: Execution::Task, ..CatalogOptions::default() },
+        );
         d.catalog.add_books(vec![book("A book", 100)], None).await.expect("the store works");
         let buyer = || {
             let d = d.clone();

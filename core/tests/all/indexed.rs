@@ -13,6 +13,7 @@ use bookstore_core::{
         sqlite::{self, SqliteOptions},
     },
 };
+use futures_util::future::poll_immediate;
 use std::{fs, path::Path, sync::Arc};
 use uuid::Uuid;
 
@@ -177,4 +178,31 @@ async fn many_new_books_are_taken_in_beside_searches() {
     assert_eq!(shop.found("numbr 2499").await[0], 2_499);
     shop.search.texts_added(Seq(2_500));
     assert_eq!(shop.found("\"number 1\"").await, [1]);
+}
+
+/// A caller that hangs up, at whatever moment, leaves the index as if it had waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_is_given_up_takes_no_book_in_twice() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let (store, reader) =
+        sqlite::open(&place.path().join("shop.db"), &SystemClock, SqliteOptions::default()).expect("a store");
+    let search = IndexedSearch::open(None, reader.clone());
+    let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default())
+        .expect("a ledger");
+    let query = Query::words("volume").check().expect("a good query");
+    for n in 1..=60 {
+        catalog.add_books(vec![book(&format!("Volume {n}"), 1)], None).await.expect("a good book");
+        let mut given_up = Box::pin(search.matches(&query, Seq(n)));
+        for _ in 0..n {
+            if poll_immediate(&mut given_up).await.is_some() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        }
+        drop(given_up);
+        let mut found: Vec<u64> =
+            search.matches(&query, Seq(n)).await.expect("an answer").books.iter().map(|found| found.book.0).collect();
+        found.sort_unstable();
+        assert_eq!(found, (1..=n).collect::<Vec<_>>(), "given up after {n} polls");
+    }
 }

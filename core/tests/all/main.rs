@@ -1,7 +1,11 @@
 //! All of this crate's integration tests, in one binary: it links once.
 
 mod audit;
+#[cfg(feature = "sqlite")]
+mod best_sellers;
 mod conformance;
+#[cfg(all(unix, feature = "sqlite"))]
+mod contacts;
 mod decide;
 mod failing;
 mod failures;
@@ -23,4 +27,6 @@ mod reopen;
 mod restore;
 #[cfg(all(feature = "search", feature = "sqlite"))]
 mod search;
+#[cfg(all(feature = "search", feature = "sqlite"))]
+mod torn;
 mod wire;

@@ -1,8 +1,8 @@
 //! Any sequence of commands, in any batches, on any store, through any restarts, equals the pure decision one by one.
 
 use bookstore_core::{
-    Amend, BookId, BookText, Cents, Clock, Entry, Error, LedgerIdentity, Line, Lines, ManualClock, NewBook, Order,
-    OrderAction, OrderId, OrderScan, Seq, Status, Timestamp,
+    Amend, BookId, BookText, Cents, Clock, Contact, ContactFields, Entry, Error, LedgerIdentity, Line, Lines,
+    ManualClock, NewBook, Order, OrderAction, OrderId, OrderScan, Seq, Status, Timestamp,
     audit::Audit,
     decide::{self, Batch, Command, Levels, Outcome, State},
     fixtures::isbn,
@@ -94,6 +94,15 @@ fn listings() -> impl Strategy<Value = Command> {
     })
 }
 
+/// Short and long ones, so that they need other places in a file.
+fn contacts() -> impl Strategy<Value = Box<Contact>> {
+    let address = option::of((1..=Contact::ADDRESS_MAX).prop_map(|length| "a".repeat(length)));
+    (select(&["Ada", "Bob"][..]), address).prop_map(|(name, address)| {
+        let fields = ContactFields { name: Some(name.into()), address, ..ContactFields::default() };
+        Box::new(Contact::new(fields).expect("good texts"))
+    })
+}
+
 /// Holds of one to three seconds, and whatever may become of an order.
 fn changes() -> impl Strategy<Value = Command> {
     let lines = || {
@@ -102,17 +111,21 @@ fn changes() -> impl Strategy<Value = Command> {
         })
     };
     let reference = || option::weighted(0.2, select(&["a", "b"][..]).prop_map(|text| text.parse().expect("short")));
+    let contact = || option::weighted(0.6, contacts());
     let times = || (0..40_usize).prop_map(at);
     let action = prop_oneof![
-        2 => (lines(), reference()).prop_map(|(lines, reference)| OrderAction::Purchase { lines, reference }),
-        6 => (lines(), 0..4_u32, reference())
-            .prop_map(|(lines, seconds, reference)| OrderAction::Hold { lines, seconds, reference }),
+        2 => (lines(), reference(), contact())
+            .prop_map(|(lines, reference, contact)| OrderAction::Purchase { lines, reference, contact }),
+        6 => (lines(), 0..4_u32, reference(), contact())
+            .prop_map(|(lines, seconds, reference, contact)| OrderAction::Hold { lines, seconds, reference, contact }),
         3 => Just(OrderAction::Confirm),
         2 => (times(), times()).prop_map(|(seen, expires_at)| OrderAction::Extend { seen, expires_at }),
         1 => Just(OrderAction::Cancel),
         2 => Just(OrderAction::Void),
         2 => Just(OrderAction::Fulfil),
         3 => (lines(), keys()).prop_map(|(lines, key)| OrderAction::Return { lines, key }),
+        3 => contacts().prop_map(|contact| OrderAction::SetContact { contact }),
+        4 => Just(OrderAction::EraseContact),
     ];
     let by = option::of(Just("office").prop_map(|name| name.parse().expect("a name")));
     (keys(), action, by).prop_map(|(order, action, by)| Command::Order { order, action: Box::new(action), by })
@@ -155,6 +168,8 @@ struct Run {
     outcomes: Vec<Result<Outcome, Error>>,
     entries: Vec<Entry>,
     levels: Vec<(BookId, decide::Level)>,
+    /// None for one that was erased.
+    contacts: BTreeMap<OrderId, Option<Box<Contact>>>,
 }
 
 fn at(n: usize) -> Timestamp {
@@ -173,7 +188,8 @@ fn model(commands: &[Command]) -> Run {
         state.decide(command, at(n), &mut batch)
     };
     let outcomes = commands.iter().enumerate().map(&mut decide).collect();
-    Run { outcomes, entries: batch.entries, levels: all(&state.levels) }
+    let contacts = state.contacts.into_iter().collect();
+    Run { outcomes, entries: batch.entries, levels: all(&state.levels), contacts }
 }
 
 /// A store that can be closed, or dropped, and opened again.
@@ -238,12 +254,14 @@ fn through(
         let keys: Vec<_> = keys.into_iter().filter(|key| !recent.is_new(*key)).collect();
         let identities: Vec<_> = chunk.iter().filter_map(|(_, command)| command.identity()).collect();
         at_once(store.load(&keys, &identities, &mut state)).expect("loaded");
+        let contacts: Vec<_> = chunk.iter().filter_map(|(_, command)| command.contact_of()).collect();
+        at_once(store.load_contacts(&contacts, &mut state)).expect("loaded");
         run.outcomes.extend(chunk.iter().map(|(n, command)| {
             state.lapse(at(*n), &mut batch);
             state.decide(command, at(*n), &mut batch)
         }));
         state.finish(&batch);
-        if !batch.entries.is_empty() {
+        if !batch.is_empty() {
             hashes.extend((0..=batch.entries.len()).map(|n| before.after(&batch.entries[..n])).skip(1));
             at_once(store.append(&batch, &state)).expect("appended");
             at_once(flush.flush()).expect("flushed");
@@ -251,6 +269,7 @@ fn through(
         for entry in &batch.entries {
             entry.key.into_iter().for_each(|key| recent.insert(key, entry.at));
         }
+        run.contacts.extend(batch.contacts.into_iter().map(|change| (change.order, change.contact)));
         run.entries.extend(batch.entries);
         if *then == Then::GoOn {
             continue;
@@ -265,6 +284,7 @@ fn through(
         assert_eq!((recovered.head, recovered.last_book), (state.head, state.last_book));
         assert_eq!(recovered.hash, state.hash);
         assert_eq!(recovered.holds, state.holds);
+        assert_eq!(recovered.contact_version, state.contact_version);
         assert_eq!(all(&recovered.levels), all(&state.levels));
         assert!(recovered.known.is_empty() && recovered.identities.is_empty());
         (state, flush, recent) = (recovered, again.flush, RecentKeys::of(&again.highest_keys, at(0)));
@@ -292,6 +312,9 @@ async fn assert_reads(reader: &dyn LedgerReader, run: &Run, hashes: &[Hash]) {
     }
     let lists: Vec<Entry> = run.entries.iter().filter(|entry| entry.changes_lists()).cloned().collect();
     assert_eq!(reader.texts(Seq(0), head, 1000).await.as_ref(), Ok(&lists));
+    for (order, contact) in &run.contacts {
+        assert_eq!(reader.contact(*order).await, Ok(contact.clone().map(|contact| *contact)));
+    }
     for moment in [head, Seq(head.0 / 2)] {
         let past = &run.entries[..usize::try_from(moment.0).expect("few")];
         let mut orders: Vec<Order> = Vec::new();
@@ -364,6 +387,7 @@ fn the_commands_reach_every_outcome() {
         "Revise",
         "Withdraw",
         "Relist",
+        "Erase",
         "Placed, replayed false",
         "Placed, replayed true",
         "Cancelled, replayed false",
@@ -418,6 +442,7 @@ proptest! {
             prop_assert_eq!(first.is_ok(), again.is_ok());
         }
         prop_assert_eq!(batch.entries, doubled.entries);
+        prop_assert_eq!(batch.contacts, doubled.contacts);
     }
 }
 

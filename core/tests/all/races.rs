@@ -13,7 +13,8 @@ use crate::fixture::{book, deployment};
 
 /// Small batches, so that a race is spread over many of them.
 fn options(batch_max: usize, execution: Execution) -> CatalogOptions {
-    CatalogOptions { execution, limits: WriterLimits { batch_max, ..WriterLimits::default() } }
+    let limits = WriterLimits { batch_max, ..WriterLimits::default() };
+    CatalogOptions { execution, limits, ..CatalogOptions::default() }
 }
 
 fn deployments() -> Vec<Deployment> {
@@ -165,7 +166,8 @@ async fn carts_and_restocks_over_many_books_conserve_every_book() {
 async fn a_full_queue_refuses_and_loses_nothing() {
     let (store, reader) = memory::open(&SystemClock);
     let limits = WriterLimits { waiting_max: 8, batch_max: 4, ..WriterLimits::default() };
-    let d = deployment(store, reader, CatalogOptions { limits, execution: Execution::Task });
+    let d =
+        deployment(store, reader, CatalogOptions { limits, execution: Execution::Task, ..CatalogOptions::default() });
     d.catalog.add_books(vec![book("A book", 1000)], None).await.expect("listed");
     // One thread: all of these are sent before the writer's task runs.
     let tasks = (0..50).map(|_| tokio::spawn(purchase(d.clone(), SystemClock.new_order_id(), 1)));

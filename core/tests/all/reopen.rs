@@ -304,7 +304,7 @@ async fn a_copy_of_format_2_starts_again() {
 fn an_entry_of_an_unknown_kind_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (path, _) = many_books(dir.path());
-    let hold = "INSERT INTO ledger VALUES ((SELECT max(seq) + 1 FROM ledger), 0, 15, NULL, '[[1,-1,1000,0]]', NULL)";
+    let hold = "INSERT INTO ledger VALUES ((SELECT max(seq) + 1 FROM ledger), 0, 100, NULL, '[[1,-1,1000,0]]', NULL)";
     rusqlite::Connection::open(&path).and_then(|file| file.execute(hold, [])).expect("inserted");
     let (mut store, _) = open(&path);
     let refused = at_once(store.recover()).expect_err("it is of no known kind").to_string();

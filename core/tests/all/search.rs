@@ -1,8 +1,8 @@
 //! What a query finds, counts and sorts is what a simple model says: with and without an index, over memory and SQLite, page by page.
 
 use bookstore_core::{
-    Book, BookText, Catalog, CatalogOptions, CatalogService as _, Cents, Facet, Line, Lines, NewBook, OrderId, Query,
-    Sort, SystemClock,
+    Book, BookId, BookText, Catalog, CatalogOptions, CatalogService as _, Cents, Facet, Kind, Line, Lines, NewBook,
+    OrderId, Period, Query, Seq, Sort, SystemClock,
     page::{BookPage, FacetCount, terms},
     search::{BookSearch, IndexedSearch, title_key},
     store::{
@@ -11,7 +11,7 @@ use bookstore_core::{
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// No one of them has the stem of another one, so that searches with and without an index find the same.
@@ -44,26 +44,43 @@ fn queries() -> impl Strategy<Value = Query> {
     let year = || option::weighted(0.3, 1989..1995_i32);
     let of = (option::of(words), option::weighted(0.3, topic), option::weighted(0.3, author));
     let facets = proptest::sample::subsequence(&Facet::ALL[..], 0..=3);
-    (of, any::<bool>(), (cents(), cents(), year(), year()), facets, select(&Sort::ALL[..]), 1..6_u32).prop_map(
-        |((words, topic, author), in_stock, (price_min, price_max, year_min, year_max), facets, sort, size)| Query {
-            words,
-            topic,
-            author,
-            in_stock,
-            price_min,
-            price_max,
-            year_min,
-            year_max,
-            facets,
-            sort,
-            page_size: Some(size),
-            page_token: None,
+    let filters = (any::<bool>(), option::weighted(0.2, select(&Period::ALL[..])));
+    (of, filters, (cents(), cents(), year(), year()), facets, select(&Sort::ALL[..]), 1..6_u32).prop_map(
+        |((words, topic, author), (in_stock, sold), (price_min, price_max, year_min, year_max), facets, sort, size)| {
+            Query {
+                words,
+                topic,
+                author,
+                in_stock,
+                price_min,
+                price_max,
+                year_min,
+                year_max,
+                sold,
+                facets,
+                sort,
+                page_size: Some(size),
+                page_token: None,
+            }
         },
     )
 }
 
+/// Copies that were sold and did not come back, by book: all of them today.
+type Sold = BTreeMap<BookId, i64>;
+
+/// What the entries say was sold.
+async fn sold(catalog: &Catalog) -> Sold {
+    let entries = catalog.entries(Seq(0), 1000, Duration::ZERO).await.expect("entries").entries;
+    let mut sold = Sold::new();
+    for entry in entries.iter().filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Return)) {
+        entry.changes.iter().for_each(|change| *sold.entry(change.book).or_default() -= change.delta);
+    }
+    sold
+}
+
 /// Whether a book is found.
-fn is_found(book: &Book, query: &Query) -> bool {
+fn is_found(book: &Book, query: &Query, sold: &Sold) -> bool {
     let text = &book.text;
     let same = |wanted: &Option<String>, name: &str| {
         wanted.as_ref().is_none_or(|wanted| wanted.trim().is_empty() || wanted.to_lowercase() == name.to_lowercase())
@@ -79,10 +96,11 @@ fn is_found(book: &Book, query: &Query) -> bool {
         && query.price_max.is_none_or(|max| book.price_cents <= max)
         && query.year_min.is_none_or(|min| text.year().is_some_and(|year| year >= min))
         && query.year_max.is_none_or(|max| text.year().is_some_and(|year| year <= max))
+        && (query.sold.is_none() || sold.get(&book.id).is_some_and(|copies| *copies > 0))
 }
 
 /// What sorts a book before others, as far as a model can say it.
-fn key(book: &Book, sort: Sort) -> (i64, String, i64) {
+fn key(book: &Book, sort: Sort, sold: &Sold) -> (i64, String, i64) {
     let (price, id) = (i64::try_from(book.price_cents.get()).expect("small"), i64::try_from(book.id.0).expect("small"));
     let year = |sign: i64| book.text.year().map_or(i64::MAX, |year| sign * i64::from(year));
     match sort {
@@ -93,6 +111,7 @@ fn key(book: &Book, sort: Sort) -> (i64, String, i64) {
         Sort::Newest => (year(-1), String::new(), id),
         Sort::Oldest => (year(1), String::new(), id),
         Sort::NewlyListed => (0, String::new(), -id),
+        Sort::BestSelling => (-sold.get(&book.id).copied().unwrap_or_default(), String::new(), id),
     }
 }
 
@@ -123,7 +142,12 @@ async fn shop(
         let added = catalog.add_books(books.to_vec(), None).await.expect("good books");
         for added in added.iter().filter(|added| added.id.0 % 3 == 0) {
             let lines = Lines::new([Line::new(added.id, 1)]).expect("a line");
-            let _ = catalog.sell(OrderId(Uuid::now_v7()), lines).await;
+            let (first, second) = (OrderId(Uuid::now_v7()), OrderId(Uuid::now_v7()));
+            let _ = catalog.sell(first, lines.clone()).await;
+            let _ = catalog.sell(second, lines).await;
+            if added.id.0 % 2 == 0 {
+                let _ = catalog.release(first).await;
+            }
             let price = bookstore_core::Amend::Set { price_cents: Cents::new(3).ok(), stock: None, version: None };
             let _ = catalog.amend(added.id, price, None, None).await;
         }
@@ -147,13 +171,14 @@ async fn all(catalog: &Catalog, query: &Query) -> (Vec<Book>, BookPage) {
 
 async fn assert_as_the_model(name: &str, catalog: &Catalog, query: &Query) {
     let (shop, _) = all(catalog, &Query { page_size: Some(100), ..Query::default() }).await;
-    let mut expected: Vec<&Book> = shop.iter().filter(|book| is_found(book, query)).collect();
+    let sold = sold(catalog).await;
+    let mut expected: Vec<&Book> = shop.iter().filter(|book| is_found(book, query, &sold)).collect();
     let (mut found, page) = all(catalog, query).await;
     if query.words.is_some() && query.sort == Sort::Relevance {
         // Which of several good matches is better is the search's own.
         found.sort_by_key(|book| book.id);
     }
-    expected.sort_by_key(|book| key(book, query.sort));
+    expected.sort_by_key(|book| key(book, query.sort, &sold));
     assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{name}: {query:?}");
     assert_eq!(page.total, expected.len() as u64, "{name}: {query:?}");
     let facets = page.facets.unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use bookstore_core::{
     Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Facet, InlineList, Isbn,
-    Kind, LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Query, Receipt, Seq, Sort, Text,
-    Timestamp, Topic,
+    Kind, LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Period, Query, Receipt, Seq,
+    Sort, Text, Timestamp, Topic,
     error::Shortage,
     fixtures::{book, isbn},
     history::Hash,
@@ -143,11 +143,12 @@ fn queries() -> impl Strategy<Value = Query> {
     let text = || option::of(any::<String>());
     let sort = prop::sample::select(&Sort::ALL[..]);
     let facets = prop::sample::subsequence(&Facet::ALL[..], 0..=3);
+    let filters = (any::<bool>(), option::of(prop::sample::select(&Period::ALL[..])));
     let ranges = (option::of(cents()), option::of(cents()), option::of(any::<i32>()), option::of(any::<i32>()));
-    ((text(), text(), text()), any::<bool>(), ranges, facets, sort, option::of(any::<u32>()), text()).prop_map(
+    ((text(), text(), text()), filters, ranges, facets, sort, option::of(any::<u32>()), text()).prop_map(
         |(
             (words, topic, author),
-            in_stock,
+            (in_stock, sold),
             (price_min, price_max, year_min, year_max),
             facets,
             sort,
@@ -163,6 +164,7 @@ fn queries() -> impl Strategy<Value = Query> {
                 price_max,
                 year_min,
                 year_max,
+                sold,
                 facets,
                 sort,
                 page_size,

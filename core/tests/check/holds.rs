@@ -20,7 +20,11 @@ impl Shop {
 
     /// Holds three copies of book 1 for a minute.
     fn hold(&mut self, when: When, id: u128) -> usize {
-        self.change(when, id, OrderAction::Hold { lines: lines(&[(1, 3)]), seconds: 60, reference: None })
+        self.change(
+            when,
+            id,
+            OrderAction::Hold { lines: lines(&[(1, 3)]), seconds: 60, reference: None, contact: None },
+        )
     }
 
     /// The shop's clock goes on to the end of all holds.

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Entries, Error,
-    Line, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt,
-    Result, Seq, SystemClock, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, Catalog, CatalogOptions, CatalogService, Clock as _, Contact, Entries,
+    Error, Line, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query,
+    Receipt, Result, Seq, SystemClock, TopicPage, TopicQuery,
     check::{self, Cached, Cancellations, FinalState, Options, Recorded, Recorder, Report, Rule},
     fixtures::{any_book, cents, lines},
     follow::Follower,
@@ -217,6 +217,9 @@ impl OrderService for Wrong<dyn OrderService> {
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.service.orders(query).await
     }
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.service.contact(id).await
+    }
 }
 
 /// Keeps every book that it has shown for ever, and sells only if that one is in stock.
@@ -263,6 +266,9 @@ impl CatalogService for Wrong<dyn CatalogService> {
     }
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.service.find_order(order).await
+    }
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.service.find_contact(order).await
     }
 }
 

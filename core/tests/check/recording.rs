@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Book, BookId, BookText, Cents, Error, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery,
+    Actor, Book, BookId, BookText, Cents, Contact, Error, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery,
     OrderService, Receipt, Result, Seq,
     check::{BookState, Call, History, ListedBook, Operation, Outcome, ReadError, Recorded, Recorder},
     decide::Level,
@@ -154,6 +154,9 @@ impl OrderService for Broken {
         std::future::pending().await
     }
     async fn orders(&self, _: OrderQuery) -> Result<OrderPage> {
+        std::future::pending().await
+    }
+    async fn contact(&self, _: OrderId) -> Result<Option<Contact>> {
         std::future::pending().await
     }
 }

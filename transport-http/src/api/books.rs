@@ -50,6 +50,11 @@ pub(super) async fn new(State(shop): Shared, uri: Uri) -> Answer {
     Ok(Json(shop.catalog.search(query::new(&uri)?).await?).into_response())
 }
 
+/// `GET /bestsellers`
+pub(super) async fn best_sellers(State(shop): Shared, uri: Uri) -> Answer {
+    Ok(Json(shop.catalog.search(query::best_sellers(&uri)?).await?).into_response())
+}
+
 /// `GET /suggest`
 pub(super) async fn suggest(State(shop): Shared, uri: Uri) -> Answer {
     Ok(Json(shop.catalog.suggest(query::suggest(&uri)?).await?).into_response())

@@ -1,7 +1,7 @@
 //! What becomes of an order beside buying and cancelling it: holds, confirmations, extensions, fulfilments, returns.
 
 use axum::{extract::State, http::StatusCode};
-use bookstore_core::{Actor, Error, Lines, OrderAction, OrderId, Reference, Result, Timestamp};
+use bookstore_core::{Actor, Contact, Error, Lines, OrderAction, OrderId, Reference, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -19,6 +19,7 @@ use crate::token::{self, Role};
 pub(super) struct Terms {
     pub(super) reference: Option<Reference>,
     pub(super) hold_seconds: Option<u32>,
+    pub(super) contact: Option<Box<Contact>>,
 }
 
 impl Terms {
@@ -29,7 +30,7 @@ impl Terms {
 }
 
 /// Who of the shop asks, for the ledger: whoever shows a token that may change orders.
-fn by_shop(caller: Option<token::Actor>) -> Result<Option<Actor>> {
+pub(super) fn by_shop(caller: Option<token::Actor>) -> Result<Option<Actor>> {
     let caller = caller.filter(|caller| caller.allow(CHANGES_ORDERS).is_ok());
     caller.map(|caller| caller.for_ledger()).transpose()
 }
@@ -42,18 +43,18 @@ pub(super) async fn place(
     shop: &Shop,
     id: OrderId,
     lines: Lines,
-    Terms { reference, hold_seconds }: Terms,
+    Terms { reference, hold_seconds, contact }: Terms,
     Caller(caller): Caller,
 ) -> Answer {
     let by = by_shop(caller)?;
     let action = match hold_seconds {
-        None => OrderAction::Purchase { lines, reference },
+        None => OrderAction::Purchase { lines, reference, contact },
         Some(_) if by.is_none() && !shop.public_holds => {
             let message =
                 "holds are for the shop's own people here: show a token, or start the server with --public-holds";
             return Err(Error::Forbidden { message: message.into() }.into());
         }
-        Some(seconds) => OrderAction::Hold { lines, seconds, reference },
+        Some(seconds) => OrderAction::Hold { lines, seconds, reference, contact },
     };
     let done = shop.orders.change(id, action, by).await?;
     Ok(receipt(if done.replayed { StatusCode::OK } else { StatusCode::CREATED }, done))

@@ -5,6 +5,7 @@
 mod admin;
 mod books;
 mod changes;
+pub(crate) mod contacts;
 #[cfg(feature = "pages")]
 pub(crate) mod direct;
 mod events;

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{BookId, Cents, Line, Lines, OrderAction, Receipt, Reference};
+use bookstore_core::{BookId, Cents, Contact, Line, Lines, OrderAction, Receipt, Reference};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
@@ -43,6 +43,16 @@ pub(super) struct Purchase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 86400))]
     pub(super) hold_seconds: Option<u32>,
+    /// Who the order is for, where the shop keeps that. It is no part of the order, and can be corrected and erased.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "contact")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Contact>))]
+    pub(super) contact: Option<Box<Contact>>,
+}
+
+/// An object only, as everywhere.
+pub(super) fn contact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Contact>>, D::Error> {
+    let contact = Option::<Object<Contact>>::deserialize(deserializer)?;
+    Ok(contact.map(|Object(contact)| Box::new(contact)))
 }
 
 fn one() -> u32 {
@@ -51,7 +61,7 @@ fn one() -> u32 {
 
 impl Default for Purchase {
     fn default() -> Self {
-        Self { quantity: one(), price_cents: None, reference: None, hold_seconds: None }
+        Self { quantity: one(), price_cents: None, reference: None, hold_seconds: None, contact: None }
     }
 }
 
@@ -73,6 +83,10 @@ pub(super) struct OrderRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 86400))]
     pub(super) hold_seconds: Option<u32>,
+    /// Who the order is for, where the shop keeps that. It is no part of the order, and can be corrected and erased.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "contact")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Contact>))]
+    pub(super) contact: Option<Box<Contact>>,
 }
 
 pub(super) fn objects<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LineRequest>, D::Error> {
@@ -115,10 +129,11 @@ pub(super) async fn purchase(
     caller: Caller,
     payload: Payload,
 ) -> Answer {
-    let Purchase { quantity, price_cents, reference, hold_seconds } = payload.optional_json()?.unwrap_or_default();
+    let Purchase { quantity, price_cents, reference, hold_seconds, contact } =
+        payload.optional_json()?.unwrap_or_default();
     let lines = Lines::new([Line { book, quantity, price_cents }])?;
     let id = key.unwrap_or_else(|| shop.clock.new_order_id());
-    let terms = Terms { reference, hold_seconds };
+    let terms = Terms { reference, hold_seconds, contact };
     if !terms.are_none() || caller.0.is_some() {
         return Box::pin(place(&shop, id, lines, terms, caller)).await;
     }
@@ -132,9 +147,9 @@ pub(super) async fn place_order(
     caller: Caller,
     payload: Payload,
 ) -> Answer {
-    let OrderRequest { lines, reference, hold_seconds } = payload.json()?;
+    let OrderRequest { lines, reference, hold_seconds, contact } = payload.json()?;
     let lines = Lines::new(lines.into_iter().map(Line::from))?;
-    let terms = Terms { reference, hold_seconds };
+    let terms = Terms { reference, hold_seconds, contact };
     if !terms.are_none() || caller.0.is_some() {
         return place(&shop, id, lines, terms, caller).await;
     }

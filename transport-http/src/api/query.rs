@@ -2,7 +2,7 @@
 
 use axum::http::Uri;
 use bookstore_core::{
-    BookId, Cents, Error, OrderQuery, Query, Result, Seq, Sort, SuggestQuery, TopicQuery, TopicSort,
+    BookId, Cents, Error, OrderQuery, Period, Query, Result, Seq, Sort, SuggestQuery, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
 };
 use std::{str::FromStr, time::Duration};
@@ -77,7 +77,7 @@ impl Parameters {
 
 /// The query of `GET /search`; of `GET /search/{topic}` and `GET /authors/{name}` with what their paths name.
 pub(super) fn search(uri: &Uri, topic: Option<String>, author: Option<String>) -> Result<Query> {
-    const ALL: [&str; 12] = [
+    const ALL: [&str; 13] = [
         "q",
         "topic",
         "author",
@@ -86,6 +86,7 @@ pub(super) fn search(uri: &Uri, topic: Option<String>, author: Option<String>) -
         "price_max",
         "year_min",
         "year_max",
+        "sold",
         "facets",
         "sort",
         "page_size",
@@ -103,6 +104,7 @@ pub(super) fn search(uri: &Uri, topic: Option<String>, author: Option<String>) -
         price_max: parameters.cents("price_max")?,
         year_min: parameters.number("year_min")?,
         year_max: parameters.number("year_max")?,
+        sold: parameters.text("sold").map(|text| text.parse()).transpose()?,
         facets: parameters.list("facets")?,
         sort: parameters.text("sort").map_or(Ok(Sort::default()), |name| name.parse())?,
         page_size: parameters.number("page_size")?,
@@ -115,6 +117,14 @@ pub(super) fn new(uri: &Uri) -> Result<Query> {
     let mut parameters = Parameters::of(uri, &["page_size", "page_token"])?;
     let (page_size, page_token) = (parameters.number("page_size")?, parameters.text("page_token"));
     Ok(Query { sort: Sort::NewlyListed, page_size, page_token, ..Query::default() })
+}
+
+/// The query of `GET /bestsellers`: without `days`, of all times.
+pub(super) fn best_sellers(uri: &Uri) -> Result<Query> {
+    let mut parameters = Parameters::of(uri, &["days", "page_size", "page_token"])?;
+    let period = parameters.text("days").map_or(Ok(Period::Ever), |days| Period::of_days(&days))?;
+    let (page_size, page_token) = (parameters.number("page_size")?, parameters.text("page_token"));
+    Ok(Query { page_size, page_token, ..Query::best_sellers(period) })
 }
 
 /// The query of `GET /suggest`.
@@ -197,12 +207,14 @@ mod tests {
         assert_eq!(query.topic.as_deref(), Some(""));
         assert_eq!(read("").unwrap(), Query::default());
         let query =
-            read("in_stock=true&price_max=1999&year_min=-50&author=Roe&facets=topic,year&sort=price_desc").unwrap();
+            read("in_stock=true&price_max=1999&year_min=-50&author=Roe&facets=topic,year&sort=price_desc&sold=30")
+                .unwrap();
         let cents = Cents::new(1999).unwrap();
         let expected = Query {
             in_stock: true,
             price_max: Some(cents),
             year_min: Some(-50),
+            sold: Some(Period::Month),
             facets: vec![Facet::Topic, Facet::Year],
             sort: Sort::PriceDesc,
             ..Query::author("Roe")
@@ -230,6 +242,7 @@ mod tests {
             ("price_min=9.99", "invalid", "price_min"),
             ("price_max=9999999999999999", "invalid", "price_max"),
             ("facets=colour", "invalid", "colour"),
+            ("sold=8", "invalid", "sold"),
         ] {
             let error = read(query).unwrap_err();
             assert_eq!(error.code(), code, "{query}");

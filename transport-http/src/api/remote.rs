@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, Status, SuggestQuery,
-    Suggestions, TopicPage, TopicQuery, TopicSort,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Contact, Entries, Lines, NewBook, Order,
+    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, Status,
+    SuggestQuery, Suggestions, TopicPage, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
     service::at_most_books_max,
@@ -25,7 +25,7 @@ use crate::{
     client::{
         Client,
         request::{OutboundRequest, json},
-        response::{FromResponse, Unreadable},
+        response::{Contacted, FromResponse, Unreadable},
     },
 };
 
@@ -62,6 +62,14 @@ struct PurchaseRequest<'a> {
     reference: Option<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<&'a Contact>,
+}
+
+impl<'a> PurchaseRequest<'a> {
+    fn plain(lines: &'a Lines) -> Self {
+        Self { lines, reference: None, hold_seconds: None, contact: None }
+    }
 }
 
 /// The response to a purchase or a cancellation: an order, and a header that says whether it is a replay.
@@ -147,12 +155,16 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.order(order).await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.contact(order).await
+    }
 }
 
 #[async_trait]
 impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
-        let body = json(&PurchaseRequest { lines: &lines, reference: None, hold_seconds: None })?;
+        let body = json(&PurchaseRequest::plain(&lines))?;
         let request = OutboundRequest::send(Method::PUT, format!("/orders/{id}"), body, Effect::Keyed);
         self.client.call(request.anonymous(true)).await.map(|PurchaseResponse(receipt)| receipt)
     }
@@ -176,6 +188,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteShop<C> 
         query.check()?;
         self.client.call(OutboundRequest::get(orders_path(&query))).await
     }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        let answer = self.client.call(OutboundRequest::get(format!("/orders/{id}/contact"))).await;
+        answer.map(|Contacted(contact)| contact)
+    }
 }
 
 /// The request for a change of an order. Who of the shop asks for it, the server knows by the token.
@@ -184,12 +201,14 @@ fn change_request(id: OrderId, action: &OrderAction) -> Result<OutboundRequest> 
     let post = |what: &str, body| OutboundRequest::send(Method::POST, at(what), body, Effect::Keyed);
     let nothing = || Bytes::from_static(b"{}");
     Ok(match action {
-        OrderAction::Purchase { lines, reference } => {
-            let body = json(&PurchaseRequest { lines, reference: reference.as_ref(), hold_seconds: None })?;
+        OrderAction::Purchase { lines, reference, contact } => {
+            let (reference, contact) = (reference.as_ref(), contact.as_deref());
+            let body = json(&PurchaseRequest { lines, reference, hold_seconds: None, contact })?;
             OutboundRequest::send(Method::PUT, at(""), body, Effect::Keyed)
         }
-        OrderAction::Hold { lines, seconds, reference } => {
-            let body = json(&PurchaseRequest { lines, reference: reference.as_ref(), hold_seconds: Some(*seconds) })?;
+        OrderAction::Hold { lines, seconds, reference, contact } => {
+            let (reference, contact) = (reference.as_ref(), contact.as_deref());
+            let body = json(&PurchaseRequest { lines, reference, hold_seconds: Some(*seconds), contact })?;
             OutboundRequest::send(Method::PUT, at(""), body, Effect::Keyed)
         }
         OrderAction::Confirm => post("/confirm", nothing()),
@@ -200,9 +219,13 @@ fn change_request(id: OrderId, action: &OrderAction) -> Result<OutboundRequest> 
         OrderAction::Void => post("/cancel", Bytes::from_static(b"{\"void\":true}")),
         OrderAction::Fulfil => post("/fulfil", nothing()),
         OrderAction::Return { lines, key } => {
-            let body = json(&PurchaseRequest { lines, reference: None, hold_seconds: None })?;
+            let body = json(&PurchaseRequest::plain(lines))?;
             post("/return", body).header(IDEMPOTENCY_KEY, visible(&key.to_string()))
         }
+        OrderAction::SetContact { contact } => {
+            OutboundRequest::send(Method::PUT, at("/contact"), json(contact)?, Effect::Keyed)
+        }
+        OrderAction::EraseContact => OutboundRequest::send(Method::DELETE, at("/contact"), nothing(), Effect::Keyed),
     })
 }
 
@@ -220,6 +243,7 @@ fn search_path(query: &Query) -> String {
     given(&mut pairs, "price_max", query.price_max.map(Cents::get));
     given(&mut pairs, "year_min", query.year_min);
     given(&mut pairs, "year_max", query.year_max);
+    given(&mut pairs, "sold", query.sold);
     given(&mut pairs, "facets", (!facets.is_empty()).then(|| facets.join(",")));
     given(&mut pairs, "sort", (query.sort != Sort::default()).then(|| query.sort.name()));
     page(&mut pairs, query.page_size, query.page_token.as_deref());
@@ -308,6 +332,8 @@ mod tests {
         let mut query = Query { topic: Some("a&b=c".into()), page_size: Some(5), ..Query::words("café noir") };
         query.sort = Sort::Newest;
         assert_eq!(search_path(&query), "/search?q=caf%C3%A9+noir&topic=a%26b%3Dc&sort=newest&page_size=5");
+        let best_sellers = Query::best_sellers(bookstore_core::Period::Ever);
+        assert_eq!(search_path(&best_sellers), "/search?sold=ever&sort=best_selling");
         assert_eq!(search_path(&Query::default()), "/search?");
     }
 }

@@ -8,8 +8,9 @@ use crate::token::Role;
 /// `docs/operating.md` has the same table.
 ///
 /// Some requests need a token only for some orders or events: an order whose id may be guessed is read and cancelled with one, an order
-/// that the shop holds is confirmed and extended with one, and `/events` begins further back.
-pub const ROLES: [(&str, &str, Role); 21] = [
+/// that the shop holds is confirmed and extended with one, a contact is changed with one once its order is closed, and `/events` begins
+/// further back.
+pub const ROLES: [(&str, &str, Role); 24] = [
     ("GET", "/orders", Role::Read),
     ("GET", "/orders/{id}", Role::Read),
     ("POST", "/orders/{id}/cancel", Role::Admin),
@@ -17,6 +18,9 @@ pub const ROLES: [(&str, &str, Role); 21] = [
     ("POST", "/orders/{id}/extend", Role::Stock),
     ("POST", "/orders/{id}/fulfil", Role::Stock),
     ("POST", "/orders/{id}/return", Role::Stock),
+    ("GET", "/orders/{id}/contact", Role::Stock),
+    ("PUT", "/orders/{id}/contact", Role::Stock),
+    ("DELETE", "/orders/{id}/contact", Role::Stock),
     ("GET", "/entries", Role::Read),
     ("GET", "/events", Role::Read),
     ("PATCH", "/books/{id}", Role::Stock),

@@ -9,7 +9,7 @@ use axum::{
 use std::sync::Arc;
 use tower::{layer::layer_fn, util::MapRequestLayer};
 
-use super::{admin, books, changes, events, orders, security_headers, shop::Shop};
+use super::{admin, books, changes, contacts, events, orders, security_headers, shop::Shop};
 use crate::server::route_label::record_route;
 
 /// Every path, to be passed to [`public`].
@@ -19,6 +19,7 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
         .route("/search/{topic}", get(books::search_topic))
         .route("/authors/{name}", get(books::author))
         .route("/new", get(books::new))
+        .route("/bestsellers", get(books::best_sellers))
         .route("/suggest", get(books::suggest))
         .route("/topics", get(books::topics))
         .route("/info/{id}", get(books::info))
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
         .route("/orders/{id}/extend", post(changes::extend))
         .route("/orders/{id}/fulfil", post(changes::fulfil))
         .route("/orders/{id}/return", post(changes::take_back))
+        .route("/orders/{id}/contact", get(contacts::contact).put(contacts::set).delete(contacts::erase))
         .route("/events", get(events::events))
         .route("/books", get(books::books).post(admin::add_books))
         .route("/quote", post(books::quote))

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
+    OrderAction, OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
     batch::each,
     follow::Pinned,
     order::Status,
@@ -253,5 +253,9 @@ impl CatalogService for CachedCatalog {
         let order = self.upstream.catalog.find_order(order).await?;
         self.record_order_read(&order);
         Ok(order)
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.upstream.catalog.find_contact(order).await
     }
 }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, batch::each,
+    Actor, Contact, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result,
+    batch::each,
 };
 use std::{fmt, sync::Arc};
 
@@ -83,5 +84,9 @@ impl<S: OrderService + ?Sized> OrderService for ReadYourWrites<S> {
         let page = self.orders.orders(query).await?;
         page.orders.iter().for_each(|order| self.cache.record_order_read(order));
         Ok(page)
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.orders.contact(id).await
     }
 }

@@ -1,7 +1,7 @@
 //! What a client reads from a server's response.
 
-use bookstore_core::{Error, Result};
-use http::response::Parts;
+use bookstore_core::{Contact, Error, Result, contact::ContactPage};
+use http::{StatusCode, response::Parts};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -34,6 +34,28 @@ impl<T: FromCompact> FromResponse for Compact<T> {
             return Err("its content type is another one than was asked for".into());
         }
         Ok(Self(compact::read(body)?))
+    }
+}
+
+/// The contact of an order, if it has one. If it cannot be read, nothing of it is told: the reason goes into the log.
+pub(crate) struct Contacted(pub(crate) Option<Contact>);
+
+impl FromResponse for Contacted {
+    fn from_response(head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        if head.status == StatusCode::NO_CONTENT {
+            return Ok(Self(None));
+        }
+        let contact = serde_json::from_slice(body).map_err(|_| "it is no contact")?;
+        Ok(Self(Some(contact)))
+    }
+}
+
+/// A page of contacts; as little is told of one that cannot be read.
+pub(crate) struct Contacts(pub(crate) ContactPage);
+
+impl FromResponse for Contacts {
+    fn from_response(_head: &Parts, body: &[u8]) -> Result<Self, Unreadable> {
+        Ok(Self(serde_json::from_slice(body).map_err(|_| "it is no page of contacts")?))
     }
 }
 

@@ -131,4 +131,4 @@ pub(super) struct ChangeLine {
 }
 
 /// The number of each kind of entry. Numbers MUST NOT change.
-pub(super) const KINDS: [Kind; 15] = Kind::ALL;
+pub(super) const KINDS: [Kind; 16] = Kind::ALL;

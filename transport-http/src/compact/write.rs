@@ -158,5 +158,6 @@ pub(super) fn kind_byte(kind: Kind) -> u8 {
         Kind::Revise => 12,
         Kind::Withdraw => 13,
         Kind::Relist => 14,
+        Kind::Erase => 15,
     }
 }

@@ -5,10 +5,10 @@
 use axum::{
     Json,
     extract::{FromRequest, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bookstore_core::{Entries, Error, Lines, OrderId, Receipt, Result, batch::each};
+use bookstore_core::{Contact, Entries, Error, Lines, OrderId, Receipt, Result, batch::each};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join};
 use serde::{Serialize, de::DeserializeOwned};
@@ -125,6 +125,11 @@ pub(super) fn page_response(headers: &HeaderMap, page: Entries) -> Response {
     } else {
         Json(page).into_response()
     }
+}
+
+/// The contact of an order, or that it has none.
+pub(super) fn contact_response(contact: Option<Contact>) -> Response {
+    contact.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |contact| Json(contact).into_response())
 }
 
 /// A response in the compact form.

@@ -20,4 +20,4 @@ mod routes;
 
 pub use crate::compact::BATCH_MAX;
 #[cfg(feature = "server")]
-pub use routes::{HistoryCheck, InternalOptions, PinCheck};
+pub use routes::{ContactSource, HistoryCheck, InternalOptions, PinCheck};

@@ -1,21 +1,25 @@
 //! What the routers of both internal interfaces have in common: the token, the operator's routes, the limits of bodies.
 
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, Request, State},
+    Json, Router,
+    extract::{DefaultBodyLimit, Query, Request, State},
     http::HeaderValue,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::MethodRouter,
+    routing::{MethodRouter, get},
 };
 use bookstore_core::{
     Catalog, Error, LedgerIdentity, Result,
+    contact::ContactPage,
     follow::{Pin, Pinned},
+    service::ContactFeed,
 };
 use futures_util::future::BoxFuture;
+use serde::Deserialize;
 use std::{fmt, sync::Arc};
 use tower::util::MapRequestLayer;
 
+use super::catalog::CONTACTS;
 use crate::{
     compact::{HISTORY, PIN},
     server::{Health, error_response::ErrorResponse, health_routes, route_label::record_route},
@@ -33,6 +37,41 @@ pub struct InternalOptions {
     pub pin: Option<PinCheck>,
     /// Checks the history of the ledger that a server shows with its calls; without it, nothing is checked.
     pub history: Option<HistoryCheck>,
+    /// Where contacts are given from; without it, nowhere.
+    pub contacts: Option<ContactSource>,
+}
+
+/// Gives the contacts of a ledger, or of a copy, to servers.
+#[derive(Clone)]
+pub struct ContactSource(Arc<dyn ContactFeed>);
+
+impl ContactSource {
+    /// Gives these.
+    #[must_use]
+    pub fn new(contacts: Arc<dyn ContactFeed>) -> Self {
+        Self(contacts)
+    }
+}
+
+impl fmt::Debug for ContactSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContactSource(…)")
+    }
+}
+
+/// The query of a page of contacts: `limit` after the change `after`.
+#[derive(Debug, Deserialize)]
+struct After {
+    after: u64,
+    limit: usize,
+}
+
+/// `GET /v1/contacts`
+async fn contacts(
+    State(ContactSource(contacts)): State<ContactSource>,
+    Query(After { after, limit }): Query<After>,
+) -> Result<Json<ContactPage>, ErrorResponse> {
+    Ok(Json(contacts.contacts(after, limit).await?))
 }
 
 /// Whether the ledger is the one that a seller has compared with its copy.
@@ -137,6 +176,10 @@ pub(super) fn big<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> M
 
 /// The routes of a service behind the token, and the operator's routes, which need none, beside them.
 pub(super) fn finish(service: Router, options: InternalOptions) -> Router {
+    let service = match options.contacts {
+        Some(source) => service.merge(Router::new().route(CONTACTS, get(contacts)).with_state(source)),
+        None => service,
+    };
     let service = match options.history {
         Some(check) => service.route_layer(from_fn_with_state(check, check_history)),
         None => service,

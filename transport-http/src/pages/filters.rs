@@ -1,7 +1,7 @@
 //! The filters beside search results: those that are on, and what each further one would leave.
 
 use bookstore_core::{
-    Cents, Facets, Query,
+    Cents, Facets, Period, Query, Sort,
     page::{Facet, FacetCount},
 };
 
@@ -56,6 +56,7 @@ pub(super) fn active(query: &Query) -> Vec<Active> {
     add(price, Query { price_min: None, price_max: None, ..first(query) });
     let year = range(query.year_min.as_ref(), query.year_max.as_ref(), text::year);
     add(year, Query { year_min: None, year_max: None, ..first(query) });
+    add(query.sold.map(sold), Query { sold: None, ..first(query) });
     active
 }
 
@@ -84,12 +85,15 @@ pub(super) fn groups(query: &Query, facets: Option<Facets>) -> Vec<Group> {
         Group { name: "Year", choices: years(query, year) },
         Group { name: "Price", choices: prices(query) },
     ];
+    if query.sort == Sort::BestSelling {
+        groups.push(Group { name: "Sold", choices: periods(query) });
+    }
     if !query.in_stock {
         let url = url(&Query { in_stock: true, ..first(query) });
         groups.push(Group { name: "Stock", choices: vec![Choice { label: "In stock".into(), url, books: None }] });
     }
     // One value of everything that was found is no choice.
-    groups.retain(|group| group.choices.len() > usize::from(!matches!(group.name, "Price" | "Stock")));
+    groups.retain(|group| group.choices.len() > usize::from(!matches!(group.name, "Price" | "Stock" | "Sold")));
     groups
 }
 
@@ -124,6 +128,16 @@ fn prices(query: &Query) -> Vec<Choice> {
     prices.map(choice).collect()
 }
 
+fn periods(query: &Query) -> Vec<Choice> {
+    let others = Period::ALL.into_iter().filter(|period| query.sold != Some(*period));
+    let url = |period| url(&Query { sold: Some(period), ..first(query) });
+    others.map(|period| Choice { label: sold(period), url: url(period), books: None }).collect()
+}
+
+fn sold(period: Period) -> String {
+    period.days().map_or_else(|| "Ever sold".into(), |days| format!("Sold in the last {days} days"))
+}
+
 /// The first page of a query.
 fn first(query: &Query) -> Query {
     Query { page_token: None, ..query.clone() }
@@ -133,7 +147,7 @@ fn first(query: &Query) -> Query {
 pub(super) fn url(query: &Query) -> String {
     let path = query.topic.as_deref().map_or_else(|| "/search".into(), text::topic_url);
     let shown = |value: Option<String>| value.unwrap_or_default();
-    let sort = if query.sort == bookstore_core::Sort::default() { "" } else { query.sort.name() };
+    let sort = if query.sort == Sort::default() { "" } else { query.sort.name() };
     text::url(
         &path,
         &[
@@ -144,6 +158,7 @@ pub(super) fn url(query: &Query) -> String {
             ("price_max", &shown(query.price_max.map(|cents| cents.get().to_string()))),
             ("year_min", &shown(query.year_min.map(|year| year.to_string()))),
             ("year_max", &shown(query.year_max.map(|year| year.to_string()))),
+            ("sold", &shown(query.sold.map(|period| period.to_string()))),
             ("sort", sort),
             ("page_size", &shown(query.page_size.map(|size| size.to_string()))),
             ("page_token", query.page_token.as_deref().unwrap_or_default()),
@@ -154,7 +169,6 @@ pub(super) fn url(query: &Query) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bookstore_core::Sort;
 
     #[test]
     fn links_keep_the_query() {
@@ -164,7 +178,8 @@ mod tests {
             in_stock: true,
             price_max: Cents::new(1_999).ok(),
             year_min: Some(-400),
-            sort: Sort::PriceDesc,
+            sold: Some(Period::Month),
+            sort: Sort::BestSelling,
             page_size: Some(5),
             page_token: Some("new".into()),
             ..Query::default()
@@ -172,11 +187,11 @@ mod tests {
         assert_eq!(
             url(&query),
             "/search?topic=History%2FWar&q=war%20%26%20peace&in_stock=true&price_max=1999&year_min=-400\
-             &sort=price_desc&page_size=5&page_token=new"
+             &sold=30&sort=best_selling&page_size=5&page_token=new"
         );
         assert_eq!(url(&Query::topic("Science")), "/search/Science");
         let labels: Vec<_> = active(&query).into_iter().map(|filter| filter.label).collect();
-        assert_eq!(labels, ["History/War", "In stock", "Up to $19.99", "From 400 BC"]);
+        assert_eq!(labels, ["History/War", "In stock", "Up to $19.99", "From 400 BC", "Sold in the last 30 days"]);
         assert!(active(&query).iter().all(|filter| !filter.without.contains("page_token")));
     }
 

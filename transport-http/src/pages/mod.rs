@@ -9,6 +9,7 @@
 mod admin;
 mod assets;
 mod book;
+mod contact;
 mod filters;
 mod form;
 mod home;
@@ -59,6 +60,7 @@ fn pages_beside_the_api() -> Router<Arc<Shop>> {
         .route("/search", get(search::search))
         .route("/search/{topic}", get(search::search_topic))
         .route("/authors/{name}", get(search::author))
+        .route("/bestsellers", get(search::best_sellers))
         .route("/topics", get(home::topics))
         .route("/info/{id}", get(book::info))
         .route("/purchase/{id}", get(purchase::show))
@@ -71,4 +73,5 @@ fn forms_beside_the_api() -> Router<Arc<Shop>> {
         .route("/purchase/{id}", post(purchase::buy))
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/confirm", post(order::confirm))
+        .route("/orders/{id}/contact", post(contact::change))
 }

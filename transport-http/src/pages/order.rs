@@ -5,7 +5,9 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use bookstore_core::{BookId, Cents, Error, Order, OrderAction, OrderId, OrderLine, Result, Status, Timestamp};
+use bookstore_core::{
+    BookId, Cents, Contact, Error, Order, OrderAction, OrderId, OrderLine, Result, Status, Timestamp,
+};
 use futures_util::{StreamExt, stream};
 
 use super::{
@@ -34,6 +36,8 @@ struct OrderPage {
     order: Option<Order>,
     lines: Vec<LineView>,
     notice: Option<Notice>,
+    /// Who it is for, if that may be shown.
+    contact: Option<Contact>,
 }
 
 /// A line with the words and sums around it.
@@ -46,11 +50,11 @@ struct LineView {
 }
 
 /// Where the buyers' order pages are.
-const ORDERS: &str = "/orders";
+pub(super) const ORDERS: &str = "/orders";
 
 /// `GET /orders/{id}`
 pub(super) async fn show(State(shop): Shared, ExistingOrderId(id): ExistingOrderId, uri: Uri) -> Answer {
-    show_under(ORDERS, &shop, id, &uri).await
+    show_under(ORDERS, &shop, id, &uri, true).await
 }
 
 /// `POST /orders/{id}/cancel` with a form, which has no fields.
@@ -68,20 +72,28 @@ pub(super) async fn confirm(State(shop): Shared, ExistingOrderId(id): ExistingOr
 }
 
 /// The page of an order that was not changed.
-async fn failed(base: &'static str, shop: &Shop, id: OrderId, error: &Error, what: &'static str) -> Answer {
+pub(super) async fn failed(base: &'static str, shop: &Shop, id: OrderId, error: &Error, what: &'static str) -> Answer {
     let notice = Notice::failure(error, what);
     let order = read_in_time(shop.orders.order(id)).await.ok();
     let (status, _) = error_status::status(error);
-    page(status, &OrderPage::new(base, shop, id, order, Some(notice)).await)
+    let mut answer = OrderPage::new(base, shop, id, order, Some(notice)).await;
+    if base == ORDERS {
+        answer.read_contact(shop).await;
+    }
+    page(status, &answer)
 }
 
 /// The page of an order, under the path `base`.
-pub(super) async fn show_under(base: &'static str, shop: &Shop, id: OrderId, uri: &Uri) -> Answer {
+pub(super) async fn show_under(base: &'static str, shop: &Shop, id: OrderId, uri: &Uri, shows_contact: bool) -> Answer {
     let order = shop.orders.order(id).await?;
     let was_cancelled = !Fields::of_uri(uri).text("cancelled").is_empty();
     let notice = (was_cancelled && order.status == Status::Placed)
         .then(|| Notice::good("The order is cancelled. This page will show it in a moment: please reload it."));
-    page(StatusCode::OK, &OrderPage::new(base, shop, id, Some(order), notice).await)
+    let mut answer = OrderPage::new(base, shop, id, Some(order), notice).await;
+    if shows_contact {
+        answer.read_contact(shop).await;
+    }
+    page(StatusCode::OK, &answer)
 }
 
 /// Cancels an order, and leads back to its page under the path `base`.
@@ -101,7 +113,29 @@ impl OrderPage {
         let titles = read_in_time(titles(shop, &sold)).await.unwrap_or_default();
         let titles = titles.into_iter().chain(std::iter::repeat(None));
         let lines = sold.into_iter().zip(titles).map(|(line, title)| LineView::new(line, title)).collect();
-        Self { base, id, order, lines, notice }
+        Self { base, id, order, lines, notice, contact: None }
+    }
+
+    /// Reads who it is for. The order reads well enough without that.
+    async fn read_contact(&mut self, shop: &Shop) {
+        if self.order.as_ref().is_some_and(|order| order.status != Status::Voided) {
+            self.contact = read_in_time(shop.orders.contact(self.id)).await.ok().flatten();
+        }
+    }
+
+    /// Whether its buyer may change who it is for.
+    fn correctable(&self) -> bool {
+        self.base == ORDERS && self.cancellable()
+    }
+
+    /// The texts of the contact, each with its name and what its field is called.
+    fn texts(contact: &Contact) -> [(&'static str, &'static str, Option<&str>); 4] {
+        [
+            ("Name", "name", contact.name()),
+            ("E-mail", "email", contact.email()),
+            ("Address", "address", contact.address()),
+            ("Note", "note", contact.note()),
+        ]
     }
 
     fn heading(&self) -> &'static str {

@@ -5,10 +5,11 @@ use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, Uri, header},
 };
-use bookstore_core::{Book, BookId, Cents, Error, Line, Lines, OrderId};
+use bookstore_core::{Book, BookId, Cents, Contact, ContactFields, Error, Line, Lines, OrderAction, OrderId};
 
 use super::{
     assets,
+    contact::{is_of_contact, typed},
     form::{self, Fields},
     notice::{Notice, sentence},
     render::{page, see_other},
@@ -40,6 +41,10 @@ struct Purchase {
     notice: Option<Notice>,
     /// The press before may have bought this quantity: with another one it would be another order.
     locked: bool,
+    /// Who the order is for, as typed.
+    contact: ContactFields,
+    /// Whether the page asks for that.
+    asks_contact: bool,
 }
 
 /// `GET /purchase/{id}`: a new intent.
@@ -58,11 +63,20 @@ pub(super) async fn buy(State(shop): Shared, InPath(id): InPath<BookId>, payload
     let kept = order_id.unwrap_or_else(|| shop.clock.new_order_id());
     let mut page = Purchase::new(id, kept, fields.cents("price_cents"), fields.text("quantity").trim().to_owned());
     page.locked = !fields.text("unknown").is_empty();
-    let lines = match page.lines(order_id.is_some()) {
-        Ok(lines) => lines,
+    page.contact = typed(&fields);
+    page.asks_contact = page.contact != ContactFields::default();
+    let (lines, contact) = match page.lines(order_id.is_some()).and_then(|lines| Ok((lines, page.contact()?))) {
+        Ok(asked) => asked,
         Err(error) => return page.refuse(&shop, error).await,
     };
-    match write_in_time(shop.orders.purchase(page.order_id, lines)).await {
+    let bought = match contact {
+        None => write_in_time(shop.orders.purchase(page.order_id, lines)).await,
+        contact => {
+            let purchase = OrderAction::Purchase { lines, reference: None, contact };
+            write_in_time(shop.orders.change(page.order_id, purchase, None)).await
+        }
+    };
+    match bought {
         Ok(receipt) => Ok(see_other(&format!("/orders/{}", receipt.order.id))),
         Err(error) => page.refuse(&shop, error).await,
     }
@@ -70,7 +84,9 @@ pub(super) async fn buy(State(shop): Shared, InPath(id): InPath<BookId>, payload
 
 impl Purchase {
     fn new(id: BookId, order_id: OrderId, price_cents: Option<Cents>, quantity: String) -> Self {
-        Self { id, book: None, order_id, price_cents, quantity, problem: None, notice: None, locked: false }
+        let (contact, asks_contact) = (ContactFields::default(), false);
+        let (book, problem, notice, locked) = (None, None, None, false);
+        Self { id, book, order_id, price_cents, quantity, problem, notice, locked, contact, asks_contact }
     }
 
     /// What the form asks for.
@@ -80,6 +96,22 @@ impl Purchase {
         };
         let quantity = form::quantity(&self.quantity).map_err(|problem| Error::invalid("quantity", problem))?;
         Lines::new([Line { book: self.id, quantity, price_cents: Some(seen) }])
+    }
+
+    /// Who the order is for, if anything was typed.
+    fn contact(&self) -> Result<Option<Box<Contact>>, Error> {
+        self.asks_contact.then(|| Contact::new(self.contact.clone()).map(Box::new)).transpose()
+    }
+
+    /// The fields that ask for it: their labels, names and what was typed.
+    fn contact_fields(&self) -> [(&'static str, &'static str, &str); 4] {
+        let ContactFields { name, email, address, note } = &self.contact;
+        [
+            ("Name", "name", name.as_deref().unwrap_or_default()),
+            ("E-mail", "email", email.as_deref().unwrap_or_default()),
+            ("Address", "address", address.as_deref().unwrap_or_default()),
+            ("Note", "note", note.as_deref().unwrap_or_default()),
+        ]
     }
 
     /// The page again: as typed, as things stand now, and with what is wrong.
@@ -126,6 +158,10 @@ impl Purchase {
                 self.problem = Some(sentence(message));
                 Notice::bad("Nothing was bought: please look at the quantity.")
             }
+            Error::Invalid { field, message } if is_of_contact(field) => {
+                self.asks_contact = true;
+                Notice::bad(format!("Nothing was bought. Who the order is for: {field} {message}."))
+            }
             Error::Malformed { .. } => {
                 Notice::bad("Nothing was bought: the form came incomplete. Please press the button again.")
             }
@@ -159,7 +195,8 @@ impl Purchase {
         let mut response = page(status, &self)?;
         let headers = response.headers_mut();
         // Private, for it has an order id in it. Going back in history may show it again: that id still buys once.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        let cache = if self.asks_contact { "no-store" } else { "private, no-cache" };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(error_status::RETRY_AFTER_S));
         }

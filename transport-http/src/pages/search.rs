@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use bookstore_core::{Book, BookPage, Error, Query, Sort};
+use bookstore_core::{Book, BookPage, Error, Period, Query, Sort};
 
 use super::{
     assets,
@@ -65,8 +65,19 @@ pub(super) async fn author(State(shop): Shared, TextInPath(author): TextInPath, 
     results(&shop, None, Some(author), &uri).await
 }
 
+/// `GET /bestsellers`
+pub(super) async fn best_sellers(State(shop): Shared, uri: Uri) -> Answer {
+    let fields = Fields::of_uri(&uri);
+    let period = fields.text("days").parse().unwrap_or_default();
+    let Query { page_size, page_token, .. } = read(&fields, None, None);
+    answer(&shop, Query { page_size, page_token, ..Query::best_sellers(period) }).await
+}
+
 async fn results(shop: &Shop, topic: Option<String>, author: Option<String>, uri: &Uri) -> Answer {
-    let query = read(&Fields::of_uri(uri), topic, author);
+    answer(shop, read(&Fields::of_uri(uri), topic, author)).await
+}
+
+async fn answer(shop: &Shop, query: Query) -> Answer {
     let facets = filters::facets(&query);
     match shop.catalog.search(Query { facets, ..query.clone() }).await {
         Ok(found) => page(StatusCode::OK, &Results::of(query, found)),
@@ -91,6 +102,7 @@ fn read(fields: &Fields, topic: Option<String>, author: Option<String>) -> Query
         price_max: fields.cents("price_max"),
         year_min: year("year_min"),
         year_max: year("year_max"),
+        sold: fields.text("sold").parse().ok(),
         facets: Vec::new(),
         sort: fields.text("sort").parse().unwrap_or_default(),
         page_size: number("page_size").and_then(|size| u32::try_from(size).ok()),
@@ -128,6 +140,7 @@ impl Results {
             (Some(words), Some(within)) => format!("“{words}” in {within}"),
             (Some(words), None) => format!("“{words}”"),
             (None, Some(within)) => within.clone(),
+            (None, None) if query.sort == Sort::BestSelling => best_sellers_of(query.sold),
             (None, None) => "All books".into(),
         };
         let at = |page_token| url(&Query { page_token, ..query.clone() });
@@ -146,8 +159,15 @@ impl Results {
             "Every word must begin a word of the title, the author or a subject. \
              Try fewer words, or only their beginnings."
         } else {
-            "There is no book here."
+            "There is no book here yet."
         }
+    }
+}
+
+fn best_sellers_of(period: Option<Period>) -> String {
+    match period.and_then(Period::days) {
+        Some(days) => format!("Best sellers of the last {days} days"),
+        None => "Best sellers".into(),
     }
 }
 
@@ -161,6 +181,7 @@ fn sort_links(query: &Query) -> Vec<SortLink> {
         Sort::Newest => "Newest",
         Sort::Oldest => "Oldest",
         Sort::NewlyListed => "Just listed",
+        Sort::BestSelling => "Best sellers",
     };
     let link = |sort| SortLink {
         label: label(sort),

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, Catalog, CatalogService, Entries, Entry, Error, Lines, NewBook, Order,
-    OrderAction, OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, Catalog, CatalogService, Contact, Entries, Entry, Error, Lines,
+    NewBook, Order, OrderAction, OrderId, Query, Receipt, Result, Seq, TopicPage, TopicQuery,
 };
 use std::{
     collections::VecDeque,
@@ -234,5 +234,10 @@ impl CatalogService for Upstream {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.reach()?;
         self.catalog.find_order(order).await
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.reach()?;
+        self.catalog.find_contact(order).await
     }
 }

@@ -62,6 +62,32 @@ async fn filters_counts_and_lists_are_answered() {
 }
 
 #[tokio::test]
+async fn best_sellers_are_listed() {
+    let shop = shop().await;
+    shop.catalog.add_books(vec![book("Dull book", "testing", 5)], None).await.unwrap();
+    for (book, quantity) in [(2, 1), (4, 4), (1, 2)] {
+        shop.json("POST", &format!("/purchase/{book}"), &[], &format!("{{\"quantity\":{quantity}}}")).await;
+    }
+    let numbers = async |path: &str| -> Vec<u64> {
+        let page = shop.get(path).await.json();
+        page["books"].as_array().unwrap().iter().map(|book| book["id"].as_u64().unwrap()).collect()
+    };
+    for path in ["/bestsellers", "/bestsellers?days=7", "/bestsellers?days=365", "/search?sold=30&sort=best_selling"] {
+        assert_eq!(numbers(path).await, [4, 1, 2], "{path}");
+    }
+    assert_eq!(numbers("/search/distributed%20systems?sort=best_selling&sold=ever").await, [1]);
+    assert_eq!(numbers("/search/distributed%20systems?sort=best_selling").await, [1, 3]);
+    let first = shop.get("/bestsellers?days=30&page_size=2").await.json();
+    assert_eq!(first["total"], 3);
+    let token = first["next_page_token"].as_str().unwrap();
+    assert_eq!(numbers(&format!("/bestsellers?days=30&page_size=2&page_token={token}")).await, [2]);
+    for bad in ["days=8", "days=ever", &format!("days=7&page_token={token}")] {
+        shop.get(&format!("/bestsellers?{bad}")).await.problem(422, "invalid");
+    }
+    shop.get("/bestsellers?sold=7").await.problem(400, "malformed");
+}
+
+#[tokio::test]
 async fn topics_have_counts() {
     let topics = shop().await.get("/topics").await.json();
     assert_eq!(topics["topics"][0], serde_json::json!({"topic": "distributed systems", "books": 2}));

@@ -4,6 +4,7 @@ mod admin;
 mod arbitrary;
 mod bad_input;
 mod books;
+mod contacts;
 mod embedded;
 mod events;
 mod openapi;

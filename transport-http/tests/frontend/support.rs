@@ -6,8 +6,8 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Entries, Error,
-    Lines, NewBook, Order, OrderAction, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage,
+    Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Contact, Entries,
+    Error, Lines, NewBook, Order, OrderAction, OrderId, Orders, Query, Receipt, Result, Seq, SystemClock, TopicPage,
     TopicQuery, fixtures::cents, store::memory,
 };
 use bookstore_transport_http::{
@@ -282,5 +282,9 @@ impl CatalogService for Shaky {
     }
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.inner.find_order(order).await
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.inner.find_contact(order).await
     }
 }

@@ -3,9 +3,9 @@
 use crate::support::*;
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Entries, Error, Executed, Line, Lines, Order,
-    OrderAction, OrderId, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status, TopicPage,
-    TopicQuery, TopicSort, book::NewBook, follow::Follower, orders::Ack, store::memory::MemoryCopy,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Contact, Entries, Error, Executed, Line, Lines,
+    Order, OrderAction, OrderId, OrderQuery, OrderService, Orders, Query, Receipt, Result, Seq, Sort, Status,
+    TopicPage, TopicQuery, TopicSort, book::NewBook, follow::Follower, orders::Ack, store::memory::MemoryCopy,
 };
 use bookstore_transport_http::{
     client::ClientOptions,
@@ -216,6 +216,10 @@ impl CatalogService for Refusing {
         Err(self.0.clone())
     }
     async fn find_order(&self, _: OrderId) -> Result<Order> {
+        Err(self.0.clone())
+    }
+
+    async fn find_contact(&self, _: OrderId) -> Result<Option<Contact>> {
         Err(self.0.clone())
     }
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod browser;
 mod buying;
+mod contacts;
 mod metrics;
 mod reading;
 mod shop;

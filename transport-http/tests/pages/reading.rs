@@ -134,6 +134,27 @@ async fn filters_are_links_with_counts() {
 }
 
 #[tokio::test]
+async fn best_sellers_are_a_link_away() {
+    let visit = Visit::to((1..=3).map(|n| book(&format!("Volume {n}"), "series", 1_000, 5)).collect()).await;
+    let home = visit.browser.open("/").await;
+    let page = visit.browser.open(&home.link("Best sellers")).await;
+    page.check(StatusCode::OK, &["<h1 class=\"topic-name\">Best sellers</h1>", "no book here yet"]);
+    for n in [2, 3] {
+        let form = visit.browser.open(&format!("/purchase/{n}")).await.form(&format!("/purchase/{n}"));
+        visit.browser.submit(&form.with("quantity", &(n - 1).to_string())).await;
+    }
+    let page = visit.browser.open("/bestsellers?days=30&page_size=1").await;
+    page.check(StatusCode::OK, &["Best sellers of the last 30 days", "2 books", "Volume 3"]);
+    assert!(!page.says("Volume 2") && !page.says("Volume 1"));
+    let next = visit.browser.open(&page.link("Next page")).await;
+    next.check(StatusCode::OK, &["Best sellers of the last 30 days", "Volume 2", "That is all"]);
+    let week = visit.browser.open(&page.link("Sold in the last 7 days")).await;
+    week.check(StatusCode::OK, &["Best sellers of the last 7 days", "Volume 3", "Ever sold"]);
+    let all = visit.browser.open(&week.link("Remove")).await;
+    all.check(StatusCode::OK, &["Best sellers</h1>", "3 books"]);
+}
+
+#[tokio::test]
 async fn bad_queries_are_explained() {
     let visit = Visit::to(one_book()).await;
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
@@ -278,6 +299,8 @@ async fn every_page_is_well_made() {
         "/search?q=nothing+at+all",
         "/search/simple",
         "/search?page_token=x",
+        "/bestsellers",
+        "/bestsellers?days=7",
         "/info/1",
         "/info/2",
         "/info/3",

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use axum::Router;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock,
-    Entries, Error, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query,
-    Receipt, Result, Seq, Status, SystemClock, TopicPage, TopicQuery, fixtures::cents, store::memory,
+    Contact, ContactRule, Entries, Error, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery,
+    OrderService, Orders, Query, Receipt, Result, Seq, Status, SystemClock, TopicPage, TopicQuery, fixtures::cents,
+    store::memory,
 };
 use bookstore_transport_http::{
     api::Shop,
@@ -94,6 +95,10 @@ impl OrderService for Faulty {
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.orders.orders(query).await
     }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.orders.contact(id).await
+    }
 }
 
 #[async_trait]
@@ -143,6 +148,10 @@ impl CatalogService for Faulty {
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.catalog.find_order(order).await
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.catalog.find_contact(order).await
+    }
 }
 
 /// A running shop, and a visitor.
@@ -160,11 +169,20 @@ impl Visit {
     }
 
     pub(crate) async fn with(books: Vec<NewBook>, token: Option<AccessToken>) -> Self {
+        Self::start(books, token, ContactRule::default()).await
+    }
+
+    /// A shop that asks for contacts, or not.
+    pub(crate) async fn asking(books: Vec<NewBook>, contacts: ContactRule) -> Self {
+        Self::start(books, None, contacts).await
+    }
+
+    async fn start(books: Vec<NewBook>, token: Option<AccessToken>, contacts: ContactRule) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (store, reader) = memory::open(clock.as_ref());
-        let catalog = Arc::new(
-            Catalog::start(store, reader.clone(), reader, Arc::clone(&clock), CatalogOptions::default()).unwrap(),
-        );
+        let options = CatalogOptions { contacts, ..CatalogOptions::default() };
+        let catalog = Catalog::start(store, reader.clone(), reader, Arc::clone(&clock), options).unwrap();
+        let catalog = Arc::new(catalog);
         let orders = Orders::new(catalog.clone(), catalog.clone());
         let services = Arc::new(Faulty {
             catalog,

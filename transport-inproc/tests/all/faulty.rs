@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Amend, BookId, Catalog, CatalogService, Clock as _, Error, Executed, Lines, ManualClock, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Status,
+    Actor, Amend, BookId, Catalog, CatalogService, Clock as _, Contact, Error, Executed, Lines, ManualClock, Order,
+    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Orders, Query, Receipt, Result, Status,
     audit::Summary,
     conformance::{self, Deployment},
     fixtures::{any_book, lines, order_id},
@@ -205,6 +205,10 @@ impl OrderService for Closed {
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.0.orders(query).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.0.contact(id).await
     }
 }
 

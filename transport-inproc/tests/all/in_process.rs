@@ -54,6 +54,10 @@ impl LedgerStore for Gated {
         self.store.load(keys, identities, state).await
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         // An error means that the sender was dropped.
         let _ = self.gate.recv();

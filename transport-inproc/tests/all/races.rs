@@ -196,7 +196,7 @@ struct Shop {
 fn start(store: impl LedgerStore, reader: Arc<impl LedgerReader + 'static>, setting: Setting) -> Arc<Catalog> {
     let limits =
         WriterLimits { batch_max: setting.batch_max, overlap_min: setting.overlap_min, ..WriterLimits::default() };
-    let options = CatalogOptions { execution: setting.execution, limits };
+    let options = CatalogOptions { execution: setting.execution, limits, ..CatalogOptions::default() };
     Arc::new(
         Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), options).expect("the store can be used"),
     )

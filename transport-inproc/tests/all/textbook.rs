@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Entries, Entry, Error,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Change, Clock as _, Contact, Entries, Entry, Error,
     FoundOrders, Kind, LedgerId, Lines, NewBook, Order, OrderAction, OrderId, OrderReader, OrderScan, Query, Receipt,
     Result, Seq, SystemClock, Text, TopicPage, TopicQuery,
     decide::{self, Batch, Command, Known, Outcome, State},
@@ -149,6 +149,10 @@ impl CatalogService for Textbook {
             Some(Known::Order(found)) => Ok(found.clone()),
             _ => Err(Error::OrderNotFound { order }),
         }
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        Ok(self.lock().state.contacts.get(&order).cloned().flatten().map(|contact| *contact))
     }
 
     async fn search(&self, _query: Query) -> Result<BookPage> {

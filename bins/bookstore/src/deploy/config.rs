@@ -7,6 +7,7 @@ use bookstore_transport_http::{
 };
 use std::fmt;
 
+use super::Contacts;
 use crate::open::StoreUrl;
 
 /// What the configurations of all servers have in common.
@@ -39,6 +40,8 @@ pub struct Monolith {
     pub tokens: Tokens,
     /// Whether buyers may hold copies for up to 15 minutes without buying them.
     pub public_holds: bool,
+    /// Whether orders carry contacts, and how long these are kept.
+    pub contacts: Contacts,
     /// Limits and metrics.
     pub serving: Serving,
 }
@@ -52,6 +55,8 @@ pub struct CatalogServer {
     pub sample: bool,
     /// The token that the shop's other servers must show; without one, everybody who can connect may use it.
     pub server_token: Option<AccessToken>,
+    /// Whether orders carry contacts, and how long these are kept.
+    pub contacts: Contacts,
     /// Limits and metrics.
     pub serving: Serving,
 }

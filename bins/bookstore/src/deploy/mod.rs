@@ -10,7 +10,7 @@
 //! use bookstore::{Bookstore, core::BookId, deploy};
 //! use tokio::{net::TcpListener, sync::oneshot};
 //!
-//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, tokens: Default::default(), public_holds: false, serving: deploy::Serving::default() };
+//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, tokens: Default::default(), public_holds: false, contacts: Default::default(), serving: deploy::Serving::default() };
 //! let server = deploy::monolith(config).await?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let url = format!("http://{}", listener.local_addr()?);
@@ -27,6 +27,7 @@
 //! ```
 
 mod config;
+mod contacts;
 mod ready;
 
 use axum::Router;
@@ -45,7 +46,7 @@ use bookstore_transport_http::{
     cache::{CacheOptions, CachedCatalog, ReadYourWrites},
     client::{Client, ClientOptions},
     internal::{
-        HistoryCheck, InternalOptions, PinCheck,
+        ContactSource, HistoryCheck, InternalOptions, PinCheck,
         catalog::{self, RemoteCatalog},
         orders::{self, RemoteOrders},
     },
@@ -64,6 +65,7 @@ use crate::{
     sample,
 };
 pub use config::{CatalogServer, FrontendServer, Metrics, Monolith, OrderServer, Serving};
+pub use contacts::Contacts;
 use ready::{ready_once_caught_up, ready_while_reachable, ready_while_writable};
 
 /// A server whose store is open, ready to [run](Server::run).
@@ -91,8 +93,12 @@ impl Server {
         Self { interface, limits: serving.limits.clone(), tasks: Vec::new(), closed: None }
     }
 
-    fn with_task(mut self, task: Task) -> Self {
-        self.tasks.push(task);
+    fn with_task(self, task: Task) -> Self {
+        self.with_tasks([task])
+    }
+
+    fn with_tasks(mut self, tasks: impl IntoIterator<Item = Task>) -> Self {
+        self.tasks.extend(tasks);
         self
     }
 
@@ -131,14 +137,15 @@ impl Drop for Task {
 /// # Errors
 /// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
-    let ledger = open_ledger(config.store).await?;
+    let ledger = open_ledger(config.store, config.contacts.rule).await?;
     add_samples(ledger.as_ref(), config.sample).await?;
     let closed = ledger.closed();
     let (ready, task) = ready_while_writable(&ledger);
+    let erasing = config.contacts.keep.map(|keep| contacts::erase_in_time(&ledger, keep));
     let (catalog, orders) = in_process(ledger);
     let shop =
         Shop { public_holds: config.public_holds, ..Shop::new(catalog, orders, Arc::new(SystemClock), config.tokens) };
-    Ok(public(shop, &config.serving, ready).with_task(task).closing(closed))
+    Ok(public(shop, &config.serving, ready).with_task(task).with_tasks(erasing).closing(closed))
 }
 
 /// Opens the store of a catalog server: it owns books and ledger, and serves order servers and frontends.
@@ -146,15 +153,17 @@ pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
 /// # Errors
 /// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError> {
-    let catalog = open_ledger(config.store).await?;
+    let catalog = open_ledger(config.store, config.contacts.rule).await?;
     add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let (ready, task) = ready_while_writable(&catalog);
+    let erasing = config.contacts.keep.map(|keep| contacts::erase_in_time(&catalog, keep));
     let options = internal(config.server_token, &config.serving, ready);
     let (pin, history) = (Some(PinCheck::of(&catalog)), Some(HistoryCheck::of(&catalog)));
-    let options = InternalOptions { pin, history, ..options };
+    let contacts = Some(ContactSource::new(catalog.clone()));
+    let options = InternalOptions { pin, history, contacts, ..options };
     let server = Server::new(Interface::Internal(catalog::router(catalog, options)), &config.serving);
-    Ok(server.with_task(task).closing(closed))
+    Ok(server.with_task(task).with_tasks(erasing).closing(closed))
 }
 
 /// Opens the copy of an order server, and starts to follow the catalog's ledger with it. The server is ready when the copy has
@@ -166,7 +175,8 @@ pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError>
 pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let client = client(&config.catalog, config.server_token.clone(), between(ClientOptions::inner()))?;
     let catalog: Arc<dyn CatalogService> = Arc::new(RemoteCatalog::new(client.clone()));
-    let copy = open_copy(config.store, config.ack).await?;
+    let opened = open_copy(config.store, config.ack).await?;
+    let copy = opened.copy;
     let feed: Arc<dyn LedgerFeed> = copy.clone();
     let follower = Follower::start(Arc::clone(&catalog), copy).await;
     let follower = Arc::new(follower.map_err(|error| StoreError::Failed(error.to_string()))?);
@@ -174,12 +184,17 @@ pub async fn order_server(config: OrderServer) -> Result<Server, OpenError> {
     let reader: Arc<dyn OrderReader> = follower.clone();
     let client = client.showing(follower.pinned());
     let catalog = Arc::new(RemoteCatalog::new(client).pinned(follower.pinned()));
+    #[cfg(feature = "sqlite")]
+    let following = opened.keeps_contacts.map(|copy| contacts::follow(catalog.clone(), copy));
+    #[cfg(not(feature = "sqlite"))]
+    let following = None;
     let orders = Orders::new(catalog, reader).acknowledge(config.ack, follower.followed());
     let orders = orders.refuse_while(follower.refused()).forget_with(follower.pinned());
     let options = internal(config.server_token, &config.serving, ready);
-    let options = InternalOptions { history: Some(HistoryCheck::following(follower.pinned())), ..options };
+    let history = Some(HistoryCheck::following(follower.pinned()));
+    let options = InternalOptions { history, contacts: Some(opened.contacts), ..options };
     let router = orders::router(Arc::new(orders), Some(feed), options);
-    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task))
+    Ok(Server::new(Interface::Internal(router), &config.serving).with_task(task).with_tasks(following))
 }
 
 /// Makes a frontend: the public interface (pages, JSON, administration) over the servers behind it. It is ready while the
@@ -224,21 +239,41 @@ fn cached((catalog, orders): Services, clients: [Client; 2], books_max: usize) -
     (catalog, Arc::new(orders))
 }
 
+/// An order server's copy.
+struct OpenedCopy {
+    copy: Arc<dyn LedgerCopy>,
+    contacts: ContactSource,
+    /// The same, if it is in a file: one in memory has no contacts.
+    #[cfg(feature = "sqlite")]
+    keeps_contacts: Option<Arc<SqliteCopy>>,
+}
+
 /// Opens an order server's copy on a thread that may block.
-#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "memory is durable at once"))]
-async fn open_copy(store: StoreUrl, ack: Ack) -> Result<Arc<dyn LedgerCopy>, StoreError> {
-    let open = move || -> Result<Arc<dyn LedgerCopy>, StoreError> {
-        match store {
-            #[cfg(feature = "sqlite")]
-            StoreUrl::Sqlite(path) => {
-                Ok(Arc::new(SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack)?))
-            }
-            #[cfg(not(feature = "sqlite"))]
-            StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
-            StoreUrl::Memory => Ok(Arc::new(MemoryCopy::new())),
+#[cfg_attr(
+    not(feature = "sqlite"),
+    expect(unused_variables, reason = "memory is durable at once, and has no contacts")
+)]
+async fn open_copy(store: StoreUrl, ack: Ack) -> Result<OpenedCopy, StoreError> {
+    match store {
+        #[cfg(feature = "sqlite")]
+        StoreUrl::Sqlite(path) => {
+            let open = move || SqliteCopy::open(&path, SqliteOptions::default())?.acknowledging(ack);
+            let copy = Arc::new(blocking(open).await?);
+            let keeps_contacts = Some(copy.clone());
+            Ok(OpenedCopy { contacts: ContactSource::new(copy.clone()), copy, keeps_contacts })
         }
-    };
-    blocking(open).await
+        #[cfg(not(feature = "sqlite"))]
+        StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
+        StoreUrl::Memory => {
+            let copy = Arc::new(MemoryCopy::new());
+            Ok(OpenedCopy {
+                contacts: ContactSource::new(copy.clone()),
+                copy,
+                #[cfg(feature = "sqlite")]
+                keeps_contacts: None,
+            })
+        }
+    }
 }
 
 /// Adds the sample books to a store that never had a book.

@@ -27,7 +27,7 @@ pub(crate) async fn holder(routes: Arc<Routes>, number: u64) {
             continue;
         }
         let (lines, seconds) = (lines(&mut actor), actor.rng.random_range(1..=2));
-        actor.call(KeyedCall::Change(id, OrderAction::Hold { lines, seconds, reference: None })).await;
+        actor.call(KeyedCall::Change(id, OrderAction::Hold { lines, seconds, reference: None, contact: None })).await;
         // Soon, or about when the time is up and later.
         let soon = actor.rng.random_bool(0.6) && !actor.world.has(Bug::GivesBackTwice);
         let wait = if soon { actor.rng.random_range(0..=300) } else { actor.rng.random_range(700..=2_200) };

@@ -209,7 +209,8 @@ fn open_ledger(world: &Shared, host: Host) -> Result<Catalog, StoreError> {
         world.coverage.saw(Seen::WalRecovered);
     }
     let (store, reader) = sqlite::open(&path, clock.as_ref(), SQLITE)?;
-    let options = CatalogOptions { limits: world.plan.writer_limits(), execution: Execution::Task };
+    let limits = world.plan.writer_limits();
+    let options = CatalogOptions { limits, execution: Execution::Task, ..CatalogOptions::default() };
     let accident = &world.accident;
     let opened =
         accident.rolled_back_to.lock().expect("nobody panics with it").take().filter(|_| host == Host::Catalog);

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Error, Lines, NewBook, Order, OrderAction,
-    OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage,
-    TopicQuery, batch::each,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
+    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions,
+    TopicPage, TopicQuery, batch::each,
 };
 use std::{
     collections::BTreeSet,
@@ -181,6 +181,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Watched<S> {
         }
         found
     }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.service.find_contact(order).await
+    }
 }
 
 #[async_trait]
@@ -212,5 +216,9 @@ impl<S: OrderService + ?Sized> OrderService for Watched<S> {
 
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.service.orders(query).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.service.contact(id).await
     }
 }

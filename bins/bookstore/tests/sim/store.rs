@@ -73,6 +73,10 @@ impl LedgerStore for SimStore {
         Ok(())
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        self.store.load_contacts(orders, state).await
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         self.disk.taken(batch.entries.len());
         let fault = self.fault();

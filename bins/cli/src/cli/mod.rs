@@ -14,11 +14,12 @@ use std::path::PathBuf;
 pub(crate) use files::{AuditArgs, BackupArgs, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
 pub(crate) use relay::{BeginArg, RelayArgs};
 pub(crate) use servers::{
-    AckArg, CatalogArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs, ServeArgs,
+    AckArg, CatalogArgs, ContactArg, ContactsArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs,
+    ServeArgs,
 };
 pub(crate) use shop::{
-    AddArgs, AdminArgs, BuyArgs, CancelArgs, ChangeArgs, EditArgs, EditedFields, HoldArgs, InfoArgs, OrdersArgs,
-    PriceArgs, RestockArgs, ReturnArgs, SaleArgs, SearchArgs, ShopArgs,
+    AddArgs, AdminArgs, BestSellersArgs, BuyArgs, CancelArgs, ChangeArgs, ContactOrderArgs, EditArgs, EditedFields,
+    HoldArgs, InfoArgs, OrdersArgs, PriceArgs, RestockArgs, ReturnArgs, SaleArgs, SearchArgs, ShopArgs,
 };
 pub(crate) use token::{TokenArgs, TokenCommand, TokensFileArgs};
 
@@ -118,6 +119,17 @@ Examples:
   bookstore search --topic 'distributed systems' --sort price
   bookstore search garden --json | jq '.books[].title'")]
     Search(SearchArgs),
+    /// List the books of which most copies were sold
+    #[command(
+        name = "bestsellers",
+        after_help = "\
+Copies that came back are counted back on the day when they did. For the best sellers of a topic or an author:
+  bookstore search --topic Science --sold 30 --sort best_selling
+
+Example:
+  bookstore bestsellers --days 30"
+    )]
+    BestSellers(BestSellersArgs),
     /// List the topics
     #[command(after_help = "Example:\n  bookstore topics")]
     Topics(ShopArgs),
@@ -131,7 +143,7 @@ outcome stays unknown, the command to run again is printed.
 
 Examples:
   bookstore buy 3
-  bookstore buy 3 --quantity 2
+  bookstore buy 3 --quantity 2 --contact-email ada@example.org
   bookstore buy 3 --order-id 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
     Buy(BuyArgs),
     /// Set copies aside for a while without buying them
@@ -157,6 +169,24 @@ Examples:
         after_help = "Example:\n  bookstore return 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 3 --quantity 1 --admin-token-file admin.token"
     )]
     Return(ReturnArgs),
+    /// Show who an order is for, or change it
+    #[command(after_help = "\
+With --contact-name and the like it replaces the whole contact. While the order is open its id is enough; later the shop's token is \
+needed. A contact that was erased does not come back.
+
+Examples:
+  bookstore contact 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
+  bookstore contact 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --contact-name 'Ada Roe' --contact-email ada@example.org")]
+    Contact(ContactOrderArgs),
+    /// Erase for good who an order is for
+    #[command(after_help = "\
+What it said is nowhere in the shop's files any more; that it was erased, when and by whom is in the ledger. Backups made before still \
+have it.
+
+Examples:
+  bookstore erase-contact 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55
+  bookstore erase-contact 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55 --admin-token-file admin.token")]
+    EraseContact(ChangeArgs),
     /// Cancel an order; its copies go back into stock
     #[command(after_help = "\
 Examples:
@@ -327,7 +357,7 @@ Examples:
     /// Send what happens in the shop to another program, as signed webhooks
     #[command(after_help = "\
 Sends an HTTP POST for every entry of the ledger: order.placed, order.held, order.confirmed, order.extended, order.lapsed,
-order.fulfilled, order.cancelled, order.returned, order.voided, book.added, book.revised, book.withdrawn, book.relisted, stock.changed,
+order.fulfilled, order.cancelled, order.returned, order.voided, order.contact_erased, book.added, book.revised, book.withdrawn, book.relisted, stock.changed,
 price.changed, ledger.timeline; and ledger.rewound, when the shop went back to a backup. In the ledger's order, each again and again until it is
 answered with 2xx, so a receiver gets every event at least once; the same event has the same webhook-id. Signed as Standard Webhooks
 1.0 says. An event that is not taken is tried for ever, at first after 0.1, at last every 300 seconds.

@@ -53,6 +53,29 @@ pub(crate) struct PublicArgs {
     pub(crate) tokens_file: Option<PathBuf>,
 }
 
+/// The flags of servers that hold the ledger.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct ContactsArgs {
+    /// Whether orders carry a name, an e-mail address, an address and a note
+    #[arg(long, value_enum, default_value_t = ContactArg::Off)]
+    pub(crate) contact: ContactArg,
+    /// Erase the contact of an order so many days after it was placed, 1 to 36500 [default: keep it]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) contacts_keep: Option<u32>,
+}
+
+/// `--contact`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ContactArg {
+    /// An order with a contact is refused
+    Off,
+    /// A contact is kept if one is given
+    Optional,
+    /// A buyer's order without a contact is refused
+    Required,
+}
+
 /// The flags of servers that talk to each other.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Serving")]
@@ -78,6 +101,8 @@ pub(crate) struct MonolithArgs {
     pub(crate) serve: ServeArgs,
     #[command(flatten)]
     pub(crate) public: PublicArgs,
+    #[command(flatten)]
+    pub(crate) contacts: ContactsArgs,
 }
 
 /// `bookstore catalog`
@@ -94,6 +119,8 @@ pub(crate) struct CatalogArgs {
     pub(crate) sample: bool,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    #[command(flatten)]
+    pub(crate) contacts: ContactsArgs,
     #[command(flatten)]
     pub(crate) internal: InternalArgs,
 }

@@ -1,8 +1,8 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, Error, Facet, OrderId, Reference, Sort, Status, Timestamp};
+use bookstore_core::{BookId, ContactFields, Error, Facet, OrderId, Period, Reference, Sort, Status, Timestamp};
 use clap::Args;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// The flags of every command that uses a shop.
 #[derive(Debug, Args)]
@@ -58,10 +58,13 @@ pub(crate) struct SearchArgs {
     /// Only books of this year or earlier ones
     #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
     pub(crate) year_max: Option<i32>,
+    /// Only books of which copies were sold in 7, 30 or 365 days, or ever
+    #[arg(long, value_name = "DAYS", value_parser = sold)]
+    pub(crate) sold: Option<Period>,
     /// Counts the books that are found by topic, author or year; with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = facet)]
     pub(crate) facets: Vec<Facet>,
-    /// Order of the books: relevance, title, price, price_desc, newest, oldest or newly_listed
+    /// Order of the books: relevance, title, price, price_desc, newest, oldest, newly_listed or best_selling
     #[arg(long, value_parser = sort, default_value = "relevance")]
     pub(crate) sort: Sort,
     /// Books a page, 1 to 100 [default: 20]
@@ -82,6 +85,30 @@ fn facet(name: &str) -> Result<Facet, String> {
     name.parse().map_err(|error: Error| error.to_string())
 }
 
+fn sold(period: &str) -> Result<Period, String> {
+    period.parse().map_err(|error: Error| error.to_string())
+}
+
+fn days(days: &str) -> Result<Period, String> {
+    Period::of_days(days).map_err(|error| error.to_string())
+}
+
+/// `bookstore bestsellers`
+#[derive(Debug, Args)]
+pub(crate) struct BestSellersArgs {
+    /// Sold in 7, 30 or 365 days, today by UTC included [default: ever]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub(crate) days: Option<Period>,
+    /// Books a page, 1 to 100 [default: 20]
+    #[arg(long, value_name = "N")]
+    pub(crate) page_size: Option<u32>,
+    /// Token of the next page, as the page before it printed it
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) page_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) shop: ShopArgs,
+}
+
 /// `bookstore info`
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
@@ -90,6 +117,40 @@ pub(crate) struct InfoArgs {
     pub(crate) book: BookId,
     #[command(flatten)]
     pub(crate) shop: ShopArgs,
+}
+
+/// The texts of a contact.
+#[derive(Args)]
+#[command(next_help_heading = "Contact")]
+pub(crate) struct ContactTexts {
+    /// Who the order is for, where the shop keeps that
+    #[arg(long, value_name = "TEXT")]
+    contact_name: Option<String>,
+    /// Where to write to
+    #[arg(long, value_name = "ADDRESS")]
+    contact_email: Option<String>,
+    /// Where the books go
+    #[arg(long, value_name = "TEXT")]
+    contact_address: Option<String>,
+    /// Anything else
+    #[arg(long, value_name = "TEXT")]
+    contact_note: Option<String>,
+}
+
+impl ContactTexts {
+    pub(crate) fn fields(&self) -> ContactFields {
+        let Self { contact_name, contact_email, contact_address, contact_note } = self;
+        let [name, email, address, note] =
+            [contact_name, contact_email, contact_address, contact_note].map(Option::clone);
+        ContactFields { name, email, address, note }
+    }
+}
+
+/// Without the texts.
+impl fmt::Debug for ContactTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fields().fmt(f)
+    }
 }
 
 /// `bookstore buy`
@@ -110,6 +171,8 @@ pub(crate) struct BuyArgs {
     /// What the order is called elsewhere, for example by a payment
     #[arg(long, value_name = "TEXT")]
     pub(crate) reference: Option<Reference>,
+    #[command(flatten)]
+    pub(crate) contact: ContactTexts,
     #[command(flatten)]
     pub(crate) shop: ShopArgs,
 }
@@ -133,10 +196,24 @@ pub(crate) struct HoldArgs {
     #[arg(long, value_name = "UUID")]
     pub(crate) order_id: Option<OrderId>,
     #[command(flatten)]
+    pub(crate) contact: ContactTexts,
+    #[command(flatten)]
     pub(crate) admin: AdminArgs,
 }
 
-/// `bookstore confirm`, `bookstore fulfil`
+/// `bookstore contact`
+#[derive(Debug, Args)]
+pub(crate) struct ContactOrderArgs {
+    /// The order's id
+    #[arg(value_name = "ORDER_ID")]
+    pub(crate) id: OrderId,
+    #[command(flatten)]
+    pub(crate) contact: ContactTexts,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `bookstore confirm`, `bookstore fulfil`, `bookstore erase-contact`
 #[derive(Debug, Args)]
 pub(crate) struct ChangeArgs {
     /// The order's id

@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod best_sellers;
 mod feeds;
 mod head;
 mod import;
@@ -125,6 +126,7 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Frontend(args) => serve::frontend(&args, inherited).await,
         Command::Import(args) => import::run(args).await,
         Command::Search(args) => shop::search(&args).await,
+        Command::BestSellers(args) => best_sellers::best_sellers(&args).await,
         Command::Topics(args) => shop::topics(&args).await,
         Command::Info(args) => shop::info(&args).await,
         Command::Buy(args) => shop::buy(&args).await,
@@ -132,6 +134,8 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Confirm(args) => orders::confirm(&args).await,
         Command::Fulfil(args) => orders::fulfil(&args).await,
         Command::Return(args) => orders::take_back(&args).await,
+        Command::Contact(args) => orders::contact(&args).await,
+        Command::EraseContact(args) => orders::erase_contact(&args).await,
         Command::Cancel(args) => shop::cancel(&args).await,
         Command::Orders(args) => admin::orders(&args).await,
         Command::Restock(args) => admin::restock(&args).await,

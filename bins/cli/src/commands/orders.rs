@@ -1,6 +1,6 @@
-//! `bookstore hold`, `confirm`, `fulfil`, `return`: what becomes of an order.
+//! `bookstore hold`, `confirm`, `fulfil`, `return`: what becomes of an order; `contact`, `erase-contact`: who it is for.
 
-use bookstore::Bookstore;
+use bookstore::{Bookstore, Terms};
 use bookstore_core::{Clock as _, Error, Executed, Line, OrderId, Receipt, Result, Status, SystemClock};
 use std::{process::ExitCode, time::Duration};
 
@@ -8,10 +8,10 @@ use super::{
     Failure,
     admin::same_admin,
     output::{self, print, print_json, quoted},
-    shop::{self, answer, failed_order},
+    shop::{self, answer, contact_again, failed_order},
 };
 use crate::{
-    cli::{AdminArgs, ChangeArgs, HoldArgs, ReturnArgs},
+    cli::{AdminArgs, ChangeArgs, ContactOrderArgs, HoldArgs, ReturnArgs},
     config,
 };
 
@@ -42,14 +42,17 @@ fn show(args: &AdminArgs, id: OrderId, done: Result<Receipt>, before: &str, agai
 
 /// `bookstore hold`
 pub(super) async fn hold(args: &HoldArgs) -> Result<ExitCode, Failure> {
-    let HoldArgs { book, quantity, seconds, reference, order_id, admin } = args;
+    let HoldArgs { book, quantity, seconds, reference, order_id, contact, admin } = args;
+    let terms = Terms { reference: reference.clone(), contact: shop::contact(contact.fields())? };
     let id = order_id.unwrap_or_else(|| SystemClock.new_order_id());
     let store = connect(admin)?;
     let time = Duration::from_secs((*seconds).into());
-    let held = answer(&admin.shop, store.hold(id, [Line::new(*book, *quantity)], time, reference.clone())).await;
+    let held = answer(&admin.shop, store.hold_with(id, [Line::new(*book, *quantity)], time, terms)).await;
     let reference =
         reference.as_ref().map(|text| format!(" --reference {}", quoted(text.as_str()))).unwrap_or_default();
-    let again = format!("bookstore hold {book} --quantity {quantity} --seconds {seconds}{reference} --order-id {id}");
+    let contact = contact_again(&contact.fields());
+    let again =
+        format!("bookstore hold {book} --quantity {quantity} --seconds {seconds}{reference} --order-id {id}{contact}");
     let receipt = show(admin, id, held, "This order was held before; nothing was held again.\n", &again)?;
     if !admin.shop.json && receipt.order.status == Status::Held {
         print(&format!("\nPlace it in time: bookstore confirm {id}{}", same_admin(admin)));
@@ -82,5 +85,33 @@ pub(super) async fn take_back(args: &ReturnArgs) -> Result<ExitCode, Failure> {
     let back = answer(&admin.shop, store.take_back(*id, [Line::new(*book, *quantity)], key)).await;
     let again = format!("bookstore return {id} {book} --quantity {quantity} --key {key}");
     show(admin, *id, back, "These copies had come back before.\n", &again)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore contact`
+pub(super) async fn contact(args: &ContactOrderArgs) -> Result<ExitCode, Failure> {
+    let ContactOrderArgs { id, contact, admin } = args;
+    let store = connect(admin)?;
+    if let Some(contact) = shop::contact(contact.fields())? {
+        let set = answer(&admin.shop, store.set_contact(*id, contact)).await;
+        let again = format!("bookstore contact {id}{}", contact_again(&args.contact.fields()));
+        show(admin, *id, set, "This was the order's contact before.\n", &again)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let contact = answer(&admin.shop, store.contact(*id)).await;
+    let contact = contact.map_err(|error| failed_order(&admin.shop, Some(*id), error, None))?;
+    if admin.shop.json {
+        print_json(&contact);
+    } else {
+        print(&contact.map_or_else(|| "This order has no contact.".to_owned(), |contact| output::contact(&contact)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bookstore erase-contact`
+pub(super) async fn erase_contact(args: &ChangeArgs) -> Result<ExitCode, Failure> {
+    let ChangeArgs { id, admin } = args;
+    let erased = answer(&admin.shop, connect(admin)?.erase_contact(*id)).await;
+    show(admin, *id, erased, "This order had no contact before.\n", &format!("bookstore erase-contact {id}"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! The output of commands: tables and cards for people, the interface's JSON for programs.
 
-use bookstore_core::{Book, Facets, Order, Status, Timestamp, Topic};
+use bookstore_core::{Book, Contact, Facets, Order, Status, Timestamp, Topic};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::{
@@ -220,6 +220,23 @@ pub(crate) fn order(order: &Order) -> String {
         text.push_str(&format!("  {} of book {} came back.\n", line.quantity, line.book));
     }
     text
+}
+
+/// Who an order is for. Its texts have no control characters.
+pub(crate) fn contact(contact: &Contact) -> String {
+    let mut card = Card::new("Contact");
+    let texts = [
+        ("Name", contact.name()),
+        ("E-mail", contact.email()),
+        ("Address", contact.address()),
+        ("Note", contact.note()),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            card.line(name, text);
+        }
+    }
+    card.text
 }
 
 /// What its first entry did.

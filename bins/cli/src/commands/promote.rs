@@ -5,7 +5,7 @@ use bookstore_core::{
     Entries, Seq, SystemClock,
     audit::{Comparison, compare},
     history::Relation,
-    service::LedgerFeed,
+    service::CopyFeed,
     store::sqlite::{Restored, promote},
 };
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use crate::{cli::PromoteArgs, config};
 /// A copy, and where it stands.
 struct Candidate {
     url: String,
-    feed: Arc<dyn LedgerFeed>,
+    feed: Arc<dyn CopyFeed>,
     end: Entries,
 }
 

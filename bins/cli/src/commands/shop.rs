@@ -1,7 +1,9 @@
 //! The buyers' commands: search, look, buy, read and cancel orders.
 
-use bookstore::{AccessToken, Bookstore, ConnectOptions};
-use bookstore_core::{Cents, Clock as _, Error, Executed, Line, OrderId, Query, Sort, Status, SystemClock};
+use bookstore::{AccessToken, Bookstore, ConnectOptions, Terms};
+use bookstore_core::{
+    Cents, Clock as _, Contact, ContactFields, Error, Executed, Line, OrderId, Query, Sort, Status, SystemClock,
+};
 use bookstore_transport_http::problem::Problem;
 use serde::Serialize;
 use std::{
@@ -121,6 +123,7 @@ fn query(args: &SearchArgs) -> Result<Query, Failure> {
         price_max: cents("--price-max", args.price_max)?,
         year_min: args.year_min,
         year_max: args.year_max,
+        sold: args.sold,
         facets: args.facets.clone(),
         sort: args.sort,
         page_size: args.page_size,
@@ -149,6 +152,7 @@ fn search_again(args: &SearchArgs, words: &[String]) -> String {
     flag("--price-max", args.price_max.map(|cents| cents.to_string()));
     flag("--year-min", args.year_min.map(|year| year.to_string()));
     flag("--year-max", args.year_max.map(|year| year.to_string()));
+    flag("--sold", args.sold.map(|period| period.to_string()));
     flag("--sort", (args.sort != Sort::default()).then(|| args.sort.name().to_owned()));
     flag("--page-size", args.page_size.map(|size| size.to_string()));
     if args.in_stock {
@@ -192,9 +196,11 @@ pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
     let id = args.order_id.unwrap_or_else(|| SystemClock.new_order_id());
     let price_cents = args.price.map(Cents::new).transpose()?;
     let line = Line { book: args.book, quantity: args.quantity, price_cents };
-    let bought = match args.reference.clone() {
-        None => answer(&args.shop, shop.purchase(id, [line])).await,
-        Some(reference) => answer(&args.shop, shop.purchase_for(id, [line], reference)).await,
+    let terms = Terms { reference: args.reference.clone(), contact: contact(args.contact.fields())? };
+    let bought = if terms == Terms::default() {
+        answer(&args.shop, shop.purchase(id, [line])).await
+    } else {
+        answer(&args.shop, shop.purchase_with(id, [line], terms)).await
     };
     let receipt = bought.map_err(|error| {
         let hint = buying_hint(args, id, &error);
@@ -215,6 +221,17 @@ pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The contact that flags give, if they give any.
+pub(super) fn contact(fields: ContactFields) -> Result<Option<Contact>, Failure> {
+    let is_given = fields != ContactFields::default();
+    Ok(is_given.then(|| Contact::new(fields)).transpose()?)
+}
+
+/// Stands in a command to run again for the flags that say who the order is for: they are not repeated where they might be logged.
+pub(super) fn contact_again(fields: &ContactFields) -> &'static str {
+    if *fields == ContactFields::default() { "" } else { " --contact-… (as before)" }
 }
 
 fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
@@ -250,7 +267,11 @@ fn buy_again(args: &BuyArgs, id: OrderId) -> String {
     let reference = args.reference.as_ref().map(|text| format!(" --reference {}", quoted(text.as_str())));
     let reference = reference.unwrap_or_default();
     let (book, quantity) = (args.book, args.quantity);
-    format!("bookstore buy {book} --quantity {quantity}{price}{reference} --order-id {id}{}", same_shop(&args.shop))
+    let contact = contact_again(&args.contact.fields());
+    format!(
+        "bookstore buy {book} --quantity {quantity}{price}{reference} --order-id {id}{}{contact}",
+        same_shop(&args.shop)
+    )
 }
 
 /// Connects for one order. The admin token is read and sent only if the order's id needs it.

@@ -36,6 +36,7 @@ fn type_of_kind(kind: Kind) -> &'static str {
         Kind::Extend => "order.extended",
         Kind::Void => "order.voided",
         Kind::Fulfil => "order.fulfilled",
+        Kind::Erase => "order.contact_erased",
         Kind::Timeline => "ledger.timeline",
     }
 }

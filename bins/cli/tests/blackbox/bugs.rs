@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore::core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Entries, Error, Executed, InlineList,
-    Lines, NewBook, Order, OrderAction, OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query, Receipt,
-    Result, Seq, Status, SystemClock, TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Clock as _, Contact, Entries, Error, Executed,
+    InlineList, Lines, NewBook, Order, OrderAction, OrderId, OrderLine, OrderPage, OrderQuery, OrderService, Query,
+    Receipt, Result, Seq, Status, SystemClock, TopicPage, TopicQuery,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -122,6 +122,10 @@ impl OrderService for Buggy {
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         self.orders.orders(query).await
     }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        self.orders.contact(id).await
+    }
 }
 
 #[async_trait]
@@ -162,5 +166,9 @@ impl CatalogService for Buggy {
     }
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.catalog.find_order(order).await
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        self.catalog.find_contact(order).await
     }
 }

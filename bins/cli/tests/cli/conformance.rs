@@ -12,7 +12,15 @@ fn deployment(shop: &Bookstore, servers: impl Any + Send + Sync, dir: Dir) -> De
 
 fn monolith() -> Deployment {
     let dir = Dir::new();
-    let server = dir.serve(&["monolith", "--no-sample", "--public-holds", "--admin-token-file", "admin.token"]);
+    let server = dir.serve(&[
+        "monolith",
+        "--no-sample",
+        "--public-holds",
+        "--contact",
+        "optional",
+        "--admin-token-file",
+        "admin.token",
+    ]);
     deployment(&server.shop(), server, dir)
 }
 
@@ -21,7 +29,7 @@ fn monolith() -> Deployment {
 fn spread() -> (Dir, [Server; 3]) {
     let dir = Dir::new();
     let token = ["--server-token-file", "server.token"];
-    let catalog = dir.serve(&[&["catalog"], &token[..]].concat());
+    let catalog = dir.serve(&[&["catalog", "--contact", "optional"], &token[..]].concat());
     let order = dir.serve(&[&["order", "--catalog", &catalog.url], &token[..]].concat());
     let args = ["frontend", "--catalog", &catalog.url, "--order", &order.url, "--public-holds"];
     let token = [&token[..], &["--admin-token-file", "admin.token"]].concat();

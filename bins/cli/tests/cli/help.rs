@@ -1,15 +1,18 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 29] = [
     "monolith",
     "catalog",
     "order",
     "frontend",
     "import",
     "search",
+    "bestsellers",
     "topics",
     "info",
     "buy",
+    "contact",
+    "erase-contact",
     "cancel",
     "orders",
     "restock",

@@ -5,6 +5,7 @@ mod browser;
 mod chaos;
 mod configuration;
 mod conformance;
+mod contacts;
 mod finding;
 mod full_disk;
 mod head;

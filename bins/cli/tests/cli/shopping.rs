@@ -27,8 +27,16 @@ fn a_buyer_looks_buys_reads_and_cancels() {
     assert!(again.contains("nothing was bought again"), "{again}");
     run(&["buy", "2", "--quantity", "1", "--order-id", &id]).failed(1, &["already used", "Leave --order-id out"]);
     assert!(run(&["order", &id]).ok().out.contains("placed"));
+    for args in
+        [&["bestsellers"][..], &["bestsellers", "--days", "7"], &["search", "--sold", "30", "--sort", "best_selling"]]
+    {
+        let best = run(args).ok().out;
+        assert!(best.contains("RPCs for Noobs") && best.contains("1 of 1 book"), "{args:?}: {best}");
+    }
+    run(&["bestsellers", "--days", "8"]).failed(2, &["7, 30 or 365"]);
     assert!(run(&["cancel", &id]).ok().out.contains("cancelled"));
     assert!(run(&["cancel", &id]).ok().out.contains("cancelled before"));
+    assert!(run(&["bestsellers"]).ok().out.contains("No copies were sold"), "they came back");
 }
 
 #[test]

@@ -50,7 +50,14 @@ impl Shop {
 
     pub(crate) async fn empty() -> Self {
         let (tokens, serving) = (token().into(), Serving::default());
-        let monolith = Monolith { store: StoreUrl::Memory, sample: false, tokens, serving, public_holds: false };
+        let monolith = Monolith {
+            store: StoreUrl::Memory,
+            sample: false,
+            tokens,
+            serving,
+            public_holds: false,
+            contacts: Default::default(),
+        };
         let server = deploy::monolith(monolith).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

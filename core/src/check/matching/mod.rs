@@ -214,6 +214,9 @@ impl Matcher<'_, '_> {
             OrderAction::Void => (uses.returned.max(uses.void), done),
             OrderAction::Fulfil => (uses.fulfil, done),
             OrderAction::Extend { expires_at, .. } => (self.extension(order, *expires_at), done),
+            OrderAction::EraseContact => (self.erasure(order), done),
+            // It makes no entry.
+            OrderAction::SetContact { .. } => return,
             OrderAction::Return { lines, key } => {
                 let pos = self.ledger.uses(*key).amend;
                 let same = pos > 0 && self.ledger.returns(pos, order, lines);
@@ -231,6 +234,12 @@ impl Matcher<'_, '_> {
                 && entry.details.as_ref().and_then(|details| details.expires_at) == Some(expires_at)
         };
         self.ledger.others(order).iter().find(extends).copied().unwrap_or_default()
+    }
+
+    /// The entry that erased an order's contact: there is one at most.
+    fn erasure(&self, order: OrderId) -> Pos {
+        let erases = |pos: &&Pos| self.ledger.entry(**pos).kind == Kind::Erase;
+        self.ledger.others(order).iter().find(erases).copied().unwrap_or_default()
     }
 
     /// A call whose answer is a receipt; `asked` is whether it asked for the entry at `pos`.
@@ -304,7 +313,7 @@ impl Matcher<'_, '_> {
             match candidates.earliest {
                 _ if !complete => {}
                 // An operator began it, or a clock, and not a call.
-                None if matches!(entry.kind, Kind::Timeline | Kind::Lapse) => {}
+                None if matches!(entry.kind, Kind::Timeline | Kind::Lapse | Kind::Erase) => {}
                 None => self.report_phantom(pos, entry),
                 Some((_, first)) if !candidates.agreed && candidates.fresh.is_none() => {
                     self.report_disagreed(first, entry);

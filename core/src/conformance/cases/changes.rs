@@ -60,15 +60,15 @@ enum Cell {
 
 impl Deployment {
     async fn hold(&self, book: BookId, seconds: u32) -> Order {
-        let hold = OrderAction::Hold { lines: lines(&[(book, COPIES)]), seconds, reference: None };
+        let hold = OrderAction::Hold { lines: lines(&[(book, COPIES)]), seconds, reference: None, contact: None };
         self.orders.change(order_id(), hold, office()).await.expect("there are enough").order
     }
 
     async fn ask(&self, order: &Order, asked: Asked) -> Result<Receipt> {
         let lines = || lines(&[(BookId(1), COPIES)]);
         let action = match asked {
-            Asked::Purchase => OrderAction::Purchase { lines: lines(), reference: None },
-            Asked::Hold => OrderAction::Hold { lines: lines(), seconds: 600, reference: None },
+            Asked::Purchase => OrderAction::Purchase { lines: lines(), reference: None, contact: None },
+            Asked::Hold => OrderAction::Hold { lines: lines(), seconds: 600, reference: None, contact: None },
             Asked::Confirm => OrderAction::Confirm,
             Asked::Extend => {
                 let seen = order.expires_at().unwrap_or(order.placed_at);
@@ -283,6 +283,7 @@ pub(super) async fn refuses_ids_in_other_use(d: Deployment) {
         lines: lines(&[(book, copies)]),
         seconds: 600,
         reference: reference.map(|text| text.parse().expect("short")),
+        contact: None,
     };
     assert_eq!(d.change(held.id, hold(1, None)).await, reused(held.id), "other lines");
     assert_eq!(d.change(held.id, hold(COPIES, Some("a"))).await, reused(held.id), "another reference");
@@ -313,7 +314,8 @@ pub(super) async fn holds_the_price(d: Deployment) {
     let book = d.add_book(5).await;
     let reference: Reference = "payment 17".parse().expect("short");
     let wanted = |price| Lines::new([Line { price_cents: Some(cents(price)), ..Line::new(book, 2) }]).expect("a line");
-    let hold = OrderAction::Hold { lines: wanted(1000), seconds: 60, reference: Some(reference.clone()) };
+    let hold =
+        OrderAction::Hold { lines: wanted(1000), seconds: 60, reference: Some(reference.clone()), contact: None };
     let held = d.orders.change(order_id(), hold, None).await.expect("there are five").order;
     assert_eq!((held.reference(), held.is_held_by_shop()), (Some(&reference), false));
     assert_eq!(held.expires_at().map(|at| at.0 - held.placed_at.0), Some(60_000));
@@ -356,7 +358,7 @@ pub(super) async fn lets_only_the_shop_place_what_it_holds(d: Deployment) {
 /// A hold has a limit, and names it; an extension names the end that it saw.
 pub(super) async fn limits_holds(d: Deployment) {
     let book = d.add_book(50).await;
-    let hold = |seconds| OrderAction::Hold { lines: lines(&[(book, 1)]), seconds, reference: None };
+    let hold = |seconds| OrderAction::Hold { lines: lines(&[(book, 1)]), seconds, reference: None, contact: None };
     for (seconds, by) in [(0, None), (0, office()), (901, None), (86_401, office()), (u32::MAX, office())] {
         assert_invalid(d.orders.change(order_id(), hold(seconds), by).await, "hold_seconds");
     }

@@ -13,6 +13,7 @@
 mod amends;
 mod cancels;
 mod changes;
+mod contacts;
 mod ledger;
 mod listing;
 mod orders;
@@ -74,6 +75,7 @@ cases! {
         rejects_what_is_too_long
         filters_by_what_a_book_is_now
         counts_what_is_found
+        lists_best_sellers
         suggests_what_begins_so
         shows_current_price_and_stock
         counts_topics
@@ -128,6 +130,15 @@ cases! {
         limits_holds
         takes_some_copies_back
         race_for_the_last_copies
+    }
+    contacts {
+        are_kept_with_their_order
+        are_not_changed_by_a_repetition
+        are_corrected_without_an_entry
+        are_erased_for_good
+        erases_nothing_where_nothing_is
+        are_the_buyers_while_the_order_is_open
+        are_no_part_of_the_ledger
     }
     amends {
         adds_and_takes_copies

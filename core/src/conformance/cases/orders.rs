@@ -112,7 +112,11 @@ pub(super) async fn finds_what_is_looked_for(d: Deployment) {
     let mut orders = Vec::new();
     for n in 0..12 {
         let sold = if n % 4 == 3 { lines(&[(books[0], 1), (books[1], 1)]) } else { lines(&[(books[n % 2], 1)]) };
-        let action = OrderAction::Purchase { lines: sold, reference: (n % 3 == 0).then(|| reference(n % 2)).flatten() };
+        let action = OrderAction::Purchase {
+            lines: sold,
+            reference: (n % 3 == 0).then(|| reference(n % 2)).flatten(),
+            contact: None,
+        };
         orders.push(d.orders.change(order_id(), action, None).await.expect("there are enough").order);
     }
     for order in orders.iter_mut().skip(1).step_by(5) {

@@ -63,7 +63,8 @@ fn in_order(sort: Sort, a: &Book, b: &Book) -> bool {
         None => i64::MAX,
     };
     match sort {
-        Sort::Relevance => a.id < b.id,
+        // Nothing was sold.
+        Sort::Relevance | Sort::BestSelling => a.id < b.id,
         Sort::Title => (title_key(a.text.title()), a.id) < (title_key(b.text.title()), b.id),
         Sort::Price => (a.price_cents, a.id) < (b.price_cents, b.id),
         Sort::PriceDesc => (Reverse(a.price_cents), a.id) < (Reverse(b.price_cents), b.id),

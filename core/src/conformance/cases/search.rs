@@ -8,8 +8,10 @@ use super::support::assert_invalid;
 use crate::{
     book::{BookId, BookText, NewBook, Topic},
     conformance::deployment::Deployment,
-    fixtures::{book, cents},
-    page::{Facet, FacetCount, Query, SuggestQuery},
+    fixtures::{book, cents, lines, order_id},
+    order::{Actor, OrderId},
+    page::{Facet, FacetCount, Period, Query, Sort, SuggestQuery},
+    request::OrderAction,
     topics::{TopicPage, TopicQuery},
 };
 
@@ -288,6 +290,51 @@ pub(super) async fn counts_what_is_found(d: Deployment) {
     let page = d.catalog.search(none).await.expect("an answer");
     assert_eq!((page.total, page.facets.expect("asked for").topic), (0, Some(Vec::new())));
     assert_eq!(d.catalog.search(Query::default()).await.expect("all").facets, None, "not asked for");
+}
+
+/// The best sellers are the books of which most copies were sold, as soon as a purchase was answered. What came back does not count, and
+/// what is held counts once the order is placed.
+///
+/// A catalog that counts orders and not copies fails here, one that counts a hold or its lapse, and one that lags behind its own answers.
+pub(super) async fn lists_best_sellers(d: Deployment) {
+    let office: Option<Actor> = Some("office".parse().expect("a name"));
+    let books = d.add_books((1..=6).map(|n| book(&format!("Book {n}"), 50)).collect()).await;
+    let change = async |order: OrderId, action| {
+        d.orders.change(order, action, office.clone()).await.expect("it is allowed");
+    };
+    let hold = async |at: usize, copies| {
+        let (order, lines) = (order_id(), lines(&[(books[at], copies)]));
+        change(order, OrderAction::Hold { lines, seconds: 600, reference: None, contact: None }).await;
+        order
+    };
+    assert_eq!(d.found(Query::best_sellers(Period::Ever)).await, [0; 0], "nothing was sold");
+    let mut first = None;
+    for (at, copies) in [(0, 2), (1, 7), (2, 3), (2, 3), (4, 9)] {
+        let bought = d.buy(books[at], copies).await.expect("there are enough");
+        first.get_or_insert(bought.order.id);
+        if at == 4 {
+            d.orders.cancel(bought.order.id).await.expect("it was placed");
+        }
+    }
+    let (confirmed, released, _held) = (hold(0, 6).await, hold(3, 20).await, hold(5, 30).await);
+    for period in Period::ALL {
+        assert_eq!(d.found(Query::best_sellers(period)).await, [2, 3, 1], "{period}");
+    }
+    change(confirmed, OrderAction::Confirm).await;
+    change(released, OrderAction::Cancel).await;
+    assert_eq!(d.found(Query::best_sellers(Period::Week)).await, [1, 2, 3]);
+    let back = lines(&[(books[0], 2)]);
+    change(first.expect("one was"), OrderAction::Return { lines: back, key: order_id() }).await;
+    assert_eq!(d.found(Query::best_sellers(Period::Week)).await, [2, 1, 3], "two came back, in an order of their own");
+    let sold = Query { sold: Some(Period::Month), sort: Sort::Title, ..Query::words("book") };
+    assert_eq!(d.found(sold).await, [1, 2, 3], "the time is a filter in every order");
+    let all = Query { sort: Sort::BestSelling, ..Query::topic("testing") };
+    assert_eq!(d.found(all).await, [2, 1, 3, 4, 5, 6], "what was not sold comes last");
+    let page =
+        d.catalog.search(Query { page_size: Some(2), ..Query::best_sellers(Period::Year) }).await.expect("found");
+    let next = Query { page_token: page.next_page_token, ..Query::best_sellers(Period::Year) };
+    assert_eq!((page.total, d.found(next.clone()).await), (3, vec![3]));
+    assert_invalid(d.catalog.search(Query { sold: Some(Period::Week), ..next }).await, "page_token");
 }
 
 /// Titles, authors and topics are suggested that begin as what was typed, letters folded; at most as many as were asked for.

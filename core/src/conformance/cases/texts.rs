@@ -246,7 +246,12 @@ pub(super) async fn of_withdrawn_books_are_in_no_list(d: Deployment) {
 pub(super) async fn of_withdrawn_books_sell_nothing_more(d: Deployment) {
     let ids = d.add_equal_books(2, 9).await;
     let held = order_id();
-    let hold = |quantity| OrderAction::Hold { lines: lines(&[(ids[0], quantity)]), seconds: 600, reference: None };
+    let hold = |quantity| OrderAction::Hold {
+        lines: lines(&[(ids[0], quantity)]),
+        seconds: 600,
+        reference: None,
+        contact: None,
+    };
     d.orders.change(held, hold(2), office()).await.expect("there are nine");
     let placed = d.buy(ids[0], 3).await.expect("there are seven").order;
     d.withdraw(ids[0]).await;

@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, ops::Bound};
 use tantivy::{
     Term,
-    query::{BoostQuery, ConstScoreQuery, InvertedIndexRangeQuery, PhraseQuery, Query, TermQuery},
+    query::{InvertedIndexRangeQuery, PhraseQuery, Query, TermQuery},
     schema::{Field, IndexRecordOption},
 };
 
@@ -17,7 +17,7 @@ use super::{
     },
     corrections::Correction,
     document::{Stems, names},
-    evaluate::{Clauses, Forms},
+    evaluate::{Clauses, Form, Forms},
     schema::Fields,
 };
 
@@ -79,7 +79,7 @@ impl Builder<'_> {
         if !wanted.isbns.is_empty() {
             clauses
                 .required
-                .push(wanted.isbns.iter().map(|isbn| constant(term(self.fields.isbn, isbn), 0.0)).collect());
+                .push(wanted.isbns.iter().map(|isbn| Form::constant(term(self.fields.isbn, isbn), 0.0)).collect());
         }
         clauses
     }
@@ -96,11 +96,11 @@ impl Builder<'_> {
             Clause::Word(chunk) => {
                 self.word(at, chunk, last, &[(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)])
             }
-            Clause::Topic(chunk) => vec![constant(written(f.topic_words, chunk), 0.0)],
+            Clause::Topic(chunk) => vec![Form::constant(written(f.topic_words, chunk), 0.0)],
             Clause::Author(chunk) => self.word(at, chunk, false, &[(f.author, AUTHOR)]),
             Clause::Phrase(chunks) => {
                 let terms = placed(chunks);
-                let field = |(field, weight)| boosted(phrase(field, &terms), weight);
+                let field = |(field, weight)| Form::scored(phrase(field, &terms), weight);
                 [(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect()
             }
         }
@@ -111,15 +111,15 @@ impl Builder<'_> {
         let begins = last || self.closeness >= Closeness::Beginnings;
         let mut any = Vec::new();
         for (field, weight) in fields.iter().copied() {
-            any.push(boosted(written(field, chunk), weight));
-            any.extend(chunk.joined.as_ref().map(|joined| boosted(term(field, joined), weight)));
-            any.extend(self.stem(field, chunk).map(|stem| boosted(stem, weight * STEM)));
+            any.push(Form::scored(written(field, chunk), weight));
+            any.extend(chunk.joined.as_ref().map(|joined| Form::scored(term(field, joined), weight)));
+            any.extend(self.stem(field, chunk).map(|stem| Form::scored(stem, weight * STEM)));
             if begins && let Some(beginning) = beginning(chunk) {
-                any.push(constant(beginnings(field, beginning), weight * BEGINNING));
+                any.push(Form::constant(beginnings(field, beginning), weight * BEGINNING));
             }
             for correction in self.corrections.get(at).into_iter().flatten() {
                 let weight = weight * TYPO.powi(i32::from(correction.typos));
-                any.push(boosted(term(field, &correction.word), weight));
+                any.push(Form::scored(term(field, &correction.word), weight));
             }
         }
         any
@@ -146,12 +146,12 @@ impl Builder<'_> {
         };
         let text = chunks.iter().map(|chunk| chunk.joined.clone().unwrap_or_else(|| chunk.parts.join(" ")));
         let text = text.collect::<Vec<_>>().join(" ");
-        let mut better = vec![constant(term(self.fields.whole_title, &line(&text)), WHOLE_TITLE)];
+        let mut better = vec![Form::constant(term(self.fields.whole_title, &line(&text)), WHOLE_TITLE)];
         if text.contains(' ') {
-            better.push(constant(term(self.fields.whole_author, &names(&text)), WHOLE_AUTHOR));
+            better.push(Form::constant(term(self.fields.whole_author, &names(&text)), WHOLE_AUTHOR));
         }
         if (2..=IN_ORDER_MAX).contains(&chunks.len()) {
-            better.push(boosted(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
+            better.push(Form::scored(phrase(self.fields.title, &placed(&chunks)), IN_ORDER));
         }
         better.into_iter().map(|query| vec![query]).collect()
     }
@@ -218,12 +218,4 @@ fn beginnings(field: Field, beginning: &str) -> Boxed {
     // Behind every character that a word can have.
     let upper = Bound::Excluded(Term::from_field_text(field, &format!("{beginning}\u{10ffff}")));
     Box::new(InvertedIndexRangeQuery::new(lower, upper))
-}
-
-fn boosted(query: Boxed, weight: f32) -> Boxed {
-    Box::new(BoostQuery::new(query, weight))
-}
-
-fn constant(query: Boxed, score: f32) -> Boxed {
-    Box::new(ConstScoreQuery::new(query, score))
 }

@@ -1,7 +1,8 @@
 //! Runs a query: adds up, book by book, the best score of each clause.
 //!
 //! The engine's own unions and intersections merge sorted lists, which takes several times as long where one word has many forms, each
-//! with many books. Here each form is read once, into a table with a place for every book.
+//! with many books. Here each form is read once, into a table with a place for every book, and one whose books all have the same score is
+//! read by blocks.
 
 use tantivy::{
     DocId, Score, Searcher, SegmentReader,
@@ -20,14 +21,62 @@ pub(super) struct Clauses {
 }
 
 /// Queries of which one is enough: the best of them counts.
-pub(super) type Forms = Vec<Box<dyn Query>>;
+pub(super) type Forms = Vec<Form>;
 
-type Weights = Vec<Box<dyn Weight>>;
+/// A query with its weight.
+#[derive(Debug)]
+pub(super) struct Form {
+    query: Box<dyn Query>,
+    weight: Score,
+    /// Whether the weight alone is the score.
+    constant: bool,
+}
+
+impl Form {
+    /// The query's own scores count, times `weight`.
+    pub(super) fn scored(query: Box<dyn Query>, weight: Score) -> Self {
+        Self { query, weight, constant: false }
+    }
+
+    /// Every book has the same score.
+    pub(super) fn constant(query: Box<dyn Query>, score: Score) -> Self {
+        Self { query, weight: score, constant: true }
+    }
+
+    fn open(&self, searcher: &Searcher) -> tantivy::Result<Opened> {
+        let scoring = if self.constant {
+            EnableScoring::disabled_from_searcher(searcher)
+        } else {
+            EnableScoring::enabled_from_searcher(searcher)
+        };
+        Ok(Opened { weight: self.query.weight(scoring)?, factor: self.weight, constant: self.constant })
+    }
+}
+
+/// A form that can be read.
+struct Opened {
+    weight: Box<dyn Weight>,
+    factor: Score,
+    constant: bool,
+}
+
+impl Opened {
+    /// Calls `take` with every book of a segment and its score.
+    fn for_each(&self, segment: &SegmentReader, mut take: impl FnMut(DocId, Score)) -> tantivy::Result<()> {
+        let factor = self.factor;
+        if self.constant {
+            self.weight.for_each_no_score(segment, &mut |books| books.iter().for_each(|book| take(*book, factor)))
+        } else {
+            self.weight.for_each(segment, &mut |book, score| take(book, score * factor))
+        }
+    }
+}
+
+type Weights = Vec<Opened>;
 
 /// Every book that has all that is required, with its rank, the negated score.
 pub(super) fn evaluate(searcher: &Searcher, clauses: &Clauses) -> tantivy::Result<Vec<Match>> {
-    let scoring = EnableScoring::enabled_from_searcher(searcher);
-    let weights = |forms: &Forms| forms.iter().map(|query| query.weight(scoring)).collect::<tantivy::Result<Weights>>();
+    let weights = |forms: &Forms| forms.iter().map(|form| form.open(searcher)).collect::<tantivy::Result<Weights>>();
     let all = |clauses: &[Forms]| clauses.iter().map(weights).collect::<tantivy::Result<Vec<_>>>();
     let (required, optional) = (all(&clauses.required)?, all(&clauses.optional)?);
     let mut found = Vec::new();
@@ -73,7 +122,7 @@ impl Scores {
     fn require(&mut self, segment: &SegmentReader, clause: u8, forms: &Weights) -> tantivy::Result<()> {
         self.books.clear();
         for form in forms {
-            form.for_each(segment, &mut |book, score| {
+            form.for_each(segment, |book, score| {
                 let at = book as usize;
                 if self.clauses[at] == clause {
                     self.clauses[at] = clause + 1;
@@ -92,7 +141,7 @@ impl Scores {
     fn add(&mut self, segment: &SegmentReader, forms: &Weights) -> tantivy::Result<()> {
         for form in forms {
             // Of books that are not found it is not read.
-            form.for_each(segment, &mut |book, score| {
+            form.for_each(segment, |book, score| {
                 let best = &mut self.best[book as usize];
                 *best = best.max(score);
             })?;

@@ -238,16 +238,34 @@ impl BookIndex {
     /// As [`Self::apply`].
     pub fn clear(&self) -> Result<(), IndexFailed> {
         self.writing().writer.delete_all_documents()?;
-        self.apply(Vec::new(), Seq(0), Hash::EMPTY)
+        self.commit(Seq(0), Hash::EMPTY)
     }
 
-    /// Takes changes in, and remembers how far it has come then, in one commit. When it returns, searches see them.
+    /// Takes changes in, and remembers how far it has come then: [`Self::stage`] and [`Self::commit`].
     ///
     /// # Errors
     /// Nothing of it is seen; the index MUST be built again.
     pub fn apply(&self, changes: Vec<IndexChange>, seq: Seq, hash: Hash) -> Result<(), IndexFailed> {
+        self.stage(changes)?;
+        self.commit(seq, hash)
+    }
+
+    /// Forgets what was staged since the last commit.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn roll_back(&self) -> Result<(), IndexFailed> {
+        self.writing().writer.rollback()?;
+        Ok(())
+    }
+
+    /// Takes changes in that belong to the next commit. Work goes on beside the caller.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn stage(&self, changes: Vec<IndexChange>) -> Result<(), IndexFailed> {
         let mut writing = self.writing();
-        let Writing { writer, stems, progress } = &mut *writing;
+        let Writing { writer, stems, .. } = &mut *writing;
         for change in changes {
             if let IndexChange::Replace(id, _) | IndexChange::Remove(id) = &change {
                 writer.delete_term(Term::from_field_u64(self.fields.id, id.0));
@@ -257,6 +275,16 @@ impl BookIndex {
                 writer.add_document(document)?;
             }
         }
+        Ok(())
+    }
+
+    /// Makes what was staged durable, with how far the index has come then. When it returns, searches see it.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn commit(&self, seq: Seq, hash: Hash) -> Result<(), IndexFailed> {
+        let mut writing = self.writing();
+        let Writing { writer, progress, .. } = &mut *writing;
         (progress.seq, progress.hash) = (seq, hash);
         let payload = Payload { format: FORMAT, progress: progress.clone() };
         let mut commit = writer.prepare_commit()?;
@@ -264,6 +292,25 @@ impl BookIndex {
         commit.commit()?;
         self.reader.reload()?;
         self.seq.store(seq.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes one segment of all of them, so that searches read fewer lists. It takes about a fifth of the time in which the index was built;
+    /// changes can be made meanwhile.
+    ///
+    /// # Errors
+    /// The index is as it was.
+    pub fn merge(&self) -> Result<(), IndexFailed> {
+        let merged = {
+            let mut writing = self.writing();
+            let segments = writing.writer.index().searchable_segment_ids()?;
+            if segments.len() < 2 {
+                return Ok(());
+            }
+            writing.writer.merge(&segments)
+        };
+        merged.wait()?;
+        self.reader.reload()?;
         Ok(())
     }
 

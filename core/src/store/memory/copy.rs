@@ -6,13 +6,14 @@ use uuid::Uuid;
 
 use super::lock;
 use crate::{
+    contact::ContactPage,
     error::{Error, Result},
     history::{Entries, Hash, RunningHash},
     id::{OrderId, Seq},
     ledger::Entry,
     order::{Order, Status},
     page::{FoundOrders, OrderScan, fitting},
-    service::{ENTRIES_MAX, LedgerFeed, OrderReader},
+    service::{ContactFeed, ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
 };
 
@@ -151,6 +152,17 @@ impl LedgerFeed for MemoryCopy {
         let before = (after <= head).then(|| copied.hash_at(after));
         let after = copied.hash_at(last);
         Ok(Entries { identity, incarnation: Uuid::nil(), head, before, entries, batch_ends, after })
+    }
+}
+
+/// It has no contacts: what is gone with the process is no place to keep them for later.
+#[async_trait]
+impl ContactFeed for MemoryCopy {
+    async fn contacts(&self, _after: u64, _limit: usize) -> Result<ContactPage> {
+        let Some(identity) = lock(&self.copied).followed.identity.clone() else {
+            return Err(Error::unavailable("this copy has followed nothing yet"));
+        };
+        Ok(ContactPage { identity, incarnation: Uuid::nil(), changes: Vec::new() })
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    SqliteOptions, StoreError,
+    SqliteOptions, StoreError, contacts,
     database_file::{DatabaseFile, FileConnection},
     pool::Pool,
     rows::{self, to_i64},
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     clock::SystemClock,
+    contact::ContactPage,
     error::{Error, Result},
     execution::Execution,
     history::{Entries, Hash, RunningHash},
@@ -27,7 +28,7 @@ use crate::{
     ledger::Entry,
     order::Order,
     page::{FoundOrders, OrderScan, fitting},
-    service::{Ack, ENTRIES_MAX, LedgerFeed, OrderReader},
+    service::{Ack, CONTACTS_MAX, ContactFeed, ENTRIES_MAX, LedgerFeed, OrderReader},
     store::{Followed, Projection},
 };
 
@@ -89,6 +90,28 @@ impl SqliteCopy {
         .map_err(|error| StoreError::Failed(error.to_string()))
     }
 
+    /// How far it has followed the ledger's contacts: [where](ContactPage::source) they were from, and the number of the last change.
+    ///
+    /// # Errors
+    /// - As those of a [`Projection`].
+    pub async fn contacts_followed(&self) -> Result<((Option<Uuid>, Uuid), u64)> {
+        self.readers.read(contacts::followed).await
+    }
+
+    /// Takes in the next contacts of the ledger, those after [`contacts_followed`](Self::contacts_followed). A page of another
+    /// [source](ContactPage::source) begins anew: it MUST be the one after 0.
+    ///
+    /// # Errors
+    /// - As those of a [`Projection`].
+    pub async fn append_contacts(&self, page: ContactPage) -> Result<()> {
+        let take = move |writer: &mut CopyWriter| {
+            let transaction = writer.connection.transaction().map_err(StoreError::from)?;
+            contacts::follow(&transaction, &page)?;
+            Ok(transaction.commit().map_err(StoreError::from)?)
+        };
+        self.write(take).await
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut CopyWriter) -> Result<T> + Send + 'static,
@@ -125,6 +148,20 @@ impl LedgerFeed for SqliteCopy {
     async fn page(&self, after: Seq, limit: usize) -> Result<Entries> {
         let page = self.readers.read(move |connection| page(connection, after, limit.clamp(1, ENTRIES_MAX))).await?;
         page.ok_or_else(|| Error::unavailable("this copy has followed nothing yet"))
+    }
+}
+
+#[async_trait]
+impl ContactFeed for SqliteCopy {
+    async fn contacts(&self, after: u64, limit: usize) -> Result<ContactPage> {
+        let limit = limit.clamp(1, CONTACTS_MAX);
+        let read = move |connection: &Connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let changes = contacts::between(&transaction, after, u64::MAX, limit)?;
+            let page = |identity| ContactPage { identity, incarnation: Uuid::nil(), changes };
+            Ok(schema::identity(&transaction)?.map(page))
+        };
+        self.readers.read(read).await?.ok_or_else(|| Error::unavailable("this copy has followed nothing yet"))
     }
 }
 
@@ -185,6 +222,7 @@ impl CopyWriter {
         let mut hash = kept.map_or_else(|| rows::running_hash(&transaction), Ok)?;
         let ends = hash.take_page(page)?;
         rows::append_entries(&transaction, &page.entries)?;
+        contacts::take(&transaction, &page.entries)?;
         rows::end_batches(&transaction, &ends)?;
         remember(&transaction, &followed, &followed.after(page))?;
         transaction.commit().map_err(StoreError::from)?;

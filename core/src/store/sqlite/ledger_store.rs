@@ -6,7 +6,7 @@ use std::{fs::File, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    SqliteOptions, StoreError, beside, books,
+    SqliteOptions, StoreError, beside, books, contacts,
     database_file::{DatabaseFile, FileConnection, FileName},
     holds, maintenance,
     rows::{self, to_i64, to_u64},
@@ -103,6 +103,7 @@ impl SqliteStore {
         state.levels = stock_snapshot::read(connection)?;
         replay_tail(connection, self.applied, &mut state, &mut self.dirty)?;
         holds::read(connection, &mut state)?;
+        state.contact_version = contacts::last_version(connection)?;
         Ok(state)
     }
 
@@ -167,6 +168,11 @@ impl LedgerStore for SqliteStore {
         Ok(())
     }
 
+    async fn load_contacts(&mut self, orders: &[OrderId], state: &mut State) -> Result<(), StoreError> {
+        let connection = self.connection.as_ref().ok_or_else(not_recovered)?;
+        contacts::load(connection, orders, state)
+    }
+
     async fn append(&mut self, batch: &Batch, state: &State) -> Result<(), AppendError> {
         let snapshot_due = state.head.0 - self.applied.0 >= SNAPSHOT_ENTRIES.max(state.last_book);
         batch.entries.iter().for_each(|entry| self.dirty.touch(entry));
@@ -175,6 +181,10 @@ impl LedgerStore for SqliteStore {
         if length >= self.wal_bytes_max {
             let why = format!("another program reads the store, and its WAL has grown to {length} bytes meanwhile");
             return Err(AppendError::NotAppended(StoreError::Failed(why)));
+        }
+        if batch.contacts.iter().any(|change| change.contact.is_none()) {
+            // What was erased is in the database file until its page is moved there.
+            self.wal_length.move_soon();
         }
         let restarted = self.wal_length.take_restarted();
         let connection = self.connection.as_mut().ok_or_else(not_recovered).map_err(AppendError::NotAppended)?;
@@ -311,9 +321,12 @@ fn write<'a>(
 ) -> Result<Transaction<'a>, StoreError> {
     let transaction = connection.transaction()?;
     rows::append_entries(&transaction, &batch.entries)?;
-    rows::end_batch(&transaction, hash)?;
+    if !batch.entries.is_empty() {
+        rows::end_batch(&transaction, hash)?;
+    }
     books::take(&transaction, &batch.entries)?;
     holds::take(&transaction, &batch.entries)?;
+    contacts::put(&transaction, &batch.contacts)?;
     if let Some((dirty, state)) = snapshot {
         dirty.write(&transaction, &state.levels, state.head)?;
     }

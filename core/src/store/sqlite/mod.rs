@@ -14,6 +14,7 @@
 //! | `wal_checkpoint.rs` | moves the WAL's pages into the database beside the writer |
 //! | `wal_owner.rs` | whether a WAL belongs to the database beside it |
 //! | `books.rs` | the table of the books, which follows the entries |
+//! | `contacts.rs` | the contacts of orders, which are no part of the ledger |
 //! | `copy.rs` | an order server's copy of the ledger |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
 //! | `restore.rs`, `promote.rs` | going back to a backup; making a ledger of a copy |
@@ -37,6 +38,7 @@
 //! ```
 
 mod books;
+mod contacts;
 mod copy;
 mod database_file;
 mod holds;

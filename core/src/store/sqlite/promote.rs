@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     id::Seq,
-    service::{ENTRIES_MAX, LedgerFeed},
+    service::{CONTACTS_MAX, CopyFeed, ENTRIES_MAX},
     store::Projection as _,
 };
 
@@ -30,7 +30,7 @@ use crate::{
 /// - [`StoreError::Failed`] if `to` exists already, a file fails, or the copy cannot be read any further.
 /// - [`StoreError::Unusable`] if the copy has followed nothing, or is damaged.
 pub async fn promote(
-    copy: &dyn LedgerFeed,
+    copy: &dyn CopyFeed,
     to: &Path,
     clock: &dyn Clock,
     mut progress: impl FnMut(Seq, Seq),
@@ -52,6 +52,7 @@ pub async fn promote(
         after = last;
         progress(after, head);
     }
+    copy_contacts(copy, &written).await.map_err(failed)?;
     written.close().await?;
     let mut connection = schema::open(&restoring.path, Role::Copy, NewIds::UNUSED)?;
     derive(&mut connection)?;
@@ -59,6 +60,17 @@ pub async fn promote(
     let (identity, head) = restore::begin_timeline(&mut connection, identity, clock)?;
     restoring.finish(connection, to)?;
     Ok(Restored { identity, head, replaced: None })
+}
+
+/// Copies the contacts; what the entries erase stays erased.
+async fn copy_contacts(from: &dyn CopyFeed, to: &SqliteCopy) -> Result<(), crate::Error> {
+    let mut after = 0;
+    loop {
+        let page = from.contacts(after, CONTACTS_MAX).await?;
+        let Some(last) = page.changes.last().map(|last| last.version) else { return Ok(()) };
+        to.append_contacts(page).await?;
+        after = last;
+    }
 }
 
 /// Makes a ledger's file of a copy's: with the tables that follow from the entries.
@@ -75,7 +87,10 @@ fn derive(connection: &mut Connection) -> Result<(), StoreError> {
         books::take(&transaction, &entries)?;
         holds::take(&transaction, &entries)?;
     }
-    transaction.execute_batch("DROP TABLE set_aside; UPDATE meta SET role = 'ledger', applied = 0, hash = NULL;")?;
+    transaction.execute_batch(
+        "DROP TABLE set_aside; UPDATE meta SET role = 'ledger', applied = 0, hash = NULL,
+        contacts_timeline = NULL, contacts_opening = NULL, contacts = 0;",
+    )?;
     transaction.commit()?;
     Ok(())
 }

@@ -4,9 +4,13 @@ use async_trait::async_trait;
 use rusqlite::Row;
 use std::sync::Arc;
 
-use super::{SqliteOptions, StoreError, database_file::DatabaseFile, pool::Pool, rows, text_cache::TextCache};
+use super::{
+    SqliteOptions, StoreError, contacts, database_file::DatabaseFile, pool::Pool, rows, text_cache::TextCache,
+};
 use crate::{
     book::Text,
+    clock::Timestamp,
+    contact::{Contact, ContactChange},
     error::Result,
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
@@ -77,6 +81,18 @@ impl LedgerReader for SqliteReader {
 
     async fn find_orders(&self, scan: OrderScan, head: Seq) -> Result<FoundOrders> {
         self.pool.read(move |connection| rows::find_orders(connection, &scan, head)).await
+    }
+
+    async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        Ok(self.pool.read(move |connection| contacts::find(connection, order)).await?.flatten())
+    }
+
+    async fn contacts(&self, after: u64, to: u64, limit: usize) -> Result<Vec<ContactChange>> {
+        self.pool.read(move |connection| contacts::between(connection, after, to, limit)).await
+    }
+
+    async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
+        self.pool.read(move |connection| contacts::placed_before(connection, placed_before, limit)).await
     }
 }
 

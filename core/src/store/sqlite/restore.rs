@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    StoreError, beside,
+    StoreError, beside, contacts,
     database_file::DatabaseFile,
     maintenance, rows,
     schema::{self, NewIds, Role},
@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     history::{LedgerIdentity, Timeline},
     id::{OrderId, Seq},
-    ledger::{Entry, Kind},
+    ledger::{Details, Entry, Kind},
 };
 
 /// What a restore has made.
@@ -66,7 +66,8 @@ pub fn restore_copy(backup: &Path, to: &Path, clock: &dyn Clock) -> Result<Resto
 /// Restores a backup as the ledger in the file `to`, under a new timeline. What was there is kept beside it, as `PATH.replaced-N`.
 ///
 /// Servers that followed the ledger before follow it on, and set aside what it does not have any more. Orders that were
-/// acknowledged after the backup was made are not in it: they are in the replaced file, and in the copies.
+/// acknowledged after the backup was made are not in it: they are in the replaced file, and in the copies. Contacts that were erased since are
+/// erased again, as far as the ledger before can be read.
 ///
 /// # Errors
 /// - [`StoreError::InUse`] if a process has the store open.
@@ -82,7 +83,10 @@ pub fn restore_replacing(backup: &Path, to: &Path, clock: &dyn Clock) -> Result<
     if old.is_some() {
         refuse_another(to, &identity)?;
     }
-    let (identity, head) = begin_timeline(&mut connection, identity, clock)?;
+    let (identity, mut head) = begin_timeline(&mut connection, identity, clock)?;
+    if old.is_some() {
+        head = erase_again(&mut connection, to, clock)?;
+    }
     let replaced = match old {
         Some(_) => Some(keep(to).map_err(|error| failed(to, &error))?),
         None => None,
@@ -199,6 +203,36 @@ pub(super) fn begin_timeline(
     transaction.execute("UPDATE meta SET superseded = NULL", [])?;
     transaction.commit()?;
     Ok((identity, seq))
+}
+
+/// Erases the contacts again that the ledger in the file `old` knows to be erased. Returns the last entry.
+fn erase_again(connection: &mut Connection, old: &Path, clock: &dyn Clock) -> Result<Seq, StoreError> {
+    let transaction = connection.transaction()?;
+    let mut head = rows::head(&transaction)?;
+    let erased = match schema::open_read_only(old).and_then(|old| contacts::erased(&old)) {
+        Ok(erased) => erased,
+        Err(error) => {
+            tracing::warn!(%error, "which contacts the replaced ledger has erased cannot be read: the backup's are back");
+            return Ok(head);
+        }
+    };
+    let (before, mut entries) = (rows::hash(&transaction, head)?, Vec::new());
+    for (order, actor) in erased {
+        if !matches!(contacts::find(&transaction, order)?, Some(Some(_))) {
+            continue;
+        }
+        head = head.next();
+        let details = Some(Box::new(Details { order: Some(order), actor, ..Details::default() }));
+        let changes = std::iter::empty().collect();
+        entries.push(Entry { seq: head, at: clock.now(), kind: Kind::Erase, key: None, changes, text: None, details });
+    }
+    if !entries.is_empty() {
+        rows::append_entries(&transaction, &entries)?;
+        rows::end_batch(&transaction, before.after(&entries))?;
+        contacts::take(&transaction, &entries)?;
+    }
+    transaction.commit()?;
+    Ok(head)
 }
 
 /// Moves a database and the files that belong to it to the first free `PATH.replaced-N`. Returns that name.

@@ -5,6 +5,7 @@
 //! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
 //! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
 //! | `order_entry` | both | entries that concern an order under another key than its id |
+//! | `contact`, `contact_text` | both | the contacts of orders; one that was erased has no text |
 //! | `order_reference` | both | the sales and holds that carry a reference |
 //! | `entry_text` | both | the entries that list, revise, withdraw or relist books, with the texts of those that have one, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
@@ -18,7 +19,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::{
-    StoreError, configure,
+    StoreError, configure, contacts,
     reader::{TEXT, text_from},
     rows, unusable, wal_owner,
 };
@@ -58,6 +59,8 @@ impl Role {
 // `stock` is the stock snapshot, true as of entry `meta.applied`; the entries after it are replayed. See `stock_snapshot.rs`.
 // `meta.timelines` is a JSON array as in `LedgerIdentity`; `meta.origin` says from which ledger this one was restored as a copy,
 // `meta.superseded` under which newer history the ledger goes on elsewhere. For `meta.wal` see `wal_owner.rs`.
+// `meta.contacts` is how far a copy has followed the ledger's contacts, under the timeline `meta.contacts_timeline` in the opening
+// `meta.contacts_opening`.
 // Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
 const META_TABLE: &str = "
     CREATE TABLE meta (
@@ -70,7 +73,10 @@ const META_TABLE: &str = "
         wal BLOB,
         wal_before BLOB,
         origin TEXT,
-        superseded TEXT
+        superseded TEXT,
+        contacts_timeline BLOB,
+        contacts_opening BLOB,
+        contacts INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 ";
 
@@ -153,6 +159,8 @@ pub(super) fn open(path: &Path, role: Role, ids: NewIds) -> Result<Connection, S
     let mut connection = Connection::open(path)
         .map_err(|error| StoreError::Failed(format!("cannot open {}: {error}", path.display())))?;
     configure(&connection).map_err(|error| named(path, error))?;
+    // What is erased is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     if is_empty(&connection).map_err(|error| named(path, error))? {
         connection.pragma_update(None, "journal_mode", "wal")?;
         create(&mut connection, role, ids)?;
@@ -238,6 +246,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
     transaction.execute_batch(ORDER_TABLE)?;
+    transaction.execute_batch(contacts::TABLE)?;
     // A copy learns its ledger's id from the first entries it takes in.
     let identity = match role {
         Role::Ledger => {
@@ -302,6 +311,7 @@ fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), S
     transaction.execute_batch(LEDGER_INDEX)?;
     transaction.execute_batch(TEXT_TABLE)?;
     transaction.execute_batch(ORDER_TABLE)?;
+    transaction.execute_batch(contacts::TABLE)?;
     let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', 0)";
     transaction.execute(new, [role.name()])?;
     if let (Role::Ledger, Some(ledger)) = (role, ledger) {

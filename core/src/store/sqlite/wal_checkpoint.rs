@@ -35,11 +35,18 @@ pub(super) fn in_commits(connection: &Connection) -> Result<(), StoreError> {
 pub(super) struct WalLength {
     pages: AtomicI32,
     restarted: AtomicBool,
+    wanted: AtomicBool,
 }
 
 impl WalLength {
     pub(super) fn bytes(&self) -> u64 {
         bytes(self.pages.load(Ordering::Relaxed))
+    }
+
+    /// Has the pages of the next commit moved soon, however short the WAL is: with it or, while others are being moved, with the first one
+    /// after these.
+    pub(super) fn move_soon(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
     }
 
     /// Whether the WAL has started again since this was asked last.
@@ -95,8 +102,8 @@ impl Mover {
         }
         self.plan.committed(pages);
         let Some(thread) = self.thread.take_if(|thread| thread.is_finished() || self.plan.is_too_long()) else {
-            if self.thread.is_none() && self.plan.is_due() {
-                self.begin();
+            if self.thread.is_none() {
+                self.begin_if(self.plan.is_due());
             }
             return;
         };
@@ -107,17 +114,20 @@ impl Mover {
         });
         show(pages, moved);
         match self.plan.rest(moved) {
-            Rest::OnThread => self.begin(),
+            Rest::OnThread => self.begin_if(true),
             Rest::ByWriter => {
                 if let Ok((_, moved)) = wal.checkpoint_v2(CheckpointMode::PASSIVE) {
                     self.plan.moved = moved;
                 }
             }
-            Rest::Later => {}
+            Rest::Later => self.begin_if(false),
         }
     }
 
-    fn begin(&mut self) {
+    fn begin_if(&mut self, due: bool) {
+        if !self.length.wanted.swap(false, Ordering::Relaxed) && !due {
+            return;
+        }
         let path = self.path.clone();
         let thread = thread::Builder::new().name("ledger-checkpoint".into()).spawn(move || moved_pages(&path));
         // If there is no thread it is tried again after the next commit.

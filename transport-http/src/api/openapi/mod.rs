@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::IntoResponse,
 };
-use bookstore_core::{BookId, OrderId, Seq, Sort, TopicSort};
+use bookstore_core::{BookId, OrderId, Period, Seq, Sort, TopicSort};
 use bytes::Bytes;
 use std::sync::OnceLock;
 use utoipa::{
@@ -34,13 +34,14 @@ use schemas::Problem;
         Browsers (`Accept: text/html`) get pages under the same paths. Unknown fields and query parameters are refused. \
         Every refusal is an RFC 9457 problem with a stable `code`; `executed` says whether the request may have had an effect."),
     paths(
-        paths::search, paths::search_topic, paths::author, paths::new, paths::suggest, paths::topics, paths::info, paths::books, paths::quote, paths::events,
+        paths::search, paths::search_topic, paths::author, paths::new, paths::best_sellers, paths::suggest, paths::topics, paths::info, paths::books, paths::quote, paths::events,
         paths::purchase_page, paths::purchase, paths::order, paths::place_order, paths::cancel,
         paths::confirm, paths::extend, paths::fulfil, paths::take_back,
+        paths::contact, paths::set_contact, paths::erase_contact,
         paths::orders, paths::amend, paths::add_books, paths::entries,
         paths::livez, paths::readyz, paths::metrics, paths::openapi,
     ),
-    components(schemas(Problem, BookId, OrderId, Seq, Sort, TopicSort)),
+    components(schemas(Problem, BookId, OrderId, Period, Seq, Sort, TopicSort)),
     tags(
         (name = "books", description = "Looking for books"),
         (name = "orders", description = "Buying them"),
@@ -63,8 +64,13 @@ pub(super) async fn openapi(uri: Uri) -> Answer {
 pub fn document() -> OpenApi {
     let mut document = Document::openapi();
     for (path, item) in &mut document.paths.paths {
-        let methods =
-            [("GET", &mut item.get), ("PUT", &mut item.put), ("POST", &mut item.post), ("PATCH", &mut item.patch)];
+        let methods = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("PATCH", &mut item.patch),
+            ("DELETE", &mut item.delete),
+        ];
         for (method, operation) in methods.into_iter().filter_map(|(method, one)| Some((method, one.as_mut()?))) {
             let role = operation.security.is_some().then(|| roles::of_route(method, path));
             if let Some(role) = role {

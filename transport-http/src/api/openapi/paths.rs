@@ -3,7 +3,8 @@
 #![expect(dead_code, reason = "documents the handlers in `api` and the routes of every server")]
 
 use bookstore_core::{
-    Book, BookId, BookPage, Entries, Order, OrderId, OrderPage, Quote, Seq, Status, Suggestions, TopicPage, TopicSort,
+    Book, BookId, BookPage, Contact, Entries, Order, OrderId, OrderPage, Quote, Seq, Status, Suggestions, TopicPage,
+    TopicSort,
 };
 
 use super::schemas::{AmendBody, NewBooks, SearchParameters};
@@ -53,6 +54,19 @@ pub(super) fn author() {}
     ),
     responses((status = 200, description = "A page of books", body = BookPage)))]
 pub(super) fn new() {}
+
+/// The books of which copies were sold, those first of which most were. Copies that came back are counted back on the day when they did.
+///
+/// The same list with words and filters is a search with `sort=best_selling` and `sold`.
+#[utoipa::path(get, path = "/bestsellers", tag = "books",
+    params(
+        ("days" = Option<u16>, Query, minimum = 7, maximum = 365,
+            description = "Sold in 7, 30 or 365 days, today by UTC included; ever, unless asked otherwise"),
+        ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Books a page, 20 unless asked otherwise"),
+        ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
+    ),
+    responses((status = 200, description = "A page of books", content((BookPage = "application/json"), (String = "text/html")))))]
+pub(super) fn best_sellers() {}
 
 /// Titles, authors and topics that begin as what somebody has typed.
 #[utoipa::path(get, path = "/suggest", tag = "books",
@@ -175,6 +189,32 @@ pub(super) fn fulfil() {}
         (status = 200, description = "The order with what has come back", body = Order,
             headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was done already")))))]
 pub(super) fn take_back() {}
+
+/// Who an order is for, where the shop keeps that. An order whose id is no UUID of version 4 or 7 needs a token.
+#[utoipa::path(get, path = "/orders/{id}/contact", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    responses(
+        (status = 200, description = "Its contact", body = Contact),
+        (status = 204, description = "It has none: none was given, or it was erased")))]
+pub(super) fn contact() {}
+
+/// Gives an order a contact, or another one, in place of the whole contact before. Once the order is handed over, cancelled or lapsed this
+/// needs a token with the role `stock`. A contact that was erased does not come back.
+#[utoipa::path(put, path = "/orders/{id}/contact", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    request_body = Contact,
+    responses(
+        (status = 200, description = "The order, whose contact is this one now", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it was already")))))]
+pub(super) fn set_contact() {}
+
+/// Erases the contact of an order, for good. Once the order is handed over, cancelled or lapsed this needs a token with the role `stock`.
+#[utoipa::path(delete, path = "/orders/{id}/contact", tag = "orders",
+    params(("id" = OrderId, Path, description = "The order id")),
+    responses(
+        (status = 200, description = "The order, which has no contact", body = Order,
+            headers(("Idempotency-Replayed" = Option<String>, description = "`true` if it had none before")))))]
+pub(super) fn erase_contact() {}
 
 /// Cancels an order and puts its copies back into stock; again and again is the same as once. An order whose id is no UUID of version 4 or 7 needs a
 /// token with the role `admin`.

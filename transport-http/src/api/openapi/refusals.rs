@@ -75,6 +75,14 @@ fn of_the_service(operation: &str) -> Vec<Error> {
         "quote" => vec![no_such_book, Error::BookWithdrawn { book }, invalid],
         "books" => vec![Error::invalid("ids", "at most 100 at once")],
         "order" => vec![no_such_order, guessable, unauthorized],
+        "contact" => vec![no_such_order, guessable, unauthorized],
+        "set_contact" | "erase_contact" => {
+            let closed = [Status::Fulfilled, Status::Cancelled, Status::Lapsed, Status::Voided];
+            let closed = closed.map(an_order).map(order_refusal);
+            let invalid = Error::invalid("email", "must be one address, such as name@example.org");
+            let invalid = (operation == "set_contact").then_some(invalid);
+            [no_such_order, guessable, unauthorized, reused].into_iter().chain(closed).chain(invalid).collect()
+        }
         "cancel" => vec![no_such_order, guessable, unauthorized, reused, order_refusal(an_order(Status::Fulfilled))],
         "confirm" | "extend" | "fulfil" | "take_back" => {
             let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(order_refusal);
@@ -92,7 +100,7 @@ fn of_the_service(operation: &str) -> Vec<Error> {
             vec![no_such_book, out_of_stock, reused, mismatch, text, exists, Error::VersionRequired, invalid]
         }
         "list" => vec![Error::invalid("title", "must have 1 to 1000 characters, not 0")],
-        "search" | "search_topic" | "topics" | "orders" | "entries" | "author" | "new" | "suggest" => {
+        "search" | "search_topic" | "topics" | "orders" | "entries" | "author" | "new" | "best_sellers" | "suggest" => {
             vec![Error::invalid("page_size", "must be from 1 to 100")]
         }
         _ => Vec::new(),
@@ -135,7 +143,7 @@ fn of_the_interface(path: &str, operation: &Operation, safe: bool, role: Option<
     if operation.operation_id.as_deref() == Some("purchase_page") {
         all.push(Rejection::MethodNotAllowed(Some("POST")));
     }
-    if operation.operation_id.as_deref() == Some("order") {
+    if matches!(operation.operation_id.as_deref(), Some("order" | "contact")) {
         all.push(Rejection::Forbidden("admin is off on this server"));
     }
     if let Some(role) = role {

@@ -2,7 +2,7 @@
 //! go together. Tests compare the fields of the two.
 #![expect(dead_code, reason = "these types are documentation only")]
 
-use bookstore_core::{BookId, Cents, Seq, Sort};
+use bookstore_core::{BookId, Cents, Period, Seq, Sort};
 use utoipa::ToSchema;
 
 /// A change to one book: copies added, absolute values, its text, or whether it is on sale.
@@ -211,6 +211,8 @@ pub(super) struct SearchParameters {
     year_min: Option<i32>,
     /// Only books of this year or earlier ones
     year_max: Option<i32>,
+    /// Only books of which copies were sold in so many days, today included, or `ever`, and did not come back
+    sold: Option<Period>,
     /// What to count among all books that are found: of `topic`, `author` and `year`, with commas
     #[param(pattern = "^((topic|author|year)(,(topic|author|year))*)?$")]
     facets: Option<String>,

@@ -2,23 +2,27 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Entries, Lines, NewBook, Order, OrderAction, OrderId,
-    Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, catalog::WAIT_MAX, follow::Pinned,
-    retry::Effect, service::at_most_books_max,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Lines, NewBook, Order, OrderAction,
+    OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
+    catalog::WAIT_MAX,
+    contact::ContactPage,
+    follow::Pinned,
+    retry::Effect,
+    service::{ContactFeed, at_most_books_max},
 };
 use form_urlencoded::byte_serialize;
 use http::{Method, header};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use std::time::Duration;
 
-use super::messages::{Amendment, BOOKS, CALLS, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS};
+use super::messages::{Amendment, BOOKS, CALLS, CONTACTS, ENTRIES, ORDERS, OrderChange, SEARCH, SUGGEST, TOPICS};
 use crate::{
     book_ids::write_ids,
     client::{
         Client,
         batching::Batcher,
         request::{OutboundRequest, json},
-        response::Compact,
+        response::{Compact, Contacted, Contacts},
     },
     compact::{self, OrderCommand},
 };
@@ -123,5 +127,19 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteCatalo
 
     async fn find_order(&self, order: OrderId) -> Result<Order> {
         self.client.call(OutboundRequest::get(format!("{ORDERS}/{order}"))).await
+    }
+
+    async fn find_contact(&self, order: OrderId) -> Result<Option<Contact>> {
+        let answer = self.client.call(OutboundRequest::get(format!("{ORDERS}/{order}/contact"))).await;
+        answer.map(|Contacted(contact)| contact)
+    }
+}
+
+/// Also of an order server that has a copy.
+#[async_trait]
+impl<C: Connect + Clone + Send + Sync + 'static> ContactFeed for RemoteCatalog<C> {
+    async fn contacts(&self, after: u64, limit: usize) -> Result<ContactPage> {
+        let answer = self.client.call(OutboundRequest::get(format!("{CONTACTS}?after={after}&limit={limit}"))).await;
+        answer.map(|Contacts(page)| page)
     }
 }

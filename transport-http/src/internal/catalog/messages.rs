@@ -10,6 +10,8 @@ pub(super) const SEARCH: &str = "/v1/search";
 pub(super) const SUGGEST: &str = "/v1/suggest";
 pub(super) const TOPICS: &str = "/v1/topics";
 pub(super) const BOOKS: &str = "/v1/books";
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
+pub(in crate::internal) const CONTACTS: &str = "/v1/contacts";
 pub(super) const ENTRIES: &str = "/v1/entries";
 pub(super) const ORDERS: &str = "/v1/orders";
 

@@ -21,7 +21,7 @@ use super::messages::{
 use crate::{
     book_ids::read_ids,
     internal::{
-        batch::{Calls, answer_all, page_response},
+        batch::{Calls, answer_all, contact_response, page_response},
         routes::{InternalOptions, big, finish, pinned},
     },
     server::error_response::ErrorResponse,
@@ -53,6 +53,7 @@ pub fn router(service: Arc<dyn CatalogService>, options: InternalOptions) -> Rou
         .route(&format!("{BOOKS}/{{id}}"), get(info).patch(amend))
         .route(ENTRIES, get(entries))
         .route(&format!("{ORDERS}/{{id}}"), get(find_order).merge(pinned(post(change_order), options.pin.clone())))
+        .route(&format!("{ORDERS}/{{id}}/contact"), get(contact))
         .with_state(service);
     finish(router, options)
 }
@@ -111,6 +112,11 @@ async fn add_books(
 /// `GET /v1/orders/{id}`
 async fn find_order(State(service): Service, Path(order): Path<OrderId>) -> Answer<Order> {
     Ok(Json(service.find_order(order).await?))
+}
+
+/// `GET /v1/orders/{id}/contact`
+async fn contact(State(service): Service, Path(order): Path<OrderId>) -> Result<Response, ErrorResponse> {
+    Ok(contact_response(service.find_contact(order).await?))
 }
 
 /// `POST /v1/orders/{id}`

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result, retry::Effect,
+    Actor, Contact, Lines, Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Receipt, Result,
+    retry::Effect,
 };
 use http::Method;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
@@ -13,6 +14,7 @@ use crate::{
         Client,
         batching::Batcher,
         request::{OutboundRequest, json},
+        response::Contacted,
     },
     compact::OrderCommand,
     internal::catalog::OrderChange,
@@ -68,5 +70,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> OrderService for RemoteOrders<C
     async fn orders(&self, query: OrderQuery) -> Result<OrderPage> {
         query.check()?;
         self.client.call(OutboundRequest::send(Method::POST, ORDERS, json(&query)?, Effect::ReadOnly)).await
+    }
+
+    async fn contact(&self, id: OrderId) -> Result<Option<Contact>> {
+        let answer = self.client.call(OutboundRequest::get(format!("{ORDERS}/{id}/contact"))).await;
+        answer.map(|Contacted(contact)| contact)
     }
 }

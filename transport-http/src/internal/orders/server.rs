@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::messages::{CALLS, ENTRIES, ORDERS, OrderCall};
 use crate::{
     internal::{
-        batch::{Calls, answer_all, page_response},
+        batch::{Calls, answer_all, contact_response, page_response},
         catalog::OrderChange,
         routes::{InternalOptions, big, finish},
     },
@@ -33,6 +33,7 @@ pub fn router(service: Arc<dyn OrderService>, copy: Option<Arc<dyn LedgerFeed>>,
         .route(CALLS, big(post(calls)))
         .route(ORDERS, post(orders))
         .route(&format!("{ORDERS}/{{id}}"), get(order).post(change))
+        .route(&format!("{ORDERS}/{{id}}/contact"), get(contact))
         .with_state(service);
     let router = match copy {
         Some(copy) => router.route(ENTRIES, get(entries).with_state(copy)),
@@ -49,6 +50,11 @@ async fn calls(State(service): Service, calls: Calls<OrderCall>) -> Result<Respo
 /// `GET /v1/orders/{id}`
 async fn order(State(service): Service, Path(order): Path<OrderId>) -> Answer<Order> {
     Ok(Json(service.order(order).await?))
+}
+
+/// `GET /v1/orders/{id}/contact`
+async fn contact(State(service): Service, Path(order): Path<OrderId>) -> Result<Response, ErrorResponse> {
+    Ok(contact_response(service.contact(order).await?))
 }
 
 /// `POST /v1/orders/{id}`

@@ -13,13 +13,20 @@ use crate::{
         extract::{InPath, Payload},
     },
     pages::order::{cancel_under, show_under},
+    token::Role,
 };
 
 const ORDERS: &str = "/admin/orders";
 
 /// `GET /admin/orders/{id}`
-pub(super) async fn show(State(shop): Shared, _: SignedIn, InPath(id): InPath<OrderId>, uri: Uri) -> Answer {
-    show_under(ORDERS, &shop, id, &uri).await.map(not_stored)
+pub(super) async fn show(
+    State(shop): Shared,
+    SignedIn { actor, .. }: SignedIn,
+    InPath(id): InPath<OrderId>,
+    uri: Uri,
+) -> Answer {
+    let shows_contact = actor.allow(Role::Stock).is_ok();
+    show_under(ORDERS, &shop, id, &uri, shows_contact).await.map(not_stored)
 }
 
 /// `POST /admin/orders/{id}/cancel` with a form, which has no fields.
