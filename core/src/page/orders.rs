@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{fitting, page_size, read_token, write_token};
 use crate::{
     clock::Timestamp,
+    contact::Contact,
     error::{Error, Result},
     id::{BookId, OrderId, Seq},
     order::{Order, Reference, Status},
@@ -31,6 +32,10 @@ pub struct OrderQuery {
     /// Orders that were placed or held before then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
+    /// Orders whose contact has all these words in its name or e-mail address, case aside. At most
+    /// [`OrderQuery::WORDS_MAX`] characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
     /// Orders a page, 1 to [`Query::PAGE_MAX`]; [`Query::PAGE_DEFAULT`] if it is `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
@@ -40,6 +45,9 @@ pub struct OrderQuery {
 }
 
 impl OrderQuery {
+    /// The most characters of [`Self::contact`].
+    pub const WORDS_MAX: usize = 200;
+
     /// Checks the fields. Gives what is to be looked for, for one page.
     ///
     /// # Errors
@@ -48,15 +56,21 @@ impl OrderQuery {
         if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
             return Err(Error::invalid("to", "must be later than from"));
         }
+        let words = self.contact.as_deref().map(|words| words.chars().count());
+        if words.is_some_and(|count| !(1..=Self::WORDS_MAX).contains(&count)) {
+            return Err(Error::invalid("contact", format!("must have 1 to {} characters", Self::WORDS_MAX)));
+        }
         let before = self.page_token.as_deref().map(|token| read_token(token, &self.about())).transpose()?;
-        Ok(OrderScan { query: self.clone(), before, limit: page_size(self.page_size)? })
+        let words = self.contact.as_deref().map(str::to_lowercase).unwrap_or_default();
+        let words = words.split_whitespace().map(str::to_owned).collect();
+        Ok(OrderScan { query: self.clone(), words, before, limit: page_size(self.page_size)? })
     }
 
     /// Whether some orders are left out.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        let Self { reference, status, book, from, to, page_size: _, page_token: _ } = self;
-        reference.is_some() || status.is_some() || book.is_some() || from.is_some() || to.is_some()
+        let Self { reference, status, book, from, to, contact, page_size: _, page_token: _ } = self;
+        contact.is_some() || reference.is_some() || status.is_some() || book.is_some() || from.is_some() || to.is_some()
     }
 
     /// The query of which a token is the token.
@@ -80,6 +94,8 @@ impl OrderQuery {
 #[derive(Clone, Debug)]
 pub struct OrderScan {
     query: OrderQuery,
+    /// The words of [`OrderQuery::contact`], in lower case.
+    words: Vec<String>,
     before: Option<Seq>,
     limit: usize,
 }
@@ -100,7 +116,7 @@ impl OrderScan {
     /// Up to `limit` orders of all kinds that began before `before`.
     #[must_use]
     pub fn all(before: Option<Seq>, limit: usize) -> Self {
-        Self { query: OrderQuery::default(), before, limit }
+        Self { query: OrderQuery::default(), words: Vec::new(), before, limit }
     }
 
     /// Only orders that began before this entry are looked for.
@@ -115,7 +131,20 @@ impl OrderScan {
         self.query.reference.as_ref()
     }
 
-    /// Looks through orders as they began, newest first and all older than [`Self::before`]. `now` gives one as it is.
+    /// Whether contacts are looked at.
+    #[must_use]
+    pub fn needs_contacts(&self) -> bool {
+        self.query.contact.is_some()
+    }
+
+    fn is_of(&self, contact: Option<Contact>) -> bool {
+        let Some(contact) = contact else { return false };
+        let text = [contact.name(), contact.email()].map(|text| text.unwrap_or_default().to_lowercase()).join(" ");
+        self.words.iter().all(|word| text.contains(word.as_str()))
+    }
+
+    /// Looks through orders as they began, newest first and all older than [`Self::before`]. `now` gives one as it is, `contact` its
+    /// contact.
     ///
     /// # Errors
     /// The first error of either.
@@ -123,6 +152,7 @@ impl OrderScan {
         &self,
         begun: impl Iterator<Item = Result<Order, E>>,
         mut now: impl FnMut(OrderId) -> Result<Option<Order>, E>,
+        mut contact: impl FnMut(OrderId) -> Result<Option<Contact>, E>,
     ) -> Result<FoundOrders, E> {
         let (mut found, mut vain) = (FoundOrders::default(), 0);
         for begun in begun {
@@ -131,7 +161,8 @@ impl OrderScan {
                 found.unseen_before = found.orders.last().map(|last| last.seq);
                 break;
             }
-            let order = if self.query.admits(&begun) { now(begun.id)? } else { None };
+            let admitted = self.query.admits(&begun) && (!self.needs_contacts() || self.is_of(contact(begun.id)?));
+            let order = if admitted { now(begun.id)? } else { None };
             let wanted = |order: &Order| self.query.status.is_none_or(|status| order.status == status);
             match order.filter(wanted) {
                 Some(order) => found.orders.push(order),

@@ -245,7 +245,8 @@ impl LedgerReader for MemoryReader {
         let last = scan.before().map_or(head, |before| head.min(Seq(before.0.saturating_sub(1))));
         let begun = ledger.between(Seq(0), last).iter().rev();
         let begun = begun.filter(|entry| matches!(entry.kind, Kind::Sale | Kind::Hold)).filter_map(Order::begun);
-        scan.run(begun.map(Ok), |id| Ok(ledger.order(id, head)))
+        let contact = |id| ledger.contacts.get(&id).and_then(|change| change.contact.as_deref().cloned());
+        scan.run(begun.map(Ok), |id| Ok(ledger.order(id, head)), |id| Ok(contact(id)))
     }
 
     async fn contact(&self, order: OrderId) -> Result<Option<Contact>> {

@@ -2,7 +2,8 @@
 
 use bookstore_core::{
     Actor, BookId, Catalog, CatalogOptions, CatalogService as _, Clock as _, Contact, ContactFields, ContactRule,
-    Error, Kind, Lines, ManualClock, Order, OrderAction, OrderId, Result, Seq, SystemClock, Timestamp,
+    Error, Kind, Lines, ManualClock, Order, OrderAction, OrderId, OrderQuery, OrderReader, Result, Seq, SystemClock,
+    Timestamp,
     decide::{Batch, Command, State},
     fixtures::{book, lines, order_id},
     service::{CONTACTS_MAX, ContactFeed as _},
@@ -241,6 +242,36 @@ async fn follow(catalog: &Catalog, copy: &SqliteCopy) {
         page = catalog.contacts(0, CONTACTS_MAX).await.expect("read");
     }
     copy.append_contacts(page).await.expect("it continues");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_found_by_name_and_e_mail_address() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalog = open(&folder.path().join("shop.db")).expect("a new file");
+    catalog.add_books(vec![book("A book", 100)], None).await.expect("added");
+    let fields = ContactFields { email: Some("ada@example.org".into()), ..ContactFields::default() };
+    let by_mail = Box::new(Contact::new(fields).expect("an address"));
+    let mail = buy(&catalog, Some(by_mail)).await.expect("there are enough").id;
+    let name = buy(&catalog, Some(contact("Ada Lovelace"))).await.expect("there are enough").id;
+    buy(&catalog, Some(address("Ada Street".into()))).await.expect("there are enough");
+    buy(&catalog, None).await.expect("there are enough");
+    let erased = buy(&catalog, Some(contact("Ada Erased"))).await.expect("there are enough").id;
+    catalog.change_order(erased, OrderAction::EraseContact, None).await.expect("it has one");
+    let copy = SqliteCopy::open(&folder.path().join("copy.db"), SqliteOptions::default()).expect("a new file");
+    follow(&catalog, &copy).await;
+    let readers: [&dyn OrderReader; 2] = [catalog.as_ref(), &copy];
+    for reader in readers {
+        for (words, expected) in [("ADA", vec![name, mail]), ("lovelace ada", vec![name]), ("example.org", vec![mail])]
+        {
+            let query = OrderQuery { contact: Some(words.into()), ..OrderQuery::default() };
+            let found = reader.find_orders(query.check().expect("a good query")).await.expect("read").orders;
+            assert_eq!(found.iter().map(|order| order.id).collect::<Vec<_>>(), expected, "{words}");
+        }
+    }
+    for words in [String::new(), "x".repeat(201)] {
+        assert!(OrderQuery { contact: Some(words), ..OrderQuery::default() }.check().is_err());
+    }
+    close(catalog).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -448,7 +448,7 @@ fn a_page_of_orders_ends_where_the_next_begins() {
         let scan = query.check().expect("a good query");
         let older = orders.iter().filter(|order| scan.before().is_none_or(|before| order.seq < before));
         let now = |id| Ok::<_, ()>(orders.iter().find(|order| order.id == id).cloned());
-        scan.page(scan.run(older.cloned().map(Ok), now).expect("there are no errors"))
+        scan.page(scan.run(older.cloned().map(Ok), now, |_| Ok(None)).expect("there are no errors"))
     };
     let query = |page_size, page_token| OrderQuery { page_size: Some(page_size), page_token, ..OrderQuery::default() };
     let first = page(query(2, None), &orders);

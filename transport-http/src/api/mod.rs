@@ -39,7 +39,7 @@ pub use remote::RemoteShop;
 pub use roles::ROLES;
 pub use shop::Shop;
 #[cfg(feature = "pages")]
-pub(crate) use {rejection::Answer, shop::Shared};
+pub(crate) use {orders::READS_CONTACTS, rejection::Answer, shop::Shared};
 
 /// The limits of a server for this router: room in a URI for the longest page token, which holds a title.
 #[must_use]

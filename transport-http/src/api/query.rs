@@ -146,7 +146,7 @@ pub(super) fn topics(uri: &Uri) -> Result<TopicQuery> {
 
 /// The query of `GET /orders`.
 pub(super) fn orders(uri: &Uri) -> Result<OrderQuery> {
-    let known = ["reference", "status", "book", "from", "to", "page_size", "page_token"];
+    let known = ["reference", "status", "book", "from", "to", "contact", "page_size", "page_token"];
     let mut parameters = Parameters::of(uri, &known)?;
     Ok(OrderQuery {
         reference: parameters.parsed("reference")?,
@@ -154,6 +154,7 @@ pub(super) fn orders(uri: &Uri) -> Result<OrderQuery> {
         book: parameters.number::<u64>("book")?.map(BookId),
         from: parameters.parsed("from")?,
         to: parameters.parsed("to")?,
+        contact: parameters.text("contact").filter(|words| !words.is_empty()),
         page_size: parameters.number("page_size")?,
         page_token: parameters.text("page_token"),
     })

@@ -283,6 +283,7 @@ fn orders_path(query: &OrderQuery) -> String {
     given(&mut pairs, "book", query.book);
     given(&mut pairs, "from", query.from);
     given(&mut pairs, "to", query.to);
+    given(&mut pairs, "contact", query.contact.as_ref());
     page(&mut pairs, query.page_size, query.page_token.as_deref());
     pairs.finish()
 }

@@ -138,7 +138,7 @@ impl World {
         assert_eq!(truth.get(&(book.id, book.version)), Some(&level), "client {client} was shown what never was");
         let texts = self.shop.upstream.ledger().await.into_iter().filter(|entry| entry.seq == book.text_version);
         let texts: Vec<_> = texts.filter_map(|entry| entry.text).collect();
-        assert_eq!(texts, [book.text.clone()], "client {client} was shown another text");
+        assert_eq!(texts, std::slice::from_ref(&book.text), "client {client} was shown another text");
         self.saw(client, book.id, book.version);
     }
 

@@ -177,6 +177,6 @@ impl OrderReader for Textbook {
         orders.retain(|order| scan.before().is_none_or(|before| order.seq < before));
         orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.seq));
         let now = |id| Ok(orders.iter().find(|order| order.id == id).cloned());
-        scan.run(orders.iter().cloned().map(Ok), now)
+        scan.run(orders.iter().cloned().map(Ok), now, |_| Ok(None))
     }
 }

@@ -279,6 +279,9 @@ pub(crate) struct OrdersArgs {
     /// Only orders before then
     #[arg(long, value_name = "DAY")]
     pub(crate) to: Option<Timestamp>,
+    /// Only orders whose contact has these words in its name or e-mail address
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) contact: Option<String>,
     /// Orders a page, 1 to 100 [default: 20]
     #[arg(long, value_name = "N")]
     pub(crate) page_size: Option<u32>,

@@ -38,6 +38,7 @@ pub(super) async fn orders(args: &OrdersArgs) -> Result<ExitCode, Failure> {
         book: args.book,
         from: args.from,
         to: args.to,
+        contact: args.contact.clone(),
         page_size: args.page_size,
         page_token: args.page_token.clone(),
     };
@@ -77,7 +78,7 @@ async fn orders_page(store: &Bookstore, mut query: OrderQuery) -> Result<OrderPa
 
 /// The options that look for the same orders.
 fn same_orders(args: &OrdersArgs) -> String {
-    let OrdersArgs { reference, status, book, from, to, page_size, page_token: _, admin: _ } = args;
+    let OrdersArgs { reference, status, book, from, to, contact, page_size, page_token: _, admin: _ } = args;
     let mut options = String::new();
     let mut add = |name: &str, value: Option<String>| options.extend(value.map(|value| format!(" --{name} {value}")));
     add("reference", reference.as_ref().map(|text| quoted(text.as_str())));
@@ -85,6 +86,7 @@ fn same_orders(args: &OrdersArgs) -> String {
     add("book", book.map(|book| book.to_string()));
     add("from", from.map(|from| from.to_string()));
     add("to", to.map(|to| to.to_string()));
+    add("contact", contact.as_ref().map(|words| quoted(words)));
     add("page-size", page_size.map(|size| size.to_string()));
     options
 }

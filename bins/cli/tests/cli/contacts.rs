@@ -50,6 +50,13 @@ fn a_contact_is_given_shown_changed_and_erased_through_every_server_and_never_lo
 
     let changed = format!("{SECRET} Doe");
     run(&["contact", &id, "--contact-name", &changed]).ok();
+    // The order server's copy takes contacts over by and by.
+    let asked = Instant::now();
+    while !run(&[&["orders", "--contact", &changed.to_lowercase()][..], &ADMIN].concat()).ok().out.contains(&id) {
+        assert!(asked.elapsed() < TIMEOUT, "the order is not found by its name");
+    }
+    let none = run(&[&["orders", "--contact", "Nobody"][..], &ADMIN].concat()).ok();
+    assert!(none.out.contains("No such orders"), "{none:?}");
     let shown = run(&["contact", &id]).ok().out;
     assert!(shown.contains(&changed) && !shown.contains("12 Main St"), "the whole contact: {shown}");
     run(&["contact", &id, "--contact-email", SECRET]).failed(1, &["email"]);

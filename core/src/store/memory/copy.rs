@@ -173,9 +173,12 @@ impl OrderReader for MemoryCopy {
     }
 
     async fn find_orders(&self, scan: OrderScan) -> Result<FoundOrders> {
+        if scan.needs_contacts() {
+            return Err(Error::invalid("contact", "this server's copy is in memory, and keeps no contacts"));
+        }
         let copied = lock(&self.copied);
         let older = copied.listed.range(..scan.before().unwrap_or(Seq(u64::MAX))).rev();
         let older = older.filter_map(|(_, id)| copied.orders.get(id).cloned());
-        scan.run(older.map(Ok), |id| Ok(copied.orders.get(&id).cloned()))
+        scan.run(older.map(Ok), |id| Ok(copied.orders.get(&id).cloned()), |_| Ok(None))
     }
 }

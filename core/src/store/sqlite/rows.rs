@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, types::Type};
 use std::sync::LazyLock;
 
-use super::StoreError;
+use super::{StoreError, contacts};
 use crate::{
     book::Text,
     clock::Timestamp,
@@ -241,7 +241,7 @@ pub(super) fn find_orders(connection: &Connection, scan: &OrderScan, head: Seq) 
     let begun = begun.query_map((to_i64(first.0), scan.reference().map(Reference::as_str)), entry)?;
     let begun = begun.map(|entry| entry.map_err(StoreError::from));
     let begun = begun.filter_map(|entry| entry.map(|entry| Order::begun(&entry)).transpose());
-    scan.run(begun, |id| order(connection, id, head))
+    scan.run(begun, |id| order(connection, id, head), |id| Ok(contacts::find(connection, id)?.flatten()))
 }
 
 /// Rows of one insert statement, largest first: the more rows, the smaller the share of each in the cost of the statement.

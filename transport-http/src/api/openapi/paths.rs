@@ -236,6 +236,7 @@ pub(super) fn cancel() {}
             description = "Only orders of then or later: a day, in UTC, or a moment as RFC 3339 has it"),
         ("to" = Option<String>, Query, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?)?$",
             description = "Only orders before then"),
+        ("contact" = Option<String>, Query, max_length = 200, description = "Only orders whose contact has these words in its name or e-mail address; needs the role `stock`"),
         ("page_size" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Orders a page, 20 unless asked otherwise"),
         ("page_token" = Option<String>, Query, description = "The `next_page_token` of the page before; any other text is refused"),
     ),

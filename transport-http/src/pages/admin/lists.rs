@@ -13,7 +13,7 @@ use super::{
     login::SignedIn,
 };
 use crate::{
-    api::{Answer, Shared},
+    api::{Answer, READS_CONTACTS, Shared},
     error_status,
     pages::{
         assets,
@@ -68,10 +68,13 @@ struct Orders {
 }
 
 /// `GET /admin/orders`
-pub(super) async fn orders(State(shop): Shared, _: SignedIn, uri: Uri) -> Answer {
+pub(super) async fn orders(State(shop): Shared, SignedIn { actor, .. }: SignedIn, uri: Uri) -> Answer {
     let fields = Fields::of_uri(&uri);
     let (filter, page_token) = (Filter::of(&fields), fields.filled("page_token"));
     let newest = page_token.is_none();
+    if !filter.contact.is_empty() {
+        actor.allow(READS_CONTACTS)?;
+    }
     let found = match filter.query(page_token) {
         Ok(query) => shop.orders.orders(query).await,
         Err(error) => Err(error),
@@ -104,6 +107,7 @@ struct Filter {
     book: String,
     from: String,
     to: String,
+    contact: String,
 }
 
 impl Filter {
@@ -112,26 +116,29 @@ impl Filter {
 
     fn of(fields: &Fields) -> Self {
         let text = |name| fields.filled(name).unwrap_or_default();
-        let [reference, status, book, from, to] = ["reference", "status", "book", "from", "to"].map(text);
-        Self { reference, status, book, from, to }
+        let [reference, status, book, from, to, contact] =
+            ["reference", "status", "book", "from", "to", "contact"].map(text);
+        Self { reference, status, book, from, to, contact }
     }
 
     fn is_empty(&self) -> bool {
         self.pairs().into_iter().all(|(_, typed)| typed.is_empty())
     }
 
-    fn pairs(&self) -> [(&'static str, &str); 5] {
-        let Self { reference, status, book, from, to } = self;
-        [("reference", reference), ("status", status), ("book", book), ("from", from), ("to", to)]
+    fn pairs(&self) -> [(&'static str, &str); 6] {
+        let Self { reference, status, book, from, to, contact } = self;
+        [("reference", reference), ("status", status), ("book", book), ("from", from), ("to", to), ("contact", contact)]
     }
 
     fn query(&self, page_token: Option<String>) -> Result<OrderQuery> {
         fn read<T: FromStr<Err = Error>>(typed: &str) -> Result<Option<T>> {
             if typed.is_empty() { Ok(None) } else { typed.parse().map(Some) }
         }
-        let Self { reference, status, book, from, to } = self;
+        let Self { reference, status, book, from, to, contact } = self;
         let (reference, status, book) = (read(reference)?, read(status)?, read(book)?);
-        Ok(OrderQuery { reference, status, book, from: read(from)?, to: read(to)?, page_size: None, page_token })
+        let contact = Some(contact.clone()).filter(|words| !words.is_empty());
+        let (from, to) = (read(from)?, read(to)?);
+        Ok(OrderQuery { reference, status, book, from, to, contact, page_size: None, page_token })
     }
 
     /// The page after the one that gave `token`.
