@@ -184,7 +184,7 @@ pub(super) async fn info(args: &InfoArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     print(&output::book(&book));
-    if book.stock > 0 {
+    if book.stock > 0 && book.on_sale {
         print(&format!("\nBuy it: bookstore buy {}{}", book.id, same_shop(&args.shop)));
     }
     Ok(ExitCode::SUCCESS)

@@ -156,6 +156,7 @@ fn the_admin_corrects_withdraws_and_relists() {
 
     assert!(run(&["withdraw", "1"]).ok().out.contains("withdrawn"));
     assert_eq!((&info()["on_sale"], &info()["stock"]), (&false.into(), &5.into()));
+    assert!(!dir.run(&["info", "1", "--server", &server.url]).ok().out.contains("Buy it"));
     dir.run(&["buy", "1", "--server", &server.url]).failed(1, &["book 1 is not on sale"]);
     assert!(!dir.run(&["search", "book", "--server", &server.url]).ok().out.contains("The Book"));
     run(&["withdraw", "1"]).ok();
