@@ -122,3 +122,20 @@ fn a_store_on_read_only_media_can_be_audited_and_copied() {
     dir.run(&["audit", "--store", "sqlite:saved.db"]).ok();
     dir.run(&["monolith", "--listen", "127.0.0.1:0", "--store", &store]).failed(1, &["shop.db", "Read-only"]);
 }
+
+#[test]
+fn a_full_disk_is_said_at_the_start() {
+    let dir = Dir::new();
+    let Some(disk) = SmallDisk::mount(dir.path("small")) else { return };
+    let at = |name: &str| format!("sqlite:{}", disk.path().join(name).display());
+    let server = dir.serve(&["monolith", "--store", &at("shop.db")]);
+    assert_eq!(server.stop(), Some(0));
+    disk.fill();
+    for name in ["shop.db", "new.db"] {
+        let refused = dir.run(&["monolith", "--listen", "127.0.0.1:0", "--store", &at(name)]);
+        refused.failed(1, &[name, "the disk is full", "make room"]);
+    }
+    disk.empty();
+    let server = dir.serve(&["monolith", "--store", &at("shop.db")]);
+    dir.run(&["buy", "3", "--server", &server.url]).ok();
+}

@@ -32,8 +32,11 @@ impl Shop {
         };
         let orders = [order("sqlite:orders-1.db"), order("sqlite:orders-2.db")];
         let both = format!("{},{}", orders[0].url, orders[1].url);
-        let frontend = dir.serve(&[&["frontend", "--catalog", &catalogs, "--order", &both], &TOKEN[..]].concat());
+        let frontend = ["frontend", "--catalog", &catalogs, "--order", &both, "--admin-token-file", "admin.token"];
+        let frontend = dir.serve(&[&frontend[..], &TOKEN[..]].concat());
         frontend.ready();
+        // Enough for every purchase until something happens.
+        dir.run(&["restock", "3", "10000", "--server", &frontend.url, "--admin-token-file", "admin.token"]).ok();
         Self { dir, catalog, orders, frontend, spare }
     }
 

@@ -152,6 +152,12 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Unusable("the file is not a bookstore database".into()),
             Some(ErrorCode::DatabaseCorrupt) => Self::Unusable(format!("the file is damaged ({error})")),
+            Some(ErrorCode::DiskFull) => Self::Failed("the disk is full: make room, then start again".into()),
+            // What SQLite says if it cannot make the files beside the database, as on a full disk.
+            Some(ErrorCode::SystemIoFailure) => Self::Failed(format!(
+                "the disk is full or fails (SQLite code {}): make room, or look at the system's log",
+                error.sqlite_error().map_or(0, |error| error.extended_code)
+            )),
             _ => Self::Failed(error.to_string()),
         }
     }

@@ -162,8 +162,8 @@ pub(super) fn open(path: &Path, role: Role, ids: NewIds) -> Result<Connection, S
     // What is erased is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
     if is_empty(&connection).map_err(|error| named(path, error))? {
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        create(&mut connection, role, ids)?;
+        let wal = connection.pragma_update(None, "journal_mode", "wal").map_err(StoreError::from);
+        wal.and_then(|()| create(&mut connection, role, ids)).map_err(|error| named(path, error))?;
     }
     if check(&connection, path, role)? < VERSION {
         upgrade(&mut connection, role, ids).map_err(|error| named(path, error))?;
