@@ -28,7 +28,7 @@ struct Staller {
 }
 
 fn book() -> Value {
-    json!({"id": 1, "title": "A book", "author": "", "topic": "t", "price_cents": 100, "stock": 5, "version": 1})
+    json!({"id": 1, "title": "A book", "author": "", "topic": "t", "price_cents": 100, "stock": 5, "version": 1, "text_version": 1, "on_sale": true})
 }
 
 async fn info(State(staller): State<Arc<Staller>>, Path(_): Path<u64>) -> Json<Value> {
