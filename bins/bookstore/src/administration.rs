@@ -61,10 +61,11 @@ impl Bookstore {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use bookstore::{BookId, BookText, Bookstore};
+    /// use bookstore::{Bookstore, core::{BookId, BookText}};
     ///
     /// let shop = Bookstore::open("memory:").await?;
-    /// # shop.add_book(bookstore::NewBook { text: BookText { title: "Teh Book".into(), topic: "t".into(), ..BookText::default() }, price_cents: bookstore::Cents::ZERO, stock: 1 }).await?;
+    /// # let text = BookText { title: "Teh Book".into(), topic: "t".into(), ..BookText::default() };
+    /// # shop.add_book(bookstore::core::NewBook { text, price_cents: bookstore::core::Cents::ZERO, stock: 1 }).await?;
     /// let book = shop.info(BookId(1)).await?;
     /// let text = BookText { title: "The Book".into(), ..BookText::from(&book.text) };
     /// let revised = shop.revise(book.id, text, book.text_version).await?;
