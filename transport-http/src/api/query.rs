@@ -7,7 +7,7 @@ use bookstore_core::{
 };
 use std::{str::FromStr, time::Duration};
 
-use crate::book_ids::read_ids;
+use crate::book_ids::{read_id, read_ids};
 
 /// The parameters of one request, checked against those that its path knows.
 struct Parameters(Vec<(String, String)>);
@@ -151,7 +151,7 @@ pub(super) fn orders(uri: &Uri) -> Result<OrderQuery> {
     Ok(OrderQuery {
         reference: parameters.parsed("reference")?,
         status: parameters.parsed("status")?,
-        book: parameters.number::<u64>("book")?.map(BookId),
+        book: parameters.text("book").filter(|book| !book.is_empty()).map(|book| read_id("book", &book)).transpose()?,
         from: parameters.parsed("from")?,
         to: parameters.parsed("to")?,
         contact: parameters.text("contact").filter(|words| !words.is_empty()),

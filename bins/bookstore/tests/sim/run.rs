@@ -205,7 +205,9 @@ async fn converged(world: &Shared, routes: &Routes) -> turmoil::Result<FinalStat
 async fn read_final_state(routes: &Routes, world: &Shared) -> bookstore_core::Result<(FinalState, bool)> {
     let mut end = FinalState::read(routes.ledger.as_ref()).await?.since(Seq(world.plan.stocks.len() as u64));
     let mut agree = true;
-    let orders = orders_of(&end);
+    // A hold that is open still lapses after this.
+    let (orders, none_held) = orders_of(&end);
+    agree &= none_held;
     for (host, copy) in [Host::Order1, Host::Order2].into_iter().zip(&routes.copies) {
         end.add_orders(host.name(), copy.as_ref()).await?;
         agree &= orders == copied(&end);
@@ -219,8 +221,8 @@ async fn read_final_state(routes: &Routes, world: &Shared) -> bookstore_core::Re
     Ok((end, agree))
 }
 
-/// The orders that lists show, each with its last entry, by the ledger.
-fn orders_of(end: &FinalState) -> BTreeMap<OrderId, Seq> {
+/// The orders that lists show, each with its last entry, by the ledger; and whether none of them is held.
+fn orders_of(end: &FinalState) -> (BTreeMap<OrderId, Seq>, bool) {
     let mut orders = BTreeMap::new();
     for entry in &end.entries {
         let Some(id) = entry.order_id() else { continue };
@@ -230,8 +232,9 @@ fn orders_of(end: &FinalState) -> BTreeMap<OrderId, Seq> {
         };
         orders.extend(order.map(|order| (id, order)));
     }
+    let none_held = orders.values().all(|order| order.status != Status::Held);
     let listed = orders.into_iter().filter(|(_, order)| order.status != Status::Voided);
-    listed.map(|(id, order)| (id, order.version)).collect()
+    (listed.map(|(id, order)| (id, order.version)).collect(), none_held)
 }
 
 /// The same by the copy that was added last.

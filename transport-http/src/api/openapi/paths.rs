@@ -231,7 +231,7 @@ pub(super) fn cancel() {}
     params(
         ("reference" = Option<String>, Query, max_length = 200, description = "Only orders that are called so elsewhere"),
         ("status" = Option<Status>, Query, description = "Only orders in this state"),
-        ("book" = Option<u64>, Query, description = "Only orders of this book"),
+        ("book" = Option<u64>, Query, maximum = 999999999999999999u64, description = "Only orders of this book"),
         ("from" = Option<String>, Query, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?)?$",
             description = "Only orders of then or later: a day, in UTC, or a moment as RFC 3339 has it"),
         ("to" = Option<String>, Query, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?)?$",
