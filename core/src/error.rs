@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{BookId, OrderId, Seq},
     money::Cents,
-    order::Order,
+    order::{Order, Status},
 };
 
 /// Why a call did not do what it was asked.
@@ -284,6 +284,19 @@ impl Error {
         match self {
             Self::OutcomeUnknown { .. } => Executed::Unknown,
             _ => Executed::No,
+        }
+    }
+
+    /// The refusal that an order's state stands for. A placed order refuses nothing that a fulfilled one would not refuse, too.
+    #[must_use]
+    pub fn of_state(order: Order) -> Self {
+        let order = Box::new(order);
+        match order.status {
+            Status::Held => Self::OrderHeld { order },
+            Status::Placed | Status::Fulfilled => Self::OrderFulfilled { order },
+            Status::Cancelled => Self::OrderCancelled { order },
+            Status::Lapsed => Self::OrderLapsed { order },
+            Status::Voided => Self::OrderVoided { order },
         }
     }
 

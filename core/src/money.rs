@@ -48,6 +48,12 @@ impl Cents {
         self.0.checked_mul(u64::from(quantity)).and_then(Self::checked)
     }
 
+    /// What all these copies cost together, each at its price; `None` above [`Cents::MAX`].
+    #[must_use]
+    pub fn total(lines: impl IntoIterator<Item = (Self, u32)>) -> Option<Self> {
+        lines.into_iter().try_fold(Self::ZERO, |sum, (price, quantity)| sum.plus(price.times(quantity)?))
+    }
+
     /// The sum, or `None` above [`Cents::MAX`].
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {

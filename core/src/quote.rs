@@ -57,9 +57,7 @@ impl Quote {
             Ok(QuotedLine { book: id, quantity, unit_price_cents: price_cents, stock, short })
         });
         let quoted = quoted.collect::<Result<Vec<_>>>()?;
-        let total = quoted.iter().try_fold(Cents::ZERO, |sum, line| {
-            line.unit_price_cents.times(line.quantity).and_then(|cents| sum.plus(cents))
-        });
+        let total = Cents::total(quoted.iter().map(|line| (line.unit_price_cents, line.quantity)));
         let total_cents = total.ok_or_else(|| Error::invalid("lines", "the total is too large an amount"))?;
         Ok(Self { in_stock: quoted.iter().all(|line| line.short == 0), lines: quoted, total_cents })
     }

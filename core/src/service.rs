@@ -13,6 +13,7 @@
 //! - A future that is dropped stops the waiting, not the call: it may have its effect all the same.
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 use crate::{
@@ -37,18 +38,6 @@ pub const ENTRIES_MAX: usize = 1000;
 /// The longest wait of one [`CatalogService::entries`].
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A book, or none if there is no such book.
-///
-/// # Errors
-/// Any other.
-pub fn found(book: Result<Book>) -> Result<Option<Book>> {
-    match book {
-        Ok(book) => Ok(Some(book)),
-        Err(Error::BookNotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Checks the number of books of one [`CatalogService::books`].
 ///
 /// # Errors
@@ -58,6 +47,23 @@ pub fn at_most_books_max(ids: Vec<BookId>) -> Result<Vec<BookId>> {
         return Err(Error::invalid("ids", format!("at most {BOOKS_MAX} at once")));
     }
     Ok(ids)
+}
+
+/// Answers [`CatalogService::books`] by one [`CatalogService::info`] for each, all at once.
+///
+/// # Errors
+/// - [`Error::Invalid`] in `ids` for too many.
+/// - Any error of `info` but [`Error::BookNotFound`].
+pub async fn books_one_by_one<'a>(
+    ids: Vec<BookId>,
+    info: impl Fn(BookId) -> BoxFuture<'a, Result<Book>>,
+) -> Result<Vec<Option<Book>>> {
+    let books = each(at_most_books_max(ids)?, info).await.into_iter().map(|book| match book {
+        Ok(book) => Ok(Some(book)),
+        Err(Error::BookNotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    });
+    books.collect()
 }
 
 /// The books of a shop, and the ledger of everything that changed their stock and price.
@@ -103,8 +109,7 @@ pub trait CatalogService: Send + Sync {
     /// # Errors
     /// - [`Error::Invalid`] in `ids` for too many.
     async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
-        let books = each(at_most_books_max(ids)?, |id| self.info(id)).await;
-        books.into_iter().map(found).collect()
+        books_one_by_one(ids, |id| self.info(id)).await
     }
 
     /// Sells all lines or none, once per order id, and answers when the sale is durable: the commit point of a purchase.

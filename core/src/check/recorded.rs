@@ -22,7 +22,7 @@ use crate::{
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
-    service::{at_most_books_max, found},
+    service::books_one_by_one,
     topics::{TopicPage, TopicQuery},
 };
 
@@ -116,7 +116,7 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
     }
 
     async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
-        each(at_most_books_max(ids)?, |id| self.info(id)).await.into_iter().map(found).collect()
+        books_one_by_one(ids, |id| self.info(id)).await
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {

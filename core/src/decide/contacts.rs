@@ -9,10 +9,7 @@ use crate::{
     order::{Order, Receipt, Status},
 };
 
-use super::{
-    Batch, Context, State,
-    orders::{refused, replayed},
-};
+use super::{Batch, Context, State, orders::replayed};
 
 impl State {
     /// Notes the contact of an order, or that it was erased.
@@ -31,7 +28,9 @@ impl State {
         match order.status {
             Status::Held | Status::Placed => {}
             Status::Fulfilled | Status::Cancelled | Status::Lapsed if context.by.is_some() => {}
-            Status::Fulfilled | Status::Cancelled | Status::Lapsed | Status::Voided => return Err(refused(order)),
+            Status::Fulfilled | Status::Cancelled | Status::Lapsed | Status::Voided => {
+                return Err(Error::of_state(order));
+            }
         }
         match self.contacts.get(&id) {
             Some(None) => return Err(Error::invalid("contact", "was erased, so this order takes none any more")),

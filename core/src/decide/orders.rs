@@ -70,7 +70,7 @@ impl State {
                 check_held_prices(&order, lines)?;
                 self.note(Kind::Confirm, order, context)
             }
-            Status::Cancelled | Status::Lapsed | Status::Voided => Err(refused(order)),
+            Status::Cancelled | Status::Lapsed | Status::Voided => Err(Error::of_state(order)),
         }
     }
 
@@ -90,7 +90,7 @@ impl State {
             check_same(&order, lines, reference)?;
             return match order.status {
                 Status::Held | Status::Placed | Status::Fulfilled => Ok(replayed(order)),
-                Status::Cancelled | Status::Lapsed | Status::Voided => Err(refused(order)),
+                Status::Cancelled | Status::Lapsed | Status::Voided => Err(Error::of_state(order)),
             };
         }
         if self.holds.len() >= Holds::MAX {
@@ -112,7 +112,7 @@ impl State {
                 may_act(&order, context.by)?;
                 self.note(Kind::Confirm, order, context)
             }
-            Status::Cancelled | Status::Lapsed | Status::Voided => Err(refused(order)),
+            Status::Cancelled | Status::Lapsed | Status::Voided => Err(Error::of_state(order)),
         }
     }
 
@@ -121,7 +121,7 @@ impl State {
         match order.status {
             Status::Placed | Status::Fulfilled => return Ok(replayed(order)),
             Status::Held => may_act(&order, context.by)?,
-            Status::Cancelled | Status::Lapsed | Status::Voided => return Err(refused(order)),
+            Status::Cancelled | Status::Lapsed | Status::Voided => return Err(Error::of_state(order)),
         }
         let held_until = order.expires_at().unwrap_or_default();
         if held_until == expires_at {
@@ -145,7 +145,7 @@ impl State {
         match order.status {
             Status::Held | Status::Placed => self.give_back(Kind::Return, order, context),
             Status::Cancelled | Status::Lapsed | Status::Voided => Ok(replayed(order)),
-            Status::Fulfilled => Err(refused(order)),
+            Status::Fulfilled => Err(Error::of_state(order)),
         }
     }
 
@@ -166,7 +166,7 @@ impl State {
         match order.status {
             Status::Placed => self.note(Kind::Fulfil, order, context),
             Status::Fulfilled => Ok(replayed(order)),
-            Status::Held | Status::Cancelled | Status::Lapsed | Status::Voided => Err(refused(order)),
+            Status::Held | Status::Cancelled | Status::Lapsed | Status::Voided => Err(Error::of_state(order)),
         }
     }
 
@@ -180,7 +180,7 @@ impl State {
         }
         match order.status {
             Status::Placed | Status::Fulfilled => {}
-            Status::Held | Status::Cancelled | Status::Lapsed | Status::Voided => return Err(refused(order)),
+            Status::Held | Status::Cancelled | Status::Lapsed | Status::Voided => return Err(Error::of_state(order)),
         }
         let mut back = InlineList::with_capacity(lines.iter().len());
         for line in lines {
@@ -325,18 +325,6 @@ fn later(from: Timestamp, seconds: u32) -> Timestamp {
 
 pub(super) fn replayed(order: Order) -> Receipt {
     Receipt { order, replayed: true }
-}
-
-/// The refusal that an order's state stands for.
-pub(super) fn refused(order: Order) -> Error {
-    let order = Box::new(order);
-    match order.status {
-        Status::Held => Error::OrderHeld { order },
-        Status::Placed | Status::Fulfilled => Error::OrderFulfilled { order },
-        Status::Cancelled => Error::OrderCancelled { order },
-        Status::Lapsed => Error::OrderLapsed { order },
-        Status::Voided => Error::OrderVoided { order },
-    }
 }
 
 /// Whether a call asks for what the order is. One that does not name a reference accepts any.

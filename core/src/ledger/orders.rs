@@ -18,9 +18,7 @@ impl Order {
             _ => return None,
         };
         let lines: InlineList<OrderLine> = entry.changes.iter().map(sold_line).collect();
-        let total = lines.iter().try_fold(Cents::ZERO, |sum, line| {
-            line.unit_price_cents.times(line.quantity).and_then(|cents| sum.plus(cents))
-        });
+        let total = Cents::total(lines.iter().map(|line| (line.unit_price_cents, line.quantity)));
         let details = entry.details.as_ref().and_then(|details| {
             let held_by_shop = status == Status::Held && details.actor.is_some();
             let (reference, expires_at) = (details.reference.clone(), details.expires_at);

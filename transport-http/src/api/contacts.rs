@@ -76,12 +76,8 @@ async fn erase_by(shop: &Shop, id: OrderId, by: Option<Actor>) -> Result<Respons
 /// # Errors
 /// The refusal for its state.
 pub(crate) fn check_open(order: Order) -> Result<()> {
-    let (status, order) = (order.status, Box::new(order));
-    match status {
+    match order.status {
         Status::Held | Status::Placed => Ok(()),
-        Status::Fulfilled => Err(Error::OrderFulfilled { order }),
-        Status::Cancelled => Err(Error::OrderCancelled { order }),
-        Status::Lapsed => Err(Error::OrderLapsed { order }),
-        Status::Voided => Err(Error::OrderVoided { order }),
+        Status::Fulfilled | Status::Cancelled | Status::Lapsed | Status::Voided => Err(Error::of_state(order)),
     }
 }

@@ -3,11 +3,8 @@
 use async_trait::async_trait;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
-    OrderAction, OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
-    batch::each,
-    follow::Pinned,
-    order::Status,
-    service::{at_most_books_max, found},
+    OrderAction, OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, batch::each,
+    follow::Pinned, order::Status, service::books_one_by_one,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -195,7 +192,7 @@ impl CatalogService for CachedCatalog {
     }
 
     async fn books(&self, ids: Vec<BookId>) -> Result<Vec<Option<Book>>> {
-        each(at_most_books_max(ids)?, |id| self.info(id)).await.into_iter().map(found).collect()
+        books_one_by_one(ids, |id| self.info(id)).await
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {

@@ -64,7 +64,7 @@ fn of_the_service(operation: &str) -> Vec<Error> {
     match operation {
         "purchase" | "place_order" => {
             let refused = [Error::PriceChanged { book, price_cents }, reused, invalid, forbidden, unauthorized];
-            let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(order_refusal);
+            let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(Error::of_state);
             [no_such_book, out_of_stock, Error::BookWithdrawn { book }]
                 .into_iter()
                 .chain(refused)
@@ -78,18 +78,18 @@ fn of_the_service(operation: &str) -> Vec<Error> {
         "contact" => vec![no_such_order, guessable, unauthorized],
         "set_contact" | "erase_contact" => {
             let closed = [Status::Fulfilled, Status::Cancelled, Status::Lapsed, Status::Voided];
-            let closed = closed.map(an_order).map(order_refusal);
+            let closed = closed.map(an_order).map(Error::of_state);
             let invalid = Error::invalid("email", "must be one address, such as name@example.org");
             let invalid = (operation == "set_contact").then_some(invalid);
             [no_such_order, guessable, unauthorized, reused].into_iter().chain(closed).chain(invalid).collect()
         }
-        "cancel" => vec![no_such_order, guessable, unauthorized, reused, order_refusal(an_order(Status::Fulfilled))],
+        "cancel" => vec![no_such_order, guessable, unauthorized, reused, Error::of_state(an_order(Status::Fulfilled))],
         "confirm" | "extend" | "fulfil" | "take_back" => {
-            let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(order_refusal);
+            let closed = [Status::Cancelled, Status::Lapsed, Status::Voided].map(an_order).map(Error::of_state);
             let own = match operation {
                 "confirm" => Vec::new(),
                 "extend" => vec![Error::HoldChanged { order: Box::new(an_order(Status::Held)) }, reused],
-                _ => vec![order_refusal(an_order(Status::Held)), reused],
+                _ => vec![Error::of_state(an_order(Status::Held)), reused],
             };
             [no_such_order, guessable, unauthorized].into_iter().chain(closed).chain(own).collect()
         }
@@ -122,18 +122,6 @@ fn an_order(status: Status) -> Order {
         version: Seq(42),
         cancelled_at: (status == Status::Cancelled).then_some(at),
         details: (status == Status::Held).then(|| Box::new(details)),
-    }
-}
-
-/// What an order in this state is refused with.
-fn order_refusal(order: Order) -> Error {
-    let (status, order) = (order.status, Box::new(order));
-    match status {
-        Status::Held | Status::Placed => Error::OrderHeld { order },
-        Status::Fulfilled => Error::OrderFulfilled { order },
-        Status::Cancelled => Error::OrderCancelled { order },
-        Status::Lapsed => Error::OrderLapsed { order },
-        Status::Voided => Error::OrderVoided { order },
     }
 }
 
