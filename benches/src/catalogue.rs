@@ -89,11 +89,12 @@ pub fn real(n: u64) -> NewBook {
     let topic = TOPICS[usize::try_from(random.below(21) * random.below(21) / 21).expect("small")];
     let text = BookText {
         title: random.words(title_words),
-        author: format!("{}, {}", random.word(), random.word()),
+        authors: vec![format!("{}, {}", random.word(), random.word())],
         topic: topic.into(),
         isbn: Some(isbn(n)),
         year: Some(i32::try_from(1900 + random.below(126)).expect("small")),
         subjects: (0..1 + random.below(3)).map(|_| random.words(3)).collect(),
+        ..BookText::default()
     };
     let price_cents = Cents::new(499 + 100 * random.below(60)).expect("small");
     NewBook { text, price_cents, stock: PLENTY }

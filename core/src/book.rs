@@ -4,11 +4,15 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{error::Error, id::Seq, money::Cents};
 
+mod book_text;
+mod condition;
 mod isbn;
 mod normal;
 mod text;
 
 pub use crate::id::BookId;
+pub use book_text::BookText;
+pub use condition::Condition;
 pub use isbn::Isbn;
 pub(crate) use normal::normal;
 pub use text::Text;
@@ -41,7 +45,7 @@ pub struct Book {
 impl Serialize for Book {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { id, text, price_cents, stock, version, text_version, on_sale } = self;
-        let mut book = serializer.serialize_struct("Book", 12)?;
+        let mut book = serializer.serialize_struct("Book", 20)?;
         book.serialize_field("id", id)?;
         text.serialize_fields(&mut book)?;
         book.serialize_field("price_cents", price_cents)?;
@@ -51,85 +55,6 @@ impl Serialize for Book {
         book.serialize_field("on_sale", on_sale)?;
         book.end()
     }
-}
-
-/// The part of a book that describes it, field by field. [`Text`] is the same in one piece of memory.
-///
-/// [`NewBook::checked`] and [`Amend::checked`] check the limits and bring every field into its normal form: composed characters (NFC), none
-/// that are not seen, one space where there is white space.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct BookText {
-    /// 1 to [`BookText::TITLE_MAX`] characters.
-    pub title: String,
-    /// At most [`BookText::FIELD_MAX`] characters; may be empty.
-    #[serde(default)]
-    pub author: String,
-    /// 1 to [`BookText::FIELD_MAX`] characters.
-    pub topic: String,
-    /// The ISBN, if it has one; in JSON 13 digits without hyphens.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    pub isbn: Option<Isbn>,
-    /// Year of publication, −3000 to 9999.
-    #[serde(default)]
-    pub year: Option<i32>,
-    /// At most [`BookText::SUBJECTS_MAX`] keywords of 1 to [`BookText::FIELD_MAX`] characters, searched with title and author.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub subjects: Vec<String>,
-}
-
-impl BookText {
-    /// The longest title, in characters.
-    pub const TITLE_MAX: usize = 1000;
-    /// The longest author, topic or subject, in characters.
-    pub const FIELD_MAX: usize = 500;
-    /// The most subjects.
-    pub const SUBJECTS_MAX: usize = 32;
-
-    /// What makes two books the same book: the ISBN, or without one title, author and year.
-    ///
-    /// Adding a book whose identity is known leaves the catalog as it is, so an import can be repeated. Two editions without
-    /// ISBN, of one title and year, are one book. A book keeps every identity that it ever had, so what it was called before a
-    /// revision still leads to it.
-    #[must_use]
-    pub fn identity(&self) -> String {
-        match self.isbn {
-            Some(isbn) => isbn.digits(),
-            None => format!("{}\u{1f}{}\u{1f}{}", self.title, self.author, self.year.unwrap_or_default()),
-        }
-    }
-
-    fn checked(self) -> Result<Self, Error> {
-        let subjects = self.subjects.iter().map(|subject| checked("subjects", subject, 1, Self::FIELD_MAX));
-        let text = Self {
-            title: checked("title", &self.title, 1, Self::TITLE_MAX)?,
-            author: checked("author", &self.author, 0, Self::FIELD_MAX)?,
-            topic: checked("topic", &self.topic, 1, Self::FIELD_MAX)?,
-            subjects: subjects.collect::<Result<_, _>>()?,
-            ..self
-        };
-        if text.subjects.len() > Self::SUBJECTS_MAX {
-            return Err(Error::invalid("subjects", format!("must be at most {}", Self::SUBJECTS_MAX)));
-        }
-        match text.year {
-            Some(year) if !(-3000..=9999).contains(&year) => Err(Error::invalid("year", "must be from -3000 to 9999")),
-            _ => Ok(text),
-        }
-    }
-}
-
-/// A field's text in its normal form, if that has `min` to `max` characters.
-fn checked(field: &'static str, text: &str, min: usize, max: usize) -> Result<String, Error> {
-    let text = normal(text);
-    let n = text.chars().count();
-    if n < min || n > max {
-        return Err(Error::invalid(field, format!("must have {min} to {max} characters, not {n}")));
-    }
-    if text.contains(char::is_control) {
-        return Err(Error::invalid(field, "must not contain control characters"));
-    }
-    Ok(text)
 }
 
 /// A book to be added to the catalog.

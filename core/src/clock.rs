@@ -34,6 +34,12 @@ impl fmt::Display for Timestamp {
 }
 
 impl Timestamp {
+    /// The day by UTC, counted from 1970-01-01.
+    #[must_use]
+    pub(crate) fn day(self) -> i64 {
+        self.0.div_euclid(86_400_000)
+    }
+
     /// The moment as RFC 3339 has it, to the millisecond. Outside of the years that RFC 3339 knows, the bare number and `ms`.
     #[must_use]
     pub fn rfc3339(self) -> String {

@@ -69,8 +69,12 @@ pub fn one_at(book: impl Into<BookId>, price: u64) -> Lines {
 /// A book with this title and `stock` copies at 10.00, of the topic "testing".
 #[must_use]
 pub fn book(title: &str, stock: u32) -> NewBook {
-    let text =
-        BookText { title: title.into(), author: "Anna Author".into(), topic: "testing".into(), ..BookText::default() };
+    let text = BookText {
+        title: title.into(),
+        authors: vec!["Anna Author".into()],
+        topic: "testing".into(),
+        ..BookText::default()
+    };
     NewBook { text, price_cents: cents(1000), stock }
 }
 

@@ -9,7 +9,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use uuid::Uuid;
 
 use crate::{
-    book::Text,
+    book::{Condition, Text},
     error::{Error, Result},
     id::{LedgerId, Seq},
     ledger::{Change, Details, Entry, Kind},
@@ -130,6 +130,13 @@ fn write_text(bytes: &mut Vec<u8>, text: &Text) {
         field(5, &year.to_string());
     }
     text.subjects().for_each(|subject| field(6, subject));
+    let condition = text.condition();
+    let condition = if condition == Condition::New { "" } else { condition.name() };
+    let later = [text.subtitle(), text.sku(), condition, text.publisher(), text.language(), text.format()];
+    for (number, later) in (7..).zip(later.into_iter().chain([text.description()])).filter(|(_, text)| !text.is_empty())
+    {
+        field(number, later);
+    }
     bytes.push(0);
 }
 
@@ -445,7 +452,11 @@ mod tests {
     #[test]
     fn a_text_is_part_of_the_hash() {
         let text = |title: &str, author: &str| {
-            Text::from(crate::book::BookText { title: title.into(), author: author.into(), ..Default::default() })
+            Text::from(crate::book::BookText {
+                title: title.into(),
+                authors: vec![author.into()],
+                ..Default::default()
+            })
         };
         let with = |text| Hash::EMPTY.after([&Entry { kind: Kind::Listing, text, ..entry(1, 1) }]);
         let hashes = [with(None), with(Some(text("ab", "c"))), with(Some(text("a", "bc")))];

@@ -2,5 +2,5 @@
 
 /// The bytes of a string in JSON, for texts without control characters.
 pub(crate) fn string_bytes(text: &str) -> usize {
-    2 + text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+    2 + text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n')).count()
 }

@@ -187,7 +187,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::BookText;
+    use crate::book::{BookText, Condition};
     use uuid::Uuid;
 
     #[test]
@@ -196,11 +196,18 @@ mod tests {
         let change = Change { book: BookId(u64::MAX), delta: i64::MIN, price_cents: Cents::MAX, stock: u32::MAX };
         let text = BookText {
             title: "\"".repeat(BookText::TITLE_MAX),
-            author: "é".repeat(BookText::FIELD_MAX),
+            authors: vec!["é".repeat(BookText::FIELD_MAX); BookText::AUTHORS_MAX],
             topic: "\\".into(),
             isbn: Some("9780000000002".parse().expect("an ISBN")),
             year: Some(-3000),
             subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
+            subtitle: "\"".repeat(BookText::TITLE_MAX),
+            sku: "\"".repeat(BookText::SKU_MAX),
+            condition: Condition::VeryGood,
+            publisher: "\"".repeat(BookText::FIELD_MAX),
+            language: "\"".repeat(BookText::SKU_MAX),
+            format: "\"".repeat(BookText::SKU_MAX),
+            description: "\n".repeat(BookText::DESCRIPTION_MAX),
         };
         let details = Details {
             order: Some(OrderId(Uuid::max())),

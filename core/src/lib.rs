@@ -56,7 +56,7 @@ pub mod store;
 pub mod topics;
 pub mod writer;
 
-pub use book::{Added, Amend, Book, BookText, Isbn, NewBook, Text, Topic};
+pub use book::{Added, Amend, Book, BookText, Condition, Isbn, NewBook, Text, Topic};
 pub use catalog::{Catalog, CatalogOptions};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use contact::{Contact, ContactFields, ContactRule};

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
-use super::{BookText, Isbn};
+use super::{BookText, Condition, Isbn, book_text::names};
 use crate::json::string_bytes;
 
 /// A [`BookText`] that does not change, in one allocation that clones share.
 ///
-/// A shop keeps the texts of all its books in memory. As a [`BookText`], which is up to ten strings, a text takes several times the
+/// A shop keeps the texts of all its books in memory. As a [`BookText`], which is a dozen strings, a text takes several times the
 /// memory of its letters, and is copied and dropped string by string. The price: each accessor passes over the fields before its
 /// own.
 ///
@@ -24,65 +24,112 @@ use crate::json::string_bytes;
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(from = "BookText")]
 pub struct Text(
-    /// The fields, each behind its length: title, author, topic, the digits of the ISBN or
-    /// nothing, the digits of the year or nothing, and then the subjects. There is only one way to write each text, so equal texts
-    /// are equal strings.
+    /// The fields in the order of [`Field`], each behind its length, and then the subjects. Of an ISBN there are the digits; what a book
+    /// does not have is empty. There is only one way to write each text, so equal texts are equal strings.
     Arc<str>,
 );
 
-impl Text {
-    /// A text of any strings, of any length; without an ISBN, if that cannot be read. [`NewBook::checked`](super::NewBook::checked) has
-    /// checked those of a shop's books.
-    pub(crate) fn new<'a>(
-        (title, author, topic): (&str, &str, &str),
-        isbn: Option<&str>,
-        year: Option<i32>,
-        subjects: impl Iterator<Item = &'a str>,
-    ) -> Self {
-        let mut fields = String::with_capacity(title.len() + author.len() + topic.len() + 128);
-        put(&mut fields, title);
-        put(&mut fields, author);
-        put(&mut fields, topic);
-        let isbn = isbn.and_then(|isbn| Isbn::read(isbn).ok().flatten());
-        put(&mut fields, &isbn.map_or_else(String::new, Isbn::digits));
-        put(&mut fields, &year.map_or_else(String::new, |year| year.to_string()));
-        subjects.for_each(|subject| put(&mut fields, subject));
-        Self(fields.into())
-    }
+/// The fields of a text before its subjects.
+#[derive(Clone, Copy)]
+enum Field {
+    Title,
+    Author,
+    Topic,
+    Isbn,
+    Year,
+    Subtitle,
+    Sku,
+    Condition,
+    Publisher,
+    Language,
+    Format,
+    Description,
+}
 
+/// How many fields there are before the subjects.
+const FIELDS: usize = Field::Description as usize + 1;
+
+impl Text {
     /// See [`BookText::title`].
     #[must_use]
     pub fn title(&self) -> &str {
-        self.field(0)
+        self.field(Field::Title)
     }
 
-    /// See [`BookText::author`].
+    /// The names of the authors with semicolons between them, see [`BookText::author`].
     #[must_use]
     pub fn author(&self) -> &str {
-        self.field(1)
+        self.field(Field::Author)
+    }
+
+    /// See [`BookText::authors`].
+    pub fn authors(&self) -> impl Iterator<Item = &str> {
+        names(self.author())
     }
 
     /// See [`BookText::topic`].
     #[must_use]
     pub fn topic(&self) -> &str {
-        self.field(2)
+        self.field(Field::Topic)
     }
 
     /// See [`BookText::isbn`].
     #[must_use]
     pub fn isbn(&self) -> Option<Isbn> {
-        Isbn::from_digits(self.field(3))
+        Isbn::from_digits(self.field(Field::Isbn))
     }
 
     /// See [`BookText::year`].
     #[must_use]
     pub fn year(&self) -> Option<i32> {
-        self.field(4).parse().ok()
+        self.field(Field::Year).parse().ok()
     }
 
     /// See [`BookText::subjects`].
     pub fn subjects(&self) -> impl Iterator<Item = &str> {
-        self.fields().skip(5)
+        self.fields().skip(FIELDS)
+    }
+
+    /// See [`BookText::subtitle`].
+    #[must_use]
+    pub fn subtitle(&self) -> &str {
+        self.field(Field::Subtitle)
+    }
+
+    /// See [`BookText::sku`].
+    #[must_use]
+    pub fn sku(&self) -> &str {
+        self.field(Field::Sku)
+    }
+
+    /// See [`BookText::condition`].
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.field(Field::Condition).parse().unwrap_or_default()
+    }
+
+    /// See [`BookText::publisher`].
+    #[must_use]
+    pub fn publisher(&self) -> &str {
+        self.field(Field::Publisher)
+    }
+
+    /// See [`BookText::language`].
+    #[must_use]
+    pub fn language(&self) -> &str {
+        self.field(Field::Language)
+    }
+
+    /// See [`BookText::format`].
+    #[must_use]
+    pub fn format(&self) -> &str {
+        self.field(Field::Format)
+    }
+
+    /// See [`BookText::description`].
+    #[must_use]
+    pub fn description(&self) -> &str {
+        self.field(Field::Description)
     }
 
     /// The bytes that it takes in memory: those of its letters, and one or two for each field.
@@ -93,14 +140,17 @@ impl Text {
 
     /// The most bytes of the JSON of a book with this text.
     pub(crate) fn json_bytes(&self) -> usize {
-        /// Names of the fields, punctuation, the longest numbers.
+        /// Names of the fields that are always there, punctuation, the longest numbers.
         const AROUND: usize = 256;
-        let strings = [self.title(), self.author(), self.topic()].into_iter().chain(self.subjects());
-        strings.map(|text| string_bytes(text) + 1).sum::<usize>() + AROUND
+        /// The longest name of another field, with its punctuation.
+        const NAME: usize = r#""description":"#.len();
+        // The authors are there twice.
+        let strings = self.fields().filter(|text| !text.is_empty()).chain(self.authors());
+        strings.map(|text| string_bytes(text) + 1 + NAME).sum::<usize>() + AROUND
     }
 
-    fn field(&self, n: usize) -> &str {
-        self.fields().nth(n).expect("a text has these fields")
+    fn field(&self, field: Field) -> &str {
+        self.fields().nth(field as usize).expect("a text has these fields")
     }
 
     fn fields(&self) -> Fields<'_> {
@@ -110,12 +160,33 @@ impl Text {
     /// Serialises its fields into a struct, in one pass over them.
     pub(super) fn serialize_fields<S: SerializeStruct>(&self, to: &mut S) -> Result<(), S::Error> {
         let mut fields = self.fields();
-        for name in ["title", "author", "topic"] {
-            to.serialize_field(name, fields.next().unwrap_or_default())?;
+        to.serialize_field("title", fields.next().unwrap_or_default())?;
+        let author = fields.next().unwrap_or_default();
+        to.serialize_field("author", author)?;
+        match author {
+            "" => to.skip_field("authors")?,
+            author => to.serialize_field("authors", &List(|| names(author)))?,
         }
+        to.serialize_field("topic", fields.next().unwrap_or_default())?;
         to.serialize_field("isbn", &fields.next().filter(|isbn| !isbn.is_empty()))?;
         to.serialize_field("year", &fields.next().and_then(|year| year.parse::<i32>().ok()))?;
-        if fields.0.is_empty() { to.skip_field("subjects") } else { to.serialize_field("subjects", &fields) }
+        for name in ["subtitle", "sku", "condition", "publisher", "language", "format", "description"] {
+            match fields.next().filter(|text| !text.is_empty()) {
+                Some(text) => to.serialize_field(name, text)?,
+                None => to.skip_field(name)?,
+            }
+        }
+        let subjects = || Fields(fields.0);
+        if fields.0.is_empty() { to.skip_field("subjects") } else { to.serialize_field("subjects", &List(subjects)) }
+    }
+}
+
+/// A list of strings as JSON.
+struct List<F>(F);
+
+impl<'a, I: Iterator<Item = &'a str>, F: Fn() -> I> Serialize for List<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0())
     }
 }
 
@@ -150,9 +221,19 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// The strings may be of any length: [`NewBook::checked`](super::NewBook::checked) has checked those of a shop's books.
 impl From<&BookText> for Text {
-    fn from(BookText { title, author, topic, isbn, year, subjects }: &BookText) -> Self {
-        Self::new((title, author, topic), isbn.map(Isbn::digits).as_deref(), *year, subjects.iter().map(String::as_str))
+    fn from(text: &BookText) -> Self {
+        let BookText { title, authors: _, topic, isbn, year, subjects, subtitle, sku, condition, .. } = text;
+        let BookText { publisher, language, format, description, .. } = text;
+        let (author, isbn) = (text.author(), isbn.map(Isbn::digits).unwrap_or_default());
+        let year = year.as_ref().map(ToString::to_string).unwrap_or_default();
+        let condition = if *condition == Condition::New { "" } else { condition.name() };
+        let fields: [&str; FIELDS] =
+            [title, &author, topic, &isbn, &year, subtitle, sku, condition, publisher, language, format, description];
+        let mut written = String::with_capacity(128 + fields.iter().map(|field| field.len() + 1).sum::<usize>());
+        fields.into_iter().chain(subjects.iter().map(String::as_str)).for_each(|field| put(&mut written, field));
+        Self(written.into())
     }
 }
 
@@ -166,11 +247,18 @@ impl From<&Text> for BookText {
     fn from(text: &Text) -> Self {
         Self {
             title: text.title().into(),
-            author: text.author().into(),
+            authors: text.authors().map(Into::into).collect(),
             topic: text.topic().into(),
             isbn: text.isbn(),
             year: text.year(),
             subjects: text.subjects().map(Into::into).collect(),
+            subtitle: text.subtitle().into(),
+            sku: text.sku().into(),
+            condition: text.condition(),
+            publisher: text.publisher().into(),
+            language: text.language().into(),
+            format: text.format().into(),
+            description: text.description().into(),
         }
     }
 }
@@ -184,15 +272,8 @@ impl fmt::Debug for Text {
 /// The JSON of a [`BookText`].
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = serializer.serialize_struct("BookText", 6)?;
+        let mut text = serializer.serialize_struct("BookText", 14)?;
         self.serialize_fields(&mut text)?;
         text.end()
-    }
-}
-
-/// A list of strings.
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(Fields(self.0))
     }
 }

@@ -9,15 +9,13 @@ use std::{
 };
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use super::sales::{Sales, day_of};
-use crate::{clock::Clock, error::Result, id::Seq, ledger::Entry, store::LedgerReader, writer::Published};
+use super::sales::Sales;
+use crate::{clock::Clock, error::Result, id::Seq, store::LedgerReader, writer::Published};
 
-/// Entries that are taken in without a pause: the writer waits so long.
-const ENTRIES_AT_ONCE: usize = 1_024;
 /// Entries that are read from the store at once.
 const READ_AT_ONCE: usize = 4_096;
-/// The pause after the head was reached: the entries of a busy shop gather meanwhile, and are still in memory then.
-const GATHER: Duration = Duration::from_millis(10);
+/// The pause after the head was reached. The writer adds up what is sold meanwhile, so this need not be short.
+const GATHER: Duration = Duration::from_secs(1);
 /// The pause after the store could not be read.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -35,7 +33,7 @@ pub(super) struct BestSellers {
 
 impl BestSellers {
     pub(super) fn new(reader: Arc<dyn LedgerReader>, published: Arc<Published>, clock: Arc<dyn Clock>) -> Self {
-        let sales = RwLock::new(Sales::new(day_of(clock.now())));
+        let sales = RwLock::new(Sales::new(clock.now().day()));
         Self { reader, published, clock, sales, seq: AtomicU64::new(0), feeding: Mutex::new(()) }
     }
 
@@ -58,16 +56,19 @@ impl BestSellers {
     /// The store cannot be read.
     pub(super) async fn catch_up(&self) -> Result<()> {
         let head = self.published.head();
-        if self.seq() >= head && self.sales().today() == day_of(self.clock.now()) {
+        if self.seq() >= head && self.sales().today() == self.clock.now().day() {
             return Ok(());
         }
         let _feeding = self.feeding.lock().await;
-        self.begin(day_of(self.clock.now()));
+        self.begin(self.clock.now().day());
         while self.seq() < head {
-            if !self.take_recent(head) {
-                self.read(head).await?;
+            let begin = self.published.sold_after();
+            if self.seq() < begin {
+                self.read(begin).await?;
+                tokio::task::yield_now().await;
+            } else {
+                self.take_sold();
             }
-            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -83,19 +84,15 @@ impl BestSellers {
         }
     }
 
-    /// Takes in the next entries if they are in memory.
-    fn take_recent(&self, head: Seq) -> bool {
-        let mut sales = self.changing();
-        let mut last = None;
-        let take = |entry: &Entry| {
-            sales.apply(entry);
-            last = Some(entry.seq);
-        };
-        self.published.for_each_recent(self.seq(), head, ENTRIES_AT_ONCE, take);
-        if let Some(last) = last {
-            self.seq.store(last.0, Ordering::Release);
+    /// Takes in what was sold since the last time, if that is what comes next.
+    fn take_sold(&self) {
+        let sold = self.published.take_sold();
+        if sold.after == self.seq() {
+            let mut sales = self.changing();
+            sales.add_up(&sold.copies);
+            sold.others.iter().for_each(|entry| sales.apply(entry));
+            self.seq.store(sold.to.0, Ordering::Release);
         }
-        last.is_some()
     }
 
     /// Takes in the next entries from the store.

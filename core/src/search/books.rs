@@ -5,7 +5,7 @@ use foldhash::fast::RandomState;
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap, HashSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use super::folding::{folded_line, name_key, title_key};
@@ -19,6 +19,8 @@ use crate::{
 
 /// In the place of a number: there is no such book.
 const NONE: u32 = u32::MAX;
+/// In a book's author: the rest is the number of a group of authors.
+const GROUP: u32 = 1 << 31;
 /// In the place of a year: there is none.
 pub(super) const NO_YEAR: i32 = i32::MIN;
 
@@ -35,6 +37,9 @@ pub(super) struct BookTable {
     author: Vec<u32>,
     year: Vec<i32>,
     title: Vec<Box<str>>,
+    /// The authors of books that have several, and the number of each such group.
+    groups: Vec<Arc<[u32]>>,
+    group_numbers: HashMap<Arc<[u32]>, u32, RandomState>,
     /// The order of the titles. This and the list are made when they are asked for, after books were set.
     by_title: OnceLock<TitleOrder>,
     /// The order before books were set, to begin with.
@@ -50,8 +55,8 @@ pub(super) struct BookTable {
 pub(super) struct Row {
     /// Its number in [`BookTable::topics`].
     pub(super) topic: u32,
-    /// Its number in [`BookTable::authors`].
-    pub(super) author: u32,
+    /// See [`BookTable::authors_of`].
+    author: u32,
     /// [`NO_YEAR`] if there is none.
     pub(super) year: i32,
 }
@@ -67,8 +72,7 @@ impl BookTable {
             self.title.resize(at + 1, Box::default());
         }
         self.leave(book);
-        (self.topic[at], self.author[at]) =
-            (self.topics.number_of(text.topic()), self.authors.number_of(text.author()));
+        (self.topic[at], self.author[at]) = (self.topics.number_of(text.topic()), self.author_of(text));
         self.year[at] = text.year().unwrap_or(NO_YEAR);
         self.title[at] = title_key(text.title()).into();
         self.enter(book);
@@ -100,7 +104,9 @@ impl BookTable {
     fn enter(&mut self, book: BookId) {
         let Some(row) = self.row(book) else { return };
         self.topics.enter(row.topic);
-        self.authors.enter(row.author);
+        for author in authors(&self.groups, &row) {
+            self.authors.enter(*author);
+        }
         self.books += 1;
     }
 
@@ -108,8 +114,35 @@ impl BookTable {
     fn leave(&mut self, book: BookId) {
         let Some(row) = self.row(book) else { return };
         self.topics.leave(row.topic);
-        self.authors.leave(row.author);
+        for author in authors(&self.groups, &row) {
+            self.authors.leave(*author);
+        }
         self.books -= 1;
+    }
+
+    /// What stands for the authors of a text: the number of the one, or of the group.
+    fn author_of(&mut self, text: &Text) -> u32 {
+        let mut numbers: Vec<u32> = text.authors().map(|author| self.authors.number_of(author)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        match numbers[..] {
+            [] => self.authors.number_of(""),
+            [one] => one,
+            _ => self.group_of(numbers.into()),
+        }
+    }
+
+    fn group_of(&mut self, group: Arc<[u32]>) -> u32 {
+        let next = GROUP | u32::try_from(self.groups.len()).expect("fewer groups than books");
+        *self.group_numbers.entry(group).or_insert_with_key(|group| {
+            self.groups.push(Arc::clone(group));
+            next
+        })
+    }
+
+    /// The numbers of a book's authors in [`BookTable::authors`]; of a book without authors that of the empty name.
+    pub(super) fn authors_of<'a>(&'a self, row: &'a Row) -> &'a [u32] {
+        authors(&self.groups, row)
     }
 
     /// How many books there are.
@@ -143,13 +176,17 @@ impl BookTable {
 
     /// The books of a topic, or of an author, or all of them if neither is given.
     pub(super) fn books_of(&self, topic: Option<u32>, author: Option<u32>) -> Box<dyn Iterator<Item = BookId> + '_> {
-        let having = |column: &'_ [u32], number: u32| -> Vec<BookId> {
-            let books = (0..).map(BookId).zip(column).filter(|(_, other)| **other == number);
+        let having = |column: &'_ [u32], has: &dyn Fn(u32) -> bool| -> Vec<BookId> {
+            let books = (0..).map(BookId).zip(column).filter(|(_, other)| has(**other));
             books.map(|(book, _)| book).collect()
         };
+        let group = |author: u32| self.groups.get((author & !GROUP) as usize).filter(|_| author >= GROUP);
         match (topic, author) {
-            (Some(topic), _) => Box::new(having(&self.topic, topic).into_iter()),
-            (None, Some(author)) => Box::new(having(&self.author, author).into_iter()),
+            (Some(topic), _) => Box::new(having(&self.topic, &|other| other == topic).into_iter()),
+            (None, Some(author)) => {
+                let has = |other| other == author || group(other).is_some_and(|group| group.contains(&author));
+                Box::new(having(&self.author, &has).into_iter())
+            }
             (None, None) => Box::new((0..self.end()).map(BookId)),
         }
     }
@@ -195,6 +232,11 @@ impl BookTable {
         let begin = books[first..].iter().take_while(|book| self.title[**book as usize].starts_with(beginning));
         begin.map(|book| BookId(u64::from(*book))).filter(|book| self.row(*book).is_some()).take(limit).collect()
     }
+}
+
+/// The numbers of a book's authors.
+fn authors<'a>(groups: &'a [Arc<[u32]>], row: &'a Row) -> &'a [u32] {
+    if row.author < GROUP { std::slice::from_ref(&row.author) } else { &groups[(row.author & !GROUP) as usize] }
 }
 
 /// The order of the titles.
@@ -302,7 +344,8 @@ mod tests {
     use crate::{book::BookText, clock::Timestamp, id::Seq, ledger::Change, money::Cents, topics::TopicQuery};
 
     fn title_of(title: &str, author: &str) -> BookText {
-        BookText { title: title.into(), author: author.into(), topic: "Fine Arts".into(), ..BookText::default() }
+        let authors = author.split("; ").filter(|name| !name.is_empty()).map(Into::into).collect();
+        BookText { title: title.into(), authors, topic: "Fine Arts".into(), ..BookText::default() }
     }
 
     fn table(books: &[(&str, &str)]) -> BookTable {
@@ -335,14 +378,35 @@ mod tests {
         assert_eq!((authors("1815"), authors("")), (vec![], vec![]));
         assert_eq!(table.topics.beginning_with("arts", 9), ["Fine Arts"]);
 
-        let revised =
-            BookText { title: "Lodz".into(), author: "Doe".into(), topic: "Fine Arts".into(), ..BookText::default() };
+        let revised = BookText {
+            title: "Lodz".into(),
+            authors: vec!["Doe".into()],
+            topic: "Fine Arts".into(),
+            ..BookText::default()
+        };
         table.set(BookId(4), &revised.into());
         assert_eq!(titles(&table, "lodz"), [4, 1]);
         assert_eq!(
             (table.len(), table.topic_list().page(&TopicQuery::default().check().expect("good")).total_books),
             (4, 4)
         );
+    }
+
+    /// A book of several authors is each one's.
+    #[test]
+    fn several_authors_are_each_counted() {
+        let mut table = table(&[("One", "Roe; Doe"), ("Two", "Doe; roe; Doe"), ("Three", "Doe"), ("Four", "")]);
+        let number = |table: &BookTable, name: &str| table.authors.number(name).expect("an author");
+        let of = |table: &BookTable, name: &str| {
+            let books: Vec<u64> = table.books_of(None, Some(number(table, name))).map(|book| book.0).collect();
+            (books, table.authors.name(number(table, name)).books)
+        };
+        assert_eq!(of(&table, "Roe"), (vec![1, 2], 2));
+        assert_eq!(of(&table, "doe"), (vec![1, 2, 3], 3));
+        assert_eq!(of(&table, ""), (vec![4], 1));
+        assert_eq!((table.authors.number("Roe; Doe"), table.groups.len()), (None, 1));
+        table.set(BookId(2), &title_of("Two", "Ray").into());
+        assert_eq!((of(&table, "roe"), of(&table, "ray")), ((vec![1], 1), (vec![2], 1)));
     }
 
     fn entry(kind: Kind, text: Option<BookText>) -> Entry {

@@ -40,13 +40,14 @@ use crate::{
 /// Finds books by words.
 ///
 /// # Matching
-/// A book matches if each of `query.words` begins a [term](crate::page::terms) of its title, author or subjects; each word may do so in
-/// another field. `Some` and empty words match nothing. A search MAY set diacritics aside, and MAY understand more than words.
+/// A book matches if each of `query.words` begins a [term](crate::page::terms) of its title, subtitle, authors, subjects, publisher or
+/// description; each word may do so in another field. `Some` and empty words match nothing. A search MAY set diacritics aside, and MAY understand more than words.
 /// Everything else in a query is the caller's.
 ///
 /// # Rank
-/// The lowest rank is the best: a book that has all words in its title comes before one that has them all in its author and nowhere
-/// else, and that one before one that has them all in its subjects and nowhere else. The order between other books is the
+/// The lowest rank is the best: a book that has all words in its title or subtitle comes before one that has them all in its authors
+/// and nowhere else, that one before one that has them all in its subjects and nowhere else, and that one before one that has them all
+/// in its description or publisher and nowhere else. The order between other books is the
 /// search's own, but it MUST be the same for every page.
 ///
 /// # Freshness

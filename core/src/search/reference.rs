@@ -36,17 +36,19 @@ impl<R: LedgerReader + ?Sized> BookSearch for R {
     }
 }
 
-/// How well a text matches these words, the best has the lowest rank: the sum over the words of 0 for the title, 1 for the author, 2
-/// for a subject. `None` if a word begins no word of them, or if there are no words.
+/// How well a text matches these words, the best has the lowest rank: the sum over the words of 0 for the title or subtitle, 1 for an
+/// author, 2 for a subject, 3 for publisher or description. `None` if a word begins no word of them, or if there are no words.
 fn rank(words: &[String], text: &Text) -> Option<f32> {
     let begins = |field: &str, word: &String| terms(field).iter().any(|term| term.starts_with(word.as_str()));
     let ranks = words.iter().map(|word| {
-        if begins(text.title(), word) {
+        if begins(text.title(), word) || begins(text.subtitle(), word) {
             Some(0.0)
         } else if begins(text.author(), word) {
             Some(1.0)
+        } else if text.subjects().any(|subject| begins(subject, word)) {
+            Some(2.0)
         } else {
-            text.subjects().any(|subject| begins(subject, word)).then_some(2.0)
+            (begins(text.publisher(), word) || begins(text.description(), word)).then_some(3.0)
         }
     });
     ranks.sum::<Option<f32>>().filter(|_| !words.is_empty())

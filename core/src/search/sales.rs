@@ -7,7 +7,6 @@ use std::{
 };
 
 use crate::{
-    clock::Timestamp,
     id::{BookId, OrderId},
     ledger::{Change, Entry, Kind},
     page::Period,
@@ -17,12 +16,6 @@ use crate::{
 const CELLS_MAX: usize = 2_000_000;
 /// Days that are counted together last.
 const RECENT_DAYS: i64 = 30;
-const DAY_MS: i64 = 86_400_000;
-
-/// A day by UTC, counted from 1970.
-pub(super) fn day_of(at: Timestamp) -> i64 {
-    at.0.div_euclid(DAY_MS)
-}
 
 /// The first day of a period that ends today.
 fn first_day(period: Period, today: i64) -> i64 {
@@ -100,7 +93,7 @@ impl Sales {
 
     /// Takes the next entry in.
     pub(super) fn apply(&mut self, entry: &Entry) {
-        let day = day_of(entry.at);
+        let day = entry.at.day();
         match (entry.kind, entry.order_id()) {
             (Kind::Hold, Some(order)) => {
                 self.held.insert(order, Box::from(&entry.changes[..]));
@@ -114,6 +107,13 @@ impl Sales {
             (Kind::Return, Some(order)) if self.held.remove(&order).is_some() => {}
             (Kind::Sale | Kind::Return, _) => self.add(&entry.changes, day),
             _ => {}
+        }
+    }
+
+    /// Takes in copies that were sold, by day and book.
+    pub(super) fn add_up(&mut self, copies: &[(i64, HashMap<BookId, i64, RandomState>)]) {
+        for (day, copies) in copies {
+            copies.iter().for_each(|(book, copies)| self.add_copies(*book, *copies, *day));
         }
     }
 
@@ -138,25 +138,27 @@ impl Sales {
 
     /// Counts changes of stock as sales.
     fn add(&mut self, changes: &[Change], day: i64) {
-        for change in changes {
-            // No ledger has more books.
-            let Ok(book) = u32::try_from(change.book.0) else { continue };
-            let (at, copies) = (book as usize, -change.delta);
-            if at >= self.sold.len() {
-                self.sold.resize(at + 1, Default::default());
+        changes.iter().for_each(|change| self.add_copies(change.book, -change.delta, day));
+    }
+
+    fn add_copies(&mut self, book: BookId, copies: i64, day: i64) {
+        // No ledger has more books.
+        let Ok(book) = u32::try_from(book.0) else { return };
+        let at = book as usize;
+        if at >= self.sold.len() {
+            self.sold.resize(at + 1, Default::default());
+        }
+        for period in Period::ALL {
+            if first_day(period, self.today) <= day {
+                self.sold[at][period as usize] += copies;
             }
-            for period in Period::ALL {
-                if first_day(period, self.today) <= day {
-                    self.sold[at][period as usize] += copies;
-                }
+        }
+        if first_day(Period::Year, self.today) <= day {
+            if self.open.0 != day {
+                self.close();
+                self.open.0 = day;
             }
-            if first_day(Period::Year, self.today) <= day {
-                if self.open.0 != day {
-                    self.close();
-                    self.open.0 = day;
-                }
-                *self.open.1.entry(book).or_default() += copies;
-            }
+            *self.open.1.entry(book).or_default() += copies;
         }
     }
 
@@ -208,7 +210,7 @@ impl Sales {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::Seq, inline_list::InlineList, ledger::Details, money::Cents};
+    use crate::{clock::Timestamp, id::Seq, inline_list::InlineList, ledger::Details, money::Cents};
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -276,7 +278,7 @@ mod tests {
                 })
                 .collect();
             self.last += 1;
-            let at = Timestamp((self.today + self.stray) * DAY_MS + 5);
+            let at = Timestamp((self.today + self.stray) * 86_400_000 + 5);
             let details = Details { order, ..Details::default() }.boxed();
             let entry = Entry { seq: Seq(self.last), at, kind, key: Some(key), changes, text: None, details };
             self.sales.apply(&entry);

@@ -162,7 +162,7 @@ impl<'a> Selection<'a> {
 
     fn passes(&self, book: BookId, row: Row) -> bool {
         self.topic.is_none_or(|topic| topic == row.topic)
-            && self.author.is_none_or(|author| author == row.author)
+            && self.author.is_none_or(|author| self.table.authors_of(&row).contains(&author))
             && self.year.as_ref().is_none_or(|year| row.year != NO_YEAR && year.contains(&row.year))
             && self.query.filter.sold.is_none_or(|period| self.sold(book, period) > 0)
     }
@@ -196,8 +196,10 @@ impl<'a> Selection<'a> {
         if let Some(count) = self.counts.topics.get_mut(row.topic as usize) {
             *count += 1;
         }
-        if let Some(count) = self.counts.authors.get_mut(row.author as usize) {
-            *count += 1;
+        if !self.counts.authors.is_empty() {
+            for author in self.table.authors_of(&row) {
+                self.counts.authors[*author as usize] += 1;
+            }
         }
         let year = usize::try_from(row.year.saturating_sub(YEAR_MIN)).ok();
         if let Some(count) = year.and_then(|year| self.counts.years.get_mut(year)) {

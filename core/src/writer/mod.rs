@@ -20,6 +20,7 @@ mod appender;
 mod committer;
 mod flush_plan;
 mod published;
+mod sold;
 
 pub use crate::execution::Execution;
 pub(crate) use appender::Superseded;

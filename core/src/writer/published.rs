@@ -2,13 +2,15 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{
-        OnceLock, RwLock,
+        Mutex, OnceLock, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 use tokio::sync::watch;
 
+use super::sold::Sold;
 use crate::{
     book::Text,
     decide::{self, Level, Levels, State},
@@ -34,6 +36,8 @@ pub struct Published {
     contacts: AtomicU64,
     /// The newest entries, for followers that are close behind.
     recent: RwLock<Recent>,
+    /// For whoever counts sales.
+    sold: Mutex<Sold>,
 }
 
 /// The newest entries, in whole batches.
@@ -105,6 +109,7 @@ impl Published {
             texts: AtomicU64::new(state.head.0),
             contacts: AtomicU64::new(state.contact_version),
             recent: RwLock::new(Recent::new(state)),
+            sold: Mutex::new(Sold::since(state.head)),
         }
     }
 
@@ -194,13 +199,16 @@ impl Published {
         Some((entries, ends))
     }
 
-    /// Calls `look` with up to `limit` entries after `after` and up to `head`, in order, if they are in memory. The writer waits while it
-    /// runs.
-    pub(crate) fn for_each_recent(&self, after: Seq, head: Seq, limit: usize, look: impl FnMut(&Entry)) {
-        let recent = self.recent.read().expect("the writer does not panic");
-        let Some(skip) = recent.index(after) else { return };
-        let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        recent.entries.iter().skip(skip).take(durable.min(limit)).for_each(look);
+    /// The entry after which [`Self::take_sold`] begins. Those up to it are in the store.
+    pub(crate) fn sold_after(&self) -> Seq {
+        self.sold.lock().expect("nothing panics with it").after
+    }
+
+    /// What was sold since this was last called. There MUST be one caller only.
+    pub(crate) fn take_sold(&self) -> Sold {
+        let mut sold = self.sold.lock().expect("nothing panics with it");
+        let since = Sold::since(sold.to);
+        mem::replace(&mut sold, since)
     }
 
     /// The hash up to an entry, if it is in memory.
@@ -215,6 +223,7 @@ impl Published {
             let mut levels = self.levels.write().expect("readers do not panic");
             entries.iter().for_each(|entry| decide::apply(&mut levels, entry));
         }
+        self.sold.lock().expect("nothing panics with it").take_in(&entries);
         let text = entries.iter().rfind(|entry| entry.changes_lists()).map(|entry| entry.seq);
         self.recent.write().expect("readers do not panic").push(last, hash, entries);
         self.head.send_replace(last);
@@ -226,6 +235,7 @@ impl Published {
     /// Starts again from a recovered state.
     pub(super) fn replace(&self, state: &State) {
         *self.recent.write().expect("readers do not panic") = Recent::new(state);
+        *self.sold.lock().expect("nothing panics with it") = Sold::since(state.head);
         *self.levels.write().expect("readers do not panic") = state.levels.clone();
         self.head.send_replace(state.head);
         self.texts.store(state.head.0, Ordering::Release);

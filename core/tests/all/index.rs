@@ -19,7 +19,7 @@ fn text(title: &str, author: &str, subjects: &[&str]) -> Text {
     let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
     Text::from(BookText {
         title: title.into(),
-        author: author.into(),
+        authors: vec![author.into()],
         topic: "Fine Arts".into(),
         subjects,
         ..BookText::default()
@@ -206,7 +206,7 @@ fn an_index_says_how_far_it_is_or_why_it_cannot_be_used() {
 
     let meta = folder.join("meta.json");
     let whole = fs::read_to_string(&meta).expect("JSON");
-    fs::write(&meta, whole.replace("\\\"format\\\":2", "\\\"format\\\":0")).expect("written");
+    fs::write(&meta, whole.replace("\\\"format\\\":3", "\\\"format\\\":0")).expect("written");
     assert!(matches!(unusable(&folder, 1), Unusable::OtherFormat));
     fs::write(&meta, &whole[..whole.len() / 2]).expect("written");
     assert!(matches!(unusable(&folder, 1), Unusable::Damaged(_)));

@@ -29,7 +29,14 @@ fn books() -> impl Strategy<Value = NewBook> {
     let text = (phrases(4), select(&AUTHORS[..]), select(&TOPICS[..]), vec(phrases(2), 0..3));
     (text, option::of(1990..1994_i32), 0..4_u64, 0..3_u32).prop_map(
         |((title, author, topic, subjects), year, price, stock)| {
-            let text = BookText { title, author: author.into(), topic: topic.into(), isbn: None, year, subjects };
+            let text = BookText {
+                title,
+                authors: vec![author.into()],
+                topic: topic.into(),
+                year,
+                subjects,
+                ..BookText::default()
+            };
             NewBook { text, price_cents: Cents::new(price).expect("small"), stock }
         },
     )

@@ -1,9 +1,9 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Entries, Entry, Error, Facet, InlineList, Isbn,
-    Kind, LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Period, Query, Receipt, Seq,
-    Sort, Text, Timestamp, Topic,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Condition, Entries, Entry, Error, Facet, InlineList,
+    Isbn, Kind, LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Period, Query, Receipt,
+    Seq, Sort, Text, Timestamp, Topic,
     error::Shortage,
     fixtures::{book, isbn},
     history::Hash,
@@ -33,9 +33,34 @@ fn times() -> impl Strategy<Value = Timestamp> {
 fn texts() -> impl Strategy<Value = BookText> {
     let year = option::of(any::<i32>());
     let isbn = (0..1_000_000_000_u64).prop_map(isbn);
-    (any::<String>(), any::<String>(), any::<String>(), option::of(isbn), year, vec(any::<String>(), 0..4)).prop_map(
-        |(title, author, topic, isbn, year, subjects)| BookText { title, author, topic, isbn, year, subjects },
+    let before = (any::<String>(), authors(), any::<String>(), option::of(isbn), year, vec(any::<String>(), 0..4));
+    let short = || any::<String>();
+    (before, [short(), short(), short(), short(), short(), short()], select(&Condition::ALL[..])).prop_map(
+        |((title, authors, topic, isbn, year, subjects), later, condition)| {
+            let [subtitle, sku, publisher, language, format, description] = later;
+            BookText {
+                title,
+                authors,
+                topic,
+                isbn,
+                year,
+                subjects,
+                subtitle,
+                sku,
+                condition,
+                publisher,
+                language,
+                format,
+                description,
+            }
+        },
     )
+}
+
+/// Names without semicolons.
+fn authors() -> impl Strategy<Value = Vec<String>> {
+    let name = any::<String>().prop_map(|name| name.replace(';', ",").trim().to_owned());
+    vec(name.prop_filter("a name", |name| !name.is_empty()), 0..3)
 }
 
 fn lines() -> impl Strategy<Value = Lines> {
@@ -186,11 +211,14 @@ fn assert_travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T
 
 #[track_caller]
 fn assert_one_piece(text: &BookText) {
-    let BookText { title, author, topic, isbn, year, subjects } = text;
+    let BookText { title, authors, topic, isbn, year, subjects, subtitle, sku, condition, .. } = text;
     let piece = Text::from(text);
-    assert_eq!((piece.title(), piece.author(), piece.topic()), (&**title, &**author, &**topic));
-    assert_eq!((piece.isbn(), piece.year()), (*isbn, *year));
-    assert!(piece.subjects().eq(subjects), "{piece:?}");
+    assert_eq!((piece.title(), piece.author(), piece.topic()), (&**title, &*text.author(), &**topic));
+    assert_eq!((piece.isbn(), piece.year(), piece.condition()), (*isbn, *year, *condition));
+    assert_eq!((piece.subtitle(), piece.sku()), (&**subtitle, &**sku));
+    assert_eq!((piece.publisher(), piece.language()), (&*text.publisher, &*text.language));
+    assert_eq!((piece.format(), piece.description()), (&*text.format, &*text.description));
+    assert!(piece.subjects().eq(subjects) && piece.authors().eq(authors), "{piece:?}");
     assert_eq!(&BookText::from(&piece), text);
     assert_eq!(format!("{piece:?}"), format!("{text:?}"));
     let json = serde_json::to_string(text).expect("JSON");
@@ -204,15 +232,17 @@ fn a_text_in_one_piece_is_the_same_whatever_its_length() {
     for length in [1, 63, 64, 65, 4095, 4096, 4097, 262_143, 262_144, 1_000_000] {
         let long = |letter: &str| letter.repeat(length / letter.len());
         let subjects = vec![long("s"), String::new(), long("書"), long("\u{0}")];
-        let (title, author, topic) = (long("="), String::new(), long("ß"));
-        assert_one_piece(&BookText { title, author, topic, isbn: Some(isbn(1)), year: Some(i32::MIN), subjects });
+        let (title, topic, description) = (long("="), long("ß"), long("書"));
+        let text =
+            BookText { title, topic, isbn: Some(isbn(1)), year: Some(i32::MIN), subjects, ..BookText::default() };
+        assert_one_piece(&BookText { description, ..text });
     }
 }
 
 #[test]
 fn a_text_s_fields_do_not_run_into_each_other() {
     let titled = |title: &str, author: &str| {
-        Text::from(BookText { title: title.into(), author: author.into(), ..BookText::default() })
+        Text::from(BookText { title: title.into(), authors: vec![author.into()], ..BookText::default() })
     };
     assert_ne!(titled("ab", "c"), titled("a", "bc"));
     assert_ne!(Text::from(BookText { isbn: Some(isbn(0)), ..BookText::default() }), titled("", ""));

@@ -6,14 +6,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
 };
-use bookstore_core::{Amend, BookId, BookText, Cents, Entry, Error, Isbn, NewBook, Result, Seq};
+use bookstore_core::{Amend, BookId, BookText, Cents, Condition, Entry, Error, Isbn, NewBook, Result, Seq};
 use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
     books::with_etag,
     extract::{BOOKS_MAX, InPath, Key, Object, Payload, TEXT_MAX, only},
-    messages::{AddedBooks, AmendRequest},
+    messages::{self, AddedBooks, AmendRequest},
     query,
     rejection::{Answer, Rejection},
     roles,
@@ -188,7 +188,9 @@ pub(super) async fn amend(
 pub(super) struct ListRequest {
     title: String,
     #[serde(default)]
-    author: String,
+    author: Option<String>,
+    #[serde(default)]
+    authors: Option<Vec<String>>,
     topic: String,
     #[serde(default)]
     isbn: Option<String>,
@@ -196,6 +198,20 @@ pub(super) struct ListRequest {
     year: Option<i32>,
     #[serde(default)]
     subjects: Vec<String>,
+    #[serde(default)]
+    subtitle: String,
+    #[serde(default)]
+    sku: String,
+    #[serde(default)]
+    condition: Condition,
+    #[serde(default)]
+    publisher: String,
+    #[serde(default)]
+    language: String,
+    #[serde(default)]
+    format: String,
+    #[serde(default)]
+    description: String,
     price_cents: Cents,
     stock: u32,
 }
@@ -204,9 +220,26 @@ impl TryFrom<ListRequest> for NewBook {
     type Error = Error;
 
     fn try_from(request: ListRequest) -> Result<Self> {
-        let ListRequest { title, author, topic, isbn, year, subjects, price_cents, stock } = request;
+        let ListRequest { title, author, authors, topic, isbn, year, subjects, price_cents, stock, .. } = request;
+        let ListRequest { subtitle, sku, condition, publisher, language, format, description, .. } = request;
+        let authors = messages::authors(author, authors)?.unwrap_or_default();
         let isbn = isbn.as_deref().map_or(Ok(None), Isbn::read)?;
-        Ok(Self { text: BookText { title, author, topic, isbn, year, subjects }, price_cents, stock })
+        let text = BookText {
+            title,
+            authors,
+            topic,
+            isbn,
+            year,
+            subjects,
+            subtitle,
+            sku,
+            condition,
+            publisher,
+            language,
+            format,
+            description,
+        };
+        Ok(Self { text, price_cents, stock })
     }
 }
 

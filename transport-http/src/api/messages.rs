@@ -1,6 +1,6 @@
 //! The bodies and headers of the public interface that its servers and [`RemoteShop`](super::RemoteShop) share.
 
-use bookstore_core::{Added, Book, BookText, Cents, Error, Isbn, Seq};
+use bookstore_core::{Added, Book, BookText, Cents, Condition, Error, Isbn, Seq};
 use http::HeaderName;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -29,9 +29,12 @@ pub(super) struct AmendRequest {
     /// The new title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<String>,
-    /// The new author; empty for none.
+    /// The names of the new authors with semicolons between them; empty for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) author: Option<String>,
+    /// The new authors, all of them; in the place of `author`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) authors: Option<Vec<String>>,
     /// The new topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) topic: Option<String>,
@@ -44,6 +47,27 @@ pub(super) struct AmendRequest {
     /// The new subjects, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) subjects: Option<Vec<String>>,
+    /// The new subtitle; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) subtitle: Option<String>,
+    /// The new article number of the shop; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sku: Option<String>,
+    /// New, or used with a grade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) condition: Option<Condition>,
+    /// The new publisher; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) publisher: Option<String>,
+    /// The new language; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) language: Option<String>,
+    /// The new format, such as `Paperback`; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) format: Option<String>,
+    /// The new description; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
 }
 
 /// A field that is there, `null` or not. One that is left out has no value.
@@ -54,37 +78,67 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
 impl AmendRequest {
     /// Every field of a text.
     pub(super) fn of_text(text: BookText, text_version: Option<Seq>) -> Self {
-        let BookText { title, author, topic, isbn, year, subjects } = text;
+        let BookText { title, authors, topic, isbn, year, subjects, subtitle, sku, condition, .. } = text;
+        let BookText { publisher, language, format, description, .. } = text;
         Self {
             text_version,
             title: Some(title),
-            author: Some(author),
+            authors: Some(authors),
             topic: Some(topic),
             isbn: Some(isbn.map(Isbn::digits)),
             year: Some(year),
             subjects: Some(subjects),
+            subtitle: Some(subtitle),
+            sku: Some(sku),
+            condition: Some(condition),
+            publisher: Some(publisher),
+            language: Some(language),
+            format: Some(format),
+            description: Some(description),
             ..Self::default()
         }
     }
 
-    /// Whether it has a field of a text.
-    pub(super) fn has_text(&self) -> bool {
-        let Self { text_version, title, author, topic, isbn, year, subjects, .. } = self;
-        let strings = [title, author, topic].into_iter().any(Option::is_some);
-        strings || text_version.is_some() || isbn.is_some() || year.is_some() || subjects.is_some()
+    /// Which fields of a text it has; the authors are one.
+    fn text_fields(&self) -> [bool; 13] {
+        let Self { title, author, authors, topic, isbn, year, subjects, subtitle, sku, condition, .. } = self;
+        let Self { publisher, language, format, description, .. } = self;
+        let strings = [title, topic, subtitle, sku, publisher, language, format, description];
+        let [title, topic, subtitle, sku, publisher, language, format, description] = strings.map(Option::is_some);
+        let authors = author.is_some() || authors.is_some();
+        let (isbn, year, subjects) = (isbn.is_some(), year.is_some(), subjects.is_some());
+        let condition = condition.is_some();
+        [
+            title,
+            authors,
+            topic,
+            isbn,
+            year,
+            subjects,
+            subtitle,
+            sku,
+            condition,
+            publisher,
+            language,
+            format,
+            description,
+        ]
     }
 
-    /// Whether it has a field of a text and all of them, so that the text as it was does not matter.
+    /// Whether it has a field of a text.
+    pub(super) fn has_text(&self) -> bool {
+        self.text_version.is_some() || self.text_fields().contains(&true)
+    }
+
+    /// Whether it has all fields of a text, so that the text as it was does not matter.
     pub(super) fn is_whole_text(&self) -> bool {
-        let Self { title, author, topic, isbn, year, subjects, .. } = self;
-        let strings = [title, author, topic].into_iter().all(Option::is_some);
-        strings && isbn.is_some() && year.is_some() && subjects.is_some()
+        !self.text_fields().contains(&false)
     }
 
     /// The text with these fields, the others as in `before`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the ISBN is none.
+    /// [`Error::Invalid`] if the ISBN is none, or if there are authors in two ways.
     pub(super) fn text_over(self, before: BookText) -> Result<BookText, Error> {
         let isbn = match self.isbn {
             Some(isbn) => isbn.as_deref().map_or(Ok(None), Isbn::read)?,
@@ -92,12 +146,33 @@ impl AmendRequest {
         };
         Ok(BookText {
             title: self.title.unwrap_or(before.title),
-            author: self.author.unwrap_or(before.author),
+            authors: authors(self.author, self.authors)?.unwrap_or(before.authors),
             topic: self.topic.unwrap_or(before.topic),
             isbn,
             year: self.year.unwrap_or(before.year),
             subjects: self.subjects.unwrap_or(before.subjects),
+            subtitle: self.subtitle.unwrap_or(before.subtitle),
+            sku: self.sku.unwrap_or(before.sku),
+            condition: self.condition.unwrap_or(before.condition),
+            publisher: self.publisher.unwrap_or(before.publisher),
+            language: self.language.unwrap_or(before.language),
+            format: self.format.unwrap_or(before.format),
+            description: self.description.unwrap_or(before.description),
         })
+    }
+}
+
+/// The authors, given as one text or as a list.
+///
+/// # Errors
+/// [`Error::Invalid`] if they are given in both ways, and differ.
+pub(super) fn authors(author: Option<String>, authors: Option<Vec<String>>) -> Result<Option<Vec<String>>, Error> {
+    match (author, authors) {
+        (Some(author), Some(authors)) if author != authors.join("; ") => {
+            Err(Error::invalid("authors", "must be the same names as in author, or one of the two be left out"))
+        }
+        (Some(author), None) => Ok(Some(Some(author).filter(|author| !author.is_empty()).into_iter().collect())),
+        (_, authors) => Ok(authors),
     }
 }
 

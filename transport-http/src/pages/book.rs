@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode};
-use bookstore_core::{Book, BookId, Lines};
+use bookstore_core::{Book, BookId, Condition, Lines};
 
 use super::{assets, render::page, text};
 use crate::api::{Answer, Shared, extract::InPath};

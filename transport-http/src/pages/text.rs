@@ -98,6 +98,11 @@ pub(crate) fn words_url(words: &str) -> String {
     format!("/search?q={}", encode(words))
 }
 
+/// A link to an author's books.
+pub(crate) fn author_url(author: &str) -> String {
+    format!("/search?author={}", encode(author))
+}
+
 /// A link to `path` with those of the parameters that have a value.
 pub(crate) fn url(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut url = path.to_owned();

@@ -38,7 +38,7 @@ async fn filters_counts_and_lists_are_answered() {
     let shop = shop().await;
     let dull = |n| {
         let book = book(&format!("Dull book {n}"), "testing", n);
-        NewBook { text: BookText { author: "Ann Author".into(), ..book.text }, ..book }
+        NewBook { text: BookText { authors: vec!["Ann Author".into()], ..book.text }, ..book }
     };
     shop.catalog.add_books((0..5).map(dull).collect(), None).await.unwrap();
     let numbers = |page: &serde_json::Value| -> Vec<u64> {

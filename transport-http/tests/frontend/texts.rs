@@ -68,7 +68,9 @@ async fn what_is_no_text_is_refused_by_name() {
         (r#"{"text_version":1,"title":7}"#, "title"),
         (r#"{"text_version":1,"title":"Other","price_cents":1}"#, "body"),
         (r#"{"on_sale":false,"title":"Other"}"#, "body"),
-        (r#"{"text_version":1,"publisher":"X"}"#, "publisher"),
+        (r#"{"text_version":1,"condition":"mint"}"#, "condition"),
+        (r#"{"text_version":1,"author":"A","authors":["B"]}"#, "authors"),
+        (r#"{"text_version":1,"pages":9}"#, "pages"),
     ] {
         let problem = patch(body).await.problem(422, "invalid");
         assert_eq!(problem["field"], field, "{body}");

@@ -25,11 +25,13 @@ fn hostile() -> NewBook {
     let nasty = "<script>alert(\"1\")</script> & 'co'";
     let text = BookText {
         title: nasty.into(),
-        author: format!("{nasty} author"),
+        authors: vec![format!("{nasty} author")],
         topic: "a/b?c#d%20\"<i>".into(),
         subjects: vec![format!("{nasty} subject")],
         year: Some(-400),
-        isbn: None,
+        subtitle: format!("{nasty} subtitle"),
+        description: format!("{nasty} description"),
+        ..BookText::default()
     };
     NewBook { text, price_cents: bookstore_core::Cents::ZERO, stock: 3 }
 }
@@ -115,7 +117,7 @@ async fn filters_are_links_with_counts() {
     let stock = [(1, "Roe", "series"), (0, "Roe", "series"), (0, "Doe", "series"), (1, "Doe", "other")];
     let books = stock.iter().enumerate().map(|(n, (stock, author, topic))| {
         let book = book(&format!("Volume {n}"), topic, 1_000 * (n as u64 + 1), *stock);
-        let text = BookText { author: (*author).into(), year: Some(2000), ..book.text };
+        let text = BookText { authors: vec![(*author).into()], year: Some(2000), ..book.text };
         NewBook { text, ..book }
     });
     let visit = Visit::to(books.collect()).await;

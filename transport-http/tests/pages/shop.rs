@@ -229,8 +229,12 @@ impl Visit {
 }
 
 pub(crate) fn book(title: &str, topic: &str, price_cents: u64, stock: u32) -> NewBook {
-    let text =
-        BookText { title: title.into(), author: "Ann Author".into(), topic: topic.into(), ..BookText::default() };
+    let text = BookText {
+        title: title.into(),
+        authors: vec!["Ann Author".into()],
+        topic: topic.into(),
+        ..BookText::default()
+    };
     NewBook { text, price_cents: cents(price_cents), stock }
 }
 

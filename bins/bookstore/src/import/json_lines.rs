@@ -9,7 +9,7 @@ use super::{
     record::{Record, Rules},
 };
 
-/// Books as JSON objects, one a line; `subjects` is a list. Blank lines are skipped.
+/// Books as JSON objects, one a line; `subjects` and `authors` may be lists. Blank lines are skipped.
 pub fn json_lines<'a>(input: impl Read + 'a, options: &ImportOptions) -> Books<'a> {
     let rules = Rules::new(options);
     let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false, rules };
@@ -104,12 +104,16 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn put(record: &mut Record, field: Field, value: &Value, subjects_by: char) {
     match (field, value) {
         (_, Value::String(text)) => record.put(field, text, subjects_by),
-        (Field::Subjects, Value::Array(list)) => {
-            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            record.put_subjects(list.iter().map(text));
+        (Field::Subjects, Value::Array(list)) => record.put_subjects(list.iter().map(text)),
+        (Field::Author, Value::Array(list)) => {
+            record.put(field, &list.iter().map(text).collect::<Vec<_>>().join("; "), subjects_by);
         }
         (_, other) => record.put(field, &other.to_string(), subjects_by),
     }

@@ -1,7 +1,7 @@
 //! Reading books from files, one book at a time and never the whole file in memory: JSON lines always, CSV and gzipped JSON
 //! lines with feature `import`.
 //!
-//! The fields are title, author, topic, ISBN, year, subjects, price and stock, under many [names](ImportOptions::columns). Title and
+//! The fields are those of a [`BookText`](bookstore_core::BookText), price and stock, under many [names](ImportOptions::columns). Title and
 //! topic, price and stock are required; nothing is invented, and no column is left out, unless [`ImportOptions`] say so. Texts are
 //! tidied up: a catalogue card's ` /` behind a title goes, ` : ` before a subtitle becomes `: `, `Krasno, Jonathan S.` becomes
 //! `Jonathan S. Krasno`, and `c2004` is a year.
@@ -60,6 +60,8 @@ pub struct Line {
     pub has_price: bool,
     /// Whether the stock stands in the file.
     pub has_stock: bool,
+    /// Whether the condition stands in the file.
+    pub has_condition: bool,
 }
 
 /// A line that is not a book.

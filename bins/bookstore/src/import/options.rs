@@ -35,7 +35,7 @@ impl ImportOptions {
 }
 
 /// What a column of a file has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The title.
     Title,
@@ -55,11 +55,25 @@ pub enum Field {
     PriceCents,
     /// Copies in stock.
     Stock,
+    /// The subtitle.
+    Subtitle,
+    /// The shop's own article number.
+    Sku,
+    /// New, or used with a grade.
+    Condition,
+    /// The publisher.
+    Publisher,
+    /// The language.
+    Language,
+    /// The format, such as `Paperback`.
+    Format,
+    /// What the book is about.
+    Description,
 }
 
 /// The names by which a field is known, the best first: our own, then those of Goodreads, LibraryThing, AbeBooks, Shopify, WooCommerce
 /// and Square exports. They are compared by their letters and digits alone, in any case.
-pub(super) const NAMES: [(Field, &[&str]); 9] = [
+pub(super) const NAMES: [(Field, &[&str]); 16] = [
     (Field::Title, &["title", "booktitle", "name", "itemname", "producttitle"]),
     (Field::Author, &["author", "authors", "primaryauthor"]),
     (Field::Topic, &["topic", "category", "categories", "genre", "productcategory", "abecategory", "sellercatalog1"]),
@@ -85,6 +99,13 @@ pub(super) const NAMES: [(Field, &[&str]); 9] = [
             "ownedcopies",
         ],
     ),
+    (Field::Subtitle, &["subtitle"]),
+    (Field::Sku, &["sku", "listingid", "variantsku", "articlenumber"]),
+    (Field::Condition, &["condition", "bookcondition", "itemcondition"]),
+    (Field::Publisher, &["publisher", "publishername"]),
+    (Field::Language, &["language", "languages"]),
+    (Field::Format, &["format", "binding", "bookbinding", "media"]),
+    (Field::Description, &["description", "synopsis", "summary"]),
 ];
 
 /// Square names the place behind it.
@@ -103,6 +124,13 @@ impl Field {
             Self::Price => "price",
             Self::PriceCents => "price_cents",
             Self::Stock => "stock",
+            Self::Subtitle => "subtitle",
+            Self::Sku => "sku",
+            Self::Condition => "condition",
+            Self::Publisher => "publisher",
+            Self::Language => "language",
+            Self::Format => "format",
+            Self::Description => "description",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One book as a file has it.
 
-use bookstore_core::{BookText, Cents, Isbn, NewBook};
+use bookstore_core::{BookText, Cents, Condition, Isbn, NewBook};
+use std::collections::HashMap;
 
 use super::{
     Line, amounts, habits,
@@ -10,15 +11,10 @@ use super::{
 /// A book as a file has it: the texts of its fields, none of them empty.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    title: Option<String>,
-    author: Option<String>,
-    topic: Option<String>,
+    /// The fields that can have one text only.
+    single: HashMap<Field, String>,
     isbns: Vec<String>,
-    year: Option<String>,
     subjects: Vec<String>,
-    price: Option<String>,
-    price_cents: Option<String>,
-    stock: Option<String>,
 }
 
 /// What the lines of one file have in common.
@@ -42,20 +38,13 @@ impl Record {
         if text.is_empty() {
             return;
         }
-        let value = Some(text.to_owned());
         match field {
-            Field::Title => self.title = value,
-            Field::Author => self.author = value,
-            Field::Topic => self.topic = value,
             Field::Isbn => self.isbns.push(text.to_owned()),
-            Field::Year => self.year = value,
             Field::Subjects => {
                 let separator = if text.contains(';') { ';' } else { subjects_by };
                 self.subjects.extend(parts(text, separator));
             }
-            Field::Price => self.price = value,
-            Field::PriceCents => self.price_cents = value,
-            Field::Stock => self.stock = value,
+            field => drop(self.single.insert(field, text.to_owned())),
         }
     }
 
@@ -65,18 +54,33 @@ impl Record {
     }
 
     /// The book, or what is wrong with it.
-    pub(super) fn check(self, number: u64, rules: &mut Rules) -> Result<Line, String> {
+    pub(super) fn check(mut self, number: u64, rules: &mut Rules) -> Result<Line, String> {
         let options = &rules.options;
+        let mut single = |field| self.single.remove(&field);
+        let mut filled = |field| whole(single(field).unwrap_or_default());
+        let (subtitle, sku, publisher) = (filled(Field::Subtitle)?, filled(Field::Sku)?, filled(Field::Publisher)?);
+        let (language, format) = (filled(Field::Language)?, filled(Field::Format)?);
+        let (author, description) = (filled(Field::Author)?, filled(Field::Description)?);
+        let condition = single(Field::Condition).map(|condition| condition.parse::<Condition>());
+        let condition = condition.transpose().map_err(|error| error.to_string())?;
         let text = BookText {
-            title: whole(habits::title(&self.title.ok_or("title is missing")?))?,
-            author: whole(habits::authors(&self.author.unwrap_or_default()))?,
-            topic: whole(self.topic.or_else(|| options.default_topic.clone()).ok_or("topic is missing")?)?,
+            title: whole(habits::title(&single(Field::Title).ok_or("title is missing")?))?,
+            authors: habits::authors(&author),
+            topic: whole(single(Field::Topic).or_else(|| options.default_topic.clone()).ok_or("topic is missing")?)?,
             isbn: isbn(&self.isbns)?,
-            year: self.year.map_or(Ok(None), |year| habits::year(&year))?,
+            year: single(Field::Year).map_or(Ok(None), |year| habits::year(&year))?,
             subjects: self.subjects,
+            subtitle,
+            sku,
+            condition: condition.unwrap_or_default(),
+            publisher,
+            language,
+            format,
+            description,
         };
-        let (given_price, given_stock) =
-            (price(self.price_cents, self.price, rules)?, self.stock.map(stock).transpose()?);
+        let (in_cents, in_units) = (single(Field::PriceCents), single(Field::Price));
+        let given_stock = single(Field::Stock).map(stock).transpose()?;
+        let given_price = price(in_cents, in_units, rules)?;
         let book = NewBook { text, price_cents: Cents::ZERO, stock: 0 };
         let mut book = book.checked().map_err(|error| error.to_string())?;
         let (filled_price, filled_stock) = derived_price_and_stock(&book.text.identity());
@@ -85,7 +89,13 @@ impl Record {
         let default = rules.options.default_stock.or_else(|| fill_in.then_some(filled_stock));
         book.stock = given_stock.or(default).ok_or("stock is missing")?;
         let book = book.checked().map_err(|error| error.to_string())?;
-        Ok(Line { number, book, has_price: given_price.is_some(), has_stock: given_stock.is_some() })
+        Ok(Line {
+            number,
+            book,
+            has_price: given_price.is_some(),
+            has_stock: given_stock.is_some(),
+            has_condition: condition.is_some(),
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The arguments of commands that use a running shop.
 
-use bookstore_core::{BookId, ContactFields, Error, Facet, OrderId, Period, Reference, Sort, Status, Timestamp};
+use bookstore_core::{
+    BookId, Condition, ContactFields, Error, Facet, OrderId, Period, Reference, Sort, Status, Timestamp,
+};
 use clap::Args;
 use std::{fmt, path::PathBuf};
 
@@ -349,9 +351,9 @@ pub(crate) struct EditedFields {
     /// Its new title
     #[arg(long)]
     pub(crate) title: Option<String>,
-    /// Its new author; '' for none
-    #[arg(long)]
-    pub(crate) author: Option<String>,
+    /// An author, in place of all that it has; may be given several times; '' for none
+    #[arg(long = "author", value_name = "AUTHOR")]
+    pub(crate) authors: Vec<String>,
     /// Its new topic
     #[arg(long)]
     pub(crate) topic: Option<String>,
@@ -364,6 +366,27 @@ pub(crate) struct EditedFields {
     /// A subject, in place of all that it has; may be given several times; '' for none
     #[arg(long = "subject", value_name = "SUBJECT")]
     pub(crate) subjects: Vec<String>,
+    /// Its new subtitle; '' for none
+    #[arg(long)]
+    pub(crate) subtitle: Option<String>,
+    /// Its new article number in this shop; '' for none
+    #[arg(long)]
+    pub(crate) sku: Option<String>,
+    /// new, used-like-new, used-fine, used-very-good, used-good, used-fair or used-poor
+    #[arg(long)]
+    pub(crate) condition: Option<Condition>,
+    /// Its new publisher; '' for none
+    #[arg(long)]
+    pub(crate) publisher: Option<String>,
+    /// Its new language; '' for none
+    #[arg(long)]
+    pub(crate) language: Option<String>,
+    /// Its new format, such as Paperback; '' for none
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// Its new description; '' for none
+    #[arg(long)]
+    pub(crate) description: Option<String>,
 }
 
 /// `bookstore withdraw`, `bookstore relist`
@@ -385,9 +408,9 @@ pub(crate) struct AddArgs {
     /// Its title
     #[arg(long)]
     pub(crate) title: String,
-    /// Its author
-    #[arg(long, default_value = "")]
-    pub(crate) author: String,
+    /// Its author; may be given several times
+    #[arg(long = "author", value_name = "AUTHOR")]
+    pub(crate) authors: Vec<String>,
     /// Its topic
     #[arg(long)]
     pub(crate) topic: String,
@@ -400,6 +423,27 @@ pub(crate) struct AddArgs {
     /// A subject; may be given several times
     #[arg(long = "subject", value_name = "SUBJECT")]
     pub(crate) subjects: Vec<String>,
+    /// Its subtitle
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) subtitle: String,
+    /// Its article number in this shop: two used copies of one ISBN need one each
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) sku: String,
+    /// new, used-like-new, used-fine, used-very-good, used-good, used-fair or used-poor
+    #[arg(long, default_value_t)]
+    pub(crate) condition: Condition,
+    /// Its publisher
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) publisher: String,
+    /// Its language
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) language: String,
+    /// Its format, such as Paperback
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) format: String,
+    /// What it is about
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) description: String,
     /// What a copy costs, in cents
     #[arg(long, value_name = "CENTS")]
     pub(crate) price: u64,

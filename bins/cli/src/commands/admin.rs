@@ -136,11 +136,18 @@ pub(super) fn show_amended(
 pub(super) async fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     let text = BookText {
         title: args.title,
-        author: args.author,
+        authors: args.authors,
         topic: args.topic,
         isbn: args.isbn.as_deref().map_or(Ok(None), Isbn::read)?,
         year: args.year,
         subjects: args.subjects,
+        subtitle: args.subtitle,
+        sku: args.sku,
+        condition: args.condition,
+        publisher: args.publisher,
+        language: args.language,
+        format: args.format,
+        description: args.description,
     };
     let book = NewBook { text, price_cents: Cents::new(args.price)?, stock: args.stock };
     let shop = &args.admin.shop;

@@ -1,6 +1,6 @@
 //! The output of commands: tables and cards for people, the interface's JSON for programs.
 
-use bookstore_core::{Book, Contact, Facets, Order, Status, Timestamp, Topic};
+use bookstore_core::{Book, Condition, Contact, Facets, Order, Status, Timestamp, Topic};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::{
@@ -144,8 +144,22 @@ pub(crate) fn book(book: &Book) -> String {
     let text = &book.text;
     let mut card = Card::new(text.title());
     card.line("Book", book.id);
-    card.line("Author", or_dash(text.author()));
-    card.line("Topic", text.topic());
+    let mut line = |name: &str, text: &str| {
+        if !text.is_empty() {
+            card.line(name, text);
+        }
+    };
+    line("Subtitle", text.subtitle());
+    line("Author", &or_dash(text.author()));
+    line("Topic", text.topic());
+    if text.condition() != Condition::New {
+        line("Condition", text.condition().label());
+    }
+    line("Publisher", text.publisher());
+    line("Language", text.language());
+    line("Format", text.format());
+    line("Article", text.sku());
+    line("About", text.description());
     let subjects: Vec<&str> = text.subjects().collect();
     if !subjects.is_empty() {
         card.line("Subjects", subjects.join("; "));

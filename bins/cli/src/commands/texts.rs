@@ -43,21 +43,43 @@ impl EditedFields {
         };
         Ok(BookText {
             title: self.title.unwrap_or(text.title),
-            author: self.author.unwrap_or(text.author),
+            authors: if self.authors.is_empty() { text.authors } else { self.authors },
             topic: self.topic.unwrap_or(text.topic),
             isbn,
             year,
             subjects,
+            subtitle: self.subtitle.unwrap_or(text.subtitle),
+            sku: self.sku.unwrap_or(text.sku),
+            condition: self.condition.unwrap_or(text.condition),
+            publisher: self.publisher.unwrap_or(text.publisher),
+            language: self.language.unwrap_or(text.language),
+            format: self.format.unwrap_or(text.format),
+            description: self.description.unwrap_or(text.description),
         })
     }
 }
 
 /// The flags again, for a command to run again.
 fn as_typed(fields: &EditedFields) -> String {
-    let EditedFields { title, author, topic, isbn, year, subjects } = fields;
-    let flags = [("title", title), ("author", author), ("topic", topic), ("isbn", isbn), ("year", year)];
+    let EditedFields { title, authors, topic, isbn, year, subjects, subtitle, sku, condition, .. } = fields;
+    let EditedFields { publisher, language, format, description, .. } = fields;
+    let condition = condition.map(|condition| condition.to_string());
+    let flags = [
+        ("title", title),
+        ("subtitle", subtitle),
+        ("topic", topic),
+        ("isbn", isbn),
+        ("year", year),
+        ("sku", sku),
+        ("condition", &condition),
+        ("publisher", publisher),
+        ("language", language),
+        ("format", format),
+        ("description", description),
+    ];
     let flags = flags.into_iter().flat_map(|(name, value)| value.iter().map(move |value| (name, value)));
-    let flags = flags.chain(subjects.iter().map(|subject| ("subject", subject)));
+    let authors = authors.iter().map(|author| ("author", author));
+    let flags = flags.chain(authors).chain(subjects.iter().map(|subject| ("subject", subject)));
     flags.map(|(name, value)| format!(" --{name} {}", quoted(value))).collect()
 }
 

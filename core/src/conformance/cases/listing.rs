@@ -5,7 +5,7 @@
 
 use super::support::assert_invalid;
 use crate::{
-    book::{BookId, BookText, NewBook},
+    book::{BookId, BookText, Condition, NewBook},
     catalog::ADD_BOOKS_MAX,
     conformance::deployment::Deployment,
     error::Error,
@@ -25,11 +25,18 @@ pub(super) async fn numbers_books_and_keeps_their_text(d: Deployment) {
     let full = NewBook {
         text: BookText {
             title: "Das Buch, «das» <b>alles</b> & \"mehr\" hat: 書店 📚".into(),
-            author: "Žofie O'Brien-Ångström".into(),
+            authors: vec!["Žofie O'Brien-Ångström".into(), "Roe, Ada, 1815–1852".into()],
             topic: "distributed systems".into(),
             isbn: Some("155860832X".parse().expect("an ISBN")),
             year: Some(-300),
             subjects: vec!["logs".into(), "C++, 2nd ed.".into()],
+            subtitle: "<i>oder</i> nicht; ja".into(),
+            sku: "0815/b".into(),
+            condition: Condition::VeryGood,
+            publisher: "Nobody & Sons".into(),
+            language: "Deutsch".into(),
+            format: "Gebunden".into(),
+            description: "Erstens \"dies\".\n\nZweitens das: 📚".into(),
         },
         price_cents: cents(1999),
         stock: 12,
@@ -76,7 +83,7 @@ pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d
     let with = |title: &str, author: &str, isbn: Option<&str>, year| {
         let book = book(title, 10);
         let text = BookText {
-            author: author.into(),
+            authors: vec![author.into()],
             isbn: isbn.map(|isbn| isbn.parse().expect("an ISBN")),
             year,
             ..book.text.clone()
@@ -104,7 +111,7 @@ pub(super) async fn identifies_a_book_by_isbn_or_else_by_title_author_and_year(d
 pub(super) async fn keeps_texts_in_their_normal_form(d: Deployment) {
     let with = |title: &str, author: &str| {
         let book = book(title, 10);
-        NewBook { text: BookText { author: author.into(), ..book.text.clone() }, ..book }
+        NewBook { text: BookText { authors: vec![author.into()], ..book.text.clone() }, ..book }
     };
     let composed = with("Cien años de soledad", "Gabriel García Márquez");
     let typed = with("\u{feff}Cien an\u{303}os\tde  sole\u{ad}dad\n", "Gabriel Garci\u{301}a\u{a0}Ma\u{301}rquez ");
@@ -132,7 +139,12 @@ pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
         ("title", bad(|book| book.text.title = "x".repeat(BookText::TITLE_MAX + 1))),
         ("title", bad(|book| book.text.title.push('\u{0}'))),
         ("title", bad(|book| book.text.title = " \u{200b}\n".into())),
-        ("author", bad(|book| book.text.author = "ä".repeat(BookText::FIELD_MAX + 1))),
+        ("authors", bad(|book| book.text.authors = vec!["ä".repeat(BookText::FIELD_MAX + 1)])),
+        ("authors", bad(|book| book.text.authors = vec!["x".into(); BookText::AUTHORS_MAX + 1])),
+        ("subtitle", bad(|book| book.text.subtitle = "x".repeat(BookText::TITLE_MAX + 1))),
+        ("sku", bad(|book| book.text.sku = "x".repeat(BookText::SKU_MAX + 1))),
+        ("publisher", bad(|book| book.text.publisher = "x".repeat(BookText::FIELD_MAX + 1))),
+        ("description", bad(|book| book.text.description = "x".repeat(BookText::DESCRIPTION_MAX + 1))),
         ("topic", bad(|book| book.text.topic.clear())),
         ("topic", bad(|book| book.text.topic = "x".repeat(BookText::FIELD_MAX + 1))),
         ("year", bad(|book| book.text.year = Some(10_000))),
@@ -155,11 +167,18 @@ pub(super) async fn rejects_the_whole_list_for_one_bad_book(d: Deployment) {
 pub(super) async fn accepts_fields_at_their_limits(d: Deployment) {
     let text = BookText {
         title: "書".repeat(BookText::TITLE_MAX),
-        author: "é".repeat(BookText::FIELD_MAX),
+        authors: vec!["é".repeat(BookText::FIELD_MAX); BookText::AUTHORS_MAX],
         topic: "t".repeat(BookText::FIELD_MAX),
         isbn: Some("9781558608320".parse().expect("an ISBN")),
         year: Some(9999),
         subjects: vec!["s".repeat(BookText::FIELD_MAX); BookText::SUBJECTS_MAX],
+        subtitle: "書".repeat(BookText::TITLE_MAX),
+        sku: "書".repeat(BookText::SKU_MAX),
+        condition: Condition::Poor,
+        publisher: "書".repeat(BookText::FIELD_MAX),
+        language: "書".repeat(BookText::SKU_MAX),
+        format: "書".repeat(BookText::SKU_MAX),
+        description: "書".repeat(BookText::DESCRIPTION_MAX),
     };
     let new = NewBook { text, price_cents: crate::money::Cents::MAX, stock: NewBook::STOCK_MAX };
     let id = d.add_books(vec![new.clone()]).await[0];

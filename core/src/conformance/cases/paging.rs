@@ -24,7 +24,7 @@ fn many_alike(count: u32) -> Vec<NewBook> {
             let book = book(title, 10);
             let year = (n % 4 > 0).then(|| 2000 + i32::try_from(n % 3).unwrap_or_default());
             // The author tells books of one title apart, and is no part of any order.
-            let text = BookText { year, author: format!("Author {n}"), topic: "paging".into(), ..book.text };
+            let text = BookText { year, authors: vec![format!("Author {n}")], topic: "paging".into(), ..book.text };
             NewBook { text, price_cents: cents(u64::from(n % 3) * 500), stock: n }
         })
         .collect()
@@ -260,7 +260,7 @@ pub(super) async fn ends_pages_of_long_texts_early(d: Deployment) {
     let longest = |n: usize| NewBook {
         text: BookText {
             title: long(n, BookText::TITLE_MAX),
-            author: long(n, BookText::FIELD_MAX),
+            authors: vec![long(n, BookText::FIELD_MAX)],
             topic: long(n, BookText::FIELD_MAX),
             subjects: (0..BookText::SUBJECTS_MAX).map(|s| long(s, BookText::FIELD_MAX)).collect(),
             ..BookText::default()

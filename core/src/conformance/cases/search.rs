@@ -25,7 +25,7 @@ fn on(topic: &str, title: &str) -> NewBook {
 fn saying(title: &str, author: &str, subjects: &[&str]) -> NewBook {
     let subjects = subjects.iter().map(|&subject| subject.to_owned()).collect();
     let book = book(title, 10);
-    NewBook { text: BookText { author: author.into(), subjects, ..book.text }, ..book }
+    NewBook { text: BookText { authors: vec![author.into()], subjects, ..book.text }, ..book }
 }
 
 impl Deployment {
@@ -237,7 +237,7 @@ pub(super) async fn rejects_what_is_too_long(d: Deployment) {
 /// A store that keeps stock or prices in an index of its own fails here, and one that takes a book without a year for a very old one.
 pub(super) async fn filters_by_what_a_book_is_now(d: Deployment) {
     let by = |author: &str, year: Option<i32>, price: u64, stock: u32| NewBook {
-        text: BookText { author: author.into(), year, ..book(&format!("{author} {year:?} {price}"), 1).text },
+        text: BookText { authors: vec![author.into()], year, ..book(&format!("{author} {year:?} {price}"), 1).text },
         price_cents: cents(price),
         stock,
     };
@@ -268,9 +268,9 @@ pub(super) async fn filters_by_what_a_book_is_now(d: Deployment) {
 /// books first, spelled as in the book that was added first, at most [`FacetCount::MAX`].
 pub(super) async fn counts_what_is_found(d: Deployment) {
     let of = |n: usize| {
-        let author = ["Ada", "ada", "Bob", ""][n % 4].to_owned();
+        let authors = vec![["Ada", "ada", "Bob", ""][n % 4].to_owned()];
         let text =
-            BookText { author, year: i32::try_from(1900 + n).ok(), ..on(["Ärzte", "ärzte"][n % 2], "Counted").text };
+            BookText { authors, year: i32::try_from(1900 + n).ok(), ..on(["Ärzte", "ärzte"][n % 2], "Counted").text };
         NewBook { text: BookText { title: format!("Counted {n}"), ..text }, ..book("", 1) }
     };
     d.add_books((0..30).map(of).collect()).await;
@@ -340,7 +340,7 @@ pub(super) async fn lists_best_sellers(d: Deployment) {
 /// Titles, authors and topics are suggested that begin as what was typed, letters folded; at most as many as were asked for.
 pub(super) async fn suggests_what_begins_so(d: Deployment) {
     let by = |title: &str, author: &str, topic: &str| {
-        let text = BookText { author: author.into(), topic: topic.into(), ..book(title, 1).text };
+        let text = BookText { authors: vec![author.into()], topic: topic.into(), ..book(title, 1).text };
         NewBook { text, ..book(title, 1) }
     };
     d.add_books(vec![

@@ -3,7 +3,7 @@
 
 use super::support::assert_invalid;
 use crate::{
-    book::{Amend, Book, BookId, BookText, NewBook, Text},
+    book::{Amend, Book, BookId, BookText, Condition, NewBook, Text},
     conformance::deployment::Deployment,
     error::{Error, Result},
     fixtures::{book, isbn, lines, order_id},
@@ -54,14 +54,21 @@ pub(super) async fn replace_every_field(d: Deployment) {
     assert_eq!((before.text_version, before.on_sale), (before.version, true));
     let full = BookText {
         title: "  The\u{a0}Right Title ".into(),
-        author: "García Márquez".into(),
+        authors: vec!["García Márquez".into()],
         topic: "novels".into(),
         isbn: Some(isbn(7)),
         year: Some(1967),
         subjects: vec!["solitude".into(), "C++".into()],
+        subtitle: "a novel".into(),
+        sku: "17".into(),
+        condition: Condition::Fine,
+        publisher: "Nobody".into(),
+        language: "es".into(),
+        format: "Paperback".into(),
+        description: "Years.\nMany.".into(),
     };
     let revised = d.revise(id, full.clone()).await.expect("a good text");
-    let text = BookText { title: "The Right Title".into(), author: "García Márquez".into(), ..full };
+    let text = BookText { title: "The Right Title".into(), authors: vec!["García Márquez".into()], ..full };
     assert_eq!(BookText::from(&revised.text), text);
     assert_eq!((revised.stock, revised.price_cents), (before.stock, before.price_cents));
     assert_eq!((revised.version, revised.text_version), (d.head().await, d.head().await));
@@ -161,7 +168,7 @@ pub(super) async fn refuse_the_identity_of_another_book(d: Deployment) {
 /// A revised book is found by its new words and not by its old ones, and counted under its new topic and author.
 pub(super) async fn are_found_as_they_are_now(d: Deployment) {
     let ids = d.add_books(vec![book("Whales", 5), book("Owls", 5)]).await;
-    let text = BookText { author: "Herman Melville".into(), topic: "novels".into(), ..titled("Moby Dick") };
+    let text = BookText { authors: vec!["Herman Melville".into()], topic: "novels".into(), ..titled("Moby Dick") };
     d.revise(ids[0], BookText { subjects: vec!["sea".into()], ..text }).await.expect("a good text");
     for (words, found) in [("whales", None), ("moby", Some("Moby Dick")), ("melville", Some("Moby Dick"))] {
         assert_eq!(d.titles(Query::words(words)).await.first().map(String::as_str), found, "{words}");

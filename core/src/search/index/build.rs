@@ -1,6 +1,7 @@
 //! Turns what is wanted into queries of the engine.
 //!
-//! A word in the title counts more than one in the author, and that one more than one in a subject; a word as it is written more
+//! A word in the title counts more than one in an author, that one more than one in a subject, and that one more than one in the
+//! description; a word as it is written more
 //! than one of the same stem, that one more than the beginning of a longer word, and that one more than a similar word.
 
 use std::{cmp::Reverse, ops::Bound};
@@ -23,11 +24,12 @@ use super::{
 
 type Boxed = Box<dyn Query>;
 
-/// The weight of a word in the title, in the author, and in a subject. They are so far apart that the lengths of the fields do not
+/// The weight of a word in the title or subtitle, in an author, in a subject, and in publisher or description. They are so far apart that the lengths of the fields do not
 /// change the order.
 const TITLE: f32 = 400.0;
 const AUTHOR: f32 = 20.0;
 const SUBJECT: f32 = 1.0;
+const REST: f32 = 0.05;
 /// Of a word of the same stem.
 const STEM: f32 = 0.4;
 /// Of the beginning of a word; it has no weight for being rare.
@@ -93,15 +95,13 @@ impl Builder<'_> {
     fn clause(&mut self, at: usize, clause: &Clause, last: bool) -> Forms {
         let f = *self.fields;
         match clause {
-            Clause::Word(chunk) => {
-                self.word(at, chunk, last, &[(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)])
-            }
+            Clause::Word(chunk) => self.word(at, chunk, last, &weighted(&f)),
             Clause::Topic(chunk) => vec![Form::constant(written(f.topic_words, chunk), 0.0)],
             Clause::Author(chunk) => self.word(at, chunk, false, &[(f.author, AUTHOR)]),
             Clause::Phrase(chunks) => {
                 let terms = placed(chunks);
                 let field = |(field, weight)| Form::scored(phrase(field, &terms), weight);
-                [(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT)].into_iter().map(field).collect()
+                weighted(&f).into_iter().map(field).collect()
             }
         }
     }
@@ -127,7 +127,8 @@ impl Builder<'_> {
 
     /// Words of the same stem, in a field that has stems.
     fn stem(&mut self, field: Field, chunk: &Chunk) -> Option<Boxed> {
-        let stems = [(self.fields.title, self.fields.title_stems), (self.fields.subjects, self.fields.subject_stems)];
+        let f = self.fields;
+        let stems = [(f.title, f.title_stems), (f.subjects, f.subject_stems), (f.rest, f.rest_stems)];
         let (_, stems) = stems.into_iter().find(|(of, _)| *of == field)?;
         match &chunk.parts[..] {
             [word] if chunk.symbol.is_none() => Some(term(stems, &self.stems.of(word))),
@@ -155,6 +156,11 @@ impl Builder<'_> {
         }
         better.into_iter().map(|query| vec![query]).collect()
     }
+}
+
+/// The fields of words with their weights.
+fn weighted(f: &Fields) -> [(Field, f32); 4] {
+    [(f.title, TITLE), (f.author, AUTHOR), (f.subjects, SUBJECT), (f.rest, REST)]
 }
 
 /// How long a clause is, in bytes.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{book::Text, id::BookId};
 
-/// Between the words of two subjects, so that no phrase reaches from one into the next.
+/// Places between the words of two texts.
 const GAP: usize = 100;
 
 /// Finds the stem of English words: `mines` and `mining` are `mine`.
@@ -39,30 +39,45 @@ impl Stems {
 
 /// The document of a book.
 pub(super) fn document(fields: &Fields, stems: &mut Stems, id: BookId, text: &Text) -> TantivyDocument {
-    let (title, author) = (tokens(text.title()), tokens(text.author()));
-    let mut subjects: Vec<Token> = Vec::new();
-    for subject in text.subjects() {
-        let from = subjects.last().map_or(0, |last| last.position + GAP);
-        subjects.extend(tokens(subject).into_iter().map(|token| Token { position: from + token.position, ..token }));
-    }
+    let title = apart([text.title(), text.subtitle()].into_iter());
+    let (authors, subjects) = (apart(text.authors()), apart(text.subjects()));
+    let rest = apart([text.publisher(), text.description()].into_iter());
     let mut document = TantivyDocument::new();
     document.add_u64(fields.id, id.0);
     put(&mut document, fields.title_stems, &stemmed(stems, &title));
     put(&mut document, fields.subject_stems, &stemmed(stems, &subjects));
-    put(&mut document, fields.words, &[&title[..], &author, &subjects].concat());
+    put(&mut document, fields.rest_stems, &stemmed(stems, &rest));
+    put(&mut document, fields.words, &[&title[..], &authors, &subjects, &rest].concat());
     put(&mut document, fields.title, &title);
-    put(&mut document, fields.author, &author);
+    put(&mut document, fields.author, &authors);
     put(&mut document, fields.subjects, &subjects);
+    put(&mut document, fields.rest, &rest);
     document.add_text(fields.whole_title, line(text.title()));
     if let Some((before, _)) = text.title().split_once([':', ',', ';']) {
         document.add_text(fields.whole_title, line(before));
     }
+    if !text.subtitle().is_empty() {
+        document.add_text(fields.whole_title, line(&format!("{} {}", text.title(), text.subtitle())));
+    }
     document.add_text(fields.whole_author, names(text.author()));
+    if text.authors().nth(1).is_some() {
+        text.authors().for_each(|author| document.add_text(fields.whole_author, names(author)));
+    }
     put(&mut document, fields.topic_words, &tokens(text.topic()));
     if let Some(isbn) = text.isbn() {
         document.add_text(fields.isbn, isbn.digits());
     }
     document
+}
+
+/// The words of several texts, so far apart that no phrase reaches from one into the next.
+fn apart<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Token> {
+    let mut words: Vec<Token> = Vec::new();
+    for text in texts {
+        let from = words.last().map_or(0, |last| last.position + GAP);
+        words.extend(tokens(text).into_iter().map(|token| Token { position: from + token.position, ..token }));
+    }
+    words
 }
 
 /// The words of an author in alphabetical order, so that `Stephen King` is `King, Stephen`.

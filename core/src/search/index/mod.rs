@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Counts up when an index of before cannot be used any more: other fields, or other words.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Memory for what is not committed yet, in bytes.
 const WRITER_BYTES: usize = 32 << 20;
 /// The file that every index has.

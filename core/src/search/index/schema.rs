@@ -7,18 +7,21 @@ use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextField
 pub(super) struct Fields {
     /// The book's number.
     pub(super) id: Field,
-    /// Words as they are written, with their places.
+    /// Words as they are written, with their places; of title and subtitle.
     pub(super) title: Field,
     pub(super) author: Field,
     pub(super) subjects: Field,
+    /// Of publisher and description.
+    pub(super) rest: Field,
     /// The stems of the words.
     pub(super) title_stems: Field,
     pub(super) subject_stems: Field,
+    pub(super) rest_stems: Field,
     /// The words of all fields: the dictionary for typos.
     pub(super) words: Field,
-    /// The title and its part before the subtitle, each as a whole.
+    /// The title, its part before a colon, and title and subtitle, each as a whole.
     pub(super) whole_title: Field,
-    /// The author's names in alphabetical order, as a whole.
+    /// The names of each author in alphabetical order, as a whole, and those of all.
     pub(super) whole_author: Field,
     /// The words of the topic.
     pub(super) topic_words: Field,
@@ -38,8 +41,10 @@ pub(super) fn schema() -> (Schema, Fields) {
         title: schema.add_text_field("title", words(IndexRecordOption::WithFreqsAndPositions, true)),
         author: schema.add_text_field("author", words(IndexRecordOption::WithFreqsAndPositions, true)),
         subjects: schema.add_text_field("subjects", words(IndexRecordOption::WithFreqsAndPositions, true)),
+        rest: schema.add_text_field("rest", words(IndexRecordOption::WithFreqsAndPositions, true)),
         title_stems: schema.add_text_field("title_stems", words(IndexRecordOption::WithFreqs, true)),
         subject_stems: schema.add_text_field("subject_stems", words(IndexRecordOption::WithFreqs, true)),
+        rest_stems: schema.add_text_field("rest_stems", words(IndexRecordOption::WithFreqs, true)),
         words: schema.add_text_field("words", words(IndexRecordOption::Basic, false)),
         whole_title: schema.add_text_field("whole_title", words(IndexRecordOption::Basic, false)),
         whole_author: schema.add_text_field("whole_author", words(IndexRecordOption::Basic, false)),

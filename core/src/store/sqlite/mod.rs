@@ -52,6 +52,7 @@ mod rows;
 mod schema;
 mod stock_snapshot;
 mod text_cache;
+mod upgrade;
 mod wal_checkpoint;
 mod wal_owner;
 

@@ -1,7 +1,6 @@
 //! The reading half of a ledger in a SQLite file, beside the writer and over connections of its own.
 
 use async_trait::async_trait;
-use rusqlite::Row;
 use std::sync::Arc;
 
 use super::{
@@ -94,16 +93,4 @@ impl LedgerReader for SqliteReader {
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
         self.pool.read(move |connection| contacts::placed_before(connection, placed_before, limit)).await
     }
-}
-
-/// The columns of a book's text.
-pub(super) const TEXT: &str = "title, author, topic, isbn, year, subjects";
-
-/// A book's text from the columns of [`TEXT`], of which the first is column `at`.
-pub(super) fn text_from(row: &Row<'_>, at: usize) -> rusqlite::Result<Text> {
-    let letters = |at: usize| row.get_ref(at)?.as_str().map_err(rusqlite::Error::from);
-    let names = (letters(at)?, letters(at + 1)?, letters(at + 2)?);
-    let isbn = row.get_ref(at + 3)?.as_str_or_null()?;
-    let subjects: Vec<String> = serde_json::from_str(letters(at + 5)?).unwrap_or_default();
-    Ok(Text::new(names, isbn, row.get(at + 4)?, subjects.iter().map(String::as_str)))
 }

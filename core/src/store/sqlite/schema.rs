@@ -1,4 +1,4 @@
-//! The tables, the checks that a file is one of ours, and the upgrade of an earlier format.
+//! The tables, and the checks that a file is one of ours.
 //!
 //! | table | in | what it holds |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | `order_reference` | both | the sales and holds that carry a reference |
 //! | `entry_text` | both | the entries that list, revise, withdraw or relist books, with the texts of those that have one, as JSON |
 //! | `set_aside` | copy | entries that the ledger does not have any more |
-//! | `book` | ledger | the texts of the books, and what makes two books the same |
+//! | `book` | ledger | what makes two books the same, and the entries that their texts are from |
 //! | `alias` | ledger | what books were called before they were revised |
 //! | `stock` | ledger | the stock snapshot |
 //! | `hold` | ledger | the orders that are held |
@@ -18,16 +18,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use std::path::Path;
 use uuid::Uuid;
 
-use super::{
-    StoreError, configure, contacts,
-    reader::{TEXT, text_from},
-    rows, unusable, wal_owner,
-};
-use crate::{
-    clock::Clock,
-    history::{Hash, LedgerIdentity},
-    id::LedgerId,
-};
+use super::{StoreError, configure, contacts, unusable, upgrade::upgrade, wal_owner};
+use crate::{clock::Clock, history::LedgerIdentity, id::LedgerId};
 
 /// The format that this program writes. A file of a higher one is refused, a file of a lower one brought up to date.
 pub(super) const VERSION: i64 = 3;
@@ -46,7 +38,7 @@ pub(super) enum Role {
 }
 
 impl Role {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ledger => "ledger",
             Self::Copy => "copy",
@@ -62,7 +54,7 @@ impl Role {
 // `meta.contacts` is how far a copy has followed the ledger's contacts, under the timeline `meta.contacts_timeline` in the opening
 // `meta.contacts_opening`.
 // Numbers of kinds: see `history.rs`. A kind that this program does not know is refused when it is read.
-const META_TABLE: &str = "
+pub(super) const META_TABLE: &str = "
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         role TEXT NOT NULL CHECK (role IN ('ledger', 'copy')),
@@ -80,7 +72,7 @@ const META_TABLE: &str = "
     ) STRICT;
 ";
 
-const LEDGER_TABLE: &str = "
+pub(super) const LEDGER_TABLE: &str = "
     CREATE TABLE ledger (
         seq INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
@@ -91,16 +83,16 @@ const LEDGER_TABLE: &str = "
     ) STRICT;
 ";
 
-const TEXT_TABLE: &str = "
+pub(super) const TEXT_TABLE: &str = "
     CREATE TABLE entry_text (
         seq INTEGER PRIMARY KEY,
         text TEXT
     ) STRICT;
 ";
 
-const LEDGER_INDEX: &str = "CREATE UNIQUE INDEX ledger_key ON ledger (key, kind) WHERE key IS NOT NULL;";
+pub(super) const LEDGER_INDEX: &str = "CREATE UNIQUE INDEX ledger_key ON ledger (key, kind) WHERE key IS NOT NULL;";
 
-const ORDER_TABLE: &str = "
+pub(super) const ORDER_TABLE: &str = "
     CREATE TABLE order_entry (
         order_id BLOB NOT NULL,
         seq INTEGER NOT NULL,
@@ -113,7 +105,7 @@ const ORDER_TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-const COPY_TABLE: &str = "
+pub(super) const COPY_TABLE: &str = "
     CREATE TABLE set_aside (
         fork INTEGER NOT NULL,
         seq INTEGER NOT NULL,
@@ -124,20 +116,15 @@ const COPY_TABLE: &str = "
     ) STRICT;
 ";
 
-const CATALOGUE_TABLES: &str = "
+pub(super) const BOOK_TABLE: &str = "
     CREATE TABLE book (
         id INTEGER PRIMARY KEY,
         identity TEXT NOT NULL UNIQUE,
-        title TEXT NOT NULL,
-        author TEXT NOT NULL,
-        topic TEXT NOT NULL,
-        isbn TEXT,
-        year INTEGER,
-        subjects TEXT NOT NULL
+        text_version INTEGER NOT NULL
     ) STRICT;
 ";
 
-const ALIAS_TABLE: &str = "
+pub(super) const ALIAS_TABLE: &str = "
     CREATE TABLE alias (
         identity TEXT PRIMARY KEY,
         book INTEGER NOT NULL
@@ -151,7 +138,7 @@ const STOCK_TABLE: &str = "
     ) STRICT;
 ";
 
-const HOLD_TABLE: &str = "CREATE TABLE hold (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;";
+pub(super) const HOLD_TABLE: &str = "CREATE TABLE hold (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;";
 
 /// Opens a file for writing, makes the tables if it is new, brings an earlier format up to date, and checks that the file is what
 /// `role` says. `ids` are those of a ledger, and of its timeline, that are made here.
@@ -224,8 +211,8 @@ fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewIds {
     ledger: LedgerId,
-    timeline: Uuid,
-    wal: Uuid,
+    pub(super) timeline: Uuid,
+    pub(super) wal: Uuid,
 }
 
 impl NewIds {
@@ -269,88 +256,11 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
 
 /// Makes the tables of a ledger that a copy does not have: they follow from its entries.
 pub(super) fn create_derived_tables(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch(CATALOGUE_TABLES)?;
+    connection.execute_batch(BOOK_TABLE)?;
     connection.execute_batch(ALIAS_TABLE)?;
     connection.execute_batch(STOCK_TABLE)?;
     connection.execute_batch(HOLD_TABLE)?;
     Ok(())
-}
-
-/// What a file of format 2 has for searches: catalogs search beside the store now.
-const SEARCHES_OF_FORMAT_2: &str = "
-    DROP TABLE IF EXISTS book_fts;
-    DROP INDEX IF EXISTS book_topic;
-    DROP INDEX IF EXISTS book_title;
-    DROP INDEX IF EXISTS book_price;
-    DROP INDEX IF EXISTS book_newest;
-    ALTER TABLE book DROP COLUMN price_cents;
-";
-
-/// Brings a file of format 2 up to date. Its entries become batches, under one timeline; its stock snapshot is made again, as it lacks
-/// the versions of the texts. A copy starts again from the first entry, since it cannot tell the hash up to its last one.
-fn upgrade(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
-    let transaction = connection.transaction()?;
-    let ledger: Option<[u8; 16]> = transaction.query_row("SELECT ledger FROM meta", [], |row| row.get(0))?;
-    transaction.execute_batch("DROP TABLE meta; DROP INDEX ledger_key; ALTER TABLE ledger RENAME TO earlier;")?;
-    transaction.execute_batch(META_TABLE)?;
-    transaction.execute_batch(LEDGER_TABLE)?;
-    match role {
-        Role::Ledger => {
-            let copy = "INSERT INTO ledger SELECT seq, at_ms, kind, key, changes, NULL FROM earlier ORDER BY seq";
-            transaction.execute(copy, [])?;
-            transaction.execute_batch(SEARCHES_OF_FORMAT_2)?;
-            transaction.execute_batch(HOLD_TABLE)?;
-            transaction.execute_batch(ALIAS_TABLE)?;
-            transaction.execute_batch("DELETE FROM stock;")?;
-        }
-        Role::Copy => {
-            transaction.execute_batch(COPY_TABLE)?;
-        }
-    }
-    transaction.execute_batch("DROP TABLE earlier;")?;
-    transaction.execute_batch(LEDGER_INDEX)?;
-    transaction.execute_batch(TEXT_TABLE)?;
-    transaction.execute_batch(ORDER_TABLE)?;
-    transaction.execute_batch(contacts::TABLE)?;
-    let new = "INSERT INTO meta (one, role, timelines, applied) VALUES (1, ?1, '[]', 0)";
-    transaction.execute(new, [role.name()])?;
-    if let (Role::Ledger, Some(ledger)) = (role, ledger) {
-        set_identity(&transaction, &LedgerIdentity::new(Uuid::from_bytes(ledger), ids.timeline))?;
-        write_texts(&transaction)?;
-        end_batches(&transaction)?;
-    }
-    wal_owner::set_new(&transaction, ids.wal)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-/// Gives the entries that list books the texts of the books.
-fn write_texts(connection: &Connection) -> Result<(), StoreError> {
-    let mut books = connection.prepare(&format!(
-        "SELECT ledger.seq, {TEXT} FROM ledger JOIN book ON book.id = json_extract(ledger.changes, '$[0][0]') WHERE kind = 5"
-    ))?;
-    let mut insert = connection.prepare("INSERT INTO entry_text (seq, text) VALUES (?1, ?2)")?;
-    let mut books = books.query([])?;
-    while let Some(row) = books.next()? {
-        let text = serde_json::to_string(&text_from(row, 1)?).expect("strings are JSON");
-        insert.execute((row.get::<_, i64>(0)?, text))?;
-    }
-    Ok(())
-}
-
-/// Divides a ledger whose batches are not known into batches of 1,024 entries.
-fn end_batches(connection: &Connection) -> Result<(), StoreError> {
-    let mut next = connection.prepare(&rows::select_entries("WHERE seq > ?1 ORDER BY seq LIMIT 1024"))?;
-    let mut end = connection.prepare("UPDATE ledger SET hash = ?1 WHERE seq = ?2")?;
-    let (mut last, mut hash) = (0, Hash::EMPTY);
-    loop {
-        let entries = next.query_map([last], rows::entry)?.collect::<Result<Vec<_>, _>>()?;
-        let Some(entry) = entries.last() else { return Ok(()) };
-        hash = hash.after(&entries);
-        last = rows::to_i64(entry.seq.0);
-        end.execute((hash.0, last))?;
-    }
 }
 
 /// The format of a file.

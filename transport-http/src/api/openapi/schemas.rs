@@ -1,8 +1,8 @@
 //! Bodies that the document describes in more detail than the types that read and write them: limits, patterns, and which fields
 //! go together. Tests compare the fields of the two.
-#![expect(dead_code, reason = "these types are documentation only")]
+#![expect(dead_code, clippy::large_enum_variant, reason = "these types are documentation only")]
 
-use bookstore_core::{BookId, Cents, Period, Seq, Sort};
+use bookstore_core::{BookId, Cents, Condition, Period, Seq, Sort};
 use utoipa::ToSchema;
 
 /// A change to one book: copies added, absolute values, its text, or whether it is on sale.
@@ -67,13 +67,12 @@ pub(super) struct SetText {
     )]
     #[schema(nullable = false)]
     title: Option<String>,
-    /// The new author; empty for none.
-    #[schema(
-        nullable = false,
-        max_length = 500,
-        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
-    )]
+    /// The names of the new authors, at most 500 characters each, with semicolons between them; empty for none.
+    #[schema(nullable = false, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
     author: Option<String>,
+    /// The new authors, all of them; beside `author` they must be the same names. A semicolon divides two names.
+    #[schema(nullable = false, max_items = 32)]
+    authors: Option<Vec<Author>>,
     /// The new topic.
     #[schema(
         nullable = false,
@@ -90,6 +89,51 @@ pub(super) struct SetText {
     /// The new subjects, all of them.
     #[schema(nullable = false, max_items = 32)]
     subjects: Option<Vec<Subject>>,
+    /// The new subtitle; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    subtitle: Option<String>,
+    /// The new article number of the shop; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    sku: Option<String>,
+    /// New, or used with a grade.
+    #[schema(nullable = false)]
+    condition: Option<Condition>,
+    /// The new publisher; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 500,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    publisher: Option<String>,
+    /// The new language; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    language: Option<String>,
+    /// The new format, such as `Paperback`; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    format: Option<String>,
+    /// The new description, in which line breaks stay; empty for none.
+    #[schema(
+        nullable = false,
+        max_length = 5000,
+        pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
+    )]
+    description: Option<String>,
 }
 
 /// Whether a book can be bought. One that cannot is in no list; its page, its orders and what is held of it stay.
@@ -112,10 +156,14 @@ pub(super) struct NewBook {
         pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$"
     )]
     title: String,
-    /// Who wrote it; may be empty.
+    /// The names of the authors, at most 500 characters each, with semicolons between them; may be empty.
     #[serde(default)]
-    #[schema(max_length = 500, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
-    author: String,
+    #[schema(nullable = false, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    author: Option<String>,
+    /// The authors; beside `author` they must be the same names. A semicolon divides two names.
+    #[serde(default)]
+    #[schema(nullable = false, max_items = 32)]
+    authors: Option<Vec<Author>>,
     /// The topic under which it is listed.
     #[schema(
         min_length = 1,
@@ -134,12 +182,44 @@ pub(super) struct NewBook {
     #[serde(default)]
     #[schema(max_items = 32)]
     subjects: Vec<Subject>,
+    /// Its subtitle.
+    #[serde(default)]
+    #[schema(max_length = 1000, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    subtitle: String,
+    /// The shop's own article number: it alone then says which book it is.
+    #[serde(default)]
+    #[schema(max_length = 100, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    sku: String,
+    /// New, or used with a grade.
+    #[serde(default)]
+    condition: Condition,
+    /// Who published it.
+    #[serde(default)]
+    #[schema(max_length = 500, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    publisher: String,
+    /// The language that it is in.
+    #[serde(default)]
+    #[schema(max_length = 100, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    language: String,
+    /// Such as `Paperback`.
+    #[serde(default)]
+    #[schema(max_length = 100, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    format: String,
+    /// What it is about; line breaks stay.
+    #[serde(default)]
+    #[schema(max_length = 5000, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    description: String,
     /// What one copy costs.
     price_cents: Cents,
     /// Copies to begin with.
     #[schema(maximum = 1_000_000_000)]
     stock: u32,
 }
+
+/// The name of an author.
+#[derive(ToSchema)]
+#[schema(max_length = 500, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+pub(super) struct Author(String);
 
 /// What a book is about.
 #[derive(ToSchema)]

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, http::StatusCode};
-use bookstore_core::{Added, BookText, Error, Isbn, NewBook, Result, Topic, TopicQuery, TopicSort};
+use bookstore_core::{Added, BookText, Condition, Error, Isbn, NewBook, Result, Topic, TopicQuery, TopicSort};
 
 use super::{
     frame::{Tab, page},
@@ -44,13 +44,20 @@ struct Field {
 }
 
 /// Name, label, hint, and whether it must be filled in.
-const FIELDS: [(&str, &str, &str, bool); 8] = [
+const FIELDS: [(&str, &str, &str, bool); 15] = [
     ("title", "Title", "", true),
-    ("author", "Author", "", false),
+    ("subtitle", "Subtitle", "", false),
+    ("authors", "Authors", "One a line.", false),
     ("topic", "Topic", "One that there is, or a new one.", true),
     ("subjects", "Subjects", "One a line; the search finds them.", false),
     ("year", "Year", "", false),
     ("isbn", "ISBN", "10 or 13 digits, with or without hyphens.", false),
+    ("sku", "Article number", "Your own; two used copies of one ISBN need one each.", false),
+    ("condition", "Condition", "", false),
+    ("publisher", "Publisher", "", false),
+    ("language", "Language", "", false),
+    ("format", "Format", "Such as Paperback.", false),
+    ("description", "Description", "", false),
     ("price_cents", "Price", "Such as 12 or 12.50.", true),
     ("stock", "Copies in stock", "", true),
 ];
@@ -104,11 +111,18 @@ async fn add_books(shop: &Shop, fields: &Fields, actor: &Actor) -> Result<Added>
 fn read(fields: &Fields) -> Result<NewBook> {
     let text = BookText {
         title: fields.filled("title").unwrap_or_default(),
-        author: fields.filled("author").unwrap_or_default(),
+        authors: lines(fields.text("authors")),
         topic: fields.filled("topic").unwrap_or_default(),
         isbn: Isbn::read(fields.text("isbn"))?,
         year: fields.filled("year").map(|year| number("year", &year)).transpose()?,
         subjects: lines(fields.text("subjects")),
+        subtitle: fields.filled("subtitle").unwrap_or_default(),
+        sku: fields.filled("sku").unwrap_or_default(),
+        condition: fields.filled("condition").map_or(Ok(Condition::New), |condition| condition.parse())?,
+        publisher: fields.filled("publisher").unwrap_or_default(),
+        language: fields.filled("language").unwrap_or_default(),
+        format: fields.filled("format").unwrap_or_default(),
+        description: fields.text("description").into(),
     };
     let price = form::price(fields.text("price_cents"));
     let price_cents = price.map_err(|problem| Error::invalid("price_cents", problem))?;

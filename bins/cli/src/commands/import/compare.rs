@@ -1,7 +1,7 @@
 //! A line of a file beside the book that the catalog has.
 
 use bookstore::import::Line;
-use bookstore_core::{Amend, Book, BookText, Cents, Isbn, Text};
+use bookstore_core::{Amend, Book, BookText, Cents, Text};
 
 /// What a line has otherwise than the catalog.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Difference {
     pub(super) fn between(line: &Line, book: &Book) -> Self {
         let (price, stock) = ((line.book.price_cents, book.price_cents), (line.book.stock, book.stock));
         Self {
-            text: text(&line.book.text, &book.text),
+            text: text(&merged(line, &book.text), &BookText::from(&book.text)),
             price: Some(price).filter(|(file, here)| line.has_price && file != here),
             stock: Some(stock).filter(|(file, here)| line.has_stock && file != here),
         }
@@ -30,14 +30,10 @@ impl Difference {
         *self == Self::default()
     }
 
-    /// The change that gives the book the file's text, if that is still as it was read. A book keeps its ISBN if the file has none.
+    /// The change that gives the book the file's text, if that is still as it was read.
     pub(super) fn revise(&self, line: &Line, book: &Book) -> Option<Amend> {
-        if self.text.is_empty() {
-            return None;
-        }
-        let isbn = line.book.text.isbn.or_else(|| book.text.isbn());
-        let text = Box::new(BookText { isbn, ..line.book.text.clone() });
-        Some(Amend::Revise { text, text_version: Some(book.text_version) })
+        let text = || Box::new(merged(line, &book.text));
+        (!self.text.is_empty()).then(|| Amend::Revise { text: text(), text_version: Some(book.text_version) })
     }
 
     /// The change that gives the book the file's price and stock, if it is still as it was read.
@@ -59,20 +55,42 @@ impl Difference {
     }
 }
 
-fn text(file: &BookText, here: &Text) -> Vec<String> {
-    let year = |year: Option<i32>| year.map_or_else(|| "none".to_owned(), |year| year.to_string());
-    let isbn = |isbn: Option<Isbn>| isbn.map_or_else(|| "none".to_owned(), |isbn| isbn.to_string());
-    let subjects = here.subjects().collect::<Vec<_>>().join("; ");
-    [
-        ("title", file.title.clone(), here.title().to_owned()),
-        ("author", file.author.clone(), here.author().to_owned()),
-        ("topic", file.topic.clone(), here.topic().to_owned()),
-        ("ISBN", isbn(file.isbn.or_else(|| here.isbn())), isbn(here.isbn())),
-        ("year", year(file.year), year(here.year())),
-        ("subjects", file.subjects.join("; "), subjects),
-    ]
-    .into_iter()
-    .filter(|(_, file, here)| file != here)
-    .map(|(name, file, here)| format!("{name} {file:?} (here {here:?})"))
-    .collect()
+/// The file's text. What many files do not have, a book keeps if the file has none: its ISBN, article number and so on.
+fn merged(line: &Line, here: &Text) -> BookText {
+    let file = line.book.text.clone();
+    let or = |file: String, here: &str| if file.is_empty() { here.to_owned() } else { file };
+    BookText {
+        isbn: file.isbn.or_else(|| here.isbn()),
+        condition: if line.has_condition { file.condition } else { here.condition() },
+        subtitle: or(file.subtitle, here.subtitle()),
+        sku: or(file.sku, here.sku()),
+        publisher: or(file.publisher, here.publisher()),
+        language: or(file.language, here.language()),
+        format: or(file.format, here.format()),
+        description: or(file.description, here.description()),
+        ..file
+    }
+}
+
+/// The fields that differ, in words.
+fn text(file: &BookText, here: &BookText) -> Vec<String> {
+    let [file, here] = [file, here].map(|text| {
+        [
+            ("title", text.title.clone()),
+            ("subtitle", text.subtitle.clone()),
+            ("author", text.author()),
+            ("topic", text.topic.clone()),
+            ("ISBN", text.isbn.map_or_else(|| "none".to_owned(), |isbn| isbn.to_string())),
+            ("year", text.year.map_or_else(|| "none".to_owned(), |year| year.to_string())),
+            ("subjects", text.subjects.join("; ")),
+            ("article number", text.sku.clone()),
+            ("condition", text.condition.to_string()),
+            ("publisher", text.publisher.clone()),
+            ("language", text.language.clone()),
+            ("format", text.format.clone()),
+            ("description", text.description.clone()),
+        ]
+    });
+    let differ = file.into_iter().zip(here).filter(|(file, here)| file != here);
+    differ.map(|((name, file), (_, here))| format!("{name} {file:?} (here {here:?})")).collect()
 }

@@ -1,7 +1,9 @@
 //! Takes the lines of a file into a shop, in calls of many books.
 
 use bookstore::{Bookstore, import::Line};
-use bookstore_core::{Book, BookId, BookText, Entry, Error, audit::read_ledger, catalog::ADD_BOOKS_MAX};
+use bookstore_core::{
+    Book, BookId, BookText, Condition, Entry, Error, Text, audit::read_ledger, catalog::ADD_BOOKS_MAX,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::{
     collections::{HashMap, hash_map, hash_map::RandomState},
@@ -48,9 +50,7 @@ impl<'a> Importer<'a> {
             }
             hash_map::Entry::Vacant(free) => free.insert(line.number),
         };
-        let text = &line.book.text;
-        let subjects: usize = text.subjects.iter().map(String::len).sum();
-        self.bytes += text.title.len() + text.author.len() + text.topic.len() + subjects + 128;
+        self.bytes += Text::from(&line.book.text).size() + 128;
         self.waiting.push(line);
         if self.waiting.len() == ADD_BOOKS_MAX || self.bytes >= CHUNK_BYTES_MAX {
             self.finish(counts, progress).await?;
@@ -140,8 +140,10 @@ fn refusal(amended: Result<Book, Error>) -> Result<Option<String>, Failure> {
 /// The book in words.
 fn named(text: &BookText) -> String {
     match text.isbn {
-        Some(isbn) => format!("ISBN {isbn}"),
-        None => format!("{:?} of this author and year", text.title),
+        _ if !text.sku.is_empty() => format!("article number {:?}", text.sku),
+        Some(isbn) if text.condition == Condition::New => format!("ISBN {isbn}"),
+        Some(isbn) => format!("ISBN {isbn}, {},", text.condition),
+        None => format!("{:?} of this author, year and condition", text.title),
     }
 }
 
