@@ -16,7 +16,7 @@
 //! }
 //! writer.finish()?;
 //! let read = csv(&file[..], &ImportOptions::default()).collect::<Result<Vec<_>, _>>()?;
-//! assert_eq!(read[0].book.text, shop.info(BookId(1)).await?.text.into());
+//! assert_eq!(read[0].book.text.title, shop.info(BookId(1)).await?.text.title());
 //! # Ok(())
 //! # }
 //! ```
