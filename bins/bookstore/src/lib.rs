@@ -31,7 +31,7 @@
 //! | `http` | `Bookstore::connect` and its variants: a shop that runs elsewhere |
 //! | `server` | `deploy`: whole servers inside your program; includes `http` |
 //! | `search` | an index beside the store: fast in a large shop, and understands typos, phrases, ISBNs and more |
-//! | `import` | `import::open`: books from `.csv`, `.tsv`, `.txt`, `.jsonl` and `.jsonl.gz` files |
+//! | `import` | `import::open`: books from `.csv`, `.tsv`, `.txt`, `.jsonl` and `.jsonl.gz` files; `export`: books and orders to files |
 
 mod administration;
 mod checkout;
@@ -39,6 +39,8 @@ mod checkout;
 mod connect;
 #[cfg(feature = "server")]
 pub mod deploy;
+#[cfg(feature = "import")]
+pub mod export;
 mod facade;
 pub mod import;
 mod open;

@@ -20,6 +20,8 @@ mod indexed;
 #[cfg(all(unix, feature = "sqlite"))]
 mod promote;
 mod properties;
+#[cfg(feature = "sqlite")]
+mod questions;
 mod races;
 #[cfg(feature = "sqlite")]
 mod reopen;

@@ -239,7 +239,7 @@ fn fields(
     if let Some(at) = columns.nameless.iter().find(|at| !text(**at).is_empty() && !options.ignore_columns) {
         return Err(format!("column {} has no name, but a value: {:?}", at + 1, text(*at)));
     }
-    let mut fields = Record::default();
+    let mut fields = Record::new(columns.exact);
     for (field, at) in &columns.fields {
         fields.put(*field, text(*at), columns.subjects_by());
     }

@@ -9,7 +9,8 @@ use super::{
     record::{Record, Rules},
 };
 
-/// Books as JSON objects, one a line; `subjects` and `authors` may be lists. Blank lines are skipped.
+/// Books as JSON objects, one a line; `subjects` and `authors` may be lists, and a list of `authors` counts before an `author`. Blank
+/// lines are skipped.
 pub fn json_lines<'a>(input: impl Read + 'a, options: &ImportOptions) -> Books<'a> {
     let rules = Rules::new(options);
     let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false, rules };
@@ -82,13 +83,15 @@ fn parse(line: &[u8]) -> Result<Map<String, Value>, String> {
 
 /// The fields of an object, or which of its names no field has.
 fn record(object: &Map<String, Value>, options: &ImportOptions) -> Result<Record, String> {
-    let filled: Vec<(&str, &Value)> =
-        object.iter().filter(|(_, value)| !is_empty(value)).map(|(name, value)| (&name[..], value)).collect();
+    // The same names as a list and as one text, in the shop's own JSON.
+    let listed = matches!(object.get("authors"), Some(Value::Array(authors)) if !authors.is_empty());
+    let filled = object.iter().filter(|(name, value)| !(is_empty(value) || listed && *name == "author"));
+    let filled: Vec<(&str, &Value)> = filled.map(|(name, value)| (&name[..], value)).collect();
     let columns = Columns::find(filled.iter().map(|(name, _)| *name), options)?;
     if !columns.unused.is_empty() && !options.ignore_columns {
         return Err(columns.unused_names(|at| filled[at].0));
     }
-    let mut record = Record::default();
+    let mut record = Record::new(columns.exact);
     for (field, at) in &columns.fields {
         put(&mut record, *field, filled[*at].1, columns.subjects_by());
     }
@@ -165,6 +168,18 @@ mod tests {
         assert_eq!(text.isbn.map(Isbn::digits).as_deref(), Some("9780306406157"));
         assert_eq!(text.subjects, ["x", "y, z"]);
         assert!(line.has_price && line.has_stock);
+    }
+
+    #[test]
+    fn authors_count_before_author() {
+        let read = |authors: &str| {
+            let json = format!(r#"{{"title":"a","topic":"t","price":1,"stock":1,"author":"Roe, A.; Lee",{authors}}}"#);
+            let line = json_lines(json.as_bytes(), &ImportOptions::default()).next().unwrap();
+            line.map(|line| line.book.text.authors).map_err(|broken| broken.message)
+        };
+        assert_eq!(read(r#""authors":["Roe, A.","Lee","Doe"]"#).unwrap(), ["A. Roe", "Lee", "Doe"]);
+        assert_eq!(read(r#""authors":[]"#).unwrap(), ["A. Roe", "Lee"]);
+        assert!(read(r#""authors":"Doe""#).unwrap_err().contains("not used: authors"));
     }
 
     #[test]

@@ -6,6 +6,10 @@
 //! tidied up: a catalogue card's ` /` behind a title goes, ` : ` before a subtitle becomes `: `, `Krasno, Jonathan S.` becomes
 //! `Jonathan S. Krasno`, and `c2004` is a year.
 //!
+//! A file with columns named `price_cents` and `on_sale`, spelled so, is an export of a shop (feature `import`: module `export`). Its texts are
+//! read as they are, a semicolon within a subject is doubled, and its columns `id`, `version` and `text_version` are left out: the shop
+//! that takes the books in gives its own.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,6 +66,10 @@ pub struct Line {
     pub has_stock: bool,
     /// Whether the condition stands in the file.
     pub has_condition: bool,
+    /// Whether the book is on sale, if that stands in the file.
+    pub on_sale: Option<bool>,
+    /// Whether it is a line of an export: it says all of the book, and the book has nothing that the line has not.
+    pub exact: bool,
 }
 
 /// A line that is not a book.

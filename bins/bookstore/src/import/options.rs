@@ -69,11 +69,13 @@ pub enum Field {
     Format,
     /// What the book is about.
     Description,
+    /// Whether it is on sale: yes or no.
+    OnSale,
 }
 
 /// The names by which a field is known, the best first: our own, then those of Goodreads, LibraryThing, AbeBooks, Shopify, WooCommerce
 /// and Square exports. They are compared by their letters and digits alone, in any case.
-pub(super) const NAMES: [(Field, &[&str]); 16] = [
+pub(super) const NAMES: [(Field, &[&str]); 17] = [
     (Field::Title, &["title", "booktitle", "name", "itemname", "producttitle"]),
     (Field::Author, &["author", "authors", "primaryauthor"]),
     (Field::Topic, &["topic", "category", "categories", "genre", "productcategory", "abecategory", "sellercatalog1"]),
@@ -106,7 +108,14 @@ pub(super) const NAMES: [(Field, &[&str]); 16] = [
     (Field::Language, &["language", "languages"]),
     (Field::Format, &["format", "binding", "bookbinding", "media"]),
     (Field::Description, &["description", "synopsis", "summary"]),
+    // In other programs' exports this says whether the price is reduced.
+    (Field::OnSale, &[]),
 ];
+
+/// An export of ours has columns with both of these names.
+const OF_EXPORT: [&str; 2] = ["price_cents", "on_sale"];
+/// What an export has of a book that another shop gives it anew.
+const GIVEN_ANEW: [&str; 3] = ["id", "version", "text_version"];
 
 /// Square names the place behind it.
 const STOCK_AT_PLACE: &str = "currentquantity";
@@ -131,6 +140,7 @@ impl Field {
             Self::Language => "language",
             Self::Format => "format",
             Self::Description => "description",
+            Self::OnSale => "on_sale",
         }
     }
 }
@@ -165,6 +175,8 @@ pub(super) struct Columns {
     pub(super) unused: Vec<usize>,
     /// Columns without a name.
     pub(super) nameless: Vec<usize>,
+    /// Whether the texts are those of an export, to be read as they are.
+    pub(super) exact: bool,
     /// Whether the subjects are tags or keywords, which have commas between them.
     tags: bool,
 }
@@ -176,11 +188,14 @@ impl Columns {
     /// Two columns of a field have the same name.
     pub(super) fn find<'a>(names: impl Iterator<Item = &'a str>, options: &ImportOptions) -> Result<Self, String> {
         let names: Vec<(&str, String)> = names.map(|name| (name, bare(name))).collect();
-        let mut columns = Self::default();
+        let exact = OF_EXPORT.iter().all(|of_export| names.iter().any(|(name, _)| name == of_export));
+        let mut columns = Self { exact, ..Self::default() };
         for (field, known) in NAMES {
+            let known = if field == Field::OnSale && exact { &["onsale"] } else { known };
             columns.add(field, known, &names, options)?;
         }
-        let free = (0..names.len()).filter(|at| columns.fields.iter().all(|(_, used)| used != at));
+        let anew = |at: usize| exact && GIVEN_ANEW.contains(&names[at].0);
+        let free = (0..names.len()).filter(|at| columns.fields.iter().all(|(_, used)| used != at) && !anew(*at));
         (columns.nameless, columns.unused) = free.partition(|at| names[*at].1.is_empty());
         Ok(columns)
     }

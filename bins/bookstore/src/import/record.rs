@@ -9,8 +9,10 @@ use super::{
 };
 
 /// A book as a file has it: the texts of its fields, none of them empty.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Record {
+    /// Whether it is of an export, and its texts are read as they are.
+    exact: bool,
     /// The fields that can have one text only.
     single: HashMap<Field, String>,
     isbns: Vec<String>,
@@ -32,6 +34,10 @@ impl Rules {
 }
 
 impl Record {
+    pub(super) fn new(exact: bool) -> Self {
+        Self { exact, single: HashMap::new(), isbns: Vec::new(), subjects: Vec::new() }
+    }
+
     /// Adds a field's text. Without semicolons, subjects are separated by `subjects_by`.
     pub(super) fn put(&mut self, field: Field, text: &str, subjects_by: char) {
         let text = text.trim();
@@ -40,6 +46,7 @@ impl Record {
         }
         match field {
             Field::Isbn => self.isbns.push(text.to_owned()),
+            Field::Subjects if self.exact => self.subjects.extend(exact_parts(text)),
             Field::Subjects => {
                 let separator = if text.contains(';') { ';' } else { subjects_by };
                 self.subjects.extend(parts(text, separator));
@@ -55,7 +62,8 @@ impl Record {
 
     /// The book, or what is wrong with it.
     pub(super) fn check(mut self, number: u64, rules: &mut Rules) -> Result<Line, String> {
-        let options = &rules.options;
+        let (options, exact) = (&rules.options, self.exact);
+        let whole = |text| if exact { Ok(text) } else { whole(text) };
         let mut single = |field| self.single.remove(&field);
         let mut filled = |field| whole(single(field).unwrap_or_default());
         let (subtitle, sku, publisher) = (filled(Field::Subtitle)?, filled(Field::Sku)?, filled(Field::Publisher)?);
@@ -63,12 +71,14 @@ impl Record {
         let (author, description) = (filled(Field::Author)?, filled(Field::Description)?);
         let condition = single(Field::Condition).map(|condition| condition.parse::<Condition>());
         let condition = condition.transpose().map_err(|error| error.to_string())?;
+        let on_sale = single(Field::OnSale).map(on_sale).transpose()?;
+        let title = single(Field::Title).ok_or("title is missing")?;
         let text = BookText {
-            title: whole(habits::title(&single(Field::Title).ok_or("title is missing")?))?,
-            authors: habits::authors(&author),
+            title: whole(if exact { title } else { habits::title(&title) })?,
+            authors: if exact { parts(&author, ';').collect() } else { habits::authors(&author) },
             topic: whole(single(Field::Topic).or_else(|| options.default_topic.clone()).ok_or("topic is missing")?)?,
             isbn: isbn(&self.isbns)?,
-            year: single(Field::Year).map_or(Ok(None), |year| habits::year(&year))?,
+            year: single(Field::Year).map_or(Ok(None), |year| year_of(&year, exact))?,
             subjects: self.subjects,
             subtitle,
             sku,
@@ -95,6 +105,8 @@ impl Record {
             has_price: given_price.is_some(),
             has_stock: given_stock.is_some(),
             has_condition: condition.is_some(),
+            on_sale,
+            exact,
         })
     }
 }
@@ -102,6 +114,31 @@ impl Record {
 /// The parts of a list that are not empty.
 fn parts(list: &str, separator: char) -> impl Iterator<Item = String> {
     list.split(separator).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned)
+}
+
+/// The subjects of an export: a semicolon within one is doubled.
+fn exact_parts(list: &str) -> impl Iterator<Item = String> {
+    /// No text has it.
+    const WITHIN: &str = "\u{1f}";
+    let list = list.replace(";;", WITHIN);
+    let subjects: Vec<String> = parts(&list, ';').map(|subject| subject.replace(WITHIN, ";")).collect();
+    subjects.into_iter()
+}
+
+/// Of an export also the year 0, which elsewhere means that nobody knows it.
+fn year_of(text: &str, exact: bool) -> Result<Option<i32>, String> {
+    match text.parse() {
+        Ok(year) if exact => Ok(Some(year)),
+        _ => habits::year(text),
+    }
+}
+
+fn on_sale(text: String) -> Result<bool, String> {
+    match &text.to_lowercase()[..] {
+        "yes" | "true" | "1" => Ok(true),
+        "no" | "false" | "0" => Ok(false),
+        _ => Err(format!("on_sale must be yes or no, not {text:?}")),
+    }
 }
 
 /// A text in which no character was lost on its way.

@@ -16,11 +16,11 @@ pub(crate) struct ImportArgs {
     /// Say what a file would do, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Set price and stock of books that are in the catalog to those in the file
+    /// Set text, price and stock of books that are in the catalog to those in the file
     #[arg(long)]
     pub(crate) update: bool,
     /// The column of a field: title, author, topic, isbn, year, subjects, price, price_cents, stock, subtitle, sku, condition, publisher,
-    /// language, format or description; may be given several times
+    /// language, format, description or on_sale; may be given several times
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = column)]
     pub(crate) map: Vec<(Field, String)>,
     /// Leave columns out that are not used
@@ -85,6 +85,47 @@ pub(crate) enum OnError {
     Stop,
     /// Add the good lines, name and count the broken ones, and exit with 1 if there were any
     Skip,
+}
+
+/// `bookstore export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// What to write
+    #[arg(value_enum)]
+    pub(crate) what: Exported,
+    /// Write CSV [default, unless the name of --output ends in .jsonl]
+    #[arg(long, conflicts_with = "jsonl")]
+    pub(crate) csv: bool,
+    /// Write JSON lines
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write also who orders are for
+    #[arg(long)]
+    pub(crate) contacts: bool,
+    /// Read this store, also beside its server [default: sqlite:bookstore.db]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// Read from this running shop (orders: admin)
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(crate) server: Vec<String>,
+    /// File with the running shop's admin token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Allow sending the admin token in plain text beyond this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// What `bookstore export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Exported {
+    /// Texts, prices and stocks of all books
+    Books,
+    /// All orders and their lines
+    Orders,
 }
 
 /// `bookstore audit`

@@ -11,7 +11,9 @@ use bookstore_core::BookId;
 use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColor};
 use std::path::PathBuf;
 
-pub(crate) use files::{AuditArgs, BackupArgs, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs};
+pub(crate) use files::{
+    AuditArgs, BackupArgs, ExportArgs, Exported, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs,
+};
 pub(crate) use relay::{BeginArg, RelayArgs};
 pub(crate) use servers::{
     AckArg, CatalogArgs, ContactArg, ContactsArgs, FrontendArgs, InternalArgs, MonolithArgs, OrderArgs, PublicArgs,
@@ -100,8 +102,11 @@ Shopify, WooCommerce and Square exports are understood; --map names others. A co
 --ignore-columns says that it may be left out.
 
 A line whose book is in the catalog already, by its article number (sku), its ISBN, or else by title, author and year, is compared with it. If text, price \
-or stock differ, the line is named and the book is kept as it is; --update sets its price and stock. So an import that was cut off is \
+or stock differ, the line is named and the book is kept as it is; --update sets its text, price and stock. So an import that was cut off is \
 simply run again. Of several lines of one book the first counts, and the others are named. The exit code is 1 if a line was not taken.
+
+A file with columns named price_cents and on_sale is an export of a shop: its texts are read as they are, and a book that is off sale is \
+withdrawn. Of any other file, texts are tidied up: Roe, Ada becomes Ada Roe.
 
 --fill-in derives a price or stock from the book's identity, always the same: with h its 64-bit FNV-1a hash, \
 price_cents = 499 + 100 * (h mod 60) and stock = 1 + (h >> 32) mod 40.
@@ -113,6 +118,24 @@ Examples:
   bookstore import books.csv --store sqlite:shop.db --on-error skip
   bookstore import books.csv --server http://127.0.0.1:8080 --admin-token-file admin.token")]
     Import(ImportArgs),
+    /// Write all books or orders to a file, as CSV or JSON lines
+    #[command(after_help = "\
+Books are written by their numbers with all that the shop knows of them, those that are off sale, too. bookstore import reads them as they \
+are, by their columns price_cents and on_sale: a new shop becomes equal, and in the same shop every line is unchanged. Several authors or \
+subjects have '; ' between them; a semicolon within a subject is doubled. Nothing is changed that a spreadsheet would run as a formula.
+
+Orders are written newest first with today's titles: one line for each line of an order as CSV, one object for each order as JSON lines. \
+Who they are for is left out unless --contacts.
+
+A store is read as of one moment, also beside its server; a running shop goes on selling meanwhile. FILE gets its name when it is whole. \
+The exit code is not 0 if the export was cut off.
+
+Examples:
+  bookstore export books > books.csv
+  bookstore export books --output books.jsonl --store sqlite:shop.db
+  bookstore export orders --output orders.csv --server http://127.0.0.1:8080 --admin-token-file admin.token
+  bookstore export orders --jsonl --contacts | gzip > orders.jsonl.gz")]
+    Export(ExportArgs),
     /// Find books by words, topic, or both
     #[command(after_help = "\
 Examples:

@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod backup;
 mod best_sellers;
+mod export;
 mod feeds;
 mod head;
 mod import;
@@ -114,6 +115,16 @@ fn exit_code(error: &Error) -> ExitCode {
     }
 }
 
+/// Refuses a store and a running shop at once.
+fn one_place(store: Option<&str>, servers: &[String]) -> Result<(), Failure> {
+    if store.is_none() || servers.is_empty() {
+        return Ok(());
+    }
+    let both = "give --store for a file of your own or --server for a running shop, not both (they may also come from \
+                BOOKSTORE_STORE and BOOKSTORE_SERVER)";
+    Err(Failure::Usage(both.into()))
+}
+
 /// Runs a command; a server accepts connections of the `inherited` socket, if there is one.
 pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Result<ExitCode, Failure> {
     match command {
@@ -125,6 +136,7 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         },
         Command::Frontend(args) => serve::frontend(&args, inherited).await,
         Command::Import(args) => import::run(args).await,
+        Command::Export(args) => export::run(&args).await,
         Command::Search(args) => shop::search(&args).await,
         Command::BestSellers(args) => best_sellers::best_sellers(&args).await,
         Command::Topics(args) => shop::topics(&args).await,

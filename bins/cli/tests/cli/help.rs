@@ -1,11 +1,12 @@
 use crate::support::{Dir, bookstore};
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 30] = [
     "monolith",
     "catalog",
     "order",
     "frontend",
     "import",
+    "export",
     "search",
     "bestsellers",
     "topics",

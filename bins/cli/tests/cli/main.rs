@@ -6,6 +6,7 @@ mod chaos;
 mod configuration;
 mod conformance;
 mod contacts;
+mod export;
 mod finding;
 mod full_disk;
 mod head;

@@ -100,6 +100,10 @@ impl Snapshot {
         self.connection.get_mut().expect("nobody panics with it")
     }
 
+    pub(super) fn into_connection(self) -> Connection {
+        self.connection.into_inner().expect("nobody panics with it")
+    }
+
     /// The ledger and its timelines, see [`Summary::identity`].
     ///
     /// # Errors

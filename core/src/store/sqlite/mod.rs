@@ -17,6 +17,7 @@
 //! | `contacts.rs` | the contacts of orders, which are no part of the ledger |
 //! | `copy.rs` | an order server's copy of the ledger |
 //! | `maintenance.rs` | reading a store beside the process that writes it: audits and backups |
+//! | `view.rs` | the same for its books and orders: exports |
 //! | `restore.rs`, `promote.rs` | going back to a backup; making a ledger of a copy |
 //! | `database_file.rs` | the lock of the one writer; whether the file is still there |
 //! | `schema.rs`, `rows.rs` | tables and upgrades; rows as domain types |
@@ -54,6 +55,7 @@ mod schema;
 mod stock_snapshot;
 mod text_cache;
 mod upgrade;
+mod view;
 mod wal_checkpoint;
 mod wal_owner;
 
@@ -63,6 +65,7 @@ pub use maintenance::{SET_ASIDE_MAX, Snapshot, Summary, backup};
 pub use promote::promote;
 pub use reader::SqliteReader;
 pub use restore::{Restored, restore_copy, restore_replacing};
+pub use view::View;
 
 use rusqlite::{Connection, config::DbConfig};
 use std::{

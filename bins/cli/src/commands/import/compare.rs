@@ -12,6 +12,8 @@ pub(super) struct Difference {
     price: Option<(Cents, Cents)>,
     /// The file's stock and the catalog's.
     stock: Option<(u32, u32)>,
+    /// Whether it is on sale in the file, if it is not so in the catalog.
+    on_sale: Option<bool>,
 }
 
 impl Difference {
@@ -22,6 +24,7 @@ impl Difference {
             text: text(&merged(line, &book.text), &BookText::from(&book.text)),
             price: Some(price).filter(|(file, here)| line.has_price && file != here),
             stock: Some(stock).filter(|(file, here)| line.has_stock && file != here),
+            on_sale: line.on_sale.filter(|on_sale| *on_sale != book.on_sale),
         }
     }
 
@@ -46,18 +49,30 @@ impl Difference {
         })
     }
 
+    /// The change that takes the book off sale or puts it on sale again.
+    pub(super) fn sale(&self) -> Option<Amend> {
+        self.on_sale.map(|on_sale| if on_sale { Amend::Relist } else { Amend::Withdraw })
+    }
+
     /// In words.
     pub(super) fn in_words(&self) -> String {
         let price = self.price.map(|(file, here)| format!("price {file} (here {here})"));
         let stock = self.stock.map(|(file, here)| format!("stock {file} (here {here})"));
-        let all: Vec<String> = self.text.iter().cloned().chain(price).chain(stock).collect();
+        let on_sale =
+            self.on_sale.map(|on_sale| if on_sale { "on sale (here not)" } else { "off sale (here on sale)" });
+        let all: Vec<String> =
+            self.text.iter().cloned().chain(price).chain(stock).chain(on_sale.map(str::to_owned)).collect();
         all.join(", ")
     }
 }
 
-/// The file's text. What many files do not have, a book keeps if the file has none: its ISBN, article number and so on.
+/// The file's text. What many files do not have, a book keeps if the file has none: its ISBN, article number and so on. An export has
+/// all that there is.
 fn merged(line: &Line, here: &Text) -> BookText {
     let file = line.book.text.clone();
+    if line.exact {
+        return file;
+    }
     let or = |file: String, here: &str| if file.is_empty() { here.to_owned() } else { file };
     BookText {
         isbn: file.isbn.or_else(|| here.isbn()),

@@ -15,8 +15,8 @@ use crate::commands::{Failure, progress::Progress};
 
 /// The most text of the books of one call, in bytes, roughly.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
-/// Known books that are read at once.
-const READ_AT_ONCE: usize = 16;
+/// Books that are read, or taken off sale, at once.
+const AT_ONCE: usize = 16;
 
 /// An import on its way.
 pub(super) struct Importer<'a> {
@@ -70,14 +70,15 @@ impl<'a> Importer<'a> {
         let Some(shop) = self.shop else { return Ok(()) };
         let known = lines.into_iter().zip(ids).filter_map(|(line, id)| Some((line, id?)));
         let read = stream::iter(known).map(async |(line, id)| shop.info(id).await.map(|book| (line, book)));
-        let mut read = read.buffered(READ_AT_ONCE);
+        let mut read = read.buffered(AT_ONCE);
         while let Some((line, book)) = read.try_next().await.map_err(cut_off)? {
             self.compare(shop, &line, book, counts, progress).await?;
         }
         Ok(())
     }
 
-    /// Adds the books that are new. The others' numbers are the answer, `None` for each new one.
+    /// Adds the books that are new, and takes those off sale that the file has so. The others' numbers are the answer, `None` for each
+    /// new one.
     async fn add(&self, lines: &[Line]) -> Result<Vec<Option<BookId>>, Failure> {
         if let Some(known) = &self.dry_run {
             return Ok(lines.iter().map(|line| known.get(&self.identities.of(&line.book.text)).copied()).collect());
@@ -85,6 +86,10 @@ impl<'a> Importer<'a> {
         let shop = self.shop.expect("only a dry run has none");
         let books = lines.iter().map(|line| line.book.clone()).collect();
         let added = shop.add_books(books).await.map_err(cut_off)?;
+        let off_sale = added.iter().zip(lines).filter(|(added, line)| added.created && line.on_sale == Some(false));
+        let off_sale: Vec<BookId> = off_sale.map(|(added, _)| added.id).collect();
+        let withdrawn = stream::iter(off_sale).map(|id| shop.withdraw(id)).buffered(AT_ONCE);
+        withdrawn.try_for_each(async |_| Ok(())).await.map_err(cut_off)?;
         Ok(added.into_iter().map(|added| Some(added.id).filter(|_| !added.created)).collect())
     }
 
@@ -107,8 +112,9 @@ impl<'a> Importer<'a> {
             counts.conflicting(line.number, &why, progress);
             return Ok(());
         }
-        // The text last: it moves the version that guards price and stock.
-        for change in [difference.amend(&book), difference.revise(line, &book)].into_iter().flatten() {
+        // The others move the version that guards price and stock.
+        for change in [difference.amend(&book), difference.revise(line, &book), difference.sale()].into_iter().flatten()
+        {
             if self.dry_run.is_some() {
                 continue;
             }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use self::{counts::Counts, importer::Importer, reading::Reading};
-use super::{Failure, REFUSED};
+use super::{Failure, REFUSED, one_place};
 use crate::{
     cli::{ImportArgs, OnError},
     config,
@@ -73,22 +73,14 @@ enum Target {
 }
 
 fn target(args: &ImportArgs) -> Result<Target, Failure> {
-    match (&args.store, args.server.as_slice()) {
-        (Some(_), [_, ..]) => {
-            let both = "give --store for a file of your own or --server for a running shop, not both (they may also come from \
-                        BOOKSTORE_STORE and BOOKSTORE_SERVER)";
-            Err(Failure::Usage(both.into()))
-        }
-        (None, servers @ [_, ..]) => {
-            let servers = config::servers("--server", servers)?;
-            let token = config::admin_token_for(args.admin_token_file.as_deref(), &servers, args.insecure)?;
-            Ok(Target::Shop { servers: servers.join(","), token })
-        }
-        (store, []) => {
-            let store = config::store("--store", store.as_deref().unwrap_or("sqlite:bookstore.db"))?;
-            Ok(Target::Store(store))
-        }
+    one_place(args.store.as_deref(), &args.server)?;
+    if args.server.is_empty() {
+        let store = config::store("--store", args.store.as_deref().unwrap_or("sqlite:bookstore.db"))?;
+        return Ok(Target::Store(store));
     }
+    let servers = config::servers("--server", &args.server)?;
+    let token = config::admin_token_for(args.admin_token_file.as_deref(), &servers, args.insecure)?;
+    Ok(Target::Shop { servers: servers.join(","), token })
 }
 
 impl Target {
