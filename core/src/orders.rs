@@ -204,7 +204,12 @@ impl OrderService for Orders {
     async fn purchase(&self, id: OrderId, lines: Lines) -> Result<Receipt> {
         self.may_sell()?;
         let history = self.history();
-        self.answer(id, self.catalog.sell(id, lines).await, &history).await
+        let answer = self.catalog.sell(id, lines).await;
+        if self.copied.is_none() {
+            self.remember(&answer, &history);
+            return answer.map_err(|error| error.for_order(id));
+        }
+        self.answer(id, answer, &history).await
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {

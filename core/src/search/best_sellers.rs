@@ -1,4 +1,5 @@
-//! Follows the ledger's sales, so that lists of best sellers are at hand.
+//! Follows the ledger's sales, so that lists of best sellers are at hand. What was counted is kept beside the store now and then, so that
+//! a start counts only what was sold since.
 
 use std::{
     sync::{
@@ -7,19 +8,59 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Mutex, task::JoinHandle};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::Mutex, task::JoinHandle, time::Instant};
 
 use super::sales::Sales;
-use crate::{clock::Clock, error::Result, id::Seq, store::LedgerReader, writer::Published};
+use crate::{
+    clock::Clock,
+    error::Result,
+    history::{Hash, LedgerIdentity, Relation},
+    id::Seq,
+    store::LedgerReader,
+    writer::Published,
+};
 
 /// Entries that are read from the store at once.
 const READ_AT_ONCE: usize = 4_096;
-/// The pause after the head was reached. The writer adds up what is sold meanwhile, so this need not be short.
+/// The pause before each look. The writer adds up what is sold meanwhile, so this need not be short.
 const GATHER: Duration = Duration::from_secs(1);
-/// The pause after the store could not be read.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// The sales of a ledger: a projection in memory, which takes each entry in once, and is made anew from the first one at each start.
+/// What the counts are kept as.
+const NAME: &str = "sales";
+/// The counts are kept after as many entries, about a second of counting, or else every minute.
+const KEEP_AFTER: u64 = 500_000;
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// Keeping them takes at most this part of the time.
+const KEEP_PART: u32 = 20;
+
+/// The counts as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Kept<S> {
+    ledger: LedgerIdentity,
+    seq: Seq,
+    hash: Hash,
+    sales: S,
+}
+
+/// When the counts are kept next.
+#[derive(Debug)]
+struct Keeping {
+    /// The entry up to which they were kept.
+    seq: Seq,
+    at: Instant,
+    /// How long that took.
+    took: Duration,
+}
+
+impl Keeping {
+    fn is_due(&self, seq: Seq) -> bool {
+        let (entries, passed) = (seq.0.saturating_sub(self.seq.0), self.at.elapsed());
+        passed >= self.took * KEEP_PART && (entries >= KEEP_AFTER || (entries > 0 && passed >= KEEP_EVERY))
+    }
+}
+
+/// The sales of a ledger: a projection in memory, which takes each entry in once.
 pub(super) struct BestSellers {
     reader: Arc<dyn LedgerReader>,
     published: Arc<Published>,
@@ -27,14 +68,14 @@ pub(super) struct BestSellers {
     sales: RwLock<Sales>,
     /// The sales are those up to this entry.
     seq: AtomicU64,
-    /// Held by whoever takes entries in.
-    feeding: Mutex<()>,
+    /// Held by whoever takes entries in. None until what was kept has been looked for.
+    feeding: Mutex<Option<Keeping>>,
 }
 
 impl BestSellers {
     pub(super) fn new(reader: Arc<dyn LedgerReader>, published: Arc<Published>, clock: Arc<dyn Clock>) -> Self {
         let sales = RwLock::new(Sales::new(clock.now().day()));
-        Self { reader, published, clock, sales, seq: AtomicU64::new(0), feeding: Mutex::new(()) }
+        Self { reader, published, clock, sales, seq: AtomicU64::new(0), feeding: Mutex::default() }
     }
 
     /// The sales up to the entry to which they were [brought](Self::catch_up) last.
@@ -59,7 +100,11 @@ impl BestSellers {
         if self.seq() >= head && self.sales().today() == self.clock.now().day() {
             return Ok(());
         }
-        let _feeding = self.feeding.lock().await;
+        let mut feeding = self.feeding.lock().await;
+        if feeding.is_none() {
+            self.read_kept(head).await;
+            *feeding = Some(Keeping { seq: self.seq(), at: Instant::now(), took: Duration::ZERO });
+        }
         self.begin(self.clock.now().day());
         while self.seq() < head {
             let begin = self.published.sold_after();
@@ -71,6 +116,51 @@ impl BestSellers {
             }
         }
         Ok(())
+    }
+
+    /// Begins with what was kept, if it is of this ledger. Otherwise everything is counted.
+    async fn read_kept(&self, head: Seq) {
+        let kept = match self.reader.kept(NAME).await {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "the sales are counted again"),
+        };
+        let Ok(Kept { ledger, seq, hash, sales }) = serde_json::from_slice::<Kept<Sales>>(&kept) else { return };
+        let is_before = match ledger.relation(self.reader.identity()) {
+            Relation::Same => true,
+            Relation::Newer(fork) => seq < fork,
+            Relation::Older | Relation::Unrelated => false,
+        };
+        if is_before && seq <= head && self.reader.hash(seq).await == Ok(hash) {
+            *self.changing() = sales;
+            self.seq.store(seq.0, Ordering::Release);
+        }
+    }
+
+    /// Keeps what is counted, if that is due.
+    ///
+    /// # Errors
+    /// The store cannot keep it.
+    async fn keep_if_due(self: &Arc<Self>) -> Result<()> {
+        let mut feeding = self.feeding.lock().await;
+        match feeding.as_mut().filter(|keeping| keeping.is_due(self.seq())) {
+            Some(keeping) => self.keep(keeping).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn keep(self: &Arc<Self>, keeping: &mut Keeping) -> Result<()> {
+        let seq = self.seq();
+        let (ledger, hash, begun) =
+            (self.reader.identity().clone(), self.reader.hash(seq).await?, Instant::now());
+        let counted = Arc::clone(self);
+        let make = move || {
+            let kept = Kept { ledger, seq, hash, sales: &*counted.sales() };
+            serde_json::to_vec(&kept).expect("numbers and ids are JSON")
+        };
+        let kept = self.reader.keep(NAME, Box::new(make)).await;
+        *keeping = Keeping { seq, at: Instant::now(), took: begun.elapsed() };
+        kept
     }
 
     fn begin(&self, today: i64) {
@@ -118,17 +208,18 @@ impl Following {
         let best_sellers = Arc::downgrade(best_sellers);
         let task = tokio::spawn(async move {
             loop {
+                // First, so that what a start has to do comes before.
+                tokio::time::sleep(GATHER).await;
                 let Some(best_sellers) = best_sellers.upgrade() else { return };
-                let pause = match best_sellers.catch_up().await {
-                    Ok(()) => GATHER,
-                    Err(error) => {
-                        tracing::warn!(%error, "the sales could not be read for the lists of best sellers");
-                        AFTER_FAILURE
-                    }
-                };
+                if let Err(error) = best_sellers.catch_up().await {
+                    tracing::warn!(%error, "the sales could not be read for the lists of best sellers");
+                    continue;
+                }
+                if let Err(error) = best_sellers.keep_if_due().await {
+                    tracing::warn!(%error, "the counts of sales could not be kept, so the next start counts again");
+                }
                 drop(best_sellers);
-                tokio::time::sleep(pause).await;
-                if pause == GATHER && head.changed().await.is_err() {
+                if head.changed().await.is_err() {
                     return;
                 }
             }
@@ -143,6 +234,67 @@ impl Drop for Following {
     fn drop(&mut self) {
         if let Some(task) = self.0.get_mut().ok().and_then(Option::take) {
             task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        decide::Command,
+        execution::Execution,
+        fixtures::{book, order_id},
+        id::BookId,
+        page::Period,
+        request::Lines,
+        store::memory::{self, MemoryReader},
+        writer::{Writer, WriterLimits},
+    };
+
+    fn counting(reader: &Arc<MemoryReader>, writer: &Writer) -> Arc<BestSellers> {
+        Arc::new(BestSellers::new(reader.clone(), Arc::clone(writer.published()), Arc::new(SystemClock)))
+    }
+
+    /// The counts that were kept are gone on with, but only where they belong.
+    #[tokio::test]
+    async fn what_was_counted_is_kept() {
+        let (store, reader) = memory::open(&SystemClock);
+        let (clock, limits) = (Arc::new(SystemClock), WriterLimits::default());
+        let writer = Writer::start(store, clock, limits, Execution::Threads, Default::default()).expect("memory");
+        let call = async |command| writer.commands().call(command).await.expect("a good command");
+        let sell = async |copies| {
+            let lines = Lines::one(BookId(1), copies).expect("a good line");
+            call(Command::Sell { order: order_id(), lines }).await
+        };
+        call(Command::AddBook { book: Box::new(book("A book", 99)), by: None }).await;
+        sell(3).await;
+        let first = counting(&reader, &writer);
+        first.catch_up().await.expect("memory");
+        let mut keeping = Keeping { seq: Seq(0), at: Instant::now(), took: Duration::ZERO };
+        first.keep(&mut keeping).await.expect("memory");
+        assert_eq!(keeping.seq, Seq(2));
+        sell(4).await;
+
+        let again = counting(&reader, &writer);
+        again.read_kept(Seq(3)).await;
+        assert_eq!((again.seq(), again.sales().of(BookId(1), Period::Ever)), (Seq(2), 3));
+        again.catch_up().await.expect("memory");
+        assert_eq!((again.seq(), again.sales().of(BookId(1), Period::Week)), (Seq(3), 7));
+
+        let kept = String::from_utf8(reader.kept(NAME).await.expect("memory").expect("kept")).expect("JSON");
+        for (what, other) in [
+            ("another ledger", kept.replacen(&reader.identity().ledger.to_string(), &uuid::Uuid::nil().to_string(), 1)),
+            ("another history", kept.replacen("\"seq\":2", "\"seq\":1", 1)),
+            ("a ledger that is longer", kept.replacen("\"seq\":2", "\"seq\":9", 1)),
+            ("half a file", kept[..kept.len() / 2].to_owned()),
+        ] {
+            assert_ne!(other, kept, "{what}");
+            reader.keep(NAME, Box::new(|| other.into_bytes())).await.expect("memory");
+            let anew = counting(&reader, &writer);
+            anew.read_kept(Seq(3)).await;
+            assert_eq!(anew.seq(), Seq(0), "{what}");
         }
     }
 }

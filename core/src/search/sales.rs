@@ -1,6 +1,7 @@
 //! How many copies of each book were sold: ever, and in the last days.
 
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
@@ -25,7 +26,7 @@ fn first_day(period: Period, today: i64) -> i64 {
 /// The sales of a ledger up to an entry.
 ///
 /// Beside the days it takes 32 bytes a book, and what is held: at most [`Holds::MAX`](crate::decide::Holds::MAX) orders.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sales {
     today: i64,
     cells_max: usize,
@@ -42,7 +43,7 @@ pub(super) struct Sales {
 }
 
 /// The copies of one day, or of several that are counted together, by the numbers of the books, which are in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Day {
     books: Box<[u32]>,
     copies: Box<[i64]>,
@@ -110,10 +111,11 @@ impl Sales {
         }
     }
 
-    /// Takes in copies that were sold, by day and book.
-    pub(super) fn add_up(&mut self, copies: &[(i64, HashMap<BookId, i64, RandomState>)]) {
+    /// Takes in copies that were sold: for each day a table by the number of the book.
+    pub(super) fn add_up(&mut self, copies: &[(i64, Vec<i64>)]) {
         for (day, copies) in copies {
-            copies.iter().for_each(|(book, copies)| self.add_copies(*book, *copies, *day));
+            let sold = (0..).map(BookId).zip(copies).filter(|(_, copies)| **copies != 0);
+            sold.for_each(|(book, copies)| self.add_copies(book, *copies, *day));
         }
     }
 

@@ -35,7 +35,7 @@ use crate::{
     order::{Order, Status},
     page::{FoundOrders, OrderScan, PAGE_BYTES_MAX},
     recent_keys::RecentKeys,
-    store::{AppendError, Flush, LedgerReader, LedgerStore, Recovered, StoreError},
+    store::{AppendError, Flush, LedgerReader, LedgerStore, MakeBytes, Recovered, StoreError},
 };
 
 /// A new, empty ledger in memory, in US dollars: its writing half, and its reading half.
@@ -55,7 +55,7 @@ pub fn open_in(currency: Currency, clock: &dyn Clock) -> (MemoryStore, Arc<Memor
         identities: BTreeMap::new(),
         contacts: BTreeMap::new(),
     };
-    let reader = MemoryReader { identity, ledger: Arc::new(Mutex::new(ledger)) };
+    let reader = MemoryReader { identity, ledger: Arc::new(Mutex::new(ledger)), kept: Mutex::default() };
     (reader.reopen(), Arc::new(reader))
 }
 
@@ -70,6 +70,7 @@ pub struct MemoryStore {
 pub struct MemoryReader {
     identity: LedgerIdentity,
     ledger: Arc<Mutex<Ledger>>,
+    kept: Mutex<BTreeMap<&'static str, Vec<u8>>>,
 }
 
 impl MemoryReader {
@@ -276,5 +277,15 @@ impl LedgerReader for MemoryReader {
         let mut old: Vec<_> = kept.filter(|change| change.placed_at < placed_before).collect();
         old.sort_by_key(|change| change.placed_at);
         Ok(old.into_iter().map(|change| change.order).take(limit).collect())
+    }
+
+    async fn keep(&self, name: &'static str, make: MakeBytes) -> Result<()> {
+        let bytes = make();
+        self.kept.lock().expect("nothing panics with it").insert(name, bytes);
+        Ok(())
+    }
+
+    async fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>> {
+        Ok(self.kept.lock().expect("nothing panics with it").get(name).cloned())
     }
 }

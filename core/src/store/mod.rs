@@ -232,7 +232,24 @@ pub trait LedgerReader: Send + Sync {
 
     /// Up to `limit` orders with contacts that were placed before this time, oldest first. It takes no head either.
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>>;
+
+    /// Keeps something that follows from the ledger and takes long to make again, in the place of what was kept under this name before.
+    /// `make` gives its bytes, and MAY take as long as a read. A store MAY lose it, or keep nothing: so it MUST say itself which ledger it
+    /// is of, and how far.
+    async fn keep(&self, name: &'static str, make: MakeBytes) -> Result<()> {
+        let _ = (name, make);
+        Ok(())
+    }
+
+    /// What was kept last under this name, if it is still there.
+    async fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>> {
+        let _ = name;
+        Ok(None)
+    }
 }
+
+/// Makes the bytes to [keep](LedgerReader::keep).
+pub type MakeBytes = Box<dyn FnOnce() -> Vec<u8> + Send>;
 
 /// What follows a ledger and keeps something of it: an order server's copy, an index. A
 /// [`Follower`](crate::follow::Follower) drives it.

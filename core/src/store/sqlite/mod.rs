@@ -41,6 +41,7 @@ mod books;
 mod contacts;
 mod copy;
 mod database_file;
+mod derived;
 mod holds;
 mod ledger_store;
 mod maintenance;

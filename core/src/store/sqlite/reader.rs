@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 use super::{
-    SqliteOptions, StoreError, contacts, database_file::DatabaseFile, pool::Pool, rows, text_cache::TextCache,
+    SqliteOptions, StoreError, contacts, database_file::DatabaseFile, derived, pool::Pool, rows, text_cache::TextCache,
 };
 use crate::{
     book::Text,
@@ -16,7 +16,7 @@ use crate::{
     ledger::Entry,
     order::Order,
     page::{FoundOrders, OrderScan},
-    store::LedgerReader,
+    store::{LedgerReader, MakeBytes},
 };
 
 /// The reading half of a ledger in a SQLite file.
@@ -92,5 +92,14 @@ impl LedgerReader for SqliteReader {
 
     async fn orders_with_contacts(&self, placed_before: Timestamp, limit: usize) -> Result<Vec<OrderId>> {
         self.pool.read(move |connection| contacts::placed_before(connection, placed_before, limit)).await
+    }
+
+    /// In a file beside the ledger's, `shop.db.NAME`.
+    async fn keep(&self, name: &'static str, make: MakeBytes) -> Result<()> {
+        self.pool.read(move |connection| derived::keep(connection, name, &make())).await
+    }
+
+    async fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>> {
+        self.pool.read(move |connection| derived::kept(connection, name)).await
     }
 }
