@@ -1,6 +1,7 @@
 //! Follows the ledger's sales, so that lists of best sellers are at hand. What was counted is kept beside the store now and then, so that
 //! a start counts only what was sold since.
 
+use serde::{Deserialize, Serialize};
 use std::{
     sync::{
         Arc, Mutex as SyncMutex, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -8,7 +9,6 @@ use std::{
     },
     time::Duration,
 };
-use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, task::JoinHandle, time::Instant};
 
 use super::sales::Sales;
@@ -151,8 +151,7 @@ impl BestSellers {
 
     async fn keep(self: &Arc<Self>, keeping: &mut Keeping) -> Result<()> {
         let seq = self.seq();
-        let (ledger, hash, begun) =
-            (self.reader.identity().clone(), self.reader.hash(seq).await?, Instant::now());
+        let (ledger, hash, begun) = (self.reader.identity().clone(), self.reader.hash(seq).await?, Instant::now());
         let counted = Arc::clone(self);
         let make = move || {
             let kept = Kept { ledger, seq, hash, sales: &*counted.sales() };

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use std::{
-    fmt,
-    path::Path,
+    fmt, mem,
+    path::{Path, PathBuf},
     sync::{
         Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread,
 };
 use tokio::sync::Mutex;
 
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    history::Hash,
+    history::{Hash, LedgerIdentity},
     id::Seq,
     ledger::{Entry, Kind},
     page::CheckedQuery,
@@ -40,17 +41,36 @@ pub struct IndexedSearch {
 
 struct Parts {
     reader: Arc<dyn LedgerReader>,
-    /// `None` after a failure.
+    /// `None` until it is open, and after a failure.
     index: RwLock<Option<Arc<BookIndex>>>,
     /// No text up to this entry is missing in the index. 0 until that is known.
     seq: AtomicU64,
-    /// Held by whoever feeds the index: whether the index was compared with the ledger.
-    feeding: Mutex<bool>,
+    /// Held by whoever feeds the index.
+    feeding: Mutex<State>,
     /// Whether many texts are missing, so that searches do not wait for them.
     building: AtomicBool,
     /// Whether a task feeds the index, and up to which entry.
     fed: AtomicBool,
     wanted: AtomicU64,
+}
+
+/// How far an index is on its way to be fed.
+enum State {
+    /// A thread opens it, so that a start need not wait.
+    Opening(thread::JoinHandle<Result<BookIndex, IndexFailed>>),
+    /// It is open, or has failed.
+    Opened,
+    /// It was compared with the ledger.
+    Compared,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        // Whoever opens the folder next must not find it locked.
+        if let State::Opening(opening) = mem::replace(self.feeding.get_mut(), State::Opened) {
+            drop(opening.join());
+        }
+    }
 }
 
 impl fmt::Debug for IndexedSearch {
@@ -63,25 +83,21 @@ impl fmt::Debug for IndexedSearch {
 
 impl IndexedSearch {
     /// Opens the index in a folder, or in memory without one. An index that cannot be used is built again, from
-    /// [`BookSearch::texts_added`] on; if not even that is possible, the store's texts are searched, and the log says so. It blocks.
+    /// [`BookSearch::texts_added`] on; if not even that is possible, the store's texts are searched, and the log says so.
+    ///
+    /// It returns at once: a thread opens the index, which takes some milliseconds, as every file is read and checked.
     pub fn open(folder: Option<&Path>, reader: Arc<dyn LedgerReader>) -> Self {
-        let ledger = reader.identity().clone();
-        let opened = match folder {
-            None => BookIndex::in_memory(ledger),
-            Some(folder) => BookIndex::open(folder, &ledger).or_else(|unusable| {
-                match unusable {
-                    Unusable::Missing => tracing::info!(folder = %folder.display(), "the search index is built"),
-                    why => tracing::warn!(folder = %folder.display(), %why, "the search index is built again"),
-                }
-                BookIndex::create(folder, ledger)
-            }),
-        };
-        let index = opened.map(Arc::new).inspect_err(Parts::say_broken).ok();
+        let (folder, ledger) = (folder.map(PathBuf::from), reader.identity().clone());
+        let opening = thread::Builder::new().name("search-open".into()).spawn(move || open(folder.as_deref(), ledger));
+        let state = opening.map(State::Opening).unwrap_or_else(|error| {
+            Parts::say_broken(&error.into());
+            State::Opened
+        });
         let parts = Parts {
             reader,
             seq: AtomicU64::new(0),
-            index: RwLock::new(index),
-            feeding: Mutex::new(false),
+            index: RwLock::new(None),
+            feeding: Mutex::new(state),
             building: AtomicBool::new(false),
             fed: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
@@ -97,6 +113,18 @@ impl IndexedSearch {
         let parts = Arc::clone(&self.parts);
         whole(async move { parts.catch_up(texts).await }).await
     }
+}
+
+/// Opens an index, or makes an empty one in its place.
+fn open(folder: Option<&Path>, ledger: LedgerIdentity) -> Result<BookIndex, IndexFailed> {
+    let Some(folder) = folder else { return BookIndex::in_memory(ledger) };
+    BookIndex::open(folder, &ledger).or_else(|unusable| {
+        match unusable {
+            Unusable::Missing => tracing::info!(folder = %folder.display(), "the search index is built"),
+            why => tracing::warn!(folder = %folder.display(), %why, "the search index is built again"),
+        }
+        BookIndex::create(folder, ledger)
+    })
 }
 
 impl Parts {
@@ -155,11 +183,16 @@ impl Parts {
 
     /// Takes in up to `limit` texts up to the entry `to`. Returns whether there was none left, or the index has failed.
     async fn take_in(&self, to: Seq, limit: usize) -> Result<bool> {
-        let mut compared = self.feeding.lock().await;
+        let mut state = self.feeding.lock().await;
+        if let State::Opening(_) = &*state
+            && let State::Opening(opening) = mem::replace(&mut *state, State::Opened)
+        {
+            self.wait_until_open(opening).await;
+        }
         let Some(index) = self.index() else { return Ok(true) };
-        if !*compared {
+        if let State::Opened = &*state {
             self.compare(&index, to).await?;
-            *compared = true;
+            *state = State::Compared;
         }
         if self.seq() >= to {
             return Ok(true);
@@ -184,6 +217,13 @@ impl Parts {
                 Err(error)
             }
         }
+    }
+
+    async fn wait_until_open(&self, opening: thread::JoinHandle<Result<BookIndex, IndexFailed>>) {
+        let opened = tokio::task::spawn_blocking(move || opening.join()).await;
+        let opened = opened.ok().and_then(std::result::Result::ok).unwrap_or_else(|| Err(IndexFailed::panicked()));
+        let index = self.used(opened).map(Arc::new);
+        *self.index.write().expect("nothing panics with it") = index;
     }
 
     /// What entries change in the index.

@@ -1,8 +1,8 @@
 //! SQLite across restarts and crashes: the same answers, also with more entries than its caches and its stock snapshot hold.
 
 use bookstore_core::{
-    Amend, BookId, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Currency, Error, Line, Lines,
-    ManualClock, OrderId, OrderReader as _, Query, Seq, SystemClock, Timestamp,
+    Amend, BookId, BookText, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Currency, Error, Line, Lines,
+    ManualClock, NewBook, OrderId, OrderReader as _, Query, Seq, SystemClock, Timestamp,
     audit::Audit,
     conformance::{Deployment, audit},
     decide::{Batch, Command, Level, Outcome, State},
@@ -300,6 +300,37 @@ async fn a_ledger_of_format_2_is_brought_up_to_date() {
     drop(d);
     assert_eq!(open(&path).1.identity(), &identity, "that happens once");
     assert!(sqlite::Snapshot::open(&path).is_ok());
+}
+
+/// An ISBN was kept as it was spelled, and any number could be one.
+#[tokio::test]
+async fn books_of_format_2_get_the_identities_of_today() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let file = rusqlite::Connection::open(&path).expect("a new file");
+    let more = "INSERT INTO book VALUES
+            (3, '0-306-40615-2', 'The Last Copy, again', 'A. Author; B. Author', 'races', '0-306-40615-2', NULL, '[]', 1),
+            (4, '1-55860-832-X', 'Readings', '', 'races', '1-55860-832-X', NULL, '[]', 1),
+            (5, 'X-17', 'A pamphlet', '', 'races', 'X-17', NULL, '[]', 1);
+        INSERT INTO ledger VALUES
+            (8, 1796002753745, 5, NULL, '[[3,1,1,1]]'), (9, 1796002753746, 5, NULL, '[[4,1,1,1]]'),
+            (10, 1796002753747, 5, NULL, '[[5,1,1,1]]');";
+    file.execute_batch(FORMAT_2).and_then(|()| file.execute_batch(more)).expect("written");
+    drop(file);
+    let (store, reader) = open(&path);
+    let d = deployment(store, reader, CatalogOptions::default());
+    let text = async |id| BookText::from(&d.catalog.info(BookId(id)).await.expect("a book").text);
+    assert_eq!(text(3).await.authors, ["A. Author", "B. Author"]);
+    assert_eq!((text(5).await.sku.as_str(), text(5).await.isbn), ("X-17", None), "nothing is lost");
+    let with = |isbn: &str, sku: &str| {
+        let isbn = (!isbn.is_empty()).then(|| isbn.parse().expect("an ISBN"));
+        let text = BookText { isbn, sku: sku.into(), ..book("Another title", 1).text };
+        NewBook { text, ..book("", 1) }
+    };
+    let known = [with("9780306406157", ""), with("9781558608320", ""), with("", "X-17")];
+    let added = d.catalog.add_books(known.to_vec(), None).await.expect("good books");
+    let added: Vec<_> = added.into_iter().map(|added| (added.id.0, added.created)).collect();
+    assert_eq!(added, [(2, false), (4, false), (5, false)], "two books of one ISBN stay two");
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ pub(crate) struct ImportArgs {
     /// Set price and stock of books that are in the catalog to those in the file
     #[arg(long)]
     pub(crate) update: bool,
-    /// The column of a field: title, author, topic, isbn, year, subjects, price, price_cents or stock; may be given several times
+    /// The column of a field: title, author, topic, isbn, year, subjects, price, price_cents, stock, subtitle, sku, condition, publisher,
+    /// language, format or description; may be given several times
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = column)]
     pub(crate) map: Vec<(Field, String)>,
     /// Leave columns out that are not used

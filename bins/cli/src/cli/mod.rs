@@ -94,11 +94,12 @@ Examples:
     #[command(after_help = "\
 A table has a header line; commas, semicolons, tabs or bars stand between its columns. JSON lines have the same names; \
 subjects is a list there. Title, topic, price and stock must be in the file, or be given with --default-topic, --default-stock or \
---fill-in; author, ISBN, year and subjects (separated by semicolons) may be. The columns of Goodreads, LibraryThing, AbeBooks, \
+--fill-in. There may be authors and subjects (separated by semicolons), isbn, year, subtitle, sku, condition, publisher, language, \
+format and description. The columns of Goodreads, LibraryThing, AbeBooks, \
 Shopify, WooCommerce and Square exports are understood; --map names others. A column that is not used is refused unless \
 --ignore-columns says that it may be left out.
 
-A line whose book is in the catalog already, by its ISBN or else by title, author and year, is compared with it. If text, price \
+A line whose book is in the catalog already, by its article number (sku), its ISBN, or else by title, author and year, is compared with it. If text, price \
 or stock differ, the line is named and the book is kept as it is; --update sets its price and stock. So an import that was cut off is \
 simply run again. Of several lines of one book the first counts, and the others are named. The exit code is 1 if a line was not taken.
 
@@ -212,7 +213,7 @@ A price of 0, or one that changes by more than a factor of 5, may be a slip: it 
 
 Example:\n  bookstore price 3 19.99 --admin-token-file admin.token")]
     Price(PriceArgs),
-    /// Correct a book's title, author, topic, ISBN, year or subjects (admin)
+    /// Correct a book's text: its title, authors, topic, ISBN and so on (admin)
     #[command(
         override_usage = "bookstore edit <ID> --title <TITLE>|--author … [OPTIONS]",
         after_help = "\

@@ -56,6 +56,7 @@ cases! {
         numbers_books_and_keeps_their_text
         leaves_listed_books_as_they_are
         identifies_a_book_by_isbn_or_else_by_title_author_and_year
+        identifies_a_book_by_its_article_number_and_condition
         keeps_texts_in_their_normal_form
         rejects_the_whole_list_for_one_bad_book
         accepts_fields_at_their_limits
@@ -70,6 +71,7 @@ cases! {
         finds_only_what_has_all_words
         finds_by_words_within_a_topic
         ranks_title_over_author_over_subjects
+        finds_each_author_and_the_later_fields
         takes_query_syntax_as_plain_words
         finds_nothing_by_punctuation
         rejects_what_is_too_long

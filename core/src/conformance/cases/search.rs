@@ -141,6 +141,45 @@ pub(super) async fn finds_by_words_within_a_topic(d: Deployment) {
     assert_eq!(d.found_by_words("gastronomy").await, [0; 0], "a topic is not searched for words");
 }
 
+/// Each author of a book is one: found, counted and filtered by. Words of subtitle, publisher and description are found, those of
+/// the subtitle as those of the title, the others last.
+pub(super) async fn finds_each_author_and_the_later_fields(d: Deployment) {
+    let by = |title: &str, authors: &[&str]| {
+        let book = book(title, 1);
+        let authors = authors.iter().map(|author| (*author).to_owned()).collect();
+        NewBook { text: BookText { authors, ..book.text }, ..book }
+    };
+    let (first, second, third) =
+        (by("One", &["Roe, Ada", "Doe"]), by("Two", &["doe"]), by("Three", &["Ray; Roe, Ada"]));
+    let described = |book: NewBook, text: BookText| {
+        let BookText { title, authors, topic, .. } = book.text;
+        NewBook { text: BookText { title, authors, topic, ..text }, ..book }
+    };
+    let zebra = |text| described(by("Four", &["None"]), text);
+    d.add_books(vec![
+        first,
+        second,
+        third,
+        zebra(BookText { description: "Striped:\n\nZebras.".into(), ..BookText::default() }),
+        described(by("Five", &["None"]), BookText { subjects: vec!["zebras".into()], ..BookText::default() }),
+        described(by("Six", &["None"]), BookText { subtitle: "a zebra".into(), ..BookText::default() }),
+        described(by("Seven", &["None"]), BookText { publisher: "Zebra House".into(), ..BookText::default() }),
+    ])
+    .await;
+    assert_eq!(d.found(Query::author("doe")).await, [1, 2]);
+    assert_eq!(d.found(Query::author("Roe, Ada")).await, [1, 3]);
+    assert_eq!(d.found(Query::author("Roe, Ada; Doe")).await, [0; 0], "two names are nobody's");
+    assert_eq!(d.found(Query::words("ada doe")).await, [1]);
+    let page = d.catalog.search(Query { facets: vec![Facet::Author], ..Query::default() }).await.expect("found");
+    let counted = page.facets.and_then(|facets| facets.author).expect("asked for");
+    let counted: Vec<_> = counted.iter().map(|count| (&count.value[..], count.books)).collect();
+    assert_eq!(counted, [("None", 4), ("Doe", 2), ("Roe, Ada", 2), ("Ray", 1)]);
+    let page = d.catalog.search(Query::words("zebra")).await.expect("found");
+    let order: Vec<u64> = page.books.iter().map(|book| book.id.0).collect();
+    assert_eq!(order[..2], [6, 5], "title or subtitle, then subjects: {order:?}");
+    assert_eq!(order.len(), 4, "then description and publisher: {order:?}");
+}
+
 /// A match in the title comes before one in the author, and that before one in the subjects, however long the fields
 /// are.
 ///
