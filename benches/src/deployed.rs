@@ -47,6 +47,7 @@ impl Deployed {
             Shape::OneServer => {
                 let config = Monolith {
                     store: store("shop.db"),
+                    currency: None,
                     sample: false,
                     tokens: token.clone().into(),
                     serving,
@@ -72,6 +73,7 @@ impl Deployed {
 async fn three(ledger: StoreUrl, copy: StoreUrl, admin_token: AccessToken, serving: Serving) -> Deployed {
     let catalog = CatalogServer {
         store: ledger,
+        currency: None,
         sample: false,
         server_token: None,
         contacts: Default::default(),

@@ -17,6 +17,7 @@ use crate::{
     history::{Entries, Hash, LedgerIdentity, Relation},
     id::{BookId, OrderId, Seq},
     ledger::Entry,
+    money::Currency,
     order::{Actor, Order, Receipt},
     page::{BookPage, Facets, FoundOrders, OrderScan, Query, SuggestQuery, Suggestions, fitting, fitting_beside},
     request::{Lines, OrderAction},
@@ -251,6 +252,10 @@ impl CatalogService for Catalog {
     async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
         let limit = query.check()?;
         self.finder.suggest(&query.text, limit).await
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        Ok(self.reader.identity().currency)
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     id::{LedgerId, Seq},
     ledger::{Change, Details, Entry, Kind},
+    money::Currency,
 };
 
 /// The hash of a ledger up to an entry: 32 bytes, in text 64 hexadecimal digits.
@@ -273,13 +274,16 @@ pub struct Timeline {
     pub begins_at: Seq,
 }
 
-/// Which ledger it is, under which timeline, and opened how often.
+/// Which ledger it is, in which currency, and under which timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LedgerIdentity {
     /// The ledger.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub ledger: LedgerId,
+    /// What its amounts are in: a code of ISO 4217. It never changes.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "USD"))]
+    pub currency: Currency,
     /// Its timelines, oldest first. The last one is the present one.
     pub timelines: Vec<Timeline>,
 }
@@ -298,10 +302,16 @@ pub enum Relation {
 }
 
 impl LedgerIdentity {
-    /// A new ledger with one timeline.
+    /// A new ledger in US dollars with one timeline.
     #[must_use]
     pub fn new(ledger: LedgerId, timeline: Uuid) -> Self {
-        Self { ledger, timelines: vec![Timeline { id: timeline, begins_at: Seq(1) }] }
+        Self { ledger, currency: Currency::USD, timelines: vec![Timeline { id: timeline, begins_at: Seq(1) }] }
+    }
+
+    /// The same in this currency.
+    #[must_use]
+    pub fn in_currency(self, currency: Currency) -> Self {
+        Self { currency, ..self }
     }
 
     /// How `other` stands to this history.
@@ -333,10 +343,10 @@ impl LedgerIdentity {
     }
 }
 
-/// As servers show it to each other: `LEDGER`, and then `TIMELINE@BEGIN` for each timeline, all with spaces between them.
+/// As servers show it to each other: `LEDGER CURRENCY`, and then `TIMELINE@BEGIN` for each timeline, all with spaces between them.
 impl fmt::Display for LedgerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.ledger)?;
+        write!(f, "{} {}", self.ledger, self.currency)?;
         self.timelines.iter().try_for_each(|Timeline { id, begins_at }| write!(f, " {id}@{begins_at}"))
     }
 }
@@ -345,15 +355,16 @@ impl FromStr for LedgerIdentity {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::malformed("a ledger's history is LEDGER TIMELINE@BEGIN …");
+        let bad = || Error::malformed("a ledger's history is LEDGER CURRENCY TIMELINE@BEGIN …");
         let mut words = text.split(' ');
         let ledger = words.next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;
+        let currency = words.next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;
         let timeline = |word: &str| {
             let (id, begins_at) = word.split_once('@')?;
             Some(Timeline { id: id.parse().ok()?, begins_at: Seq(begins_at.parse().ok()?) })
         };
         let timelines = words.map(|word| timeline(word).ok_or_else(bad)).collect::<Result<_>>()?;
-        Ok(Self { ledger, timelines })
+        Ok(Self { ledger, currency, timelines })
     }
 }
 
@@ -499,11 +510,13 @@ mod tests {
         };
         assert_eq!(under(11, 5).relation(&under(11, 5)), Relation::Same);
         assert_eq!(under(11, 5).relation(&under(12, 5)), Relation::Unrelated);
-        let restored = under(11, 5);
+        let restored = under(11, 5).in_currency("JPY".parse().unwrap());
         assert_eq!(restored.to_string().parse(), Ok(restored));
         assert!(
-            "".parse::<LedgerIdentity>().is_err() && format!("{} 1", base.ledger).parse::<LedgerIdentity>().is_err()
+            "".parse::<LedgerIdentity>().is_err()
+                && format!("{} USD 1", base.ledger).parse::<LedgerIdentity>().is_err()
         );
+        assert!(base.ledger.to_string().parse::<LedgerIdentity>().is_err(), "it says its currency");
         let stranger = LedgerIdentity::new(Uuid::from_u128(2), Uuid::from_u128(10));
         assert_eq!(base.relation(&stranger), Relation::Unrelated);
     }

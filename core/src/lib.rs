@@ -65,7 +65,7 @@ pub use history::{Entries, LedgerIdentity, Timeline};
 pub use id::{BookId, LedgerId, OrderId, Seq};
 pub use inline_list::InlineList;
 pub use ledger::{Change, Entry, Kind};
-pub use money::Cents;
+pub use money::{Cents, Currency};
 pub use order::{Actor, Order, OrderDetails, OrderLine, Receipt, Reference, Status};
 pub use orders::Orders;
 pub use page::{

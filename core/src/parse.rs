@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     error::Error,
     id::{BookId, OrderId},
-    money::Cents,
+    money::{Cents, Currency},
     order::{Actor, Reference, Status},
 };
 
@@ -112,6 +112,41 @@ impl Cents {
     pub fn new(cents: u64) -> Result<Self, Error> {
         let too_large = || Error::invalid("price_cents", format!("must be at most {}", Self::MAX.get()));
         Self::checked(cents).ok_or_else(too_large)
+    }
+}
+
+impl FromStr for Currency {
+    type Err = Error;
+
+    /// Reads a code of ISO 4217, in capital letters or not.
+    fn from_str(code: &str) -> Result<Self, Error> {
+        let wrong = || format!("must be a code of ISO 4217 such as USD, EUR or JPY, not {code:?}");
+        let found = Self::all().find(|currency| currency.code().eq_ignore_ascii_case(code));
+        found.ok_or_else(|| Error::invalid("currency", wrong()))
+    }
+}
+
+impl Currency {
+    /// Reads an amount as people type it, with a point before the decimals: `19.99`, `19.9` or `19`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] in `price` for anything else: a sign, separated thousands, more decimals than the currency has, or more than
+    /// [`Cents::MAX`].
+    pub fn read(self, typed: &str) -> Result<Cents, Error> {
+        let (code, decimals) = (self.code(), usize::from(self.decimals()));
+        let wrong = || {
+            let example = ["1999", "19.9", "19.99", "19.999"][decimals.min(3)];
+            let more = if decimals == 0 { " without decimals" } else { "" };
+            Error::invalid("price", format!("must be an amount in {code}{more} such as {example}, not {typed:?}"))
+        };
+        let (units, rest) =
+            typed.trim().split_once('.').map_or((typed.trim(), None), |(units, rest)| (units, Some(rest)));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(units) || rest.is_some_and(|rest| !digits(rest) || rest.len() > decimals) {
+            return Err(wrong());
+        }
+        let cents = format!("{units}{:0<decimals$}", rest.unwrap_or_default()).parse().ok().and_then(Cents::checked);
+        cents.ok_or_else(|| Error::invalid("price", format!("must be at most {}", self.show(Cents::MAX))))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Result},
     history::Entries,
     id::{BookId, OrderId, Seq},
+    money::Currency,
     order::{Actor, Order, Receipt},
     page::{BookPage, FoundOrders, OrderPage, OrderQuery, OrderScan, Query, SuggestQuery, Suggestions},
     request::{Lines, OrderAction},
@@ -95,6 +96,15 @@ pub trait CatalogService: Send + Sync {
     /// - [`Error::Invalid`] for a query outside the limits of [`SuggestQuery`].
     async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
         query.check().map(|_| Suggestions::default())
+    }
+
+    /// What all amounts are in. It is the ledger's, which [`Self::entries`] shows, too; a decorator MUST pass the call on.
+    ///
+    /// # Errors
+    /// - None but those of every call.
+    async fn currency(&self) -> Result<Currency> {
+        let end = self.entries(Seq(u64::MAX), 1, Duration::ZERO).await?;
+        Ok(end.identity.currency)
     }
 
     /// One book with its price and stock.

@@ -1,7 +1,11 @@
 // Everything works without this file. It keeps stock and prices fresh, adds up, and spares a second press.
 "use strict";
 
-const money = (cents) => "$" + (cents / 100).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+// Says the same as the server's pages; the element knows the currency.
+function money(cents, { prefix, decimals }) {
+  const digits = Number(decimals);
+  return prefix + (cents / 10 ** digits).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
 
 // Says the same as stock() and stock_class() of the server's pages.
 function showStock(element, stock) {
@@ -19,7 +23,7 @@ function showChange(event) {
   }
   document.querySelectorAll(`[data-stock="${Number(change.book)}"]`).forEach((element) => showStock(element, change.stock));
   document.querySelectorAll(`[data-price="${Number(change.book)}"]`).forEach((element) => {
-    element.textContent = money(change.price_cents);
+    element.textContent = money(change.price_cents, element.dataset);
   });
 }
 
@@ -66,7 +70,7 @@ document.querySelectorAll("output[data-each]").forEach((output) => {
   const add = () => {
     const copies = Number(quantity.value);
     output.hidden = !(Number.isInteger(copies) && copies >= 1);
-    output.textContent = "Total " + money(copies * Number(output.dataset.each));
+    output.textContent = "Total " + money(copies * Number(output.dataset.each), output.dataset);
   };
   quantity.addEventListener("input", add);
   add();

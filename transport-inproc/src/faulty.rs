@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
-    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions,
-    TopicPage, TopicQuery,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Currency, Entries, Error, Lines, NewBook,
+    Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery,
+    Suggestions, TopicPage, TopicQuery,
 };
 use std::{
     fmt,
@@ -193,6 +193,10 @@ impl<S: CatalogService + ?Sized + 'static> CatalogService for Faulty<S> {
             async move { service.suggest(query).await }
         })
         .await
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        self.call(Effect::Read, |service| async move { service.currency().await }).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
-    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery, Suggestions,
-    TopicPage, TopicQuery, batch::each,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Currency, Entries, Error, Lines, NewBook,
+    Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Result, Seq, SuggestQuery,
+    Suggestions, TopicPage, TopicQuery, batch::each,
 };
 use std::{
     fmt,
@@ -172,6 +172,10 @@ impl<S: CatalogService + ?Sized> CatalogService for InProcess<S> {
 
     async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
         self.read(self.service.suggest(query)).await
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        self.read(self.service.currency()).await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -10,6 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let found = shop.search_topic("distributed systems").await?;
     let order = shop.purchase_new(found.books[0].id, 1).await?;
 
-    println!("Bought {:?} for {}: order {}", found.books[0].text.title(), order.total_cents, order.id);
+    let total = shop.currency().await?.show(order.total_cents);
+    println!("Bought {:?} for {total}: order {}", found.books[0].text.title(), order.id);
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! [`Bookstore`]: one type over both services, which repeats what is safe to repeat.
 
 use bookstore_core::{
-    Book, BookId, BookPage, CatalogService, Clock, Error, Line, Lines, Order, OrderAction, OrderId, OrderService,
-    Period, Query, Quote, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery, writer::Closed,
+    Book, BookId, BookPage, CatalogService, Clock, Currency, Error, Line, Lines, Order, OrderAction, OrderId,
+    OrderService, Period, Query, Quote, Receipt, Result, SuggestQuery, Suggestions, SystemClock, Topic, TopicQuery,
+    writer::Closed,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -155,6 +156,14 @@ impl Bookstore {
             let Some(token) = page.next_page_token else { return Ok(all) };
             query.page_token = Some(token);
         }
+    }
+
+    /// What all amounts are in: shows them, and reads what people type. A shop keeps its currency.
+    ///
+    /// # Errors
+    /// [Those of every call](Self#errors-of-every-call).
+    pub async fn currency(&self) -> Result<Currency> {
+        self.read(|| self.catalog.currency()).await
     }
 
     /// One book with its price and stock of now.

@@ -54,4 +54,4 @@ pub use checkout::Terms;
 #[cfg(feature = "http")]
 pub use connect::ConnectOptions;
 pub use facade::Bookstore;
-pub use open::{OpenError, StoreUrl};
+pub use open::{OpenError, OpenOptions, StoreUrl};

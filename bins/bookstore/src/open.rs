@@ -5,7 +5,7 @@ use bookstore_core::search::IndexedSearch;
 #[cfg(feature = "sqlite")]
 use bookstore_core::store::sqlite::{self, SqliteOptions};
 use bookstore_core::{
-    Catalog, CatalogOptions, CatalogService, ContactRule, OrderService, Orders, SystemClock,
+    Catalog, CatalogOptions, CatalogService, ContactRule, Currency, OrderService, Orders, SystemClock,
     search::BookSearch,
     store::{LedgerReader, StoreError, memory},
 };
@@ -76,6 +76,14 @@ impl fmt::Display for StoreUrl {
     }
 }
 
+/// How [`Bookstore::open_with`] opens a shop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// What all amounts are in. A new shop without one is in US dollars. A shop keeps its currency: opening it with another one is
+    /// refused.
+    pub currency: Option<Currency>,
+}
+
 impl Bookstore {
     /// Opens a shop in this process, over the store at `url`: `sqlite:PATH`, a file that is created if there is none, or
     /// `memory:`. See [`StoreUrl`].
@@ -104,7 +112,27 @@ impl Bookstore {
     /// - [`OpenError::Store`] with another error: the file is damaged, is not a bookstore's, was written by a newer version, or
     ///   cannot be read and written.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let ledger = open_ledger(url.parse()?, ContactRule::Optional).await?;
+        Self::open_with(url, OpenOptions::default()).await
+    }
+
+    /// Opens a shop as [`open`](Self::open) does, in a currency.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bookstore::{Bookstore, OpenOptions, core::Cents};
+    ///
+    /// let options = OpenOptions { currency: Some("JPY".parse()?) };
+    /// let shop = Bookstore::open_with("memory:", options).await?;
+    /// assert_eq!(shop.currency().await?.show(Cents::new(1999)?), "¥1,999");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`OpenError::Store`] with [`StoreError::Unusable`] also if the shop is in another currency.
+    pub async fn open_with(url: &str, options: OpenOptions) -> Result<Self, OpenError> {
+        let ledger = open_ledger(url.parse()?, ContactRule::Optional, options.currency).await?;
         let closed = ledger.closed();
         let (catalog, orders) = in_process(ledger);
         Ok(Self::new(catalog, orders).with_closed(closed))
@@ -122,20 +150,25 @@ pub(crate) fn in_process(ledger: Arc<Catalog>) -> Services {
 }
 
 /// Opens a ledger on a thread that may block: it may wait for the disk, or for another process to end.
-pub(crate) async fn open_ledger(store: StoreUrl, contacts: ContactRule) -> Result<Arc<Catalog>, StoreError> {
+pub(crate) async fn open_ledger(
+    store: StoreUrl,
+    contacts: ContactRule,
+    currency: Option<Currency>,
+) -> Result<Arc<Catalog>, StoreError> {
     let open = move || {
         let (clock, options) = (Arc::new(SystemClock), CatalogOptions { contacts, ..CatalogOptions::default() });
         match store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
-                let (store, reader) = sqlite::open(&path, clock.as_ref(), SqliteOptions::default())?;
+                let (store, reader) =
+                    sqlite::open(&path, clock.as_ref(), SqliteOptions { currency, ..SqliteOptions::default() })?;
                 let search = search_of(Some(&path), reader.clone());
                 Catalog::start(store, reader, search, clock, options)
             }
             #[cfg(not(feature = "sqlite"))]
             StoreUrl::Sqlite(_) => Err(without_sqlite()),
             StoreUrl::Memory => {
-                let (store, reader) = memory::open(clock.as_ref());
+                let (store, reader) = memory::open_in(currency.unwrap_or_default(), clock.as_ref());
                 let search = search_of(None, reader.clone());
                 Catalog::start(store, reader, search, clock, options)
             }

@@ -135,6 +135,7 @@ pub(crate) fn monolith(args: &MonolithArgs) -> Result<Checked<Monolith>> {
         grace: seconds("--grace", args.serve.grace)?,
         server: Monolith {
             store: store("--store", &args.store)?,
+            currency: args.currency,
             sample: !args.no_sample,
             tokens: Tokens::new(tokens(&args.public)?),
             public_holds: args.public.public_holds,
@@ -152,6 +153,7 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Checked<CatalogServer>> {
         grace: seconds("--grace", args.serve.grace)?,
         server: CatalogServer {
             store: store("--store", &args.store)?,
+            currency: args.currency,
             sample: args.sample,
             server_token: inner_token(&args.internal, listen)?,
             contacts: contacts(&args.contacts),

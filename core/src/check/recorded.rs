@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     history::Entries,
     id::Seq,
+    money::Currency,
     order::{Actor, Order, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
@@ -104,6 +105,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Recorded<S> {
 
     async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
         self.service.suggest(query).await
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        self.service.currency().await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     history::Entries,
     id::Seq,
+    money::Currency,
     order::{Actor, Order, OrderId, Receipt},
     orders::OrderService,
     page::{BookPage, OrderPage, OrderQuery, Query, SuggestQuery, Suggestions},
@@ -37,6 +38,10 @@ impl<S: CatalogService + ?Sized> CatalogService for Retrying<S> {
 
     async fn suggest(&self, query: SuggestQuery) -> Result<Suggestions> {
         self.0.suggest(query).await
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        self.0.currency().await
     }
 
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {

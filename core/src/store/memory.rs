@@ -31,16 +31,23 @@ use crate::{
     history::{Hash, LedgerIdentity},
     id::{BookId, OrderId, Seq},
     ledger::{Entry, Kind},
+    money::Currency,
     order::{Order, Status},
     page::{FoundOrders, OrderScan, PAGE_BYTES_MAX},
     recent_keys::RecentKeys,
     store::{AppendError, Flush, LedgerReader, LedgerStore, MakeBytes, Recovered, StoreError},
 };
 
-/// A new, empty ledger in memory: its writing half, and its reading half.
+/// A new, empty ledger in memory, in US dollars: its writing half, and its reading half.
 #[must_use]
 pub fn open(clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
-    let identity = LedgerIdentity::new(clock.new_id(), clock.new_id());
+    open_in(Currency::USD, clock)
+}
+
+/// A new, empty ledger in memory, in this currency: its writing half, and its reading half.
+#[must_use]
+pub fn open_in(currency: Currency, clock: &dyn Clock) -> (MemoryStore, Arc<MemoryReader>) {
+    let identity = LedgerIdentity::new(clock.new_id(), clock.new_id()).in_currency(currency);
     let ledger = Ledger {
         entries: Vec::new(),
         batches: BTreeMap::from([(Seq(0), Hash::EMPTY)]),

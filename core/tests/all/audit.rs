@@ -246,7 +246,10 @@ fn a_store_that_disagrees_is_found() {
 fn findings_read_like_sentences() {
     let level = levels()[0].1;
     let missing = Finding::Level { book: BookId(1), ledger: Some(level), found: None };
-    assert_eq!(missing.to_string(), "book 1 is missing, but the ledger says 8 at 1.50, version 7, text 1, on sale");
+    assert_eq!(
+        missing.to_string(),
+        "book 1 is missing, but the ledger says 8 at 150 cents, version 7, text 1, on sale"
+    );
     let listing = Finding::Listing { seq: Seq(7), book: BookId(3), listed: false };
     assert_eq!(listing.to_string(), "entry 7 touches the unlisted book 3");
     let sum = Finding::Sum { seq: Seq(3), book: BookId(2), sum: -1, stated: 0 };

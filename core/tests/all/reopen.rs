@@ -1,7 +1,7 @@
 //! SQLite across restarts and crashes: the same answers, also with more entries than its caches and its stock snapshot hold.
 
 use bookstore_core::{
-    Amend, BookId, BookText, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Error, Line, Lines,
+    Amend, BookId, BookText, Catalog, CatalogOptions, CatalogService as _, Cents, Clock, Currency, Error, Line, Lines,
     ManualClock, NewBook, OrderId, OrderReader as _, Query, Seq, SystemClock, Timestamp,
     audit::Audit,
     conformance::{Deployment, audit},
@@ -256,6 +256,22 @@ fn the_stock_of_every_book_is_read_back() {
     assert_eq!(Ledger::open(&path).state.levels.iter().collect::<Vec<_>>(), levels);
 }
 
+#[tokio::test]
+async fn a_ledger_keeps_its_currency() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("a.db");
+    let open = |code: Option<&str>| {
+        let currency = code.map(|code| code.parse().expect("a currency"));
+        sqlite::open(&path, &SystemClock, SqliteOptions { currency, ..SqliteOptions::default() })
+    };
+    for same in [Some("JPY"), None, Some("JPY")] {
+        let (_, reader) = open(same).expect("a ledger");
+        assert_eq!(reader.identity().currency.code(), "JPY", "{same:?}");
+    }
+    let refused = open(Some("EUR")).expect_err("it is in another currency").to_string();
+    assert!(refused.contains("JPY") && refused.contains("EUR") && refused.contains("a.db"), "{refused}");
+}
+
 /// A file that the version before wrote, statement by statement.
 const FORMAT_2: &str = include_str!("format_2.sql");
 
@@ -269,7 +285,7 @@ async fn a_ledger_of_format_2_is_brought_up_to_date() {
     let (store, reader) = open(&path);
     let identity = reader.identity().clone();
     assert_eq!(identity.ledger.simple().to_string(), "01a22a1b2c8a7032b85e75ed37d79c4b");
-    assert_eq!(identity.timelines.len(), 1);
+    assert_eq!((identity.timelines.len(), identity.currency), (1, Currency::USD));
     let d = deployment(store, reader, CatalogOptions::default());
     let page = d.catalog.entries(Seq(0), 100, std::time::Duration::ZERO).await.expect("the ledger can be read");
     assert_eq!((page.head, page.entries.len()), (Seq(7), 7));

@@ -7,7 +7,7 @@ use bookstore_core::{
     follow::Follower,
     history::Relation,
     store::{
-        StoreError,
+        Projection as _, StoreError,
         memory::MemoryCopy,
         sqlite::{self, Restored, Snapshot, SqliteCopy, SqliteOptions},
     },
@@ -182,6 +182,33 @@ async fn a_copy_for_a_drill_is_another_ledger() {
     let catalog = open(&drill).expect("a ledger");
     assert_eq!(catalog.find_order(shop.kept[0].id).await.as_ref(), Ok(&shop.kept[0]));
     shop.is_refused(&catalog, "not the one that this server followed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_currency_travels_with_the_ledger() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let options = SqliteOptions { currency: Some("KWD".parse().expect("a currency")), ..SqliteOptions::default() };
+    let (store, reader) = sqlite::open(&at("shop.db"), &SystemClock, options).expect("a new file");
+    let catalog = Catalog::start(store, reader.clone(), reader, Arc::new(SystemClock), CatalogOptions::default());
+    let catalog = Arc::new(catalog.expect("a ledger"));
+    catalog.add_books(vec![book("A", 5)], None).await.expect("added");
+    let copy = SqliteCopy::open(&at("copy.db"), SqliteOptions::default()).expect("a copy");
+    copy.append(catalog.entries(Seq(0), 10, Duration::ZERO).await.expect("read")).await.expect("it continues");
+    let followed = copy.followed().await.expect("read").identity.expect("it has followed");
+    close(catalog).await;
+    sqlite::backup(&at("shop.db"), &at("backup.db")).expect("copied");
+    let promoted =
+        sqlite::promote(&copy, &at("promoted.db"), &SystemClock, |_, _| {}).await.expect("promoted").identity;
+    let drill = sqlite::restore_copy(&at("backup.db"), &at("drill.db"), &SystemClock).expect("restored").identity;
+    let back = sqlite::restore_replacing(&at("backup.db"), &at("shop.db"), &SystemClock).expect("restored").identity;
+    for identity in [followed, promoted, drill, back] {
+        assert_eq!(identity.currency.code(), "KWD", "{identity}");
+    }
+    for name in ["promoted.db", "drill.db", "shop.db"] {
+        let opened = open(&at(name)).expect("a ledger");
+        assert_eq!(opened.currency().await, Ok("KWD".parse().expect("a currency")), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

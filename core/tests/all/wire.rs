@@ -1,9 +1,9 @@
 //! Amounts, ids, tokens, and the types that travel: exact, or refused.
 
 use bookstore_core::{
-    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Condition, Entries, Entry, Error, Facet, InlineList,
-    Isbn, Kind, LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Period, Query, Receipt,
-    Seq, Sort, Text, Timestamp, Topic,
+    Added, Amend, Book, BookId, BookPage, BookText, Cents, Change, Condition, Currency, Entries, Entry, Error, Facet,
+    InlineList, Isbn, Kind, LedgerIdentity, Line, Lines, NewBook, Order, OrderId, OrderPage, OrderQuery, Period, Query,
+    Receipt, Seq, Sort, Text, Timestamp, Topic,
     error::Shortage,
     fixtures::{book, isbn},
     history::Hash,
@@ -312,7 +312,9 @@ proptest! {
         prop_assert_eq!(x.times(quantity).map(Cents::get), exact(u128::from(a) * u128::from(quantity)));
         prop_assert_eq!(Cents::new(any).is_ok(), any <= EXACT);
         prop_assert_eq!(serde_json::from_str::<Cents>(&any.to_string()).is_ok(), any <= EXACT);
-        prop_assert_eq!(x.to_string(), format!("{}.{:02}", a / 100, a % 100));
+        prop_assert_eq!(x.to_string(), format!("{a} cents"));
+        prop_assert_eq!(Currency::USD.plain(x), format!("{}.{:02}", a / 100, a % 100));
+        prop_assert_eq!(Currency::USD.read(&Currency::USD.plain(x)), Ok(x));
     }
 
     #[test]

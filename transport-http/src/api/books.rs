@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     extract::{InPath, Payload, TextInPath},
     json::json,
-    messages::FoundBooks,
+    messages::{FoundBooks, ShopInfo},
     orders::{LineRequest, objects},
     query,
     rejection::{Answer, Rejection},
@@ -63,6 +63,13 @@ pub(super) async fn suggest(State(shop): Shared, uri: Uri) -> Answer {
 /// `GET /topics`
 pub(super) async fn topics(State(shop): Shared, uri: Uri) -> Answer {
     Ok(Json(shop.catalog.topics(query::topics(&uri)?).await?).into_response())
+}
+
+/// `GET /shop`
+pub(super) async fn shop_info(State(shop): Shared, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    let currency = shop.catalog.currency().await?;
+    Ok(Json(ShopInfo { currency, decimals: currency.decimals() }).into_response())
 }
 
 /// `GET /info/{id}`

@@ -1,6 +1,6 @@
 //! The bodies and headers of the public interface that its servers and [`RemoteShop`](super::RemoteShop) share.
 
-use bookstore_core::{Added, Book, BookText, Cents, Condition, Error, Isbn, Seq};
+use bookstore_core::{Added, Book, BookText, Cents, Condition, Currency, Error, Isbn, Seq};
 use http::HeaderName;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -174,6 +174,18 @@ pub(super) fn authors(author: Option<String>, authors: Option<Vec<String>>) -> R
         (Some(author), None) => Ok(Some(Some(author).filter(|author| !author.is_empty()).into_iter().collect())),
         (_, authors) => Ok(authors),
     }
+}
+
+/// What holds for the whole shop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct ShopInfo {
+    /// What all amounts are in: a code of ISO 4217. It never changes.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "USD"))]
+    pub(super) currency: Currency,
+    /// How many digits of an amount in `…_cents` are behind the decimal point: 1999 is 19.99 with 2, 1999 with 0.
+    #[cfg_attr(feature = "openapi", schema(maximum = 3))]
+    pub(super) decimals: u8,
 }
 
 /// The numbers of the added books.

@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Contact, Entries, Lines, NewBook, Order,
-    OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort, Status,
-    SuggestQuery, Suggestions, TopicPage, TopicQuery, TopicSort,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Cents, Contact, Currency, Entries, Lines, NewBook,
+    Order, OrderAction, OrderId, OrderPage, OrderQuery, OrderService, Query, Receipt, Reference, Result, Seq, Sort,
+    Status, SuggestQuery, Suggestions, TopicPage, TopicQuery, TopicSort,
     catalog::{ENTRIES_MAX, WAIT_MAX},
     retry::Effect,
     service::at_most_books_max,
@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use serde::Serialize;
 use std::time::Duration;
 
-use super::messages::{AddedBooks, AmendRequest, FoundBooks, REPLAYED};
+use super::messages::{AddedBooks, AmendRequest, FoundBooks, REPLAYED, ShopInfo};
 use crate::{
     book_ids::write_ids,
     client::{
@@ -102,6 +102,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> CatalogService for RemoteShop<C
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         query.check()?;
         self.client.call(OutboundRequest::get(topics_path(&query))).await
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        let ShopInfo { currency, .. } = self.client.call(OutboundRequest::get("/shop")).await?;
+        Ok(currency)
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

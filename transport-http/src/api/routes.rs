@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Router<Arc<Shop>> {
         .route("/bestsellers", get(books::best_sellers))
         .route("/suggest", get(books::suggest))
         .route("/topics", get(books::topics))
+        .route("/shop", get(books::shop_info))
         .route("/info/{id}", get(books::info))
         .route("/purchase/{id}", get(books::purchase_page).post(orders::purchase))
         .route("/orders", get(orders::orders))

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bookstore_core::{
-    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Entries, Error, Lines, NewBook, Order,
-    OrderAction, OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery, batch::each,
-    follow::Pinned, order::Status, service::books_one_by_one,
+    Actor, Added, Amend, Book, BookId, BookPage, CatalogService, Contact, Currency, Entries, Error, Lines, NewBook,
+    Order, OrderAction, OrderId, Query, Receipt, Result, Seq, SuggestQuery, Suggestions, TopicPage, TopicQuery,
+    batch::each, follow::Pinned, order::Status, service::books_one_by_one,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -168,6 +168,16 @@ impl CatalogService for CachedCatalog {
                 Ok(page)
             }
         }
+    }
+
+    async fn currency(&self) -> Result<Currency> {
+        let known = self.upstream.state().currency;
+        if let Some(currency) = known {
+            return Ok(currency);
+        }
+        let currency = self.upstream.catalog.currency().await?;
+        self.upstream.state().currency.get_or_insert(currency);
+        Ok(currency)
     }
 
     async fn info(&self, book: BookId) -> Result<Book> {

@@ -170,7 +170,9 @@ impl FromCompact for Entries {
             let TimelineRecord { id, begins_at } = take(from)?;
             Ok(Timeline { id: Uuid::from_bytes(*id), begins_at: Seq(begins_at.get()) })
         })?;
-        let identity = LedgerIdentity { ledger: LedgerId::from_bytes(page.ledger), timelines };
+        let currency = str::from_utf8(&page.currency).ok().and_then(|code| code.parse().ok());
+        let currency = currency.ok_or_else(|| broken("its currency is none of ISO 4217"))?;
+        let identity = LedgerIdentity { ledger: LedgerId::from_bytes(page.ledger), currency, timelines };
         let (incarnation, head) = (Uuid::from_bytes(page.incarnation), Seq(page.head.get()));
         let batch_ends = take_list::<BatchEnd, _>(from, |from| Ok(Seq(take::<BatchEnd>(from)?.get())))?;
         let entries = take_list::<EntryRecord, _>(from, take_entry)?;

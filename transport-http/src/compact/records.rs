@@ -11,7 +11,7 @@ use zerocopy::{
 };
 
 /// The media type of these bodies. Its number is the version of the form.
-pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.bookstore.3");
+pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.bookstore.4");
 
 /// A call of a batch, to an order server or to the catalog. [`CallLine`]s follow.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -74,6 +74,8 @@ pub(super) struct SoldLine {
 pub(super) struct PageRecord {
     /// The id of the ledger.
     pub(super) ledger: [u8; 16],
+    /// The code of its currency.
+    pub(super) currency: [u8; 3],
     /// The id of its opening.
     pub(super) incarnation: [u8; 16],
     /// The last entry that there was when the page was made.

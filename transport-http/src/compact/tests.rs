@@ -98,10 +98,12 @@ fn pages() -> impl Strategy<Value = Entries> {
     });
     let hashes = (option::of(any::<[u8; 32]>()), any::<[u8; 32]>());
     let timelines = vec((any::<u128>(), any::<u64>()), 0..3);
+    let timelines = (timelines, prop_oneof![Just("USD"), Just("JPY"), Just("KWD")]);
     (any::<[u128; 2]>(), timelines, any::<u64>(), hashes, vec(entry, 0..4), vec(any::<u64>(), 0..3)).prop_map(
-        |([ledger, incarnation], timelines, head, (before, after), entries, ends)| Entries {
+        |([ledger, incarnation], (timelines, currency), head, (before, after), entries, ends)| Entries {
             identity: LedgerIdentity {
                 ledger: Uuid::from_u128(ledger),
+                currency: currency.parse().expect("a currency"),
                 timelines: timelines.into_iter().map(timeline).collect(),
             },
             incarnation: Uuid::from_u128(incarnation),
@@ -124,7 +126,7 @@ fn timeline((id, begins_at): (u128, u64)) -> Timeline {
 }
 
 fn page(ledger: Uuid, head: u64, entries: Vec<Entry>) -> Entries {
-    let identity = LedgerIdentity { ledger, timelines: vec![timeline((1, 2))] };
+    let identity = LedgerIdentity { timelines: vec![timeline((1, 2))], ..LedgerIdentity::new(ledger, ledger) };
     let (incarnation, head, after) = (Uuid::nil(), Seq(head), Hash([255; 32]));
     Entries { identity, incarnation, head, before: None, entries, batch_ends: vec![head], after }
 }
@@ -193,7 +195,7 @@ fn the_form_is_this_one() {
     is(
         &write_page(&page(id.0, 9, vec![sale, listing])),
         &[
-            &format!("{uuid} {:032} 0900000000000000 00 {:064}", 0, 0),
+            &format!("{uuid} 555344 {:032} 0900000000000000 00 {:064}", 0, 0),
             &"ff".repeat(32),
             &format!("01000000 {:031}1 0200000000000000", 0),
             "01000000 0900000000000000",
@@ -253,9 +255,9 @@ fn bytes_that_mean_nothing_are_refused() {
     refuses::<Vec<OrderCommand>>(&call, &[(4, 2)]);
     // Kind, two flags, and the highest byte of the total.
     refuses::<Vec<Result<Receipt>>>(&answer, &[(4, 4), (5, 2), (6, 2), (30, 1)]);
-    // The page's flag; kind and flag of the first entry.
+    // The page's currency and flag; kind and flag of the first entry.
     let no_kind = u8::try_from(KINDS.len()).unwrap();
-    refuses::<Entries>(&page, &[(40, 2), (165, no_kind), (166, 2)]);
+    refuses::<Entries>(&page, &[(16, b'?'), (43, 2), (168, no_kind), (169, 2)]);
 }
 
 #[track_caller]

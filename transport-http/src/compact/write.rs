@@ -100,6 +100,7 @@ pub(crate) fn write_page(page: &Entries) -> Vec<u8> {
     let mut to = Vec::new();
     let record = PageRecord {
         ledger: page.identity.ledger.into_bytes(),
+        currency: page.identity.currency.code().as_bytes().try_into().expect("a code has three letters"),
         incarnation: page.incarnation.into_bytes(),
         head: page.head.0.into(),
         has_before: u8::from(page.before.is_some()),

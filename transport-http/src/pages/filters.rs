@@ -1,16 +1,16 @@
 //! The filters beside search results: those that are on, and what each further one would leave.
 
 use bookstore_core::{
-    Cents, Facets, Period, Query, Sort,
+    Facets, Period, Query, Sort,
     page::{Facet, FacetCount},
 };
 
-use super::text;
+use super::{money::Money, text};
 
 /// Values of one property that are offered.
 const VALUES: usize = 10;
-/// Prices that a search can be limited to, in cents.
-const PRICES: [u64; 3] = [1_000, 2_000, 5_000];
+/// Prices that a search can be limited to, see [`Money::round`].
+const PRICES: [u64; 3] = [10, 20, 50];
 
 /// A filter that is on.
 pub(super) struct Active {
@@ -44,7 +44,7 @@ pub(super) fn facets(query: &Query) -> Vec<Facet> {
 }
 
 /// The filters that are on.
-pub(super) fn active(query: &Query) -> Vec<Active> {
+pub(super) fn active(query: &Query, money: Money) -> Vec<Active> {
     let mut active = Vec::new();
     let mut add = |label: Option<String>, without: Query| {
         active.extend(label.map(|label| Active { label, without: url(&without) }));
@@ -52,7 +52,7 @@ pub(super) fn active(query: &Query) -> Vec<Active> {
     add(query.topic.clone(), Query { topic: None, ..first(query) });
     add(query.author.clone(), Query { author: None, ..first(query) });
     add(query.in_stock.then(|| "In stock".to_owned()), Query { in_stock: false, ..first(query) });
-    let price = range(query.price_min.as_ref(), query.price_max.as_ref(), text::price);
+    let price = range(query.price_min.as_ref(), query.price_max.as_ref(), |cents| money.show(cents));
     add(price, Query { price_min: None, price_max: None, ..first(query) });
     let year = range(query.year_min.as_ref(), query.year_max.as_ref(), text::year);
     add(year, Query { year_min: None, year_max: None, ..first(query) });
@@ -71,7 +71,7 @@ fn range<T: PartialEq>(min: Option<&T>, max: Option<&T>, shown: impl Fn(&T) -> S
 }
 
 /// The filters that can be switched on.
-pub(super) fn groups(query: &Query, facets: Option<Facets>) -> Vec<Group> {
+pub(super) fn groups(query: &Query, facets: Option<Facets>, money: Money) -> Vec<Group> {
     let Facets { topic, author, year } = facets.unwrap_or_default();
     let mut groups = vec![
         Group {
@@ -83,7 +83,7 @@ pub(super) fn groups(query: &Query, facets: Option<Facets>) -> Vec<Group> {
             choices: counted(author, |value| Query { author: Some(value.to_owned()), ..first(query) }),
         },
         Group { name: "Year", choices: years(query, year) },
-        Group { name: "Price", choices: prices(query) },
+        Group { name: "Price", choices: prices(query, money) },
     ];
     if query.sort == Sort::BestSelling {
         groups.push(Group { name: "Sold", choices: periods(query) });
@@ -115,13 +115,13 @@ fn years(query: &Query, values: Option<Vec<FacetCount>>) -> Vec<Choice> {
     choices
 }
 
-fn prices(query: &Query) -> Vec<Choice> {
+fn prices(query: &Query, money: Money) -> Vec<Choice> {
     if query.price_min.is_some() || query.price_max.is_some() {
         return Vec::new();
     }
-    let prices = PRICES.into_iter().filter_map(|cents| Cents::new(cents).ok());
-    let choice = |cents: Cents| Choice {
-        label: format!("Up to {}", text::price(&cents)),
+    let prices = PRICES.into_iter().filter_map(|units| money.round(units));
+    let choice = |cents| Choice {
+        label: format!("Up to {}", money.show(&cents)),
         url: url(&Query { price_max: Some(cents), ..first(query) }),
         books: None,
     };
@@ -169,6 +169,7 @@ pub(super) fn url(query: &Query) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bookstore_core::{Cents, Currency};
 
     #[test]
     fn links_keep_the_query() {
@@ -190,9 +191,9 @@ mod tests {
              &sold=30&sort=best_selling&page_size=5&page_token=new"
         );
         assert_eq!(url(&Query::topic("Science")), "/search/Science");
-        let labels: Vec<_> = active(&query).into_iter().map(|filter| filter.label).collect();
+        let labels: Vec<_> = active(&query, Currency::USD.into()).into_iter().map(|filter| filter.label).collect();
         assert_eq!(labels, ["History/War", "In stock", "Up to $19.99", "From 400 BC", "Sold in the last 30 days"]);
-        assert!(active(&query).iter().all(|filter| !filter.without.contains("page_token")));
+        assert!(active(&query, Currency::USD.into()).iter().all(|filter| !filter.without.contains("page_token")));
     }
 
     #[test]
@@ -203,7 +204,7 @@ mod tests {
             author: Some(vec![count("C")]),
             year: Some(Vec::new()),
         };
-        let groups = groups(&Query { in_stock: true, ..Query::default() }, Some(facets));
+        let groups = groups(&Query { in_stock: true, ..Query::default() }, Some(facets), Currency::USD.into());
         let names: Vec<_> = groups.iter().map(|group| group.name).collect();
         assert_eq!(names, ["Topic", "Price"]);
         assert_eq!(groups[0].choices[1].url, "/search/B?in_stock=true");

@@ -1,12 +1,14 @@
 //! What people type into forms: read leniently, checked strictly.
 
 use axum::http::Uri;
-use bookstore_core::{Cents, Lines, OrderId};
+use bookstore_core::{Cents, Currency, Lines, OrderId};
 
 use super::text;
 
 /// The most characters of a number that is worth reading.
 const NUMBER_MAX: usize = 20;
+/// Digits of a price that is too large, rather than mistyped.
+const MAX_DIGITS: usize = 14;
 
 /// The fields of a posted form, or the parameters of a link.
 #[derive(Debug, Default)]
@@ -59,19 +61,30 @@ pub(crate) fn whole(typed: &str) -> Option<i64> {
     (typed.len() <= NUMBER_MAX).then(|| typed.parse().ok()).flatten()
 }
 
-/// A price in units and cents: `12`, `12.5`, `12.50`, with a comma if that is what a decimal point looks like.
-pub(crate) fn price(typed: &str) -> Result<Cents, String> {
-    let wrong = || "Please enter a price such as 12 or 12.50.".to_owned();
-    let typed = typed.trim().trim_start_matches('$').trim_start();
-    let (units, cents) = typed.split_once(['.', ',']).unwrap_or((typed, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if units.is_empty() || units.len() > NUMBER_MAX || cents.len() > 2 || !digits(units) || !digits(cents) {
-        return Err(wrong());
+/// A price: `12`, `12.5`, `12.50`, with a comma if that is what a decimal point looks like, and with the currency's own sign.
+pub(crate) fn price(typed: &str, currency: Currency) -> Result<Cents, String> {
+    let number = typed.trim();
+    let number = number.strip_prefix(currency.prefix().trim()).unwrap_or(number).trim_start();
+    // Three digits behind a comma are thousands, or the decimals of a dinar.
+    let number = if currency.decimals() == 2 { number.replacen(',', ".", 1) } else { number.to_owned() };
+    let number = number.strip_suffix('.').unwrap_or(&number);
+    currency.read(number).map_err(|_| {
+        let whole = number.split('.').next().unwrap_or_default();
+        if whole.len() >= MAX_DIGITS && whole.bytes().all(|byte| byte.is_ascii_digit()) {
+            return format!("Please enter at most {}.", currency.show(Cents::MAX));
+        }
+        format!("Please enter {}.", price_hint(currency))
+    })
+}
+
+/// `a price such as 12 or 12.50`
+pub(crate) fn price_hint(currency: Currency) -> String {
+    let example = Cents::new(currency.cents_per_unit() * 25 / 2).unwrap_or_default();
+    if currency.decimals() == 0 {
+        "a price such as 12".into()
+    } else {
+        format!("a price such as 12 or {}", currency.plain(example))
     }
-    let too_large = || format!("Please enter at most {}.", text::price(&Cents::MAX));
-    let units = units.parse::<u64>().ok().and_then(|units| units.checked_mul(100)).ok_or_else(too_large)?;
-    let cents: u64 = format!("{cents:0<2}").parse().map_err(|_| wrong())?;
-    Cents::new(units.saturating_add(cents)).map_err(|_| too_large())
 }
 
 #[cfg(test)]
@@ -101,7 +114,7 @@ mod tests {
 
     #[test]
     fn prices() {
-        let cents = |typed| price(typed).map(Cents::get);
+        let cents = |typed| price(typed, Currency::USD).map(Cents::get);
         assert_eq!(cents("12"), Ok(1200));
         assert_eq!(cents("12.5"), Ok(1250));
         assert_eq!(cents(" $12.05 "), Ok(1205));
@@ -110,7 +123,22 @@ mod tests {
         assert_eq!(cents("12."), Ok(1200));
         assert_eq!(cents("90071992547409.91"), Ok(Cents::MAX.get()));
         for wrong in ["", ".5", "1,234", "1.234", "-1", "abc", "1.2.3", "90071992547409.92", "99999999999999999999"] {
-            assert!(price(wrong).is_err(), "{wrong}");
+            assert!(price(wrong, Currency::USD).is_err(), "{wrong}");
         }
+        let [yen, euro, dinar] = ["JPY", "EUR", "KWD"].map(|code| code.parse().unwrap());
+        let cents = |typed, currency| price(typed, currency).map(Cents::get);
+        assert_eq!(
+            (cents("€12,50", euro), cents("¥1200", yen), cents("KWD 1.5", dinar)),
+            (Ok(1250), Ok(1200), Ok(1500))
+        );
+        for (wrong, currency) in [("$12", euro), ("12.50", yen), ("1,234", yen), ("1,234", dinar)] {
+            assert!(price(wrong, currency).is_err(), "{wrong} {currency}");
+        }
+        let hint = |currency| price("", currency).unwrap_err();
+        assert_eq!(hint(euro), "Please enter a price such as 12 or 12.50.");
+        assert_eq!(
+            (hint(yen), hint(dinar)),
+            ("Please enter a price such as 12.".into(), "Please enter a price such as 12 or 12.500.".into())
+        );
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use bookstore_core::{Book, Query, Topic, TopicPage, TopicQuery, TopicSort};
 
-use super::{assets, form::Fields, render::page, text, timeouts::read_in_time};
+use super::{assets, form::Fields, money::Money, render::page, text, timeouts::read_in_time};
 use crate::api::{Answer, Shared};
 
 /// Books shown as covers.
@@ -24,6 +24,7 @@ struct Home {
     /// Whether there are topics that are not on this page.
     more: bool,
     shelf: Vec<Book>,
+    money: Money,
 }
 
 /// `GET /`
@@ -34,7 +35,8 @@ pub(super) async fn home(State(shop): Shared) -> Answer {
     let query = Query { page_size: Some(SHELF), ..Query::default() };
     // The page is worth showing without it.
     let shelf = read_in_time(shop.catalog.search(query)).await.map(|found| found.books).unwrap_or_default();
-    page(StatusCode::OK, &Home { topics, total_topics, books, more: next_page_token.is_some(), shelf })
+    let (more, money) = (next_page_token.is_some(), Money::of(&shop).await);
+    page(StatusCode::OK, &Home { topics, total_topics, books, more, shelf, money })
 }
 
 #[derive(Template)]

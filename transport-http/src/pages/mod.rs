@@ -13,6 +13,7 @@ mod contact;
 mod filters;
 mod form;
 mod home;
+mod money;
 mod negotiate;
 mod notice;
 mod order;

@@ -13,6 +13,7 @@ use futures_util::{StreamExt, stream};
 use super::{
     assets,
     form::Fields,
+    money::Money,
     notice::Notice,
     render::{page, see_other},
     text,
@@ -35,6 +36,7 @@ struct OrderPage {
     /// `None` if it cannot be read now; cancelling may be tried again all the same.
     order: Option<Order>,
     lines: Vec<LineView>,
+    money: Money,
     notice: Option<Notice>,
     /// Who it is for, if that may be shown.
     contact: Option<Contact>,
@@ -110,10 +112,10 @@ impl OrderPage {
     async fn new(base: &'static str, shop: &Shop, id: OrderId, order: Option<Order>, notice: Option<Notice>) -> Self {
         let sold: Vec<OrderLine> = order.iter().flat_map(|order| order.lines.iter().copied()).collect();
         // An order reads well enough without its titles, so the catalogue need not answer.
-        let titles = read_in_time(titles(shop, &sold)).await.unwrap_or_default();
-        let titles = titles.into_iter().chain(std::iter::repeat(None));
+        let (titles, money) = tokio::join!(read_in_time(titles(shop, &sold)), Money::of(shop));
+        let titles = titles.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
         let lines = sold.into_iter().zip(titles).map(|(line, title)| LineView::new(line, title)).collect();
-        Self { base, id, order, lines, notice, contact: None }
+        Self { base, id, order, lines, money, notice, contact: None }
     }
 
     /// Reads who it is for. The order reads well enough without that.

@@ -11,6 +11,7 @@ use super::{
     assets,
     contact::{is_of_contact, typed},
     form::{self, Fields},
+    money::Money,
     notice::{Notice, sentence},
     render::{page, see_other},
     text,
@@ -31,6 +32,7 @@ struct Purchase {
     id: BookId,
     /// `None` if the catalogue does not answer; the form works all the same.
     book: Option<Book>,
+    money: Money,
     order_id: OrderId,
     /// The price on this page, and so the one that the buyer agrees to.
     price_cents: Option<Cents>,
@@ -52,6 +54,7 @@ pub(super) async fn show(State(shop): Shared, InPath(id): InPath<BookId>, uri: U
     let book = shop.catalog.info(id).await?;
     let quantity = Fields::of_uri(&uri).filled("quantity").unwrap_or_else(|| "1".into());
     let mut page = Purchase::new(id, shop.clock.new_order_id(), Some(book.price_cents), quantity);
+    page.money = Money::of(&shop).await;
     page.book = Some(book);
     page.answer(StatusCode::OK)
 }
@@ -85,8 +88,8 @@ pub(super) async fn buy(State(shop): Shared, InPath(id): InPath<BookId>, payload
 impl Purchase {
     fn new(id: BookId, order_id: OrderId, price_cents: Option<Cents>, quantity: String) -> Self {
         let (contact, asks_contact) = (ContactFields::default(), false);
-        let (book, problem, notice, locked) = (None, None, None, false);
-        Self { id, book, order_id, price_cents, quantity, problem, notice, locked, contact, asks_contact }
+        let (book, money, problem, notice, locked) = (None, Money::UNKNOWN, None, None, false);
+        Self { id, book, money, order_id, price_cents, quantity, problem, notice, locked, contact, asks_contact }
     }
 
     /// What the form asks for.
@@ -120,6 +123,7 @@ impl Purchase {
             return Err(error.into());
         }
         let seen = self.price_cents;
+        self.money = Money::of(shop).await;
         self.look_again(shop, &error).await?;
         self.explain(shop, &error).await;
         self.mention_price(seen);
@@ -186,7 +190,7 @@ impl Purchase {
     fn mention_price(&mut self, seen: Option<Cents>) {
         let (Some(notice), Some(seen), Some(now)) = (&mut self.notice, seen, self.price_cents) else { return };
         if seen != now {
-            let (now, seen) = (text::price(&now), text::price(&seen));
+            let (now, seen) = (self.money.show(&now), self.money.show(&seen));
             notice.text.push_str(&format!(" It was {seen} and is {now} now; the button buys at {now}."));
         }
     }

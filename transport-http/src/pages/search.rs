@@ -11,6 +11,7 @@ use super::{
     assets,
     filters::{self, Active, Group, url},
     form::{Fields, whole},
+    money::Money,
     notice::{Notice, sentence},
     render::page,
     text,
@@ -27,6 +28,7 @@ struct Results {
     heading: String,
     notice: Option<Notice>,
     books: Vec<Book>,
+    money: Money,
     /// How many were found on all pages.
     total: u64,
     sorts: Vec<SortLink>,
@@ -78,12 +80,12 @@ async fn results(shop: &Shop, topic: Option<String>, author: Option<String>, uri
 }
 
 async fn answer(shop: &Shop, query: Query) -> Answer {
-    let facets = filters::facets(&query);
+    let (facets, money) = (filters::facets(&query), Money::of(shop).await);
     match shop.catalog.search(Query { facets, ..query.clone() }).await {
-        Ok(found) => page(StatusCode::OK, &Results::of(query, found)),
+        Ok(found) => page(StatusCode::OK, &Results::of(query, found, money)),
         Err(error @ Error::Invalid { .. }) => {
             let (status, _) = error_status::status(&error);
-            page(status, &Results::new(query, BookPage::default(), Some(explain(&error))))
+            page(status, &Results::new(query, BookPage::default(), money, Some(explain(&error))))
         }
         Err(error) => Err(error.into()),
     }
@@ -124,17 +126,17 @@ fn explain(error: &Error) -> Notice {
 }
 
 impl Results {
-    fn of(query: Query, mut found: BookPage) -> Self {
+    fn of(query: Query, mut found: BookPage, money: Money) -> Self {
         let other = |words: String| {
             let url = url(&Query { words: Some(words.clone()), page_token: None, ..query.clone() });
             Proposal { words, url }
         };
         let did_you_mean = found.did_you_mean.take().map(other);
-        let groups = filters::groups(&query, found.facets.take());
-        Self { did_you_mean, groups, ..Self::new(query, found, None) }
+        let groups = filters::groups(&query, found.facets.take(), money);
+        Self { did_you_mean, groups, ..Self::new(query, found, money, None) }
     }
 
-    fn new(query: Query, found: BookPage, notice: Option<Notice>) -> Self {
+    fn new(query: Query, found: BookPage, money: Money, notice: Option<Notice>) -> Self {
         let BookPage { books, next_page_token, total, .. } = found;
         let heading = match (&query.words, query.topic.as_ref().or(query.author.as_ref())) {
             (Some(words), Some(within)) => format!("“{words}” in {within}"),
@@ -146,9 +148,9 @@ impl Results {
         let at = |page_token| url(&Query { page_token, ..query.clone() });
         let first = query.page_token.is_some().then(|| at(None));
         let next = next_page_token.map(|token| at(Some(token)));
-        let (sorts, active) = (sort_links(&query), filters::active(&query));
+        let (sorts, active) = (sort_links(&query), filters::active(&query, money));
         let (groups, did_you_mean) = (Vec::new(), None);
-        Self { query, heading, notice, books, total, sorts, active, groups, first, next, did_you_mean }
+        Self { query, heading, notice, books, money, total, sorts, active, groups, first, next, did_you_mean }
     }
 
     fn hint(&self) -> &'static str {

@@ -1,11 +1,8 @@
 //! How values read on a page, and the addresses of links. Templates call these, and pass everything by reference.
 
-use bookstore_core::{Cents, Order, Timestamp};
+use bookstore_core::{Order, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Display;
-
-/// What a price is shown in. The shop itself only counts cents.
-const CURRENCY: &str = "$";
 
 /// Stock up to here is worth pointing out.
 const LOW_STOCK: u32 = 5;
@@ -16,11 +13,6 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// Colours and patterns that a cover can have.
 const TONES: u64 = 8;
 const MOTIFS: u64 = 4;
-
-/// `$1,234.56`
-pub(crate) fn price(cents: &Cents) -> String {
-    format!("{CURRENCY}{}.{:02}", number(&(cents.get() / 100)), cents.get() % 100)
-}
 
 /// `1,234,567`
 pub(crate) fn number(n: &impl Display) -> String {
@@ -124,12 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_and_numbers_are_grouped() {
-        let price_of = |cents| price(&Cents::new(cents).unwrap());
-        assert_eq!(price_of(0), "$0.00");
-        assert_eq!(price_of(5), "$0.05");
-        assert_eq!(price_of(199_999), "$1,999.99");
-        assert_eq!(price(&Cents::MAX), "$90,071,992,547,409.91");
+    fn numbers_are_grouped() {
         assert_eq!(number(&123), "123");
         assert_eq!(number(&1_234_567), "1,234,567");
         assert_eq!(count(&1, "book"), "1 book");

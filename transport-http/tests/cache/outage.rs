@@ -1,6 +1,6 @@
 //! A cache that has lost touch asks the catalogue; only one that cannot be reached is stood in for.
 
-use bookstore_core::{BookId, CatalogService as _, Error};
+use bookstore_core::{BookId, CatalogService as _, Currency, Error};
 use bookstore_transport_http::cache::CacheOptions;
 use std::time::Duration;
 use tokio::time::{Instant, advance};
@@ -19,6 +19,13 @@ async fn a_quiet_ledger_keeps_the_cache_fresh() {
         shop.read(ONE).await;
     }
     assert_eq!((shop.upstream.infos_asked(), shop.cache.stats().hits), (1, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_currency_needs_no_catalogue_once_the_ledger_was_found() {
+    let shop = frontend(OPTIONS).await;
+    shop.set_unreachable(true);
+    assert_eq!(shop.cache.currency().await, Ok(Currency::USD));
 }
 
 #[tokio::test(start_paused = true)]

@@ -156,3 +156,11 @@ async fn head_is_get_without_a_body() {
     assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
     assert!(!answer.header("etag").is_empty());
 }
+
+#[tokio::test]
+async fn the_shop_says_its_currency() {
+    let shop = shop().await;
+    let answer = shop.get("/shop").await;
+    assert_eq!(answer.json(), serde_json::json!({ "currency": "USD", "decimals": 2 }));
+    assert_eq!(shop.get("/shop?x=1").await.status, 400);
+}

@@ -36,6 +36,7 @@ async fn the_interface_is_the_documented_one() {
         "GET /bestsellers",
         "GET /suggest",
         "GET /topics",
+        "GET /shop",
         "GET /info/{id}",
         "GET /purchase/{id}",
         "POST /purchase/{id}",

@@ -44,6 +44,7 @@ async fn without_a_token_a_buyer_can_do_all_that_buyers_do() {
     let lines = Lines::one(bookstore_core::BookId(1), 2).unwrap();
     assert_eq!(remote.search(Query::topic("distributed systems")).await.unwrap().books.len(), 2);
     assert_eq!(remote.topics(TopicQuery::default()).await.unwrap().topics.len(), 2);
+    assert_eq!(remote.currency().await.unwrap().code(), "USD");
     assert!(!remote.purchase(id, lines.clone()).await.unwrap().replayed);
     assert!(remote.purchase(id, lines).await.unwrap().replayed);
     assert_eq!(remote.order(id).await.unwrap().total_cents.get(), 3998);

@@ -252,6 +252,9 @@ impl CatalogService for Shaky {
     async fn suggest(&self, query: bookstore_core::SuggestQuery) -> Result<bookstore_core::Suggestions> {
         self.inner.suggest(query).await
     }
+    async fn currency(&self) -> Result<bookstore_core::Currency> {
+        self.inner.currency().await
+    }
     async fn topics(&self, query: TopicQuery) -> Result<TopicPage> {
         self.inner.topics(query).await
     }

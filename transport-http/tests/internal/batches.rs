@@ -269,7 +269,7 @@ async fn who_asks_in_json_is_answered_in_json() {
 #[tokio::test]
 async fn an_answer_of_another_content_type_is_no_answer() {
     let refusal = ["\x01\0\0\0", "\x02", &"\0".repeat(58), "\x1b\0\0\0", "{\"code\":\"version-required\"}"].concat();
-    for (content, executed) in [("application/vnd.bookstore.3", Executed::No), ("application/json", Executed::Unknown)]
+    for (content, executed) in [("application/vnd.bookstore.4", Executed::No), ("application/json", Executed::Unknown)]
     {
         let refusal = refusal.clone();
         let answer = move || async move { ([("content-type", content)], refusal) };

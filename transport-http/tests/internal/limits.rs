@@ -192,7 +192,7 @@ async fn every_refusal_is_a_problem() {
     let many = vec![reserve.replace(":0}", ":1}"); 257].join(",");
     check(post("/v1/calls", &format!("[{many}]")), 422, "invalid").await;
     check(post("/v1/calls", "[]").replace("application/json", "text/csv"), 415, "unsupported-media-type").await;
-    let compact = |body: &str| post("/v1/calls", body).replace("application/json", "application/vnd.bookstore.3");
+    let compact = |body: &str| post("/v1/calls", body).replace("application/json", "application/vnd.bookstore.4");
     let one_sale = ["\x01\0\0\0", "\0", &"\x07".repeat(16), "\x01\0\0\0"].concat();
     let copies = |count: &str| ["\x01\0\0\0\0\0\0\0", count, "\0\0\0", "\x01\0\0\0\0\0\0\0"].concat();
     check(compact(&one_sale), 400, "malformed").await;

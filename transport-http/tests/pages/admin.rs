@@ -214,6 +214,49 @@ async fn a_sale_meanwhile_is_no_conflict_for_a_price() {
     visit.browser.submit(&change).await.check(StatusCode::OK, &["$6.00"]);
 }
 
+/// Without any script: the form comes back, and the second press changes the price.
+#[tokio::test]
+async fn a_price_that_may_be_a_slip_asks() {
+    let visit = signed_in().await;
+    for (typed, shown) in [("1999", "$1,999.00"), ("0.19", "$0.19"), ("0", "$0.00")] {
+        let page = visit.browser.submit(&form(&visit, PRICE).await.with("price", typed)).await;
+        page.check(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &["$19.99 would become", shown, "press the button again", "Yes, change it to"],
+        );
+        visit.browser.open("/info/1").await.check(StatusCode::OK, &["$19.99"]);
+        // Another price than the one that was asked about is asked about, too.
+        let other = visit.browser.submit(&page.form(PRICE).with("price", "2000")).await;
+        other.check(StatusCode::UNPROCESSABLE_ENTITY, &["would become $2,000.00"]);
+        visit.browser.submit(&page.form(PRICE)).await.check(StatusCode::OK, &["The price is changed", shown]);
+        visit.reprice(1, 1999).await;
+    }
+    let change = form(&visit, PRICE).await.with("price", "4.00");
+    visit.browser.submit(&change).await.check(StatusCode::OK, &["The price is changed"]);
+}
+
+#[tokio::test]
+async fn a_new_book_at_a_price_of_0_asks() {
+    let visit = signed_in().await;
+    let empty = visit.browser.open("/admin/new").await.form("/admin/books");
+    let free = empty.with("title", "Free").with("topic", "news").with("price_cents", "0").with("stock", "7");
+    let page = visit.browser.submit(&free).await;
+    page.check(StatusCode::UNPROCESSABLE_ENTITY, &["its price is 0", "Yes, add it at a price of 0"]);
+    visit.browser.open("/info/2").await.check(StatusCode::NOT_FOUND, &[]);
+    visit.browser.submit(&page.form("/admin/books")).await.check(StatusCode::OK, &["The book is listed", "$0.00"]);
+}
+
+#[tokio::test]
+async fn prices_are_typed_in_the_currency_of_the_shop() {
+    let visit = Visit::in_currency(one_book(), "JPY").await;
+    log_in(&visit, "/admin").await.check(StatusCode::OK, &["¥1,999"]);
+    let wrong = form(&visit, PRICE).await.with("price", "24.50");
+    visit.browser.submit(&wrong).await.check(StatusCode::UNPROCESSABLE_ENTITY, &["Please enter a price such as 12."]);
+    let right = form(&visit, PRICE).await.with("price", "2450");
+    visit.browser.submit(&right).await.check(StatusCode::OK, &["The price is changed", "¥2,450"]);
+    visit.browser.open("/admin/new").await.check(StatusCode::OK, &["In JPY: a price such as 12."]);
+}
+
 #[tokio::test]
 async fn a_wrong_price_is_explained() {
     let visit = signed_in().await;

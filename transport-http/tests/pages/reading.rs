@@ -21,6 +21,24 @@ async fn an_empty_shop_is_no_error() {
     visit.browser.open("/search/none").await.check(StatusCode::OK, &["Nothing found"]);
 }
 
+/// The script reads the currency from the pages, too.
+#[tokio::test]
+async fn amounts_are_shown_in_the_currency_of_the_shop() {
+    for (code, price, cheap, data) in [
+        ("JPY", "¥1,999", "Up to ¥2,000", "data-prefix=\"¥\" data-decimals=\"0\""),
+        ("EUR", "€19.99", "Up to €20.00", "data-prefix=\"€\" data-decimals=\"2\""),
+        ("KWD", "KWD 1.999", "Up to KWD 20.000", "data-prefix=\"KWD \" data-decimals=\"3\""),
+    ] {
+        let visit = Visit::in_currency(one_book(), code).await;
+        visit.browser.open("/search").await.check(StatusCode::OK, &[price, cheap, data]);
+        for url in ["/", "/info/1", "/purchase/1"] {
+            visit.browser.open(url).await.check(StatusCode::OK, &[price, data]);
+        }
+        let form = visit.browser.open("/purchase/1").await.form("/purchase/1");
+        visit.browser.submit(&form).await.check(StatusCode::OK, &["Your order is placed", price]);
+    }
+}
+
 fn hostile() -> NewBook {
     let nasty = "<script>alert(\"1\")</script> & 'co'";
     let text = BookText {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use axum::Router;
 use bookstore_core::{
     Actor, Added, Amend, Book, BookId, BookPage, BookText, Catalog, CatalogOptions, CatalogService, Cents, Clock,
-    Contact, ContactRule, Entries, Error, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery,
+    Contact, ContactRule, Currency, Entries, Error, Lines, NewBook, Order, OrderAction, OrderId, OrderPage, OrderQuery,
     OrderService, Orders, Query, Receipt, Result, Seq, Status, SystemClock, TopicPage, TopicQuery, fixtures::cents,
     store::memory,
 };
@@ -169,17 +169,23 @@ impl Visit {
     }
 
     pub(crate) async fn with(books: Vec<NewBook>, token: Option<AccessToken>) -> Self {
-        Self::start(books, token, ContactRule::default()).await
+        Self::start(books, token, ContactRule::default(), Currency::USD).await
+    }
+
+    /// A shop in this currency.
+    pub(crate) async fn in_currency(books: Vec<NewBook>, code: &str) -> Self {
+        let token = Some(AccessToken::new(TOKEN).unwrap());
+        Self::start(books, token, ContactRule::default(), code.parse().unwrap()).await
     }
 
     /// A shop that asks for contacts, or not.
     pub(crate) async fn asking(books: Vec<NewBook>, contacts: ContactRule) -> Self {
-        Self::start(books, None, contacts).await
+        Self::start(books, None, contacts, Currency::USD).await
     }
 
-    async fn start(books: Vec<NewBook>, token: Option<AccessToken>, contacts: ContactRule) -> Self {
+    async fn start(books: Vec<NewBook>, token: Option<AccessToken>, contacts: ContactRule, currency: Currency) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (store, reader) = memory::open(clock.as_ref());
+        let (store, reader) = memory::open_in(currency, clock.as_ref());
         let options = CatalogOptions { contacts, ..CatalogOptions::default() };
         let catalog = Catalog::start(store, reader.clone(), reader, Arc::clone(&clock), options).unwrap();
         let catalog = Arc::new(catalog);

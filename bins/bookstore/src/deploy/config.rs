@@ -1,6 +1,6 @@
 //! The configuration of each server.
 
-use bookstore_core::orders::Ack;
+use bookstore_core::{Currency, orders::Ack};
 use bookstore_transport_http::{
     server::{MetricsText, ServerLimits},
     token::{AccessToken, Tokens},
@@ -34,6 +34,8 @@ impl fmt::Debug for Metrics {
 pub struct Monolith {
     /// Where the ledger is.
     pub store: StoreUrl,
+    /// What its amounts are in, if that is said; otherwise a new ledger is in US dollars, and any other keeps its currency.
+    pub currency: Option<Currency>,
     /// Whether a store that never had a book gets the [sample catalogue](crate::sample).
     pub sample: bool,
     /// The tokens of which admin requests must show one; without any, administration is off.
@@ -51,6 +53,8 @@ pub struct Monolith {
 pub struct CatalogServer {
     /// Where the ledger is.
     pub store: StoreUrl,
+    /// What its amounts are in, if that is said; otherwise a new ledger is in US dollars, and any other keeps its currency.
+    pub currency: Option<Currency>,
     /// Whether a store that never had a book gets the [sample catalogue](crate::sample).
     pub sample: bool,
     /// The token that the shop's other servers must show; without one, everybody who can connect may use it.

@@ -10,7 +10,7 @@
 //! use bookstore::{Bookstore, core::BookId, deploy};
 //! use tokio::{net::TcpListener, sync::oneshot};
 //!
-//! let config = deploy::Monolith { store: "memory:".parse()?, sample: true, tokens: Default::default(), public_holds: false, contacts: Default::default(), serving: deploy::Serving::default() };
+//! let config = deploy::Monolith { store: "memory:".parse()?, currency: None, sample: true, tokens: Default::default(), public_holds: false, contacts: Default::default(), serving: deploy::Serving::default() };
 //! let server = deploy::monolith(config).await?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let url = format!("http://{}", listener.local_addr()?);
@@ -137,7 +137,7 @@ impl Drop for Task {
 /// # Errors
 /// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
-    let ledger = open_ledger(config.store, config.contacts.rule).await?;
+    let ledger = open_ledger(config.store, config.contacts.rule, config.currency).await?;
     add_samples(ledger.as_ref(), config.sample).await?;
     let closed = ledger.closed();
     let (ready, task) = ready_while_writable(&ledger);
@@ -153,7 +153,7 @@ pub async fn monolith(config: Monolith) -> Result<Server, StoreError> {
 /// # Errors
 /// The store cannot be opened, see [`Bookstore::open`](crate::Bookstore::open).
 pub async fn catalog_server(config: CatalogServer) -> Result<Server, StoreError> {
-    let catalog = open_ledger(config.store, config.contacts.rule).await?;
+    let catalog = open_ledger(config.store, config.contacts.rule, config.currency).await?;
     add_samples(catalog.as_ref(), config.sample).await?;
     let closed = catalog.closed();
     let (ready, task) = ready_while_writable(&catalog);

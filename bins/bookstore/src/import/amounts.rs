@@ -1,25 +1,35 @@
 //! Prices as people write them, exactly: no floating point.
 
-/// An amount, and what it is in if that was written.
+use bookstore_core::Currency;
+
+/// An amount, and the sign or code of a currency that was written beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Amount {
     pub(super) cents: u64,
-    pub(super) currency: Option<String>,
+    pub(super) sign: Option<String>,
 }
 
 /// Reads `19.99`, `$1,234.50`, `29,99 €` or `1.234,56`. A comma or a point before one or two digits stands before the cents. Before
-/// three digits it may stand between thousands or not, so such an amount is refused, unless `decimal_comma` says what it is.
-pub(super) fn amount(text: &str, decimal_comma: bool) -> Result<Amount, String> {
+/// three digits it may stand between thousands or not, so such an amount is refused, unless `decimal_comma` or the currency's decimals
+/// say what it is.
+pub(super) fn amount(text: &str, currency: Currency, decimal_comma: bool) -> Result<Amount, String> {
     let wrong = |why: &str| format!("price must be an amount such as 19.99, not {text:?}{why}");
     let (Some(first), Some(last)) = (text.find(is_digit), text.rfind(is_digit)) else { return Err(wrong("")) };
-    let currency = currency(&text[..first], &text[last + 1..]).ok_or_else(|| wrong(""))?;
+    let sign = sign(&text[..first], &text[last + 1..]).ok_or_else(|| wrong(""))?;
     let number: String =
         text[first..=last].chars().filter(|c| !(c.is_whitespace() || matches!(c, '\'' | '’'))).collect();
-    let (whole, fraction) = split(&number, decimal_comma).map_err(wrong)?;
-    let number = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u64>().ok() };
-    let tens = if fraction.len() == 1 { 10 } else { 1 };
-    let cents = number(&whole).and_then(|whole| whole.checked_mul(100)?.checked_add(number(fraction)? * tens));
-    Ok(Amount { cents: cents.ok_or_else(|| wrong(""))?, currency })
+    let (whole, fraction) = split(&number, currency.decimals(), decimal_comma).map_err(wrong)?;
+    let decimals = usize::from(currency.decimals());
+    let (fraction, beyond) = fraction.split_at(fraction.len().min(decimals));
+    if beyond.contains(|c| c != '0') {
+        return Err(wrong(&format!(": amounts in {currency} have {}", counted(decimals))));
+    }
+    let cents = format!("{whole}{fraction:0<decimals$}").parse().map_err(|_| wrong(""))?;
+    Ok(Amount { cents, sign })
+}
+
+fn counted(decimals: usize) -> String {
+    if decimals == 0 { "no decimals".into() } else { format!("at most {decimals} decimals") }
 }
 
 fn is_digit(c: char) -> bool {
@@ -27,7 +37,7 @@ fn is_digit(c: char) -> bool {
 }
 
 /// The digits before and behind the separator of the cents.
-fn split(number: &str, decimal_comma: bool) -> Result<(String, &str), &'static str> {
+fn split(number: &str, decimals: u8, decimal_comma: bool) -> Result<(String, &str), &'static str> {
     const DOUBT: &str = ": it can be read in two ways; write 1234 or 1234.00, or say --decimal-comma";
     let separators: Vec<char> = number.chars().filter(|c| !is_digit(*c)).collect();
     if separators.iter().any(|c| !matches!(c, '.' | ',')) {
@@ -36,18 +46,21 @@ fn split(number: &str, decimal_comma: bool) -> Result<(String, &str), &'static s
     let Some(last) = separators.last() else { return Ok((number.to_owned(), "")) };
     let (whole, fraction) = number.rsplit_once(*last).expect("it has the separator");
     let alone = separators.len() == 1;
-    let thousands = if alone { !matches!(fraction.len(), 1 | 2) } else { separators.iter().all(|c| c == last) };
+    // A currency with three decimals has three digits behind the point, or the comma if that is what stands there.
+    let three = decimals == 3 && *last == if decimal_comma { ',' } else { '.' };
+    let is_fraction = matches!(fraction.len(), 1 | 2) || (three && fraction.len() == 3);
+    let thousands = if alone { !is_fraction } else { separators.iter().all(|c| c == last) };
     if decimal_comma && (*last == ',') == thousands {
         return Err(": with --decimal-comma, a comma stands before the cents");
     }
     if thousands {
-        if alone && fraction.len() == 3 && !decimal_comma {
+        if alone && fraction.len() == 3 && !decimal_comma && decimals > 0 {
             return Err(DOUBT);
         }
         return Ok((grouped(number, *last)?, ""));
     }
-    if !matches!(fraction.len(), 1 | 2) {
-        return Err(": it has more than two decimals");
+    if !is_fraction {
+        return Err(": it has too many decimals");
     }
     let other = if *last == '.' { ',' } else { '.' };
     Ok((grouped(whole, other)?, fraction))
@@ -63,7 +76,7 @@ fn grouped(number: &str, separator: char) -> Result<String, &'static str> {
 }
 
 /// The sign or code before or behind an amount; `None` if it is something else.
-fn currency(before: &str, behind: &str) -> Option<Option<String>> {
+fn sign(before: &str, behind: &str) -> Option<Option<String>> {
     let sign = match (before.trim(), behind.trim()) {
         ("", "") => return Some(None),
         (sign, "") | ("", sign) => sign,
@@ -82,7 +95,7 @@ mod tests {
     use super::*;
 
     fn cents(text: &str) -> u64 {
-        amount(text, false).unwrap_or_else(|error| panic!("{error}")).cents
+        amount(text, Currency::USD, false).unwrap_or_else(|error| panic!("{error}")).cents
     }
 
     #[test]
@@ -109,9 +122,9 @@ mod tests {
         ] {
             assert_eq!(cents(text), expected, "{text}");
         }
-        assert_eq!(amount("$19.99", false).unwrap().currency.as_deref(), Some("$"));
-        assert_eq!(amount("1.234", true).unwrap().cents, 123_400);
-        assert_eq!(amount("1.234,5", true).unwrap().cents, 123_450);
+        assert_eq!(amount("$19.99", Currency::USD, false).unwrap().sign.as_deref(), Some("$"));
+        assert_eq!(amount("1.234", Currency::USD, true).unwrap().cents, 123_400);
+        assert_eq!(amount("1.234,5", Currency::USD, true).unwrap().cents, 123_450);
     }
 
     #[test]
@@ -131,13 +144,31 @@ mod tests {
             "5-6",
             "19.9999",
         ] {
-            let error = amount(text, false).unwrap_err();
+            let error = amount(text, Currency::USD, false).unwrap_err();
             assert!(error.contains(&format!("{text:?}")), "{text}: {error}");
         }
-        assert!(amount("1,234", false).unwrap_err().contains("--decimal-comma"));
+        assert!(amount("1,234", Currency::USD, false).unwrap_err().contains("--decimal-comma"));
         for text in ["19.99", "1,234.50", "1,234"] {
-            assert!(amount(text, true).is_err(), "{text}");
+            assert!(amount(text, Currency::USD, true).is_err(), "{text}");
         }
-        assert!(amount("99999999999999999999", false).is_err());
+        assert!(amount("99999999999999999999", Currency::USD, false).is_err());
+    }
+    #[test]
+    fn the_currency_decides_the_decimals() {
+        let [yen, dinar]: [Currency; 2] = ["JPY", "KWD"].map(|code| code.parse().unwrap());
+        let cents = |text, currency, comma| amount(text, currency, comma).map(|amount| amount.cents);
+        for (text, expected) in
+            [("1999", 1999), ("¥1,999", 1999), ("1.999", 1999), ("1999.00", 1999), ("1,234,567", 1_234_567)]
+        {
+            assert_eq!(cents(text, yen, false), Ok(expected), "{text}");
+        }
+        assert_eq!(cents("1.999", yen, true), Ok(1999));
+        assert!(cents("19.99", yen, false).unwrap_err().contains("amounts in JPY have no decimals"));
+        for (text, expected) in [("1.5", 1500), ("1.999", 1999), ("KD 1,234.500", 1_234_500), ("12", 12_000)] {
+            assert_eq!(cents(text, dinar, false), Ok(expected), "{text}");
+        }
+        assert_eq!((cents("1,999", dinar, true), cents("1.234,5", dinar, true)), (Ok(1999), Ok(1_234_500)));
+        assert!(cents("1,999", dinar, false).unwrap_err().contains("two ways"));
+        assert!(cents("1.9999", dinar, false).is_err());
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Books, BrokenLine, LINE_MAX, Line,
     encoding::{self, AsUtf8},
     options::{Columns, Field, ImportOptions, NAMES},
-    record::{Record, Rules},
+    record::Record,
 };
 
 /// The bytes at the beginning of a table that are looked at to find out how it is written.
@@ -74,7 +74,7 @@ struct Table<R> {
     reader: csv::Reader<Bounded<R>>,
     budget: Rc<Cell<usize>>,
     columns: Option<Columns>,
-    rules: Rules,
+    options: ImportOptions,
     /// Lines before the header line.
     before: u64,
     done: bool,
@@ -96,7 +96,7 @@ impl<'a> Table<Box<dyn Read + 'a>> {
         let mut builder = csv::ReaderBuilder::new();
         let reader = builder.flexible(true).trim(csv::Trim::All).delimiter(layout.delimiter).from_reader(input);
         let before = u64::from(layout.skip > 0);
-        Ok(Self { reader, budget, columns: None, rules: Rules::new(options), before, done: false })
+        Ok(Self { reader, budget, columns: None, options: options.clone(), before, done: false })
     }
 }
 
@@ -153,7 +153,7 @@ impl<R: Read> Table<R> {
             Some(columns) => columns,
             None => {
                 let header = self.reader.headers().map_err(|error| error.to_string());
-                match header.and_then(|header| columns(header, &self.rules.options)) {
+                match header.and_then(|header| columns(header, &self.options)) {
                     Ok(columns) => columns,
                     Err(message) => return Some(Err(BrokenLine::last(self.before + 1, message))),
                 }
@@ -176,8 +176,8 @@ impl<R: Read> Table<R> {
                 Ok(true) => {
                     let line = record.position().map_or(line, |position| position.line() + self.before);
                     let width = self.reader.headers().map_or(0, csv::StringRecord::len);
-                    let record = fields(&record, columns, width, &self.rules.options);
-                    let book = record.and_then(|record| record.check(line, &mut self.rules));
+                    let record = fields(&record, columns, width, &self.options);
+                    let book = record.and_then(|record| record.check(line, &self.options));
                     return Some(book.map_err(|message| BrokenLine::new(line, message)));
                 }
                 Err(error) => return Some(Err(broken_record(&error, line, self.before))),

@@ -6,14 +6,14 @@ use std::io::{BufRead, BufReader, Read};
 use super::{
     Books, BrokenLine, LINE_MAX, Line,
     options::{Columns, Field, ImportOptions},
-    record::{Record, Rules},
+    record::Record,
 };
 
 /// Books as JSON objects, one a line; `subjects` and `authors` may be lists, and a list of `authors` counts before an `author`. Blank
 /// lines are skipped.
 pub fn json_lines<'a>(input: impl Read + 'a, options: &ImportOptions) -> Books<'a> {
-    let rules = Rules::new(options);
-    let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false, rules };
+    let options = options.clone();
+    let mut lines = Lines { input: BufReader::new(input), number: 0, buffer: Vec::new(), done: false, options };
     Books(Box::new(std::iter::from_fn(move || lines.next_book())))
 }
 
@@ -22,7 +22,7 @@ struct Lines<R> {
     number: u64,
     buffer: Vec<u8>,
     done: bool,
-    rules: Rules,
+    options: ImportOptions,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -37,10 +37,10 @@ impl<R: BufRead> Lines<R> {
             // A byte order mark is not part of the text.
             let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
             if !line.is_empty() {
-                let read = parse(line).map(|object| record(&object, &self.rules.options));
-                let (number, rules) = (self.number, &mut self.rules);
+                let read = parse(line).map(|object| record(&object, &self.options));
+                let number = self.number;
                 let checked = match read {
-                    Ok(Ok(record)) => record.check(number, rules),
+                    Ok(Ok(record)) => record.check(number, &self.options),
                     Ok(Err(unused)) => {
                         self.done = true;
                         return Some(Err(BrokenLine::last(number, unused)));
@@ -128,6 +128,7 @@ mod tests {
     use bookstore_core::{Isbn, NewBook};
 
     const FILL_IN: ImportOptions = ImportOptions {
+        currency: bookstore_core::Currency::USD,
         fill_in: true,
         default_stock: None,
         default_topic: None,

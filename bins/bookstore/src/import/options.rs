@@ -1,11 +1,14 @@
 //! How a file is read: what stands in which column, and what is done about what it does not have.
 
+use bookstore_core::Currency;
 use std::{fmt, str::FromStr};
 
 /// How a file is read. By default nothing is invented and nothing is left out: a file without a price, or with a column that is not
 /// used, is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
+    /// The shop's currency: how many decimals a price has. A sign or a code beside a price that is not of it is refused.
+    pub currency: Currency,
     /// A missing price or stock is [derived from the book](super::derived_price_and_stock): for samples.
     pub fill_in: bool,
     /// The stock of books whose line has none.

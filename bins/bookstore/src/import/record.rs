@@ -19,20 +19,6 @@ pub(super) struct Record {
     subjects: Vec<String>,
 }
 
-/// What the lines of one file have in common.
-#[derive(Debug)]
-pub(super) struct Rules {
-    pub(super) options: ImportOptions,
-    /// The currency of the prices so far.
-    currency: Option<String>,
-}
-
-impl Rules {
-    pub(super) fn new(options: &ImportOptions) -> Self {
-        Self { options: options.clone(), currency: None }
-    }
-}
-
 impl Record {
     pub(super) fn new(exact: bool) -> Self {
         Self { exact, single: HashMap::new(), isbns: Vec::new(), subjects: Vec::new() }
@@ -61,8 +47,8 @@ impl Record {
     }
 
     /// The book, or what is wrong with it.
-    pub(super) fn check(mut self, number: u64, rules: &mut Rules) -> Result<Line, String> {
-        let (options, exact) = (&rules.options, self.exact);
+    pub(super) fn check(mut self, number: u64, options: &ImportOptions) -> Result<Line, String> {
+        let exact = self.exact;
         let whole = |text| if exact { Ok(text) } else { whole(text) };
         let mut single = |field| self.single.remove(&field);
         let mut filled = |field| whole(single(field).unwrap_or_default());
@@ -90,13 +76,13 @@ impl Record {
         };
         let (in_cents, in_units) = (single(Field::PriceCents), single(Field::Price));
         let given_stock = single(Field::Stock).map(stock).transpose()?;
-        let given_price = price(in_cents, in_units, rules)?;
+        let given_price = price(in_cents, in_units, options)?;
         let book = NewBook { text, price_cents: Cents::ZERO, stock: 0 };
         let mut book = book.checked().map_err(|error| error.to_string())?;
         let (filled_price, filled_stock) = derived_price_and_stock(&book.text.identity());
-        let fill_in = rules.options.fill_in;
+        let fill_in = options.fill_in;
         book.price_cents = given_price.or_else(|| fill_in.then_some(filled_price)).ok_or("price is missing")?;
-        let default = rules.options.default_stock.or_else(|| fill_in.then_some(filled_stock));
+        let default = options.default_stock.or_else(|| fill_in.then_some(filled_stock));
         book.stock = given_stock.or(default).ok_or("stock is missing")?;
         let book = book.checked().map_err(|error| error.to_string())?;
         Ok(Line {
@@ -169,19 +155,16 @@ fn is_none(text: &str) -> bool {
     matches!(&text.to_lowercase()[..], "n/a" | "na" | "none" | "null" | "no isbn" | "unknown")
 }
 
-fn price(in_cents: Option<String>, price: Option<String>, rules: &mut Rules) -> Result<Option<Cents>, String> {
+fn price(in_cents: Option<String>, price: Option<String>, options: &ImportOptions) -> Result<Option<Cents>, String> {
     let cents = match (in_cents, price) {
         (Some(cents), Some(price)) => return Err(format!("it has two prices, {cents:?} in cents and {price:?}")),
         (Some(cents), None) => {
             cents.parse().map_err(|_| format!("price_cents must be a whole number in its range, not {cents:?}"))?
         }
         (None, Some(price)) => {
-            let amount = amounts::amount(&price, rules.options.decimal_comma)?;
-            if let Some(currency) = amount.currency {
-                let first = rules.currency.get_or_insert_with(|| currency.clone());
-                if *first != currency {
-                    return Err(format!("price {price:?} is in {currency}, others before it in {first}"));
-                }
+            let amount = amounts::amount(&price, options.currency, options.decimal_comma)?;
+            if let Some(sign) = amount.sign.filter(|sign| !options.currency.may_be(sign)) {
+                return Err(format!("price {price:?} is in {sign}, the shop in {}", options.currency));
             }
             amount.cents
         }

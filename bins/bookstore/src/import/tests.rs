@@ -1,7 +1,7 @@
 //! The file formats compared with each other, and damaged files.
 
 use super::*;
-use bookstore_core::Isbn;
+use bookstore_core::{Currency, Isbn};
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use std::{io::Write as _, path::Path};
 
@@ -22,7 +22,8 @@ fn broken(lines: Books<'_>) -> Vec<String> {
 fn read(table: impl AsRef<[u8]>, options: &ImportOptions) -> Vec<String> {
     let shown = |NewBook { text, price_cents, stock }: NewBook| {
         let (year, isbn) = (text.year.unwrap_or_default(), text.isbn.map(Isbn::digits).unwrap_or_default());
-        format!("{}: {} ({year}) [{}] {isbn} {price_cents} {stock}", text.author(), text.title, text.topic)
+        let price = Currency::USD.plain(price_cents);
+        format!("{}: {} ({year}) [{}] {isbn} {price} {stock}", text.author(), text.title, text.topic)
     };
     good(csv(table.as_ref(), options)).into_iter().map(shown).collect()
 }
@@ -161,7 +162,7 @@ fn what_is_in_doubt_is_refused_with_its_value() {
     for (named, says) in named.iter().zip([
         "line 3: isbn: 978-0-13-110362-7 and 978-0-306-40615-7 are two books",
         "line 4: isbn: \"0306406153\" ends with the check digit 3, which should be 2",
-        "line 5: price \"£2\" is in £, others before it in $",
+        "line 5: price \"£2\" is in £, the shop in USD",
         "line 6: price must be an amount such as 19.99, not \"1,234\": it can be read in two ways",
         "line 7: stock must be a whole number in its range, not \"3.5\"",
         "line 8: \"Caf\u{fffd}\" has a character that was lost",

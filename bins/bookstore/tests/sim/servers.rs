@@ -47,6 +47,7 @@ use super::{
 
 /// SQLite where it is called: a thread would make every run another one.
 pub(crate) const SQLITE: SqliteOptions = SqliteOptions {
+    currency: None,
     execution: Execution::Task,
     readers: 1,
     waiting_reads_max: 1024,

@@ -1,7 +1,7 @@
 //! The arguments of commands that work on files.
 
 use bookstore::import::{Field, ImportOptions};
-use bookstore_core::OrderId;
+use bookstore_core::{Currency, OrderId};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -38,6 +38,12 @@ pub(crate) struct ImportArgs {
     /// Prices have a comma before the cents
     #[arg(long)]
     pub(crate) decimal_comma: bool,
+    /// The currency of a store that is not there yet, a code of ISO 4217; any other keeps its own [default: USD]
+    #[arg(long, value_name = "CODE")]
+    pub(crate) currency: Option<Currency>,
+    /// Take prices of 0, and with --update those that change by more than a factor of 5
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Add them to this store, which no server may have open [default: sqlite:bookstore.db]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
@@ -59,9 +65,10 @@ pub(crate) struct ImportArgs {
 }
 
 impl ImportArgs {
-    /// How the file is read.
-    pub(crate) fn options(&self) -> ImportOptions {
+    /// How the file is read into a shop with this currency.
+    pub(crate) fn options(&self, currency: Currency) -> ImportOptions {
         ImportOptions {
+            currency,
             fill_in: self.fill_in,
             default_stock: self.default_stock,
             default_topic: self.default_topic.clone(),

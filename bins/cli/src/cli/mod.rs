@@ -231,7 +231,10 @@ Examples:
   bookstore restock 3 -2 --admin-token-file admin.token")]
     Restock(RestockArgs),
     /// Set a book's price (admin)
-    #[command(after_help = "Example:\n  bookstore price 3 1999 --admin-token-file admin.token")]
+    #[command(after_help = "\
+A price of 0, or one that changes by more than a factor of 5, may be a slip: it is shown beside the one before, and set only with --yes.
+
+Example:\n  bookstore price 3 19.99 --admin-token-file admin.token")]
     Price(PriceArgs),
     /// Correct a book's text: its title, authors, topic, ISBN and so on (admin)
     #[command(
@@ -254,7 +257,7 @@ Examples:
     #[command(after_help = "\
 Example:
   bookstore add --title 'Ledgers' --author 'Ada Roe' --topic 'distributed systems' \\
-                --price 2999 --stock 10 --admin-token-file admin.token")]
+                --price 29.99 --stock 10 --admin-token-file admin.token")]
     Add(AddArgs),
     /// Load a running shop, print percentiles, and check afterwards that every promise was kept
     #[command(after_help = "\

@@ -1,6 +1,6 @@
 //! The arguments of the servers.
 
-use bookstore_core::OrderId;
+use bookstore_core::{Currency, OrderId};
 use clap::{Args, ValueEnum};
 use std::{net::IpAddr, path::PathBuf};
 
@@ -94,6 +94,9 @@ pub(crate) struct MonolithArgs {
     /// Where the data is: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
+    /// What all amounts are in, a code of ISO 4217; a store that is there keeps its own [default: USD]
+    #[arg(long, value_name = "CODE")]
+    pub(crate) currency: Option<Currency>,
     /// Do not add the sample catalogue to an empty store
     #[arg(long)]
     pub(crate) no_sample: bool,
@@ -114,6 +117,9 @@ pub(crate) struct CatalogArgs {
     /// Where the data is: sqlite:PATH or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
     pub(crate) store: String,
+    /// What all amounts are in, a code of ISO 4217; a store that is there keeps its own [default: USD]
+    #[arg(long, value_name = "CODE")]
+    pub(crate) currency: Option<Currency>,
     /// Add the sample catalogue if the store has never had a book
     #[arg(long)]
     pub(crate) sample: bool,

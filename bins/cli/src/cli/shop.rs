@@ -48,12 +48,12 @@ pub(crate) struct SearchArgs {
     /// Only books of which a copy can be bought now
     #[arg(long)]
     pub(crate) in_stock: bool,
-    /// Only books that cost as much, in cents, or more
-    #[arg(long, value_name = "CENTS")]
-    pub(crate) price_min: Option<u64>,
-    /// Only books that cost as much, in cents, or less
-    #[arg(long, value_name = "CENTS")]
-    pub(crate) price_max: Option<u64>,
+    /// Only books that cost as much, such as 19.99, or more
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) price_min: Option<String>,
+    /// Only books that cost as much, such as 19.99, or less
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) price_max: Option<String>,
     /// Only books of this year or later ones
     #[arg(long, value_name = "YEAR", allow_negative_numbers = true)]
     pub(crate) year_min: Option<i32>,
@@ -167,9 +167,9 @@ pub(crate) struct BuyArgs {
     /// The order's id: the same id never buys twice [default: a new one]
     #[arg(long, value_name = "UUID")]
     pub(crate) order_id: Option<OrderId>,
-    /// Buy only if a copy still costs this, in cents
-    #[arg(long, value_name = "CENTS")]
-    pub(crate) price: Option<u64>,
+    /// Buy only if a copy still costs this, such as 19.99
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) price: Option<String>,
     /// What the order is called elsewhere, for example by a payment
     #[arg(long, value_name = "TEXT")]
     pub(crate) reference: Option<Reference>,
@@ -316,9 +316,12 @@ pub(crate) struct PriceArgs {
     /// The book's number
     #[arg(value_name = "ID")]
     pub(crate) book: BookId,
-    /// The new price, in cents
-    #[arg(value_name = "CENTS")]
-    pub(crate) cents: u64,
+    /// The new price, such as 19.99
+    #[arg(value_name = "AMOUNT")]
+    pub(crate) price: String,
+    /// Do it also if the price is 0, or changes by more than a factor of 5
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Change it only if the book is still at this version
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<u64>,
@@ -444,9 +447,12 @@ pub(crate) struct AddArgs {
     /// What it is about
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) description: String,
-    /// What a copy costs, in cents
-    #[arg(long, value_name = "CENTS")]
-    pub(crate) price: u64,
+    /// What a copy costs, such as 19.99
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) price: String,
+    /// Do it also if the price is 0
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Copies in stock
     #[arg(long, value_name = "N")]
     pub(crate) stock: u32,

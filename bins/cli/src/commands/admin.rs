@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use super::{
     Failure,
     output::{self, print, print_json, quoted},
-    shop::{self, answer, failed, failed_order, same_shop},
+    shop::{self, amounts, answer, failed, failed_order, same_shop},
 };
 use crate::{
     cli::{AddArgs, AdminArgs, OrdersArgs, PriceArgs, RestockArgs},
@@ -54,7 +54,7 @@ pub(super) async fn orders(args: &OrdersArgs) -> Result<ExitCode, Failure> {
         print(if filtered { "No such orders." } else { "No orders yet." });
         return Ok(ExitCode::SUCCESS);
     }
-    print(&output::orders(&page.orders));
+    print(&output::orders(&page.orders, shop::currency(shop, &store).await));
     if let Some(token) = page.next_page_token {
         print(&format!(
             "\nOlder ones: bookstore orders{}{} --page-token {token}",
@@ -98,23 +98,44 @@ pub(super) async fn restock(args: &RestockArgs) -> Result<ExitCode, Failure> {
     let shop = connect(&args.admin)?;
     let change = Amend::StockDelta { delta: args.delta };
     let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
-    show_amended(&args.admin, key, &again, amended)
+    show_amended(&args.admin, &shop, key, &again, amended).await
 }
 
 /// `bookstore price`
 pub(super) async fn price(args: &PriceArgs) -> Result<ExitCode, Failure> {
     let key = args.key.unwrap_or_else(|| SystemClock.new_order_id());
-    let price_cents = Some(Cents::new(args.cents)?);
-    let change = Amend::Set { price_cents, stock: None, version: args.if_version.map(Seq) };
     let version = args.if_version.map(|version| format!(" --if-version {version}")).unwrap_or_default();
-    let again = format!("bookstore price {} {}{version} --key {key}{}", args.book, args.cents, same_admin(&args.admin));
+    let rest = format!("{version} --key {key}{}", same_admin(&args.admin));
+    let command = |yes: &str| format!("bookstore price {} {}{yes}{rest}", args.book, quoted(&args.price));
     let shop = connect(&args.admin)?;
+    let [price_cents] = amounts(&args.admin.shop, &shop, [("the price", Some(&args.price))]).await?;
+    if let Some(price) = price_cents.filter(|_| !args.yes) {
+        ask_for_a_change(args, &shop, price, &command(" --yes")).await?;
+    }
+    let change = Amend::Set { price_cents, stock: None, version: args.if_version.map(Seq) };
     let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
-    show_amended(&args.admin, key, &again, amended)
+    show_amended(&args.admin, &shop, key, &command(if args.yes { " --yes" } else { "" }), amended).await
 }
 
-pub(super) fn show_amended(
+/// Refuses a price that is likely to be a slip.
+async fn ask_for_a_change(args: &PriceArgs, shop: &Bookstore, price: Cents, again: &str) -> Result<(), Failure> {
+    let to = &args.admin.shop;
+    let book = answer(to, shop.info(args.book)).await.map_err(|error| failed(to, error, None))?;
+    if !price.is_unlikely(Some(book.price_cents)) {
+        return Ok(());
+    }
+    let currency = shop::currency(to, shop).await;
+    let [before, after] = [book.price_cents, price].map(|cents| output::amount(currency, cents));
+    let why = if price == Cents::ZERO { "a price of 0" } else { "more than a factor of 5" };
+    Err(Failure::Failed(format!(
+        "the price of book {} would change from {before} to {after}, {why}. Nothing was changed. If that is meant:\n  {again}",
+        args.book
+    )))
+}
+
+pub(super) async fn show_amended(
     args: &AdminArgs,
+    shop: &Bookstore,
     key: OrderId,
     again: &str,
     amended: bookstore_core::Result<Book>,
@@ -127,13 +148,21 @@ pub(super) fn show_amended(
     if args.shop.json {
         print_json(&book);
     } else {
-        print(&output::book(&book));
+        print(&output::book(&book, shop::currency(&args.shop, shop).await));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// `bookstore add`
 pub(super) async fn add(args: AddArgs) -> Result<ExitCode, Failure> {
+    let shop = &args.admin.shop;
+    let store = connect(&args.admin)?;
+    let [price] = amounts(shop, &store, [("--price", Some(&args.price))]).await?;
+    let price_cents = price.unwrap_or_default();
+    if price_cents.is_unlikely(None) && !args.yes {
+        let why = "the price would be 0. Nothing was added. If the book is to be given away, run the command again with --yes";
+        return Err(Failure::Failed(why.into()));
+    }
     let text = BookText {
         title: args.title,
         authors: args.authors,
@@ -149,9 +178,7 @@ pub(super) async fn add(args: AddArgs) -> Result<ExitCode, Failure> {
         format: args.format,
         description: args.description,
     };
-    let book = NewBook { text, price_cents: Cents::new(args.price)?, stock: args.stock };
-    let shop = &args.admin.shop;
-    let store = connect(&args.admin)?;
+    let book = NewBook { text, price_cents, stock: args.stock };
     let listed = answer(shop, store.add_book(book)).await.map_err(|error| {
         let again = "It may have been listed. Running it again is safe: a book is listed once.".to_owned();
         let hint = (error.executed() == Executed::Unknown).then_some(again);

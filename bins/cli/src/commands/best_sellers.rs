@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::{
     Failure,
     output::{self, print, print_json, quoted},
-    shop::{answer, connect, failed, same_shop},
+    shop::{answer, connect, currency, failed, same_shop},
 };
 use crate::cli::BestSellersArgs;
 
@@ -25,7 +25,7 @@ pub(super) async fn best_sellers(args: &BestSellersArgs) -> Result<ExitCode, Fai
         print("No copies were sold in this time.");
         return Ok(ExitCode::SUCCESS);
     }
-    print(&output::books(&page.books));
+    print(&output::books(&page.books, currency(to, &shop).await));
     print(&format!("\n{} of {} sold", page.books.len(), output::count(page.total, "book")));
     if let Some(token) = page.next_page_token {
         print(&format!("\nMore: {} --page-token {}", again(args), quoted(&token)));

@@ -23,7 +23,13 @@ fn connect(args: &AdminArgs) -> Result<Bookstore, Failure> {
 }
 
 /// Prints the order, or why it was not changed.
-fn show(args: &AdminArgs, id: OrderId, done: Result<Receipt>, before: &str, again: &str) -> Result<Receipt, Failure> {
+async fn show(
+    (args, store): (&AdminArgs, &Bookstore),
+    id: OrderId,
+    done: Result<Receipt>,
+    before: &str,
+    again: &str,
+) -> Result<Receipt, Failure> {
     let receipt = done.map_err(|error: Error| {
         let hint = format!("It may have happened. Running it again is safe:\n  {again}{}", same_admin(args));
         let hint = (error.executed() == Executed::Unknown).then_some(hint);
@@ -36,7 +42,7 @@ fn show(args: &AdminArgs, id: OrderId, done: Result<Receipt>, before: &str, agai
     if receipt.replayed {
         print(before);
     }
-    print(&output::order(&receipt.order));
+    print(&output::order(&receipt.order, shop::currency(&args.shop, store).await));
     Ok(receipt)
 }
 
@@ -53,7 +59,8 @@ pub(super) async fn hold(args: &HoldArgs) -> Result<ExitCode, Failure> {
     let contact = contact_again(&contact.fields());
     let again =
         format!("bookstore hold {book} --quantity {quantity} --seconds {seconds}{reference} --order-id {id}{contact}");
-    let receipt = show(admin, id, held, "This order was held before; nothing was held again.\n", &again)?;
+    let before = "This order was held before; nothing was held again.\n";
+    let receipt = show((admin, &store), id, held, before, &again).await?;
     if !admin.shop.json && receipt.order.status == Status::Held {
         print(&format!("\nPlace it in time: bookstore confirm {id}{}", same_admin(admin)));
     }
@@ -63,8 +70,10 @@ pub(super) async fn hold(args: &HoldArgs) -> Result<ExitCode, Failure> {
 /// `bookstore confirm`
 pub(super) async fn confirm(args: &ChangeArgs) -> Result<ExitCode, Failure> {
     let ChangeArgs { id, admin } = args;
-    let confirmed = answer(&admin.shop, connect(admin)?.confirm(*id)).await;
-    show(admin, *id, confirmed, "This order was placed before.\n", &format!("bookstore confirm {id}"))?;
+    let store = connect(admin)?;
+    let confirmed = answer(&admin.shop, store.confirm(*id)).await;
+    let again = format!("bookstore confirm {id}");
+    show((admin, &store), *id, confirmed, "This order was placed before.\n", &again).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,7 +82,8 @@ pub(super) async fn fulfil(args: &ChangeArgs) -> Result<ExitCode, Failure> {
     let ChangeArgs { id, admin } = args;
     let store = shop::connect(&admin.shop, Some(config::admin_token(admin)?))?;
     let fulfilled = answer(&admin.shop, store.fulfil(*id)).await;
-    show(admin, *id, fulfilled, "This order was handed over before.\n", &format!("bookstore fulfil {id}"))?;
+    let again = format!("bookstore fulfil {id}");
+    show((admin, &store), *id, fulfilled, "This order was handed over before.\n", &again).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,7 +94,7 @@ pub(super) async fn take_back(args: &ReturnArgs) -> Result<ExitCode, Failure> {
     let store = shop::connect(&admin.shop, Some(config::admin_token(admin)?))?;
     let back = answer(&admin.shop, store.take_back(*id, [Line::new(*book, *quantity)], key)).await;
     let again = format!("bookstore return {id} {book} --quantity {quantity} --key {key}");
-    show(admin, *id, back, "These copies had come back before.\n", &again)?;
+    show((admin, &store), *id, back, "These copies had come back before.\n", &again).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,7 +105,7 @@ pub(super) async fn contact(args: &ContactOrderArgs) -> Result<ExitCode, Failure
     if let Some(contact) = shop::contact(contact.fields())? {
         let set = answer(&admin.shop, store.set_contact(*id, contact)).await;
         let again = format!("bookstore contact {id}{}", contact_again(&args.contact.fields()));
-        show(admin, *id, set, "This was the order's contact before.\n", &again)?;
+        show((admin, &store), *id, set, "This was the order's contact before.\n", &again).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let contact = answer(&admin.shop, store.contact(*id)).await;
@@ -111,7 +121,9 @@ pub(super) async fn contact(args: &ContactOrderArgs) -> Result<ExitCode, Failure
 /// `bookstore erase-contact`
 pub(super) async fn erase_contact(args: &ChangeArgs) -> Result<ExitCode, Failure> {
     let ChangeArgs { id, admin } = args;
-    let erased = answer(&admin.shop, connect(admin)?.erase_contact(*id)).await;
-    show(admin, *id, erased, "This order had no contact before.\n", &format!("bookstore erase-contact {id}"))?;
+    let store = connect(admin)?;
+    let erased = answer(&admin.shop, store.erase_contact(*id)).await;
+    let again = format!("bookstore erase-contact {id}");
+    show((admin, &store), *id, erased, "This order had no contact before.\n", &again).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! The output of commands: tables and cards for people, the interface's JSON for programs.
 
-use bookstore_core::{Book, Condition, Contact, Facets, Order, Status, Timestamp, Topic};
+use bookstore_core::{Book, Cents, Condition, Contact, Currency, Facets, Order, Status, Timestamp, Topic};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::{
@@ -97,8 +97,13 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     short
 }
 
+/// An amount in the shop's currency; if the shop has not said which it is, in its smallest units.
+pub(crate) fn amount(currency: Option<Currency>, amount: Cents) -> String {
+    currency.map_or_else(|| format!("{} in the smallest units", amount.get()), |currency| currency.show(amount))
+}
+
 /// Books, one a line.
-pub(crate) fn books(books: &[Book]) -> String {
+pub(crate) fn books(books: &[Book], currency: Option<Currency>) -> String {
     const COLUMNS: Columns = Columns {
         header: &["ID", "TITLE", "AUTHOR", "YEAR", "TOPIC", "PRICE", "STOCK"],
         right: &[0, 3, 5, 6],
@@ -111,7 +116,7 @@ pub(crate) fn books(books: &[Book]) -> String {
             or_dash(book.text.author()),
             book.text.year().map_or_else(dash, |year| year.to_string()),
             book.text.topic().into(),
-            book.price_cents.to_string(),
+            amount(currency, book.price_cents),
             if book.stock == 0 { "sold out".into() } else { book.stock.to_string() },
         ]
     });
@@ -140,7 +145,7 @@ pub(crate) fn facets(facets: &Facets) -> String {
 }
 
 /// One book, with a line for each field.
-pub(crate) fn book(book: &Book) -> String {
+pub(crate) fn book(book: &Book, currency: Option<Currency>) -> String {
     let text = &book.text;
     let mut card = Card::new(text.title());
     card.line("Book", book.id);
@@ -170,7 +175,7 @@ pub(crate) fn book(book: &Book) -> String {
     if let Some(isbn) = text.isbn() {
         card.line("ISBN", isbn);
     }
-    card.line("Price", book.price_cents);
+    card.line("Price", amount(currency, book.price_cents));
     card.line("In stock", if book.stock == 0 { "none, sold out".into() } else { book.stock.to_string() });
     if !book.on_sale {
         card.line("On sale", "no, it was withdrawn");
@@ -186,7 +191,7 @@ pub(crate) fn topics(topics: &[Topic]) -> String {
 }
 
 /// Orders, one a line.
-pub(crate) fn orders(orders: &[Order]) -> String {
+pub(crate) fn orders(orders: &[Order], currency: Option<Currency>) -> String {
     const COLUMNS: Columns = Columns {
         header: &["ORDER", "PLACED", "STATUS", "COPIES", "TOTAL", "BOOKS"],
         right: &[3, 4],
@@ -200,7 +205,7 @@ pub(crate) fn orders(orders: &[Order]) -> String {
             order.placed_at.to_string(),
             order.status.to_string(),
             order.lines.iter().map(|line| u64::from(line.quantity)).sum::<u64>().to_string(),
-            order.total_cents.to_string(),
+            amount(currency, order.total_cents),
             books.join(", "),
         ]
     });
@@ -208,7 +213,7 @@ pub(crate) fn orders(orders: &[Order]) -> String {
 }
 
 /// One order with its lines.
-pub(crate) fn order(order: &Order) -> String {
+pub(crate) fn order(order: &Order, currency: Option<Currency>) -> String {
     const COLUMNS: Columns =
         Columns { header: &["BOOK", "COPIES", "PRICE", "SUM"], right: &[0, 1, 2, 3], elastic: &[] };
     let mut card = Card::new(&format!("Order {}", order.id));
@@ -222,11 +227,11 @@ pub(crate) fn order(order: &Order) -> String {
     if let Some(reference) = order.reference() {
         card.line("Reference", reference);
     }
-    card.line("Total", order.total_cents);
+    card.line("Total", amount(currency, order.total_cents));
     let rows = order.lines.iter().map(|line| {
-        let sum = line.unit_price_cents.times(line.quantity).unwrap_or(bookstore_core::Cents::MAX);
-        let cells =
-            [line.book.to_string(), line.quantity.to_string(), line.unit_price_cents.to_string(), sum.to_string()];
+        let sum = line.unit_price_cents.times(line.quantity).unwrap_or(Cents::MAX);
+        let [each, sum] = [line.unit_price_cents, sum].map(|cents| amount(currency, cents));
+        let cells = [line.book.to_string(), line.quantity.to_string(), each, sum];
         cells.to_vec()
     });
     let mut text = format!("{}\n{}", card.text, indented(&table(&COLUMNS, rows.collect())));

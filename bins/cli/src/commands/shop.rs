@@ -2,7 +2,8 @@
 
 use bookstore::{AccessToken, Bookstore, ConnectOptions, Terms};
 use bookstore_core::{
-    Cents, Clock as _, Contact, ContactFields, Error, Executed, Line, OrderId, Query, Sort, Status, SystemClock,
+    Cents, Clock as _, Contact, ContactFields, Currency, Error, Executed, Line, OrderId, Query, Sort, Status,
+    SystemClock,
 };
 use bookstore_transport_http::problem::Problem;
 use serde::Serialize;
@@ -51,6 +52,32 @@ pub(super) async fn answer<T>(
     call.await
 }
 
+/// The shop's currency for showing amounts, if it says so.
+pub(super) async fn currency(args: &ShopArgs, shop: &Bookstore) -> Option<Currency> {
+    answer(args, shop.currency()).await.ok()
+}
+
+/// Reads amounts that were typed, in the shop's currency. Without any, the shop is not asked.
+pub(super) async fn amounts<const N: usize>(
+    args: &ShopArgs,
+    shop: &Bookstore,
+    typed: [(&str, Option<&str>); N],
+) -> Result<[Option<Cents>; N], Failure> {
+    let mut amounts = [None; N];
+    if typed.iter().all(|(_, typed)| typed.is_none()) {
+        return Ok(amounts);
+    }
+    let currency = answer(args, shop.currency()).await.map_err(|error| failed(args, error, None))?;
+    for (amount, (flag, typed)) in amounts.iter_mut().zip(typed) {
+        let read = typed.map(|typed| currency.read(typed)).transpose();
+        *amount = read.map_err(|error| match error {
+            Error::Invalid { message, .. } => Failure::Usage(format!("{flag} {message}")),
+            other => other.into(),
+        })?;
+    }
+    Ok(amounts)
+}
+
 /// A failed call. With `--json` its problem goes to stdout; people get a hint on stderr.
 pub(super) fn failed(args: &ShopArgs, error: Error, hint: Option<String>) -> Failure {
     failed_order(args, None, error, hint)
@@ -86,8 +113,9 @@ pub(super) fn same_shop(args: &ShopArgs) -> String {
 
 /// `bookstore search`
 pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
-    let query = query(args)?;
     let shop = connect(&args.shop, None)?;
+    let prices = [("--price-min", args.price_min.as_deref()), ("--price-max", args.price_max.as_deref())];
+    let query = query(args, amounts(&args.shop, &shop, prices).await?);
     let page = answer(&args.shop, shop.search(query)).await.map_err(|error| failed(&args.shop, error, None))?;
     if args.shop.json {
         print_json(&page);
@@ -98,7 +126,7 @@ pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
         did_you_mean(args, page.did_you_mean);
         return Ok(ExitCode::SUCCESS);
     }
-    print(&output::books(&page.books));
+    print(&output::books(&page.books, currency(&args.shop, &shop).await));
     print(&format!("\n{} of {} found", page.books.len(), output::count(page.total, "book")));
     page.facets.iter().for_each(|facets| print(&output::facets(facets)));
     did_you_mean(args, page.did_you_mean);
@@ -108,19 +136,15 @@ pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn query(args: &SearchArgs) -> Result<Query, Failure> {
+fn query(args: &SearchArgs, [price_min, price_max]: [Option<Cents>; 2]) -> Query {
     let words = args.words.join(" ");
-    let cents = |flag: &str, cents: Option<u64>| {
-        let cents = cents.map(Cents::new).transpose();
-        cents.map_err(|error| Failure::Usage(format!("{flag}: {error}")))
-    };
-    Ok(Query {
+    Query {
         words: (!words.is_empty()).then_some(words),
         topic: args.topic.clone(),
         author: args.author.clone(),
         in_stock: args.in_stock,
-        price_min: cents("--price-min", args.price_min)?,
-        price_max: cents("--price-max", args.price_max)?,
+        price_min,
+        price_max,
         year_min: args.year_min,
         year_max: args.year_max,
         sold: args.sold,
@@ -128,7 +152,7 @@ fn query(args: &SearchArgs) -> Result<Query, Failure> {
         sort: args.sort,
         page_size: args.page_size,
         page_token: args.page_token.clone(),
-    })
+    }
 }
 
 /// Prints the search with another spelling, if there is one that finds more.
@@ -148,8 +172,8 @@ fn search_again(args: &SearchArgs, words: &[String]) -> String {
     };
     flag("--topic", args.topic.clone());
     flag("--author", args.author.clone());
-    flag("--price-min", args.price_min.map(|cents| cents.to_string()));
-    flag("--price-max", args.price_max.map(|cents| cents.to_string()));
+    flag("--price-min", args.price_min.clone());
+    flag("--price-max", args.price_max.clone());
     flag("--year-min", args.year_min.map(|year| year.to_string()));
     flag("--year-max", args.year_max.map(|year| year.to_string()));
     flag("--sold", args.sold.map(|period| period.to_string()));
@@ -183,7 +207,7 @@ pub(super) async fn info(args: &InfoArgs) -> Result<ExitCode, Failure> {
         print_json(&book);
         return Ok(ExitCode::SUCCESS);
     }
-    print(&output::book(&book));
+    print(&output::book(&book, currency(&args.shop, &shop).await));
     if book.stock > 0 && book.on_sale {
         print(&format!("\nBuy it: bookstore buy {}{}", book.id, same_shop(&args.shop)));
     }
@@ -194,7 +218,7 @@ pub(super) async fn info(args: &InfoArgs) -> Result<ExitCode, Failure> {
 pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
     let shop = connect(&args.shop, None)?;
     let id = args.order_id.unwrap_or_else(|| SystemClock.new_order_id());
-    let price_cents = args.price.map(Cents::new).transpose()?;
+    let [price_cents] = amounts(&args.shop, &shop, [("--price", args.price.as_deref())]).await?;
     let line = Line { book: args.book, quantity: args.quantity, price_cents };
     let terms = Terms { reference: args.reference.clone(), contact: contact(args.contact.fields())? };
     let bought = if terms == Terms::default() {
@@ -202,10 +226,15 @@ pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
     } else {
         answer(&args.shop, shop.purchase_with(id, [line], terms)).await
     };
-    let receipt = bought.map_err(|error| {
-        let hint = buying_hint(args, id, &error);
-        failed_order(&args.shop, Some(id), error, hint)
-    })?;
+    let receipt = match bought {
+        Ok(receipt) => receipt,
+        Err(error) => {
+            let priced = matches!(error, Error::PriceChanged { .. });
+            let currency = if priced { currency(&args.shop, &shop).await } else { None };
+            let hint = buying_hint(args, id, &error, currency);
+            return Err(failed_order(&args.shop, Some(id), error, hint));
+        }
+    };
     if args.shop.json {
         print_json(&receipt.order);
         return Ok(ExitCode::SUCCESS);
@@ -213,7 +242,7 @@ pub(super) async fn buy(args: &BuyArgs) -> Result<ExitCode, Failure> {
     if receipt.replayed {
         print("This order was bought before; nothing was bought again.\n");
     }
-    print(&output::order(&receipt.order));
+    print(&output::order(&receipt.order, currency(&args.shop, &shop).await));
     if receipt.order.status == Status::Placed {
         print(&format!(
             "\nKeep the order id: it reads and cancels the order.\n  bookstore order {id}{0}\n  bookstore cancel {id}{0}",
@@ -234,7 +263,7 @@ pub(super) fn contact_again(fields: &ContactFields) -> &'static str {
     if *fields == ContactFields::default() { "" } else { " --contact-… (as before)" }
 }
 
-fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
+fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error, currency: Option<Currency>) -> Option<String> {
     let book = args.book;
     match error {
         Error::OutOfStock { available: 0, .. } => Some("It is sold out. Nothing was bought.".to_owned()),
@@ -242,12 +271,15 @@ fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
             "Nothing was bought. To take what there is: bookstore buy {book} --quantity {available}{}",
             same_shop(&args.shop)
         )),
-        Error::PriceChanged { price_cents, .. } => Some(format!(
-            "Nothing was bought. To accept it: bookstore buy {book} --quantity {} --price {}{}",
-            args.quantity,
-            price_cents.get(),
-            same_shop(&args.shop)
-        )),
+        Error::PriceChanged { price_cents, .. } => currency.map(|currency| {
+            format!(
+                "Nothing was bought. To accept {}: bookstore buy {book} --quantity {} --price {}{}",
+                currency.show(*price_cents),
+                args.quantity,
+                currency.plain(*price_cents),
+                same_shop(&args.shop)
+            )
+        }),
         Error::OrderCancelled { .. } | Error::OrderLapsed { .. } | Error::OrderVoided { .. } => {
             Some("Nothing was bought. Leave --order-id out to make a new order.".to_owned())
         }
@@ -263,7 +295,7 @@ fn buying_hint(args: &BuyArgs, id: OrderId, error: &Error) -> Option<String> {
 }
 
 fn buy_again(args: &BuyArgs, id: OrderId) -> String {
-    let price = args.price.map(|cents| format!(" --price {cents}")).unwrap_or_default();
+    let price = args.price.as_ref().map(|price| format!(" --price {}", quoted(price))).unwrap_or_default();
     let reference = args.reference.as_ref().map(|text| format!(" --reference {}", quoted(text.as_str())));
     let reference = reference.unwrap_or_default();
     let (book, quantity) = (args.book, args.quantity);
@@ -288,7 +320,7 @@ pub(super) async fn order(id: OrderId, args: &OrderArgs) -> Result<ExitCode, Fai
     if args.json {
         print_json(&order);
     } else {
-        print(&output::order(&order));
+        print(&output::order(&order, currency(args, &shop).await));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -321,6 +353,6 @@ pub(super) async fn cancel(args: &CancelArgs) -> Result<ExitCode, Failure> {
             _ => "This order was cancelled before.\n",
         });
     }
-    print(&output::order(&receipt.order));
+    print(&output::order(&receipt.order, currency(&args.shop, &shop).await));
     Ok(ExitCode::SUCCESS)
 }

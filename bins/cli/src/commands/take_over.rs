@@ -2,13 +2,13 @@
 
 use bookstore::Bookstore;
 use bookstore_cli::load::counted;
-use bookstore_core::{Executed, Line, Order, store::sqlite::Snapshot};
+use bookstore_core::{Currency, Executed, Line, Order, store::sqlite::Snapshot};
 use serde::Serialize;
 use std::process::ExitCode;
 
 use super::{
     Failure, REFUSED, UNKNOWN,
-    output::{print, print_json},
+    output::{amount, print, print_json},
     shop::{connect, same_shop},
 };
 use crate::{
@@ -36,6 +36,7 @@ pub(super) async fn run(args: &TakeOverArgs) -> Result<ExitCode, Failure> {
     };
     let mut copy = Snapshot::open(&path)?;
     let shop = connect(&args.shop, None)?;
+    let currency = copy.identity()?.map(|identity| identity.currency);
     let (mut counts, mut after, mut found) = (Counts::default(), 0, 0);
     loop {
         let orders = copy.orders_set_aside(after, PAGE)?;
@@ -44,9 +45,9 @@ pub(super) async fn run(args: &TakeOverArgs) -> Result<ExitCode, Failure> {
         found += orders.len() as u64;
         for (_, order) in orders {
             if args.dry_run {
-                print(&described(&order));
+                print(&described(&order, currency));
             } else {
-                counts.count(buy(&shop, order).await);
+                counts.count(buy(&shop, order, currency).await);
             }
         }
     }
@@ -87,7 +88,7 @@ impl Counts {
     }
 }
 
-async fn buy(shop: &Bookstore, order: Order) -> Taken {
+async fn buy(shop: &Bookstore, order: Order, currency: Option<Currency>) -> Taken {
     let line = |line: &bookstore_core::OrderLine| Line {
         price_cents: Some(line.unit_price_cents),
         ..Line::new(line.book, line.quantity)
@@ -97,13 +98,14 @@ async fn buy(shop: &Bookstore, order: Order) -> Taken {
         Ok(receipt) if receipt.replayed => Taken::Known,
         Ok(_) => Taken::Bought,
         Err(error) => {
-            eprintln!("{}: {error}", described(&order));
+            eprintln!("{}: {error}", described(&order, currency));
             if error.executed() == Executed::Unknown { Taken::Unknown } else { Taken::Refused }
         }
     }
 }
 
-fn described(order: &Order) -> String {
+fn described(order: &Order, currency: Option<Currency>) -> String {
     let lines = order.lines.iter().map(|line| format!("{} of book {}", line.quantity, line.book));
-    format!("order {} ({}, {})", order.id, lines.collect::<Vec<_>>().join(", "), order.total_cents)
+    let (lines, total) = (lines.collect::<Vec<_>>().join(", "), amount(currency, order.total_cents));
+    format!("order {} ({lines}, {total})", order.id)
 }

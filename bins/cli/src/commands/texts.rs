@@ -21,7 +21,7 @@ pub(super) async fn edit(args: EditArgs) -> Result<ExitCode, Failure> {
     let text = Box::new(fields.over(BookText::from(&seen.text))?);
     let change = Amend::Revise { text, text_version: Some(seen.text_version) };
     let amended = answer(&admin.shop, shop.amend(book, change, key)).await;
-    show_amended(&admin, key, &again, amended)
+    show_amended(&admin, &shop, key, &again, amended).await
 }
 
 impl EditedFields {
@@ -98,5 +98,5 @@ async fn put(args: &SaleArgs, command: &str, change: Amend) -> Result<ExitCode, 
     let again = format!("bookstore {command} {} --key {key}{}", args.book, same_admin(&args.admin));
     let shop = connect(&args.admin)?;
     let amended = answer(&args.admin.shop, shop.amend(args.book, change, key)).await;
-    show_amended(&args.admin, key, &again, amended)
+    show_amended(&args.admin, &shop, key, &again, amended).await
 }

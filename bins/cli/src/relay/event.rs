@@ -147,7 +147,8 @@ mod tests {
 
     fn identity() -> LedgerIdentity {
         let timeline = |id, begins_at| Timeline { id: Uuid::from_u128(id), begins_at: Seq(begins_at) };
-        LedgerIdentity { ledger: Uuid::from_u128(1), timelines: vec![timeline(2, 1), timeline(3, 5)] }
+        let ledger = LedgerIdentity::new(Uuid::from_u128(1), Uuid::from_u128(2));
+        LedgerIdentity { timelines: vec![timeline(2, 1), timeline(3, 5)], ..ledger }
     }
 
     fn sale(seq: u64) -> Entry {

@@ -168,7 +168,7 @@ fn nothing_vanishes() {
                  Used,Eve Poe,Misc,0131103628,,2,1\n";
     dir.write("other.csv", other);
     let named = [
-        "line 2: book 1 is kept as it is: price 24.99 (here 19.99); --update takes it over",
+        "line 2: book 1 is kept as it is: price $24.99 (here $19.99); --update takes it over",
         "line 3: book 2 is kept as it is: topic \"Waiting\" (here \"Traffic\"); --update takes it over\n",
         "line 5: ISBN 978-0-13-110362-7 is in line 4, too; that one counts",
     ];
@@ -238,6 +238,7 @@ fn columns_are_named_or_left_out() {
     dir.run(&["import", "shop.csv"])
         .failed(1, &["the header line has no topic", "--map topic=COLUMN", "it has: Title, Shelf"]);
     let mapped = ["import", "shop.csv", "--map", "topic=Shelf", "--map", "price=Cost", "--default-stock", "2"];
+    let mapped = [&mapped[..], &["--currency", "EUR"]].concat();
     dir.run(&mapped).failed(1, &["line 1: not used: Notes", "--ignore-columns", "nothing was imported"]);
     dir.run(&[&mapped[..], &["--on-error", "skip"]].concat()).failed(1, &["not used: Notes", "nothing was imported"]);
     assert!(!dir.path("bookstore.db").exists());
@@ -245,4 +246,44 @@ fn columns_are_named_or_left_out() {
     assert!(out.starts_with("1 added"), "{out}");
     dir.run(&["import", "shop.csv", "--map", "colour=Cost"]).failed(2, &["\"colour\" is no field of a book"]);
     dir.run(&["import", "shop.csv", "--map", "price"]).failed(2, &["FIELD=COLUMN"]);
+}
+
+#[test]
+fn a_price_that_may_be_a_slip_is_taken_with_yes_only() {
+    let dir = Dir::new();
+    dir.write("shop.csv", SHOP);
+    dir.run(&["import", "shop.csv"]).ok();
+    dir.write("slips.csv", SHOP.replace("19.99", "1999").replace("7.50", "0") + "Free,Eve Poe,Misc,,,0.00,1\n");
+    let named = [
+        "line 2: book 1 is kept as it is: price $1,999.00 (here $19.99), a price that changes by more than a factor of 5",
+        "line 3: \"Queues\" of this author, year and condition has a price of 0, and is left out; --yes takes it",
+        "line 4: \"Free\" of this author",
+    ];
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let import = [&["import", "slips.csv", "--update", "--json"][..], dry_run].concat();
+        assert_eq!(counts(&dir.run(&import).failed(1, &named).json()), [0, 0, 0, 3, 0]);
+    }
+    let taken = dir.run(&["import", "slips.csv", "--update", "--yes", "--json"]).ok().json();
+    assert_eq!(counts(&taken), [1, 2, 0, 0, 0]);
+    dir.write("back.csv", SHOP);
+    let back = dir.run(&["import", "back.csv", "--update", "--yes"]).ok().out;
+    assert!(back.starts_with("0 added, 2 updated"), "{back}");
+}
+
+#[test]
+fn a_new_store_gets_the_currency_that_is_given() {
+    let dir = Dir::new();
+    dir.write("shop.csv", "title,topic,price,stock\nLedgers,t,1.500,1\n");
+    dir.run(&["import", "shop.csv", "--dry-run", "--currency", "USD"]).failed(1, &["can be read in two ways"]);
+    dir.run(&["import", "shop.csv", "--currency", "KWD"]).ok();
+    let server = dir.serve(&["monolith", "--store", "sqlite:bookstore.db", "--admin-token-file", "admin.token"]);
+    let card = dir.run(&["info", "1", "--server", &server.url]).ok().out;
+    assert!(card.contains("KWD 1.500"), "{card}");
+    // A running shop says its currency.
+    dir.write("more.csv", "title,topic,price,stock\nQueues,t,KWD 2.250,1\n");
+    let import = ["import", "more.csv", "--server", &server.url, "--admin-token-file", "admin.token"];
+    dir.run(&[&import[..], &["--currency", "USD"]].concat()).failed(1, &["KWD", "USD"]);
+    dir.run(&import).ok();
+    let book = dir.run(&["info", "2", "--json", "--server", &server.url]).ok().json();
+    assert_eq!(book["price_cents"], 2250);
 }

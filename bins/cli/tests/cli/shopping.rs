@@ -9,10 +9,11 @@ fn a_buyer_looks_buys_reads_and_cancels() {
     let run = |args: &[&str]| dir.run(&[args, &["--server", &server.url]].concat());
 
     let found = run(&["search", "noobs"]).ok().out;
-    assert!(found.contains("RPCs for Noobs") && found.contains("49.99"), "{found}");
+    assert!(found.contains("RPCs for Noobs") && found.contains("$49.99"), "{found}");
     assert!(found.contains("1 of 1 book found"), "{found}");
-    let cheap = run(&["search", "--price-max", "2500", "--in-stock", "--facets", "topic", "--page-size", "1"]).ok().out;
-    assert!(cheap.contains("BOOKS") && cheap.contains("--price-max 2500") && cheap.contains("--in-stock"), "{cheap}");
+    let cheap =
+        run(&["search", "--price-max", "25.00", "--in-stock", "--facets", "topic", "--page-size", "1"]).ok().out;
+    assert!(cheap.contains("BOOKS") && cheap.contains("--price-max 25.00") && cheap.contains("--in-stock"), "{cheap}");
     let typo = run(&["search", "impatent"]).ok().out;
     assert!(typo.contains("Did you mean: bookstore search impatient"), "{typo}");
     run(&["search", "--facets", "colour"]).failed(2, &["colour"]);
@@ -22,7 +23,7 @@ fn a_buyer_looks_buys_reads_and_cancels() {
 
     let bought = run(&["buy", "2", "--quantity", "3"]).ok().out;
     let id = bought.split_whitespace().nth(1).unwrap().to_owned();
-    assert!(bought.contains("149.97") && bought.contains(&format!("bookstore cancel {id} --server")), "{bought}");
+    assert!(bought.contains("$149.97") && bought.contains(&format!("bookstore cancel {id} --server")), "{bought}");
     let again = run(&["buy", "2", "--quantity", "3", "--order-id", &id]).ok().out;
     assert!(again.contains("nothing was bought again"), "{again}");
     run(&["buy", "2", "--quantity", "1", "--order-id", &id]).failed(1, &["already used", "Leave --order-id out"]);
@@ -60,7 +61,10 @@ fn refusals_exit_with_1_and_say_what_helps() {
     let run = |args: &[&str]| dir.run(&[args, &["--server", &server.url]].concat());
     run(&["buy", "2", "--quantity", "11"])
         .failed(1, &["has 10 in stock", "Nothing was bought", "bookstore buy 2 --quantity 10"]);
-    run(&["buy", "2", "--price", "1"]).failed(1, &["costs 49.99", "--price 4999"]);
+    run(&["buy", "2", "--price", "1"]).failed(1, &["costs 4999 cents", "To accept $49.99:", "--price 49.99"]);
+    run(&["buy", "2", "--price", "1.234"])
+        .failed(2, &["--price must be an amount in USD such as 19.99, not \"1.234\""]);
+    run(&["search", "--price-min", "cheap"]).failed(2, &["--price-min must be an amount"]);
     run(&["buy", "2", "--quantity", "1001"]).failed(1, &["quantity"]);
     run(&["buy", "99999"]).failed(1, &["there is no book 99999"]);
     run(&["info", "99999"]).failed(1, &["there is no book 99999"]);
@@ -101,7 +105,7 @@ fn programs_get_the_wire_json() {
     assert_eq!((&refused["code"], &refused["available"]), (&"out-of-stock".into(), &20.into()));
     assert_eq!(refused["executed"], "no");
     assert_eq!(admin(&["restock", "1", "-5"]).ok().json()["stock"], 15);
-    assert_eq!(admin(&["price", "1", "123"]).ok().json()["price_cents"], 123);
+    assert_eq!(admin(&["price", "1", "20.00"]).ok().json()["price_cents"], 2000);
     let listed = admin(&["add", "--title", "t", "--topic", "u", "--price", "1", "--stock", "2"]).ok().json();
     assert_eq!(listed["listed"][0]["created"], true);
 }
@@ -118,8 +122,8 @@ fn the_admin_restocks_reprices_and_adds_once_per_key() {
         assert!(book.contains("In stock   25"), "{book}");
     }
     run(&["restock", "1", "-26"]).failed(1, &["has 25 in stock"]);
-    run(&["price", "1", "999", "--if-version", "1"]).failed(1, &["version"]);
-    let add = ["add", "--title", "Ledgers", "--topic", "Accounting", "--price", "2999", "--stock", "1"];
+    run(&["price", "1", "19.99", "--if-version", "1"]).failed(1, &["version"]);
+    let add = ["add", "--title", "Ledgers", "--topic", "Accounting", "--price", "29.99", "--stock", "1"];
     assert!(run(&add).ok().out.contains("Added as book"));
     assert!(run(&add).ok().out.contains("listed before"));
     assert!(run(&["orders"]).ok().out.contains("No orders yet"));
@@ -135,7 +139,7 @@ fn the_admin_corrects_withdraws_and_relists() {
     let run =
         |args: &[&str]| dir.run(&[args, &["--server", &server.url, "--admin-token-file", "admin.token"]].concat());
     let info = || dir.run(&["info", "1", "--json", "--server", &server.url]).ok().json();
-    run(&["add", "--title", "Teh Book", "--topic", "t", "--year", "1999", "--price", "100", "--stock", "5"]).ok();
+    run(&["add", "--title", "Teh Book", "--topic", "t", "--year", "1999", "--price", "1", "--stock", "5"]).ok();
     run(&["edit", "1"]).failed(2, &["--title"]);
     let key = "0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55";
     let edit = ["edit", "1", "--title", "The Book", "--subject", "a b", "--subject", "c", "--isbn", "0-306-40615-2"];
@@ -204,4 +208,45 @@ fn a_lost_answer_is_unknown_and_says_how_to_find_out() {
     let ended = dir.run(&["buy", "3", "--json", "--server", &url, "--timeout", "1"]).failed(3, &[]).json();
     assert_eq!(ended["executed"], "unknown");
     assert!(ended["order_id"].is_string());
+}
+
+/// A price that may be a slip is shown beside the one before, and set only with `--yes`.
+#[test]
+fn a_price_that_may_be_a_slip_needs_a_yes() {
+    let dir = Dir::new();
+    let server = dir.monolith();
+    let run =
+        |args: &[&str]| dir.run(&[args, &["--server", &server.url, "--admin-token-file", "admin.token"]].concat());
+    let price = || dir.run(&["info", "2", "--json", "--server", &server.url]).ok().json()["price_cents"].clone();
+    for (typed, shown) in [("4999", "$4,999.00"), ("0", "$0.00"), ("9.99", "$9.99")] {
+        let says = ["$49.99", shown, "Nothing was changed", "bookstore price 2", "--yes"];
+        run(&["price", "2", typed]).failed(1, &says);
+        assert_eq!(price(), 4999);
+    }
+    assert!(run(&["price", "2", "10.00"]).ok().out.contains("$10.00"), "a factor of 5");
+    assert!(run(&["price", "2", "0", "--yes"]).ok().out.contains("$0.00"));
+    let free = ["add", "--title", "Free", "--topic", "t", "--price", "0", "--stock", "1"];
+    run(&free).failed(1, &["price would be 0", "--yes"]);
+    assert!(run(&[&free[..], &["--yes"]].concat()).ok().out.contains("Added as book"));
+}
+
+#[test]
+fn a_shop_has_one_currency() {
+    let dir = Dir::new();
+    let yen = dir.serve(&["monolith", "--currency", "jpy", "--admin-token-file", "admin.token"]);
+    let run = |args: &[&str]| dir.run(&[args, &["--server", &yen.url]].concat());
+    let admin = |args: &[&str]| run(&[args, &["--admin-token-file", "admin.token"]].concat());
+    assert!(run(&["info", "2"]).ok().out.contains("¥4,999"));
+    assert!(run(&["buy", "2", "--quantity", "2", "--price", "4999"]).ok().out.contains("¥9,998"));
+    admin(&["price", "2", "49.99"]).failed(2, &["an amount in JPY without decimals such as 1999", "\"49.99\""]);
+    assert!(admin(&["price", "2", "5000"]).ok().out.contains("¥5,000"));
+    drop(yen);
+    dir.run(&["monolith", "--currency", "EUR"]).failed(1, &["its amounts are in JPY, not in EUR"]);
+    dir.run(&["monolith", "--currency", "Euro"]).failed(2, &["ISO 4217"]);
+    dir.write("books.csv", "title,topic,price,stock\nLedgers,t,¥1500,1\nQueues,t,€15,1\n");
+    dir.run(&["import", "books.csv", "--currency", "EUR"]).failed(1, &["JPY", "EUR"]);
+    dir.run(&["import", "books.csv"])
+        .failed(1, &["line 3: price \"€15\" is in €, the shop in JPY", "nothing was imported"]);
+    let kept = dir.serve(&["monolith"]);
+    assert!(dir.run(&["info", "2", "--server", &kept.url]).ok().out.contains("¥5,000"), "without the flag");
 }

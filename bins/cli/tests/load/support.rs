@@ -52,6 +52,7 @@ impl Shop {
         let (tokens, serving) = (token().into(), Serving::default());
         let monolith = Monolith {
             store: StoreUrl::Memory,
+            currency: None,
             sample: false,
             tokens,
             serving,

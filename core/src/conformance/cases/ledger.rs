@@ -49,6 +49,20 @@ pub(super) async fn is_dense_and_ordered(d: Deployment) {
     assert_eq!(hash, again.after);
 }
 
+/// Amounts are in the ledger's currency, which every page of it shows, and which does not change.
+///
+/// Whoever shows an amount, or reads one that was typed, needs its decimals.
+pub(super) async fn has_one_currency(d: Deployment) {
+    let currency = d.catalog.currency().await.expect("a currency");
+    let books = d.add_equal_books(1, 5).await;
+    d.buy(books[0], 1).await.expect("there are five");
+    for after in [0, 1, u64::MAX] {
+        let page = d.catalog.entries(Seq(after), 1, Duration::ZERO).await.expect("the ledger can be read");
+        assert_eq!(page.identity.currency, currency, "after {after}");
+    }
+    assert_eq!(d.catalog.currency().await, Ok(currency));
+}
+
 /// Every kind of change has its kind of entry, with key, deltas, price and stock.
 ///
 /// Entries are what order servers, caches and audits are built from: each says what it did and how the books are

@@ -169,6 +169,7 @@ cases! {
     }
     ledger {
         is_dense_and_ordered
+        has_one_currency
         records_each_kind
         limits_a_page
         wakes_a_waiting_call

@@ -75,13 +75,16 @@ use std::{
 };
 
 use super::StoreError;
-use crate::{clock::Clock, execution::Execution};
+use crate::{clock::Clock, execution::Execution, money::Currency};
 use database_file::DatabaseFile;
 use schema::NewIds;
 
 /// How a SQLite store runs, and its limits.
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteOptions {
+    /// What the amounts of the ledger are in. With `None` a ledger keeps its currency, and a new one is in US dollars. A copy takes over
+    /// what its ledger has.
+    pub currency: Option<Currency>,
     /// Whether reads run on threads of their own or, in a simulation, where they are called.
     pub execution: Execution,
     /// Connections that read at the same time; at least one. Each takes up to 2 MiB for pages.
@@ -98,6 +101,7 @@ pub struct SqliteOptions {
 impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
+            currency: None,
             execution: Execution::Threads,
             readers: 4,
             waiting_reads_max: 1024,
@@ -114,6 +118,7 @@ impl Default for SqliteOptions {
 ///
 /// # Errors
 /// - [`StoreError::InUse`] if another process writes to it.
+/// - [`StoreError::Unusable`] if it is in another currency than [`SqliteOptions::currency`].
 /// - [`StoreError::Unusable`] if it is not a ledger of ours, or damaged, or its file system has no WAL mode, or if it was removed
 ///   or replaced earlier while it was in use and what was in it is still beside it, as `PATH.rescued`.
 /// - [`StoreError::TooNew`] if a newer program wrote it.
@@ -128,11 +133,25 @@ pub fn open(
     let path = file.path();
     maintenance::refuse_if_rescued(path)?;
     wal_owner::check(path)?;
-    let connection = schema::open(path, schema::Role::Ledger, NewIds::drawn(clock))?;
+    let ids = NewIds::drawn(clock).in_currency(options.currency.unwrap_or_default());
+    let connection = schema::open(path, schema::Role::Ledger, ids)?;
     let identity = schema::identity(&connection)?.ok_or_else(|| unusable(path, "it has no ledger id"))?;
+    refuse_another_currency(path, identity.currency, options.currency)?;
     drop(connection);
     let reader = SqliteReader::open(&file, identity, options)?;
     Ok((SqliteStore::new(file, options), Arc::new(reader)))
+}
+
+fn refuse_another_currency(path: &Path, currency: Currency, asked: Option<Currency>) -> Result<(), StoreError> {
+    match asked.filter(|asked| *asked != currency) {
+        Some(asked) => Err(unusable(
+            path,
+            &format!(
+                "its amounts are in {currency}, not in {asked}; a ledger keeps its currency, so leave that out, or give another file"
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The name of the file with this suffix beside the database.

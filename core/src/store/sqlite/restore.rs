@@ -53,7 +53,7 @@ pub fn restore_copy(backup: &Path, to: &Path, clock: &dyn Clock) -> Result<Resto
     let mut connection = restoring.open(clock)?;
     let transaction = connection.transaction()?;
     let (origin, head) = (identity(&transaction, backup)?, rows::head(&transaction)?);
-    let copy = LedgerIdentity::new(clock.new_id(), clock.new_id());
+    let copy = LedgerIdentity::new(clock.new_id(), clock.new_id()).in_currency(origin.currency);
     schema::set_identity(&transaction, &copy)?;
     transaction.execute("UPDATE meta SET superseded = NULL", [])?;
     let note = json!({ "ledger": origin.ledger, "timelines": origin.timelines, "seq": head }).to_string();

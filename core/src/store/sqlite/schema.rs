@@ -2,7 +2,7 @@
 //!
 //! | table | in | what it holds |
 //! |---|---|---|
-//! | `meta` | both | one row: role, ledger id, timelines, `applied`, a copy's hash, the id of the WAL |
+//! | `meta` | both | one row: role, ledger id, currency, timelines, `applied`, a copy's hash, the id of the WAL |
 //! | `ledger` | both | the entries, the last one of each batch with the hash up to it |
 //! | `order_entry` | both | entries that concern an order under another key than its id |
 //! | `contact`, `contact_text` | both | the contacts of orders; one that was erased has no text |
@@ -19,7 +19,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::{StoreError, configure, contacts, unusable, upgrade::upgrade, wal_owner};
-use crate::{clock::Clock, history::LedgerIdentity, id::LedgerId};
+use crate::{clock::Clock, history::LedgerIdentity, id::LedgerId, money::Currency};
 
 /// The format that this program writes. A file of a higher one is refused, a file of a lower one brought up to date.
 pub(super) const VERSION: i64 = 3;
@@ -59,6 +59,7 @@ pub(super) const META_TABLE: &str = "
         one INTEGER PRIMARY KEY CHECK (one = 1),
         role TEXT NOT NULL CHECK (role IN ('ledger', 'copy')),
         ledger BLOB,
+        currency TEXT,
         timelines TEXT NOT NULL,
         applied INTEGER NOT NULL,
         hash BLOB,
@@ -213,15 +214,23 @@ pub(super) struct NewIds {
     ledger: LedgerId,
     pub(super) timeline: Uuid,
     pub(super) wal: Uuid,
+    /// A file of an earlier format has none; its amounts are in US dollars.
+    currency: Currency,
 }
 
 impl NewIds {
     pub(super) fn drawn(clock: &dyn Clock) -> Self {
-        Self { ledger: clock.new_id(), timeline: clock.new_id(), wal: clock.new_id() }
+        Self { ledger: clock.new_id(), timeline: clock.new_id(), wal: clock.new_id(), currency: Currency::USD }
+    }
+
+    /// A ledger that is made is in this currency.
+    pub(super) fn in_currency(self, currency: Currency) -> Self {
+        Self { currency, ..self }
     }
 
     /// For a file that is neither new nor of an earlier format.
-    pub(super) const UNUSED: Self = Self { ledger: Uuid::nil(), timeline: Uuid::nil(), wal: Uuid::nil() };
+    pub(super) const UNUSED: Self =
+        Self { ledger: Uuid::nil(), timeline: Uuid::nil(), wal: Uuid::nil(), currency: Currency::USD };
 }
 
 fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), StoreError> {
@@ -238,7 +247,7 @@ fn create(connection: &mut Connection, role: Role, ids: NewIds) -> Result<(), St
     let identity = match role {
         Role::Ledger => {
             create_derived_tables(&transaction)?;
-            Some(LedgerIdentity::new(ids.ledger, ids.timeline))
+            Some(LedgerIdentity::new(ids.ledger, ids.timeline).in_currency(ids.currency))
         }
         Role::Copy => {
             transaction.execute_batch(COPY_TABLE)?;
@@ -298,13 +307,17 @@ fn check(connection: &Connection, path: &Path, role: Role) -> Result<i64, StoreE
 
 /// The ledger that is in the file, or the one that it copies: `None` before a copy's first entry.
 pub(super) fn identity(connection: &Connection) -> Result<Option<LedgerIdentity>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT ledger, timelines FROM meta")?;
-    let (ledger, timelines): (Option<[u8; 16]>, String) =
-        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut statement = connection.prepare_cached("SELECT ledger, currency, timelines FROM meta")?;
+    let (ledger, currency, timelines): (Option<[u8; 16]>, Option<String>, String) =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let Some(ledger) = ledger else { return Ok(None) };
+    let currency = currency.unwrap_or_default();
+    let currency = currency.parse().map_err(|_| {
+        StoreError::Unusable(format!("it is in {currency:?}, a currency that this program does not know"))
+    })?;
     let timelines = serde_json::from_str(&timelines)
         .map_err(|error| StoreError::Unusable(format!("it is damaged: its timelines cannot be read ({error})")))?;
-    Ok(Some(LedgerIdentity { ledger: Uuid::from_bytes(ledger), timelines }))
+    Ok(Some(LedgerIdentity { ledger: Uuid::from_bytes(ledger), currency, timelines }))
 }
 
 /// The newer history under which the ledger goes on elsewhere, if this one was shown any.
@@ -317,8 +330,8 @@ pub(super) fn superseded(connection: &Connection) -> Result<Option<LedgerIdentit
 /// Writes down which ledger it is, or which it copies.
 pub(super) fn set_identity(connection: &Connection, identity: &LedgerIdentity) -> Result<(), StoreError> {
     let timelines = serde_json::to_string(&identity.timelines).expect("timelines are JSON");
-    let mut statement = connection.prepare_cached("UPDATE meta SET ledger = ?1, timelines = ?2")?;
-    statement.execute((identity.ledger.as_bytes(), timelines))?;
+    let mut statement = connection.prepare_cached("UPDATE meta SET ledger = ?1, currency = ?2, timelines = ?3")?;
+    statement.execute((identity.ledger.as_bytes(), identity.currency.code(), timelines))?;
     Ok(())
 }
 

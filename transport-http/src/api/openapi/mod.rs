@@ -34,7 +34,7 @@ use schemas::Problem;
         Browsers (`Accept: text/html`) get pages under the same paths. Unknown fields and query parameters are refused. \
         Every refusal is an RFC 9457 problem with a stable `code`; `executed` says whether the request may have had an effect."),
     paths(
-        paths::search, paths::search_topic, paths::author, paths::new, paths::best_sellers, paths::suggest, paths::topics, paths::info, paths::books, paths::quote, paths::events,
+        paths::search, paths::search_topic, paths::author, paths::new, paths::best_sellers, paths::suggest, paths::topics, paths::shop_info, paths::info, paths::books, paths::quote, paths::events,
         paths::purchase_page, paths::purchase, paths::order, paths::place_order, paths::cancel,
         paths::confirm, paths::extend, paths::fulfil, paths::take_back,
         paths::contact, paths::set_contact, paths::erase_contact,

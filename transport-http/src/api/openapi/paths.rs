@@ -12,7 +12,7 @@ use crate::api::{
     books::QuoteRequest,
     changes::{Extension, ReturnRequest},
     events::StockEvent,
-    messages::{AddedBooks, FoundBooks},
+    messages::{AddedBooks, FoundBooks, ShopInfo},
     orders::{Cancellation, OrderRequest, Purchase},
 };
 
@@ -86,6 +86,11 @@ pub(super) fn suggest() {}
     ),
     responses((status = 200, description = "A page of topics", content((TopicPage = "application/json"), (String = "text/html")))))]
 pub(super) fn topics() {}
+
+/// What holds for the whole shop: the currency of all amounts.
+#[utoipa::path(get, path = "/shop", tag = "books",
+    responses((status = 200, description = "The currency", body = ShopInfo)))]
+pub(super) fn shop_info() {}
 
 /// One book as it stands.
 #[utoipa::path(get, path = "/info/{id}", tag = "books",

@@ -24,6 +24,7 @@ impl State {
             self.requests.abandon_all();
             self.topics.invalidate();
             self.position = Some(LedgerPosition::at_head(page, sent));
+            self.currency = Some(page.identity.currency);
             return Ok(());
         };
         let applied = position.check(page).and_then(|()| page.entries.iter().try_for_each(|entry| self.apply(entry)));

@@ -14,7 +14,7 @@ mod ledger;
 mod own_writes;
 pub(super) mod reading;
 
-use bookstore_core::{BookId, Seq};
+use bookstore_core::{BookId, Currency, Seq};
 use lru::LruCache;
 use std::{num::NonZeroUsize, time::Duration};
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ pub(super) struct State {
     topics: CachedTopics,
     /// `None` until the ledger's end has been found.
     position: Option<LedgerPosition>,
+    /// The currency of the ledger, once it is known; it is kept when the catalogue cannot be reached.
+    pub(super) currency: Option<Currency>,
     max_staleness: Duration,
     /// The newest entry that a reader has seen, whichever books it is about.
     observed: Seq,
@@ -47,6 +49,7 @@ impl State {
             requests: Requests::default(),
             topics: CachedTopics::default(),
             position: None,
+            currency: None,
             max_staleness,
             observed: Seq(0),
             unreachable_until: None,

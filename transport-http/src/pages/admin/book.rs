@@ -20,6 +20,7 @@ use crate::{
     pages::{
         assets,
         form::{self, Fields},
+        money::Money,
         notice::{Notice, sentence},
         render::see_other,
         text,
@@ -36,8 +37,11 @@ const PRICE_TRIES: usize = 5;
 struct Edit {
     tab: Tab,
     book: Book,
+    money: Money,
     restock: Field,
     price: Field,
+    /// A price that is likely to be a slip: it is set if the button is pressed again.
+    sure: Option<Cents>,
     notice: Option<Notice>,
 }
 
@@ -62,8 +66,9 @@ impl Field {
 }
 
 impl Edit {
-    fn new(shop: &Shop, book: Book) -> Self {
-        Self { tab: Tab::Books, book, restock: Field::new(shop), price: Field::new(shop), notice: None }
+    async fn new(shop: &Shop, book: Book) -> Self {
+        let (restock, price, money) = (Field::new(shop), Field::new(shop), Money::of(shop).await);
+        Self { tab: Tab::Books, book, money, restock, price, sure: None, notice: None }
     }
 
     /// The page again.
@@ -72,13 +77,13 @@ impl Edit {
     /// `error` itself if the book cannot be read now.
     async fn after(shop: &Shop, id: BookId, error: &Error) -> Result<Self> {
         let book = read_in_time(shop.catalog.info(id)).await.map_err(|_| error.clone())?;
-        Ok(Self::new(shop, book))
+        Ok(Self::new(shop, book).await)
     }
 }
 
 /// `GET /admin/books/{id}`
 pub(super) async fn edit(State(shop): Shared, _: SignedIn, InPath(id): InPath<BookId>, uri: Uri) -> Answer {
-    let mut edit = Edit::new(&shop, shop.catalog.info(id).await?);
+    let mut edit = Edit::new(&shop, shop.catalog.info(id).await?).await;
     edit.notice = match Fields::of_uri(&uri).text("done") {
         "stock" => Some(Notice::good("The stock is changed.")),
         "price" => Some(Notice::good("The price is changed.")),
@@ -140,10 +145,13 @@ pub(super) async fn reprice(
     let fields = Fields::of_body(&payload.bytes);
     let mut field = Field::again(&shop, &fields, "price");
     let seen = fields.cents("seen");
-    let changed = match (form::price(&field.typed), seen) {
+    let changed = match (typed_price(&shop, &field.typed).await, seen) {
+        (Ok(price), Some(seen)) if price.is_unlikely(Some(seen)) && fields.cents("sure") != Some(price) => {
+            return ask(&shop, id, (price, seen), field).await;
+        }
         (Ok(price), Some(seen)) => write_in_time(set_price(&shop, &actor, id, (price, seen), field.key)).await,
         (Ok(_), None) => Err(Error::malformed("the form came incomplete, please press the button again")),
-        (Err(problem), _) => Err(Error::invalid("price_cents", problem)),
+        (Err(error), _) => Err(error),
     };
     let Err(error) = changed else {
         actor.changed(format_args!("book {id}: price set to {}", field.typed));
@@ -155,11 +163,29 @@ pub(super) async fn reprice(
             field.problem = Some(sentence(message));
             Notice::bad("Nothing was changed: please look at the price.")
         }
-        Error::VersionMismatch { .. } => conflict(edit.book.price_cents, seen),
+        Error::VersionMismatch { .. } => conflict(edit.book.price_cents, seen, edit.money),
         error => failure(&shop, error, &mut field),
     };
     (edit.price, edit.notice) = (field, Some(notice));
     page(error_status::status(&error).0, &edit)
+}
+
+/// Reads a price in the shop's currency.
+async fn typed_price(shop: &Shop, typed: &str) -> Result<Cents> {
+    let currency = read_in_time(shop.catalog.currency()).await?;
+    form::price(typed, currency).map_err(|problem| Error::invalid("price_cents", problem))
+}
+
+/// The form again, which asks whether a price is meant.
+async fn ask(shop: &Shop, id: BookId, (price, seen): (Cents, Cents), field: Field) -> Answer {
+    let mut edit = Edit::new(shop, read_in_time(shop.catalog.info(id)).await?).await;
+    let (before, after) = (edit.money.show(&seen), edit.money.show(&price));
+    let what = if price == Cents::ZERO { "a price of 0" } else { "more than five times, or less than a fifth" };
+    let text = format!(
+        "Nothing was changed yet: {before} would become {after}, {what}. If that is meant, press the button again."
+    );
+    (edit.price, edit.sure, edit.notice) = (field, Some(price), Some(Notice::bad(text)));
+    page(StatusCode::UNPROCESSABLE_ENTITY, &edit)
 }
 
 /// Sets the price if it is still the one that was seen. A sale moves the book's version and not its price: no conflict.
@@ -180,11 +206,11 @@ async fn set_price(shop: &Shop, actor: &Actor, id: BookId, (price, seen): (Cents
     }
 }
 
-fn conflict(now: Cents, seen: Option<Cents>) -> Notice {
+fn conflict(now: Cents, seen: Option<Cents>, money: Money) -> Notice {
     if Some(now) == seen {
         return Notice::bad("Nothing was changed: the book sells too fast just now. Please press the button again.");
     }
-    let now = text::price(&now);
+    let now = money.show(&now);
     Notice::bad(format!(
         "Nothing was changed: meanwhile the price was set to {now}. Press the button again if yours is the right one."
     ))

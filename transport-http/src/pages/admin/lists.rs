@@ -18,6 +18,7 @@ use crate::{
     pages::{
         assets,
         form::Fields,
+        money::Money,
         notice::{Notice, sentence},
         text,
     },
@@ -29,6 +30,7 @@ struct Books {
     tab: Tab,
     words: String,
     books: Vec<Book>,
+    money: Money,
     next: Option<String>,
     notice: Option<Notice>,
 }
@@ -38,17 +40,17 @@ pub(super) async fn books(State(shop): Shared, _: SignedIn, uri: Uri) -> Answer 
     let fields = Fields::of_uri(&uri);
     let words = fields.filled("q");
     let query = Query { words: words.clone(), page_token: fields.filled("page_token"), ..Query::default() };
-    let words = words.unwrap_or_default();
+    let (words, money) = (words.unwrap_or_default(), Money::of(&shop).await);
     match shop.catalog.search(query).await {
         Ok(found) => {
             let next = found.next_page_token;
             let next = next.map(|token| text::url("/admin", &[("q", &words), ("page_token", &token)]));
-            page(StatusCode::OK, &Books { tab: Tab::Books, words, books: found.books, next, notice: None })
+            page(StatusCode::OK, &Books { tab: Tab::Books, words, books: found.books, money, next, notice: None })
         }
         Err(error @ Error::Invalid { .. }) => {
             let notice = Some(Notice::bad(sentence(&error.to_string())));
             let (status, _) = error_status::status(&error);
-            page(status, &Books { tab: Tab::Books, words, books: Vec::new(), next: None, notice })
+            page(status, &Books { tab: Tab::Books, words, books: Vec::new(), money, next: None, notice })
         }
         Err(error) => Err(error.into()),
     }
@@ -59,6 +61,7 @@ pub(super) async fn books(State(shop): Shared, _: SignedIn, uri: Uri) -> Answer 
 struct Orders {
     tab: Tab,
     orders: Vec<Order>,
+    money: Money,
     /// What is looked for, as it was typed.
     filter: Filter,
     /// Whether this is the first page.
@@ -75,6 +78,7 @@ pub(super) async fn orders(State(shop): Shared, SignedIn { actor, .. }: SignedIn
     if !filter.contact.is_empty() {
         actor.allow(READS_CONTACTS)?;
     }
+    let money = Money::of(&shop).await;
     let found = match filter.query(page_token) {
         Ok(query) => shop.orders.orders(query).await,
         Err(error) => Err(error),
@@ -82,7 +86,10 @@ pub(super) async fn orders(State(shop): Shared, SignedIn { actor, .. }: SignedIn
     match found {
         Ok(found) => {
             let next = found.next_page_token.map(|token| filter.url(&token));
-            page(StatusCode::OK, &Orders { tab: Tab::Orders, filter, orders: found.orders, newest, next, notice: None })
+            page(
+                StatusCode::OK,
+                &Orders { tab: Tab::Orders, filter, orders: found.orders, money, newest, next, notice: None },
+            )
         }
         Err(error @ (Error::Invalid { .. } | Error::Malformed { .. })) => {
             let notice = match &error {
@@ -93,7 +100,7 @@ pub(super) async fn orders(State(shop): Shared, SignedIn { actor, .. }: SignedIn
             };
             let notice = Some(notice.link("/admin/orders", "See the newest orders"));
             let (status, _) = error_status::status(&error);
-            page(status, &Orders { tab: Tab::Orders, filter, orders: Vec::new(), newest, next: None, notice })
+            page(status, &Orders { tab: Tab::Orders, filter, orders: Vec::new(), money, newest, next: None, notice })
         }
         Err(error) => Err(error.into()),
     }

@@ -32,12 +32,14 @@ struct New {
     /// To choose from.
     topics: Vec<Topic>,
     notice: Option<Notice>,
+    /// Whether the button is to be pressed again for a price of 0.
+    free: bool,
 }
 
 struct Field {
     name: &'static str,
     label: &'static str,
-    hint: &'static str,
+    hint: String,
     required: bool,
     typed: String,
     problem: Option<String>,
@@ -58,7 +60,7 @@ const FIELDS: [(&str, &str, &str, bool); 15] = [
     ("language", "Language", "", false),
     ("format", "Format", "Such as Paperback.", false),
     ("description", "Description", "", false),
-    ("price_cents", "Price", "Such as 12 or 12.50.", true),
+    ("price_cents", "Price", "", true),
     ("stock", "Copies in stock", "", true),
 ];
 
@@ -68,8 +70,13 @@ impl New {
             Some(Error::Invalid { field, message }) if field == name => Some(sentence(message)),
             _ => None,
         };
+        let price_hint = read_in_time(shop.catalog.currency()).await.map(|currency| {
+            let hint = form::price_hint(currency);
+            format!("In {currency}: {hint}.")
+        });
         let fields = FIELDS.map(|(name, label, hint, required)| {
             let (typed, problem) = (typed.text(name).to_owned(), problem(name));
+            let hint = if name == "price_cents" { price_hint.clone().unwrap_or_default() } else { hint.to_owned() };
             Field { name, label, hint, required, typed, problem }
         });
         let notice = error.map(|error| match error {
@@ -81,7 +88,7 @@ impl New {
         // Only suggestions: the form works without.
         let largest = TopicQuery { sort: TopicSort::Books, page_size: Some(SUGGESTIONS), page_token: None };
         let topics = read_in_time(shop.catalog.topics(largest)).await.unwrap_or_default().topics;
-        Self { tab: Tab::New, fields: fields.into(), topics, notice }
+        Self { tab: Tab::New, fields: fields.into(), topics, notice, free: false }
     }
 }
 
@@ -93,7 +100,17 @@ pub(super) async fn form(State(shop): Shared, _: SignedIn) -> Answer {
 /// `POST /admin/books`. The same book is listed once, however often it is sent.
 pub(super) async fn add(State(shop): Shared, SignedIn { actor, .. }: SignedIn, payload: Payload) -> Answer {
     let fields = Fields::of_body(&payload.bytes);
-    match write_in_time(add_books(&shop, &fields, &actor)).await {
+    let book = match read(&shop, &fields).await {
+        Ok(book) if book.price_cents.is_unlikely(None) && fields.text("free").is_empty() => {
+            let mut asking = New::of(&shop, &fields, None).await;
+            let text = "The book was not added yet: its price is 0. If it is to be given away, press the button again.";
+            (asking.free, asking.notice) = (true, Some(Notice::bad(text)));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &asking);
+        }
+        book => book,
+    };
+    let added = async { add_book(&shop, book?, &actor).await };
+    match write_in_time(added).await {
         Ok(Added { id, created }) => {
             let done = if created { "listed" } else { "known" };
             actor.changed(format_args!("book {id}: {}", if created { "added" } else { "was there already" }));
@@ -103,12 +120,12 @@ pub(super) async fn add(State(shop): Shared, SignedIn { actor, .. }: SignedIn, p
     }
 }
 
-async fn add_books(shop: &Shop, fields: &Fields, actor: &Actor) -> Result<Added> {
-    let listed = shop.catalog.add_books(vec![read(fields)?], Some(actor.for_ledger()?)).await?;
+async fn add_book(shop: &Shop, book: NewBook, actor: &Actor) -> Result<Added> {
+    let listed = shop.catalog.add_books(vec![book], Some(actor.for_ledger()?)).await?;
     listed.first().copied().ok_or_else(|| Error::unknown("the catalogue did not say which number the book has"))
 }
 
-fn read(fields: &Fields) -> Result<NewBook> {
+async fn read(shop: &Shop, fields: &Fields) -> Result<NewBook> {
     let text = BookText {
         title: fields.filled("title").unwrap_or_default(),
         authors: lines(fields.text("authors")),
@@ -124,7 +141,8 @@ fn read(fields: &Fields) -> Result<NewBook> {
         format: fields.filled("format").unwrap_or_default(),
         description: fields.text("description").into(),
     };
-    let price = form::price(fields.text("price_cents"));
+    let currency = read_in_time(shop.catalog.currency()).await?;
+    let price = form::price(fields.text("price_cents"), currency);
     let price_cents = price.map_err(|problem| Error::invalid("price_cents", problem))?;
     let book = NewBook { text, price_cents, stock: number("stock", fields.text("stock"))? };
     book.checked()

@@ -1,7 +1,7 @@
 //! A line of a file beside the book that the catalog has.
 
 use bookstore::import::Line;
-use bookstore_core::{Amend, Book, BookText, Cents, Text};
+use bookstore_core::{Amend, Book, BookText, Cents, Currency, Text};
 
 /// What a line has otherwise than the catalog.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,9 +54,15 @@ impl Difference {
         self.on_sale.map(|on_sale| if on_sale { Amend::Relist } else { Amend::Withdraw })
     }
 
+    /// Whether the price is one that a person should be asked about.
+    pub(super) fn has_unlikely_price(&self) -> bool {
+        self.price.is_some_and(|(file, here)| file.is_unlikely(Some(here)))
+    }
+
     /// In words.
-    pub(super) fn in_words(&self) -> String {
-        let price = self.price.map(|(file, here)| format!("price {file} (here {here})"));
+    pub(super) fn in_words(&self, currency: Currency) -> String {
+        let show = |price| currency.show(price);
+        let price = self.price.map(|(file, here)| format!("price {} (here {})", show(file), show(here)));
         let stock = self.stock.map(|(file, here)| format!("stock {file} (here {here})"));
         let on_sale =
             self.on_sale.map(|on_sale| if on_sale { "on sale (here not)" } else { "off sale (here on sale)" });

@@ -2,7 +2,7 @@
 
 use bookstore::{Bookstore, import::Line};
 use bookstore_core::{
-    Book, BookId, BookText, Condition, Entry, Error, Text, audit::read_ledger, catalog::ADD_BOOKS_MAX,
+    Book, BookId, BookText, Condition, Currency, Entry, Error, Text, audit::read_ledger, catalog::ADD_BOOKS_MAX,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::{
@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::{compare::Difference, counts::Counts};
-use crate::commands::{Failure, progress::Progress};
+use crate::{
+    cli::ImportArgs,
+    commands::{Failure, progress::Progress},
+};
 
 /// The most text of the books of one call, in bytes, roughly.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
@@ -23,6 +26,9 @@ pub(super) struct Importer<'a> {
     /// `None` in a dry run into a store that is not there yet.
     shop: Option<&'a Bookstore>,
     update: bool,
+    /// Prices are taken that are likely to be slips.
+    yes: bool,
+    currency: Currency,
     /// In a dry run, the books of the shop.
     dry_run: Option<HashMap<u128, BookId>>,
     identities: Identities,
@@ -33,11 +39,15 @@ pub(super) struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) async fn new(shop: Option<&'a Bookstore>, update: bool, dry_run: bool) -> Result<Self, Failure> {
-        let identities = Identities::default();
-        let dry_run = if dry_run { Some(books_of(shop, &identities).await?) } else { None };
+    pub(super) async fn new(
+        shop: Option<&'a Bookstore>,
+        args: &ImportArgs,
+        currency: Currency,
+    ) -> Result<Self, Failure> {
+        let (identities, update, yes) = (Identities::default(), args.update, args.yes);
+        let dry_run = if args.dry_run { Some(books_of(shop, &identities).await?) } else { None };
         let first_lines = HashMap::new();
-        Ok(Self { shop, update, dry_run, identities, first_lines, waiting: Vec::new(), bytes: 0 })
+        Ok(Self { shop, update, yes, currency, dry_run, identities, first_lines, waiting: Vec::new(), bytes: 0 })
     }
 
     /// Takes a line in, at the latest when the import is finished.
@@ -50,6 +60,11 @@ impl<'a> Importer<'a> {
             }
             hash_map::Entry::Vacant(free) => free.insert(line.number),
         };
+        if line.book.price_cents.is_unlikely(None) && !self.yes && !line.exact {
+            let why = format!("{} has a price of 0, and is left out; --yes takes it", named(&line.book.text));
+            counts.conflicting(line.number, &why, progress);
+            return Ok(());
+        }
         self.bytes += Text::from(&line.book.text).size() + 128;
         self.waiting.push(line);
         if self.waiting.len() == ADD_BOOKS_MAX || self.bytes >= CHUNK_BYTES_MAX {
@@ -108,7 +123,17 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         if !self.update {
-            let why = format!("book {} is kept as it is: {}; --update takes it over", book.id, difference.in_words());
+            let words = difference.in_words(self.currency);
+            let why = format!("book {} is kept as it is: {words}; --update takes it over", book.id);
+            counts.conflicting(line.number, &why, progress);
+            return Ok(());
+        }
+        if difference.has_unlikely_price() && !self.yes {
+            let words = difference.in_words(self.currency);
+            let why = format!(
+                "book {} is kept as it is: {words}, a price that changes by more than a factor of 5; --update --yes takes it over",
+                book.id
+            );
             counts.conflicting(line.number, &why, progress);
             return Ok(());
         }
@@ -119,7 +144,7 @@ impl<'a> Importer<'a> {
                 continue;
             }
             if let Some(why) = refusal(shop.amend(book.id, change, shop.new_order_id()).await)? {
-                let why = format!("book {} {why}: {}", book.id, difference.in_words());
+                let why = format!("book {} {why}: {}", book.id, difference.in_words(self.currency));
                 counts.conflicting(line.number, &why, progress);
                 return Ok(());
             }

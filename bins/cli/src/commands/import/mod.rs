@@ -6,11 +6,11 @@ mod importer;
 mod reading;
 
 use bookstore::{
-    AccessToken, Bookstore, ConnectOptions, OpenError, StoreUrl,
+    AccessToken, Bookstore, ConnectOptions, OpenError, OpenOptions, StoreUrl,
     import::{self, Books, ImportOptions},
 };
 use bookstore_cli::load::counted;
-use bookstore_core::store::StoreError;
+use bookstore_core::{Currency, store::StoreError};
 use std::{
     path::Path,
     process::ExitCode,
@@ -29,8 +29,45 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs the command.
 pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
-    let (target, options) = (target(&args)?, args.options());
-    let mut counts = Counts::default();
+    let target = target(&args)?;
+    // A store that is not there yet is made only when the file was checked.
+    let there = if target.is_missing() { None } else { Some(target.open(args.currency).await?) };
+    let checked = match &there {
+        Some(shop) => currency(shop, &args).await,
+        None => Ok(args.currency.unwrap_or_default()),
+    };
+    let checked = checked.and_then(|currency| {
+        check_file(&args, currency)?;
+        Ok(currency)
+    });
+    let shop = match (there, &checked) {
+        (None, Ok(_)) if !args.dry_run => Some(target.open(args.currency).await?),
+        (there, _) => there,
+    };
+    let imported = match checked {
+        Ok(currency) => import_into(shop.as_ref(), &args, currency).await,
+        Err(failure) => Err(failure),
+    };
+    if let Some(shop) = shop {
+        shop.close().await;
+    }
+    imported
+}
+
+/// The currency of a shop, which is the one that the flag says.
+async fn currency(shop: &Bookstore, args: &ImportArgs) -> Result<Currency, Failure> {
+    let currency = shop.currency().await?;
+    match args.currency.filter(|asked| *asked != currency) {
+        Some(asked) => Err(Failure::Failed(format!(
+            "the shop's amounts are in {currency}, not in {asked}; a shop keeps its currency, so leave --currency out"
+        ))),
+        None => Ok(currency),
+    }
+}
+
+/// Refuses a file with broken lines, unless they may be skipped, and one that cannot be read at all.
+fn check_file(args: &ImportArgs, currency: Currency) -> Result<(), Failure> {
+    let (options, mut counts) = (args.options(currency), Counts::default());
     if args.on_error == OnError::Stop {
         let readable = check(&args.file, &options, &mut counts)?;
         if counts.broken > 0 {
@@ -45,23 +82,20 @@ pub(super) async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
             }
             return Err(Failure::Failed(format!("{broken} broken in {}: {hint}", args.file.display())));
         }
-        counts = Counts::default();
     }
-    // Checked before a store is created.
     if let Some(Err(unusable)) = open(&args.file, &options, |_| ())?.next()
         && unusable.last
     {
         return Err(Failure::Failed(format!("{}: {unusable}; nothing was imported", args.file.display())));
     }
-    let shop =
-        if args.dry_run && target.is_missing() { None } else { Some(target.open().await?.with_timeout(TIMEOUT)) };
-    let started = Instant::now();
-    let done = import(shop.as_ref(), &args, &mut counts).await;
-    let time = started.elapsed();
-    if let Some(shop) = shop {
-        shop.close().await;
-    }
-    counts.print(args.json, args.dry_run, time);
+    Ok(())
+}
+
+/// Imports a file that was checked.
+async fn import_into(shop: Option<&Bookstore>, args: &ImportArgs, currency: Currency) -> Result<ExitCode, Failure> {
+    let (mut counts, started) = (Counts::default(), Instant::now());
+    let done = import(shop, args, currency, &mut counts).await;
+    counts.print(args.json, args.dry_run, started.elapsed());
     done?;
     Ok(if counts.broken + counts.conflicting > 0 { REFUSED } else { ExitCode::SUCCESS })
 }
@@ -92,19 +126,21 @@ impl Target {
         }
     }
 
-    async fn open(self) -> Result<Bookstore, Failure> {
-        match self {
+    async fn open(&self, currency: Option<Currency>) -> Result<Bookstore, Failure> {
+        let opened = match self {
             Self::Shop { servers, token } => {
-                let options = ConnectOptions { admin_token: Some(token), timeout: TIMEOUT };
-                Ok(Bookstore::connect_with(&servers, options)?)
+                let options = ConnectOptions { admin_token: Some(token.clone()), timeout: TIMEOUT };
+                return Ok(Bookstore::connect_with(servers, options)?);
             }
-            Self::Store(store) => Bookstore::open(&store.to_string()).await.map_err(|error| match error {
-                OpenError::Store(error @ StoreError::InUse(_)) => Failure::Failed(format!(
-                    "{error}\nto import into a running shop: --server URL --admin-token-file FILE"
-                )),
-                other => other.into(),
-            }),
-        }
+            Self::Store(store) => Bookstore::open_with(&store.to_string(), OpenOptions { currency }).await,
+        };
+        let shop = opened.map_err(|error| match error {
+            OpenError::Store(error @ StoreError::InUse(_)) => {
+                Failure::Failed(format!("{error}\nto import into a running shop: --server URL --admin-token-file FILE"))
+            }
+            other => other.into(),
+        })?;
+        Ok(shop.with_timeout(TIMEOUT))
     }
 }
 
@@ -128,10 +164,15 @@ fn check(file: &Path, options: &ImportOptions, counts: &mut Counts) -> Result<bo
     Ok(readable)
 }
 
-async fn import(shop: Option<&Bookstore>, args: &ImportArgs, counts: &mut Counts) -> Result<(), Failure> {
+async fn import(
+    shop: Option<&Bookstore>,
+    args: &ImportArgs,
+    currency: Currency,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
     let mut reading = Reading::start("Importing:", &args.file);
-    let mut importer = Importer::new(shop, args.update, args.dry_run).await?;
-    for line in open(&args.file, &args.options(), reading.counter())? {
+    let mut importer = Importer::new(shop, args, currency).await?;
+    for line in open(&args.file, &args.options(currency), reading.counter())? {
         match line {
             Ok(line) => {
                 counts.books += 1;
