@@ -158,11 +158,11 @@ pub(super) struct NewBook {
     title: String,
     /// The names of the authors, at most 500 characters each, with semicolons between them; may be empty.
     #[serde(default)]
-    #[schema(nullable = false, pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
+    #[schema(pattern = r"^[^\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]*$")]
     author: Option<String>,
     /// The authors; beside `author` they must be the same names. A semicolon divides two names.
     #[serde(default)]
-    #[schema(nullable = false, max_items = 32)]
+    #[schema(max_items = 32)]
     authors: Option<Vec<Author>>,
     /// The topic under which it is listed.
     #[schema(
