@@ -111,7 +111,7 @@ impl Shop {
             }
             7 => {
                 let (book, change) = (self.book(), Amend::StockDelta { delta: 10 });
-                let answer = self.decide(&Command::Amend { book, change: change.clone(), key: None, by: None });
+                let answer = self.decide(&Command::Amend { book, change: change.clone().into(), key: None, by: None });
                 let shown = |decided: &Decided| match decided {
                     Decided::Amended(book, level) => BookState::new(*book, *level),
                     other => panic!("expected a level, not {other:?}"),

@@ -1,7 +1,6 @@
 //! The catalog service over a store: sells through the writer, reads what is published.
 
 use async_trait::async_trait;
-use futures_util::TryFutureExt as _;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -207,15 +206,6 @@ impl Catalog {
         self.search.texts_added(self.writer.published().texts());
         let _ = self.finder.catch_up().await;
     }
-
-    /// Executes a command about an order.
-    // Not an `async fn`, which would keep another copy of the command while it waits.
-    fn receipt(&self, order: OrderId, command: Command) -> impl Future<Output = Result<Receipt>> {
-        self.writer
-            .commands()
-            .call(command)
-            .map_ok_or_else(move |error| Err(error.for_order(order)), |done| Ok(receipt(done)))
-    }
 }
 
 /// Leaves as many entries as a page has room for. Returns the last one's number.
@@ -224,10 +214,12 @@ fn cut(entries: &mut Vec<Entry>) -> Seq {
     entries.last().map_or(Seq(0), |last| last.seq)
 }
 
-fn receipt(outcome: Outcome) -> Receipt {
-    match outcome {
-        Outcome::Receipt(receipt) => receipt,
-        other => unreachable!("an order answered with {other:?}"),
+/// What the writer's answer to a command about an order says.
+fn receipt(order: OrderId, answer: Result<Outcome>) -> Result<Receipt> {
+    match answer {
+        Ok(Outcome::Receipt(receipt)) => Ok(receipt),
+        Ok(other) => unreachable!("an order answered with {other:?}"),
+        Err(error) => Err(error.for_order(order)),
     }
 }
 
@@ -266,27 +258,29 @@ impl CatalogService for Catalog {
     }
 
     async fn sell(&self, order: OrderId, lines: Lines) -> Result<Receipt> {
-        self.receipt(order, Command::Sell { order, lines }).await
+        receipt(order, self.writer.commands().call(Command::Sell { order, lines }).await)
     }
 
     async fn sell_many(&self, sales: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {
+        let orders: Vec<_> = sales.iter().map(|(order, _)| *order).collect();
         let commands = sales.into_iter().map(|(order, lines)| Command::Sell { order, lines });
-        self.writer.commands().call_many(commands).await.into_iter().map(|outcome| outcome.map(receipt)).collect()
+        let answers = self.writer.commands().call_many(commands).await;
+        orders.into_iter().zip(answers).map(|(order, answer)| receipt(order, answer)).collect()
     }
 
     async fn release(&self, order: OrderId) -> Result<Receipt> {
-        self.receipt(order, Command::Release { order }).await
+        receipt(order, self.writer.commands().call(Command::Release { order }).await)
     }
 
     async fn change_order(&self, order: OrderId, action: OrderAction, by: Option<Actor>) -> Result<Receipt> {
-        self.receipt(order, Command::Order { order, action: Box::new(action), by }).await
+        receipt(order, self.writer.commands().call(Command::Order { order, action: Box::new(action), by }).await)
     }
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let change = change.checked()?;
         let changes_lists = matches!(change, Amend::Revise { .. } | Amend::Withdraw | Amend::Relist);
-        let Outcome::Amended(id, level) = self.writer.commands().call(Command::Amend { book, change, key, by }).await?
-        else {
+        let command = Command::Amend { book, change: Box::new(change), key, by };
+        let Outcome::Amended(id, level) = self.writer.commands().call(command).await? else {
             unreachable!("an amend answers with the amended book");
         };
         if changes_lists {

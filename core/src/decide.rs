@@ -221,6 +221,15 @@ impl State {
         self.push(Entry { seq, at, kind, key, changes, text: None, details }, batch)
     }
 
+    /// Reads the levels that sales will need side by side: in the decisions, one after the other, each would wait for memory.
+    // Why: docs/decisions/0011.
+    pub(crate) fn read_ahead<'a>(&self, commands: impl Iterator<Item = &'a Command>) {
+        let sales =
+            commands.filter_map(|command| if let Command::Sell { lines, .. } = command { Some(lines) } else { None });
+        let stocks = sales.flatten().filter_map(|line| self.levels.get(line.book)).map(|level| level.stock);
+        std::hint::black_box(stocks.fold(0, u32::wrapping_add));
+    }
+
     /// The only place where an entry becomes part of a batch and a level changes.
     fn push<'a>(&mut self, entry: Entry, batch: &'a mut Batch) -> &'a Entry {
         self.head = entry.seq;

@@ -175,11 +175,10 @@ impl Orders {
         self.remember(&answer, history);
         let receipt = answer.map_err(|error| error.for_order(id))?;
         if self.copied.is_some() {
-            // Boxed, so that the future of a purchase that does not wait for a copy stays small.
-            let copied = Box::pin(async {
+            let copied = async {
                 self.wait_until_followed(receipt.order.version).await?;
                 self.check_copied(&receipt).await
-            });
+            };
             copied.await.map_err(|error| error.for_order(id))?;
         }
         Ok(receipt)
@@ -209,7 +208,8 @@ impl OrderService for Orders {
             self.remember(&answer, &history);
             return answer.map_err(|error| error.for_order(id));
         }
-        self.answer(id, answer, &history).await
+        // Boxed, so that the future of a purchase that does not wait for a copy stays small.
+        Box::pin(self.answer(id, answer, &history)).await
     }
 
     async fn purchase_many(&self, purchases: Vec<(OrderId, Lines)>) -> Vec<Result<Receipt>> {

@@ -38,8 +38,8 @@ pub enum Command {
     Amend {
         /// The book.
         book: BookId,
-        /// The change.
-        change: Amend,
+        /// The change. It is boxed because it is larger than the commands that come by the thousand.
+        change: Box<Amend>,
         /// Makes it happen once, however often it is sent.
         key: Option<OrderId>,
         /// Who of the shop asks for it.
@@ -87,8 +87,11 @@ impl Command {
     pub fn identity(&self) -> Option<String> {
         match self {
             Self::AddBook { book, .. } => Some(book.text.identity()),
-            Self::Amend { change: Amend::Revise { text, .. }, .. } => Some(text.identity()),
-            Self::Sell { .. } | Self::Release { .. } | Self::Order { .. } | Self::Amend { .. } => None,
+            Self::Amend { change, .. } => match &**change {
+                Amend::Revise { text, .. } => Some(text.identity()),
+                _ => None,
+            },
+            Self::Sell { .. } | Self::Release { .. } | Self::Order { .. } => None,
         }
     }
 }

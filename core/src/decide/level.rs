@@ -39,22 +39,25 @@ impl Level {
     /// The level after an entry with this change of the book. `before` is the one before it, none if the entry lists the book.
     #[must_use]
     pub fn after(before: Option<Self>, entry: &Entry, change: &Change) -> Self {
-        let version = entry.seq;
-        // An order's entries carry the price at which the copies were sold or held, which may not be today's.
-        let price_cents = match (entry.kind, before) {
-            (Kind::Listing | Kind::Reprice, _) | (_, None) => change.price_cents,
-            (_, Some(level)) => level.price_cents,
+        let Some(mut level) = before.filter(|_| entry.kind != Kind::Listing) else {
+            let (version, price_cents) = (entry.seq, change.price_cents);
+            return Self { stock: change.stock, price_cents, version, text_version: version, on_sale: true };
         };
-        let text_version = match (entry.kind, before) {
-            (Kind::Listing | Kind::Revise, _) | (_, None) => version,
-            (_, Some(level)) => level.text_version,
-        };
-        let on_sale = match entry.kind {
-            Kind::Withdraw => false,
-            Kind::Relist => true,
-            _ => before.is_none_or(|level| level.on_sale),
-        };
-        Self { stock: change.stock, price_cents, version, text_version, on_sale }
+        level.take(entry, change);
+        level
+    }
+
+    /// Goes on with an entry that changes the book. `change` is what it does to this one.
+    fn take(&mut self, entry: &Entry, change: &Change) {
+        (self.stock, self.version) = (change.stock, entry.seq);
+        match entry.kind {
+            // An order's entries carry the price at which the copies were sold or held, which may not be today's.
+            Kind::Reprice => self.price_cents = change.price_cents,
+            Kind::Revise => self.text_version = entry.seq,
+            Kind::Withdraw => self.on_sale = false,
+            Kind::Relist => self.on_sale = true,
+            _ => {}
+        }
     }
 }
 
@@ -77,6 +80,10 @@ impl Levels {
     #[must_use]
     pub fn get(&self, book: BookId) -> Option<Level> {
         usize::try_from(book.0).ok().and_then(|at| self.0.get(at).copied().flatten())
+    }
+
+    fn get_mut(&mut self, book: BookId) -> Option<&mut Level> {
+        usize::try_from(book.0).ok().and_then(|at| self.0.get_mut(at)?.as_mut())
     }
 
     /// The last book; 0 if there is none.
@@ -107,6 +114,12 @@ impl Levels {
 /// Brings the levels of the books that `entry` touches up to date. Applied to every entry in order, it replays a ledger.
 pub fn apply(levels: &mut Levels, entry: &Entry) {
     for change in &entry.changes {
-        levels.set(change.book, Level::after(levels.get(change.book), entry, change));
+        match levels.get_mut(change.book) {
+            Some(level) if entry.kind != Kind::Listing => level.take(entry, change),
+            before => {
+                let level = Level::after(before.copied(), entry, change);
+                levels.set(change.book, level);
+            }
+        }
     }
 }

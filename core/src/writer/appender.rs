@@ -2,7 +2,7 @@
 
 use futures_util::future::select;
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
-use tokio::{sync::watch, time::Instant};
+use tokio::{runtime::Handle, sync::watch, time::Instant};
 
 use super::{
     WriterLimits,
@@ -67,12 +67,12 @@ impl<S: LedgerStore> Appender<S> {
         mut store: S,
         clock: Arc<dyn Clock>,
         (limits, contact_rule): (WriterLimits, ContactRule),
-        execution: Execution,
+        (execution, callers): (Execution, Option<Handle>),
         open: watch::Sender<()>,
     ) -> Result<Self, StoreError> {
         let Recovered { mut state, highest_keys, superseded, flush } = store.recover().await?;
         state.contact_rule = contact_rule;
-        let committer = Arc::new(Committer::new(&state, flush));
+        let committer = Arc::new(Committer::new(&state, flush, callers));
         show_writable(committer.published(), superseded.is_none());
         let stopped = superseded.is_some();
         if let Some(by) = superseded {
@@ -203,12 +203,14 @@ impl<S: LedgerStore> Appender<S> {
     /// Has the store load what the calls touch, except for keys that are certainly new.
     async fn load(&mut self, calls: &[CommandCall], state: &mut State) -> Result<(), StoreError> {
         state.forget_batch();
-        let keys = calls.iter().flat_map(|call| call.command.keys());
-        let keys: Vec<OrderId> = keys.filter(|key| !self.recent_keys.is_new(*key)).collect();
-        let identities: Vec<String> = calls.iter().filter_map(|call| call.command.identity()).collect();
+        let may_be_known = |key: &OrderId| !self.recent_keys.is_new(*key);
+        let (mut keys, mut identities, mut contacts) = (Vec::new(), Vec::new(), Vec::new());
+        for Call { command, .. } in calls {
+            keys.extend(command.keys().filter(may_be_known));
+            identities.extend(command.identity());
+            contacts.extend(command.contact_of().filter(may_be_known));
+        }
         self.store.load(&keys, &identities, state).await?;
-        let contacts = calls.iter().filter_map(|call| call.command.contact_of());
-        let contacts: Vec<OrderId> = contacts.filter(|order| !self.recent_keys.is_new(*order)).collect();
         if contacts.is_empty() { Ok(()) } else { self.store.load_contacts(&contacts, state).await }
     }
 
@@ -216,6 +218,7 @@ impl<S: LedgerStore> Appender<S> {
         let now = self.clock.now();
         let mut batch = Batch::with_capacity(calls.len());
         state.lapse(now, &mut batch);
+        state.read_ahead(calls.iter().map(|call| &call.command));
         let decide = |call: CommandCall| (call.reply, state.decide(&call.command, now, &mut batch));
         let decided: Decided = calls.into_iter().map(decide).collect();
         state.finish(&batch);

@@ -32,7 +32,10 @@ use std::{
     sync::{Arc, mpsc},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::watch,
+};
 
 use crate::{
     batch::{self, Queue, Waiting},
@@ -112,7 +115,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (commands, waiting) = batch::queue(limits.waiting_max);
         let (open, closed) = watch::channel(());
-        let opening = Appender::open(store, clock, (limits, contacts), execution, open);
+        let opening = Appender::open(store, clock, (limits, contacts), (execution, callers(execution)), open);
         let committer = match execution {
             Execution::Threads => start_threads(opening, waiting)?,
             Execution::Task => start_tasks(opening, waiting)?,
@@ -181,6 +184,12 @@ fn start_tasks<S: LedgerStore>(
     tokio::spawn(Arc::clone(&committer).run(from));
     tokio::spawn(appender.run(waiting, in_flight));
     Ok(committer)
+}
+
+/// The runtime that the writer is started in, unless its tasks might wait for somebody to drive it.
+fn callers(execution: Execution) -> Option<Handle> {
+    let runtime = Handle::try_current().ok()?;
+    (execution == Execution::Threads && runtime.runtime_flavor() == RuntimeFlavor::MultiThread).then_some(runtime)
 }
 
 /// Runs one half on a thread of its own, which may block.

@@ -45,47 +45,62 @@ pub struct Published {
 struct Recent {
     /// The last entry before the first of these, and the hash up to it.
     before: (Seq, Hash),
-    entries: VecDeque<Entry>,
-    /// The bytes of their texts.
+    batches: VecDeque<RecentBatch>,
+    /// The entries of all batches, and the bytes of their texts.
+    entries: usize,
     text_bytes: usize,
-    /// The last entry of each batch, and the hash up to it.
-    batches: VecDeque<(Seq, Hash)>,
+}
+
+#[derive(Debug)]
+struct RecentBatch {
+    /// At least one.
+    entries: Vec<Entry>,
+    text_bytes: usize,
+    /// The number of the last one, and the hash up to it.
+    last: Seq,
+    hash: Hash,
 }
 
 impl Recent {
     fn new(state: &State) -> Self {
-        Self { before: (state.head, state.hash), entries: VecDeque::new(), text_bytes: 0, batches: VecDeque::new() }
+        Self { before: (state.head, state.hash), batches: VecDeque::new(), entries: 0, text_bytes: 0 }
     }
 
     /// Takes a batch in, and lets the oldest ones go.
     fn push(&mut self, last: Seq, hash: Hash, entries: Vec<Entry>) {
-        self.text_bytes += entries.iter().map(text_bytes).sum::<usize>();
-        self.entries.extend(entries);
-        self.batches.push_back((last, hash));
-        while (self.entries.len() > RECENT_MAX || self.text_bytes > TEXT_BYTES_MAX) && self.batches.len() > 1 {
+        let text_bytes = entries.iter().map(text_bytes).sum();
+        self.entries += entries.len();
+        self.text_bytes += text_bytes;
+        self.batches.push_back(RecentBatch { entries, text_bytes, last, hash });
+        while (self.entries > RECENT_MAX || self.text_bytes > TEXT_BYTES_MAX) && self.batches.len() > 1 {
             let Some(oldest) = self.batches.pop_front() else { return };
-            self.before = oldest;
-            let kept = self.entries.partition_point(|entry| entry.seq <= oldest.0);
-            self.text_bytes -= self.entries.drain(..kept).map(|entry| text_bytes(&entry)).sum::<usize>();
+            self.before = (oldest.last, oldest.hash);
+            self.entries -= oldest.entries.len();
+            self.text_bytes -= oldest.text_bytes;
         }
     }
 
-    fn index(&self, seq: Seq) -> Option<usize> {
-        usize::try_from(seq.0.checked_sub(self.before.0.0)?).ok()
+    /// The batches that end after this entry, if all entries after it are in memory.
+    fn batches_after(&self, after: Seq) -> Option<impl Iterator<Item = &RecentBatch>> {
+        (after >= self.before.0).then(|| {
+            let from = self.batches.partition_point(|batch| batch.last <= after);
+            self.batches.range(from..)
+        })
     }
 
-    /// The batches that end after `after` and up to `to`.
-    fn batch_ends(&self, after: Seq, to: Seq) -> Vec<Seq> {
-        let from = self.batches.partition_point(|(last, _)| *last <= after);
-        self.batches.range(from..).map(|(last, _)| *last).take_while(|last| *last <= to).collect()
+    /// The entries after `after` and up to `to`, if all of them are in memory.
+    fn entries(&self, after: Seq, to: Seq) -> Option<impl Iterator<Item = &Entry>> {
+        let entries = self.batches_after(after)?.flat_map(|batch| &batch.entries);
+        Some(entries.skip_while(move |entry| entry.seq <= after).take_while(move |entry| entry.seq <= to))
     }
 
     /// The hash up to this entry, if it is in memory.
     fn hash(&self, at: Seq) -> Option<Hash> {
-        let batch = self.batches.partition_point(|(last, _)| *last <= at);
-        let (last, hash) = batch.checked_sub(1).map_or(self.before, |batch| self.batches[batch]);
-        let (from, to) = (self.index(last)?, self.index(at)?);
-        (to <= self.entries.len()).then(|| hash.after(self.entries.range(from..to)))
+        let ended = self.batches.partition_point(|batch| batch.last <= at).checked_sub(1);
+        let (last, hash) = ended.map_or(self.before, |ended| (self.batches[ended].last, self.batches[ended].hash));
+        let newest = self.batches.back().map_or(self.before.0, |batch| batch.last);
+        let between = self.entries(last, at)?;
+        (last <= at && at <= newest).then(|| hash.after(between))
     }
 }
 
@@ -185,8 +200,6 @@ impl Published {
     /// Up to `limit` entries after `after` and up to `head`, if all of them are in memory, and which of them end a batch.
     pub(crate) fn recent(&self, after: Seq, head: Seq, limit: usize) -> Option<(Vec<Entry>, Vec<Seq>)> {
         let recent = self.recent.read().expect("the writer does not panic");
-        let skip = recent.index(after)?;
-        let durable = usize::try_from(head.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         // Faster than `clone`, which copies the changes one by one.
         let copy = |entry: &Entry| Entry {
             changes: InlineList::from_slice(&entry.changes),
@@ -194,8 +207,9 @@ impl Published {
             details: entry.details.clone(),
             ..*entry
         };
-        let entries: Vec<_> = recent.entries.iter().skip(skip).take(durable.min(limit)).map(copy).collect();
-        let ends = entries.last().map(|last| recent.batch_ends(after, last.seq)).unwrap_or_default();
+        let entries: Vec<_> = recent.entries(after, head)?.take(limit).map(copy).collect();
+        let to = entries.last().map_or(after, |last| last.seq);
+        let ends = recent.batches_after(after)?.map(|batch| batch.last).take_while(|last| *last <= to).collect();
         Some((entries, ends))
     }
 

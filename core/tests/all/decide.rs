@@ -33,12 +33,12 @@ fn release(key: u128) -> Command {
 }
 
 fn delta(book: u64, delta: i64, key: Option<u128>) -> Command {
-    Command::Amend { book: BookId(book), change: Amend::StockDelta { delta }, key: key.map(order), by: None }
+    Command::Amend { book: BookId(book), change: Amend::StockDelta { delta }.into(), key: key.map(order), by: None }
 }
 
 fn set(book: u64, price: Option<u64>, stock: Option<u32>, version: Option<u64>) -> Command {
     let change = Amend::Set { price_cents: price.map(cents), stock, version: version.map(Seq) };
-    Command::Amend { book: BookId(book), change, key: None, by: None }
+    Command::Amend { book: BookId(book), change: change.into(), key: None, by: None }
 }
 
 fn out_of_stock(short: &[(u64, u32)]) -> Error {
@@ -460,7 +460,7 @@ fn revise(book: u64, title: &str, seen: u64, key: Option<u128>) -> Command {
 }
 
 fn amend(book: u64, change: Amend, key: Option<u128>) -> Command {
-    Command::Amend { book: BookId(book), change, key: key.map(order), by: None }
+    Command::Amend { book: BookId(book), change: change.into(), key: key.map(order), by: None }
 }
 
 #[test]

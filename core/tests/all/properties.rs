@@ -60,7 +60,12 @@ fn amends() -> impl Strategy<Value = Command> {
     let set = (option::of(prices()), option::weighted(0.3, stock), option::weighted(0.5, version))
         .prop_map(|(price_cents, stock, version)| Amend::Set { price_cents, stock, version });
     let change = prop_oneof![2 => delta, 1 => set];
-    (books(), change, option::of(keys())).prop_map(|(book, change, key)| Command::Amend { book, change, key, by: None })
+    (books(), change, option::of(keys())).prop_map(|(book, change, key)| Command::Amend {
+        book,
+        change: Box::new(change),
+        key,
+        by: None,
+    })
 }
 
 /// Of few books, so that they meet. The first ones are mostly listed by the entries of their own numbers.
@@ -74,7 +79,7 @@ fn texts() -> impl Strategy<Value = Command> {
     let key = option::weighted(0.2, keys());
     (prop_oneof![2 => revise, 1 => sale], key).prop_map(|((book, change), key)| Command::Amend {
         book,
-        change,
+        change: change.into(),
         key,
         by: None,
     })

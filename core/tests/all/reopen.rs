@@ -235,8 +235,8 @@ fn many_books(dir: &Path) -> (PathBuf, Vec<(BookId, Level)>) {
     let list = |n: u32| Command::AddBook { book: Box::new(book(&format!("Book {n}"), n)), by: None };
     ledger.batch(&(1..=450).map(list).collect::<Vec<_>>());
     let price = Amend::Set { price_cents: Some(Cents::new(7).expect("small")), stock: None, version: None };
-    let reprice = Command::Amend { book: BookId(200), change: price, key: None, by: None };
-    let withdraw = Command::Amend { book: BookId(300), change: Amend::Withdraw, key: None, by: None };
+    let reprice = Command::Amend { book: BookId(200), change: price.into(), key: None, by: None };
+    let withdraw = Command::Amend { book: BookId(300), change: Amend::Withdraw.into(), key: None, by: None };
     let done = ledger.batch(&[sale(v7(1_700_000_000_000), 450), reprice, withdraw]);
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     at_once(ledger.store.close(&ledger.state)).expect("closed");

@@ -115,7 +115,7 @@ impl Shop {
 
     pub(crate) fn amend(&mut self, when: When, book: u64, change: Amend, key: Option<OrderId>) -> usize {
         let book = BookId(book);
-        let answer = self.decide(&Command::Amend { book, change: change.clone(), key, by: None });
+        let answer = self.decide(&Command::Amend { book, change: change.clone().into(), key, by: None });
         self.record(when, Operation::Amend { book, change, key, outcome: Outcome::of(&answer, amended) })
     }
 

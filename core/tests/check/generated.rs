@@ -164,7 +164,7 @@ impl Run {
             Operation::Purchase { order, lines, .. } => Command::Sell { order: *order, lines: lines.clone() },
             Operation::Cancel { order, .. } => Command::Release { order: *order },
             Operation::Amend { book, change, key, .. } => {
-                Command::Amend { book: *book, change: change.clone(), key: *key, by: None }
+                Command::Amend { book: *book, change: change.clone().into(), key: *key, by: None }
             }
             _ => return self.look(asked),
         };

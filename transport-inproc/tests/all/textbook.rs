@@ -122,7 +122,7 @@ impl CatalogService for Textbook {
 
     async fn amend(&self, book: BookId, change: Amend, key: Option<OrderId>, by: Option<Actor>) -> Result<Book> {
         let mut shop = self.lock();
-        shop.decide(&Command::Amend { book, change, key, by })?;
+        shop.decide(&Command::Amend { book, change: change.into(), key, by })?;
         shop.book(book)
     }
 
