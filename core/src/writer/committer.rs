@@ -22,7 +22,7 @@ use crate::{
 pub(super) type Decided = Vec<(Reply<Outcome>, Result<Outcome>)>;
 
 /// From this many answers on, a task of the callers sends them. For fewer the task costs more than it saves.
-const TASK_MIN: usize = 256;
+const TASK_MIN: usize = 128;
 
 /// Answers that are true now. Dropping them sends them, so that they also arrive when the callers' runtime shuts down.
 struct Answers(Decided);
