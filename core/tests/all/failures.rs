@@ -534,3 +534,25 @@ async fn a_catalog_says_whether_its_ledger_can_be_written_and_reopens_it() {
         catalog.sell(SystemClock.new_order_id(), Lines::one(BookId(1), 1).unwrap()).await.unwrap();
     }
 }
+
+/// A large batch is answered by a task of the runtime that the catalog was started in. That runtime may be gone by then.
+#[test]
+fn answers_arrive_though_the_runtime_of_the_start_is_gone() {
+    const SALES: u32 = 2_000;
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (first, callers) = (runtime(), runtime());
+    let (store, reader) = in_memory();
+    let d = first.block_on(async {
+        let d = deployment(store, reader, CatalogOptions::default());
+        d.catalog.add_books(vec![book("A book", SALES)], None).await.unwrap();
+        d
+    });
+    first.shutdown_timeout(Duration::from_secs(10));
+    callers.block_on(async {
+        let line = || Lines::one(BookId(1), 1).expect("a good line");
+        let sales = (0..SALES).map(|_| (SystemClock.new_order_id(), line())).collect();
+        let answers = tokio::time::timeout(Duration::from_secs(30), d.catalog.sell_many(sales)).await.expect("answers");
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert_eq!(stock(&d).await, 0);
+    });
+}
