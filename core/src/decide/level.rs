@@ -39,24 +39,18 @@ impl Level {
     /// The level after an entry with this change of the book. `before` is the one before it, none if the entry lists the book.
     #[must_use]
     pub fn after(before: Option<Self>, entry: &Entry, change: &Change) -> Self {
-        let Some(mut level) = before.filter(|_| entry.kind != Kind::Listing) else {
-            let (version, price_cents) = (entry.seq, change.price_cents);
-            return Self { stock: change.stock, price_cents, version, text_version: version, on_sale: true };
-        };
-        level.take(entry, change);
-        level
-    }
-
-    /// Goes on with an entry that changes the book. `change` is what it does to this one.
-    fn take(&mut self, entry: &Entry, change: &Change) {
-        (self.stock, self.version) = (change.stock, entry.seq);
+        let (stock, price_cents, seq) = (change.stock, change.price_cents, entry.seq);
+        let listed = Self { stock, price_cents, version: seq, text_version: seq, on_sale: true };
+        let before = before.unwrap_or(listed);
+        let level = Self { stock, version: seq, ..before };
         match entry.kind {
+            Kind::Listing => Self { on_sale: before.on_sale, ..listed },
+            Kind::Reprice => Self { price_cents, ..level },
+            Kind::Revise => Self { text_version: seq, ..level },
+            Kind::Withdraw => Self { on_sale: false, ..level },
+            Kind::Relist => Self { on_sale: true, ..level },
             // An order's entries carry the price at which the copies were sold or held, which may not be today's.
-            Kind::Reprice => self.price_cents = change.price_cents,
-            Kind::Revise => self.text_version = entry.seq,
-            Kind::Withdraw => self.on_sale = false,
-            Kind::Relist => self.on_sale = true,
-            _ => {}
+            _ => level,
         }
     }
 }
@@ -80,10 +74,6 @@ impl Levels {
     #[must_use]
     pub fn get(&self, book: BookId) -> Option<Level> {
         usize::try_from(book.0).ok().and_then(|at| self.0.get(at).copied().flatten())
-    }
-
-    fn get_mut(&mut self, book: BookId) -> Option<&mut Level> {
-        usize::try_from(book.0).ok().and_then(|at| self.0.get_mut(at)?.as_mut())
     }
 
     /// The last book; 0 if there is none.
@@ -114,12 +104,6 @@ impl Levels {
 /// Brings the levels of the books that `entry` touches up to date. Applied to every entry in order, it replays a ledger.
 pub fn apply(levels: &mut Levels, entry: &Entry) {
     for change in &entry.changes {
-        match levels.get_mut(change.book) {
-            Some(level) if entry.kind != Kind::Listing => level.take(entry, change),
-            before => {
-                let level = Level::after(before.copied(), entry, change);
-                levels.set(change.book, level);
-            }
-        }
+        levels.set(change.book, Level::after(levels.get(change.book), entry, change));
     }
 }

@@ -59,9 +59,7 @@ impl State {
         context: Context<'_>,
     ) -> Result<Receipt> {
         let Some(order) = self.find(id, context.batch)? else {
-            let details =
-                || Details { reference: reference.cloned(), actor: context.by.cloned(), ..Details::default() };
-            let details = (reference.is_some() || context.by.is_some()).then(|| Box::new(details()));
+            let details = Details { reference: reference.cloned(), actor: context.by.cloned(), ..Details::default() };
             return self.take_out(Kind::Sale, id, lines, (details, contact), context);
         };
         check_same(&order, lines, reference)?;
@@ -101,7 +99,7 @@ impl State {
         let (reference, actor) = (reference.cloned(), context.by.cloned());
         let expires_at = Some(later(context.now, seconds));
         let details = Details { expires_at, reference, actor, ..Details::default() };
-        let receipt = self.take_out(Kind::Hold, id, lines, (details.boxed(), contact), context)?;
+        let receipt = self.take_out(Kind::Hold, id, lines, (details, contact), context)?;
         self.holds.insert(receipt.order.clone());
         Ok(receipt)
     }
@@ -226,7 +224,7 @@ impl State {
         kind: Kind,
         id: OrderId,
         lines: &Lines,
-        (details, contact): (Option<Box<Details>>, Option<&Contact>),
+        (details, contact): (Details, Option<&Contact>),
         context: Context<'_>,
     ) -> Result<Receipt> {
         self.check_contact(contact, &context)?;
@@ -248,7 +246,7 @@ impl State {
         }
         let Context { now, batch, .. } = context;
         batch.begun.insert(id, batch.entries.len());
-        let entry = self.append(kind, Some(id), changes, details, now, batch);
+        let entry = self.append(kind, Some(id), changes, details.boxed(), now, batch);
         let order = entry.order().expect("a sale or a hold with a key is an order");
         debug_assert_eq!(order.total_cents, total);
         if contact.is_some() {
