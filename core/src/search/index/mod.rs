@@ -171,7 +171,8 @@ impl BookIndex {
     fn open_whole(folder: &Path, ledger: &LedgerIdentity) -> Result<Self, Unusable> {
         let damaged = |error: TantivyError| Unusable::Damaged(error.to_string());
         let index = Index::open_in_dir(folder).map_err(damaged)?;
-        let payload = index.load_metas().map_err(damaged)?.payload.ok_or(Unusable::OtherFormat)?;
+        // Without one, nothing was committed yet.
+        let payload = index.load_metas().map_err(damaged)?.payload.ok_or(Unusable::Missing)?;
         let Payload { format, mut progress } = serde_json::from_str(&payload).map_err(|_| Unusable::OtherFormat)?;
         if format != FORMAT || index.schema() != schema().0 {
             return Err(Unusable::OtherFormat);
