@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::{fmt, sync::Arc};
 
 use super::{BookText, Condition, Isbn, book_text::names};
-use crate::json::string_bytes;
+use crate::json::{put_number, put_string, put_strings, string_bytes};
 
 /// A [`BookText`] that does not change, in one allocation that clones share.
 ///
@@ -170,7 +170,7 @@ impl Text {
         to.serialize_field("topic", fields.next().unwrap_or_default())?;
         to.serialize_field("isbn", &fields.next().filter(|isbn| !isbn.is_empty()))?;
         to.serialize_field("year", &fields.next().and_then(|year| year.parse::<i32>().ok()))?;
-        for name in ["subtitle", "sku", "condition", "publisher", "language", "format", "description"] {
+        for name in OPTIONAL {
             match fields.next().filter(|text| !text.is_empty()) {
                 Some(text) => to.serialize_field(name, text)?,
                 None => to.skip_field(name)?,
@@ -179,7 +179,50 @@ impl Text {
         let subjects = || Fields(fields.0);
         if fields.0.is_empty() { to.skip_field("subjects") } else { to.serialize_field("subjects", &List(subjects)) }
     }
+
+    /// Appends the fields of its JSON, each with a comma before it: what [`Self::serialize_fields`] makes serde write.
+    pub(super) fn write_json_fields(&self, to: &mut Vec<u8>) {
+        let mut fields = self.fields();
+        let mut next = || fields.next().unwrap_or_default();
+        to.extend_from_slice(br#","title":"#);
+        put_string(to, next());
+        to.extend_from_slice(br#","author":"#);
+        let author = next();
+        put_string(to, author);
+        if !author.is_empty() {
+            to.extend_from_slice(br#","authors":"#);
+            put_strings(to, names(author));
+        }
+        to.extend_from_slice(br#","topic":"#);
+        put_string(to, next());
+        to.extend_from_slice(br#","isbn":"#);
+        match next() {
+            "" => to.extend_from_slice(b"null"),
+            isbn => put_string(to, isbn),
+        }
+        to.extend_from_slice(br#","year":"#);
+        match next().parse::<i32>() {
+            Ok(year) => put_number(to, year),
+            Err(_) => to.extend_from_slice(b"null"),
+        }
+        for name in OPTIONAL {
+            let text = next();
+            if !text.is_empty() {
+                to.extend_from_slice(br#",""#);
+                to.extend_from_slice(name.as_bytes());
+                to.extend_from_slice(br#"":"#);
+                put_string(to, text);
+            }
+        }
+        if !fields.0.is_empty() {
+            to.extend_from_slice(br#","subjects":"#);
+            put_strings(to, fields);
+        }
+    }
 }
+
+/// The fields that JSON leaves out where they are empty, in their order behind the year.
+const OPTIONAL: [&str; 7] = ["subtitle", "sku", "condition", "publisher", "language", "format", "description"];
 
 /// A list of strings as JSON.
 struct List<F>(F);
@@ -212,6 +255,12 @@ impl<'a> Iterator for Fields<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
+        // Most fields are short.
+        if let Some(&length) = self.0.as_bytes().first().filter(|length| **length < MORE) {
+            let (field, rest) = self.0[1..].split_at(usize::from(length));
+            self.0 = rest;
+            return Some(field);
+        }
         let last = self.0.bytes().position(|digit| digit < MORE)?;
         let (length, rest) = self.0.split_at(last + 1);
         let length = length.bytes().rfold(0, |length, digit| (length << 6) | usize::from(digit % MORE));

@@ -294,6 +294,9 @@ proptest! {
         let count = FacetCount { value: "ledger".into(), books: number };
         let facets = Some(Facets { topic: Some(vec![count]), author: None, year: Some(Vec::new()) });
         let did_you_mean = Some("ledger".into());
+        let mut written = b" ".to_vec();
+        book.write_json(&mut written);
+        prop_assert_eq!(String::from_utf8(written), Ok(format!(" {}", serde_json::to_string(&book).expect("JSON"))));
         assert_travels(&BookPage { books: vec![book], next_page_token: token, total: number, facets, did_you_mean });
     }
 

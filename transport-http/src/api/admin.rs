@@ -11,8 +11,8 @@ use serde::Deserialize;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
-    books::with_etag,
     extract::{BOOKS_MAX, InPath, Key, Object, Payload, TEXT_MAX, only},
+    json,
     messages::{self, AddedBooks, AmendRequest},
     query,
     rejection::{Answer, Rejection},
@@ -179,7 +179,7 @@ pub(super) async fn amend(
     let what = format!("book {book}: {change:?}");
     let amended = shop.catalog.amend(book, change, key, Some(actor.for_ledger()?)).await?;
     actor.changed(format_args!("{what}"));
-    Ok(with_etag(amended))
+    Ok(json::book(&amended))
 }
 
 /// A book to be added; unknown fields are refused.

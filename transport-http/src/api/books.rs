@@ -4,14 +4,14 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
-use bookstore_core::{Book, BookId, Line, Lines, Quote, Seq};
+use bookstore_core::{BookId, Line, Lines, Quote, Seq};
 use serde::{Deserialize, Serialize};
 
 use super::{
     extract::{InPath, Payload, TextInPath},
-    json::json,
+    json,
     messages::{FoundBooks, ShopInfo},
     orders::{LineRequest, objects},
     query,
@@ -76,9 +76,9 @@ pub(super) async fn shop_info(State(shop): Shared, uri: Uri) -> Answer {
 pub(super) async fn info(State(shop): Shared, InPath(book): InPath<BookId>, condition: IfNoneMatch) -> Answer {
     let book = shop.catalog.info(book).await?;
     if condition.has(book.version) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(book.version))]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, json::etag(book.version))]).into_response());
     }
-    Ok(with_etag(book))
+    Ok(json::book(&book))
 }
 
 /// `GET /books`: several by their numbers.
@@ -97,17 +97,6 @@ pub(super) async fn quote(State(shop): Shared, payload: Payload) -> Answer {
 /// `GET /purchase/{id}`: there is a page for browsers only.
 pub(super) async fn purchase_page(_: InPath<BookId>) -> Rejection {
     Rejection::MethodNotAllowed(Some("POST"))
-}
-
-/// A book with its version as `ETag`.
-pub(super) fn with_etag(book: Book) -> Response {
-    let mut response = json(&book);
-    response.headers_mut().insert(header::ETAG, etag(book.version));
-    response
-}
-
-fn etag(version: Seq) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{}\"", version.0)).expect("digits in quotes")
 }
 
 /// The versions of the copies at hand, as the header gives them.

@@ -11,7 +11,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bookstore_core::BookId;
-use std::sync::Arc;
+use futures_util::future::BoxFuture;
+use std::{convert::Infallible, sync::Arc};
 
 use super::{
     admin::Caller,
@@ -19,7 +20,7 @@ use super::{
     extract::{InPath, Payload},
     order_id::NewOrderKey,
     orders,
-    rejection::{Answer, Rejection},
+    rejection::Answer,
     security_headers,
     shop::Shop,
 };
@@ -46,15 +47,17 @@ impl Direct {
     }
 
     /// Answers it as its route would.
-    pub(crate) async fn answer(self, shop: Arc<Shop>, request: Request) -> Response {
+    pub(crate) fn answer(self, shop: Arc<Shop>, request: Request) -> BoxFuture<'static, Result<Response, Infallible>> {
         if let Some(context) = request.extensions().get::<Arc<RequestContext>>() {
             context.set_route(RouteLabel::Template(self.template()));
         }
-        let answer = match self {
-            Self::Info(book) => books::info(State(shop), InPath(book), books::IfNoneMatch::default()).await,
-            Self::Purchase(book) => purchase(shop, book, request).await,
-        };
-        security_headers::finish(answer.unwrap_or_else(Rejection::into_response), false)
+        // One future for each, so that the request is not copied into the one that does not need it.
+        match self {
+            Self::Info(book) => Box::pin(async move {
+                Ok(protected(books::info(State(shop), InPath(book), books::IfNoneMatch::default()).await))
+            }),
+            Self::Purchase(book) => Box::pin(async move { Ok(protected(purchase(shop, book, request).await)) }),
+        }
     }
 
     fn template(self) -> &'static str {
@@ -63,6 +66,11 @@ impl Direct {
             Self::Purchase(_) => "/purchase/{id}",
         }
     }
+}
+
+/// An answer with its security headers: books and orders are made with theirs.
+fn protected(answer: Answer) -> Response {
+    answer.unwrap_or_else(|refusal| security_headers::finish(refusal.into_response(), false))
 }
 
 async fn purchase(shop: Arc<Shop>, book: BookId, request: Request) -> Answer {

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use bookstore_core::{BookId, Cents, Contact, Line, Lines, OrderAction, Receipt, Reference};
@@ -13,7 +13,7 @@ use super::{
     admin::{Admin, Caller},
     changes::{Terms, place},
     extract::{InPath, Object, Payload},
-    json::json,
+    json,
     messages::REPLAYED,
     order_id::{ExistingOrderId, NewOrderId, NewOrderKey},
     query,
@@ -214,10 +214,8 @@ fn bought(done: Receipt) -> Response {
 }
 
 pub(super) fn receipt(status: StatusCode, Receipt { order, replayed }: Receipt) -> Response {
-    let location = HeaderValue::try_from(format!("/orders/{}", order.id)).expect("a UUID is visible ASCII");
-    let mut response = json(&order);
+    let mut response = json::order(&order);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::LOCATION, location);
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }

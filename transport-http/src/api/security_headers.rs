@@ -95,7 +95,7 @@ fn is_secret(path: &str) -> bool {
 
 /// Gives an answer the security headers, and where it has none of its own a caching policy. Of the secret answers, only a page
 /// may have its own; a page brings its content policy.
-fn protect(headers: &mut HeaderMap, page: bool, secret: bool) {
+pub(super) fn protect(headers: &mut HeaderMap, page: bool, secret: bool) {
     let (referrer, cache) = if secret { ("no-referrer", "no-store") } else { ("same-origin", "no-cache") };
     if secret && !page {
         headers.remove(header::REFERRER_POLICY);

@@ -48,7 +48,7 @@ impl Service<Request> for PublicInterface {
 
     fn call(&mut self, request: Request) -> Self::Future {
         if let Some(direct) = Direct::of(&request) {
-            return Either::Right(direct.answer(Arc::clone(&self.shop), request).map(Ok).boxed());
+            return Either::Right(direct.answer(Arc::clone(&self.shop), request));
         }
         if ResponseFormat::of(request.headers()) == ResponseFormat::Json {
             return Either::Left(self.everyone.call(request));

@@ -10,7 +10,7 @@ use hyper::{
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -78,7 +78,7 @@ impl Admission {
         spare_connection: bool,
         context: &Arc<RequestContext>,
     ) -> Result<Option<Place>, NotAdmitted> {
-        check_head(request, self.hosts.as_ref())?;
+        check_head(request, self.hosts.as_ref(), &context.connection.host)?;
         let uri_bytes = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
         if uri_bytes > self.uri_bytes_max {
             return Err(NotAdmitted::UriTooLong { bytes_max: self.uri_bytes_max });
@@ -255,7 +255,9 @@ impl BadHead {
 
 /// Checks what no interface may ignore. A compressed body would be read as it is, a second `Host` would be seen by one part of a
 /// deployment and not by the other, and the name of another site is how a page of that site reaches a server on loopback.
-fn check_head<B>(request: &Request<B>, hosts: Option<&Hosts>) -> Result<(), BadHead> {
+///
+/// `passed` is a `Host` that needs no more checks, since an earlier request of the connection passed them with it.
+fn check_head<B>(request: &Request<B>, hosts: Option<&Hosts>, passed: &OnceLock<Box<[u8]>>) -> Result<(), BadHead> {
     let mut host: Option<&HeaderValue> = None;
     for (name, value) in request.headers() {
         if name == header::HOST {
@@ -266,6 +268,11 @@ fn check_head<B>(request: &Request<B>, hosts: Option<&Hosts>) -> Result<(), BadH
             return Err(BadHead::ContentEncoding);
         }
     }
+    let authority = request.uri().authority();
+    let given = host.map(HeaderValue::as_bytes);
+    if authority.is_none() && given.is_some() && given == passed.get().map(|host| &**host) {
+        return Ok(());
+    }
     let host = match host {
         Some(host) => Some(host_of(host.as_bytes()).ok_or(BadHead::Host("Host: not a name or address with a port"))?),
         // Health checks of some load balancers speak HTTP/1.0; no browser does.
@@ -273,14 +280,18 @@ fn check_head<B>(request: &Request<B>, hosts: Option<&Hosts>) -> Result<(), BadH
         None => return Err(BadHead::Host("Host: this header is missing")),
     };
     // In absolute form the target's authority counts, and Host does not.
-    let host = match request.uri().authority() {
+    let host = match authority {
         Some(authority) => {
             Some(host_of(authority.as_str().as_bytes()).ok_or(BadHead::Host("the target's host is not one"))?)
         }
         None => host,
     };
     match (hosts, host) {
-        (Some(hosts), Some(host)) if !hosts.contain(host) => Err(BadHead::OtherHost(hosts.clone())),
-        _ => Ok(()),
+        (Some(hosts), Some(host)) if !hosts.contain(host) => return Err(BadHead::OtherHost(hosts.clone())),
+        _ => {}
     }
+    if let (None, Some(given)) = (authority, given) {
+        passed.get_or_init(|| given.into());
+    }
+    Ok(())
 }

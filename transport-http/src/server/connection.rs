@@ -1,7 +1,6 @@
 //! One connection, and the way of each of its requests: admission, deadline, service.
 
 use axum::{
-    body::Body,
     extract::Request,
     response::{IntoResponse, Response},
 };
@@ -17,7 +16,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
@@ -151,14 +150,14 @@ where
         let timer = shared.metrics.start(request.method(), &context);
         let admitted = shared.admission.admit_request(&request, self.is_spare, &context);
         let request = RequestBody::wrap(request, &context);
-        let response = match admitted {
-            Ok(_place) => self.call(request.map(Body::new), &context).await,
+        let mut response = match admitted {
+            Ok(_place) => self.call(request, &context).await,
             Err(refusal) => {
                 drop(request);
                 refusal.respond().await
             }
         };
-        let mut response = normalise(response).await;
+        normalise(&mut response).await;
         if shared.admission.stopping.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -172,11 +171,11 @@ where
         let is_safe = request.method().is_safe();
         self.shared.body_limit.apply(&mut request);
         request.extensions_mut().insert(Arc::clone(context));
-        let work = async {
-            let answer = self.service.lock().unwrap_or_else(PoisonError::into_inner).call(request);
-            answer.await
+        let begin = || self.service.lock().unwrap_or_else(PoisonError::into_inner).call(request);
+        let answer = match catch_unwind(AssertUnwindSafe(begin)) {
+            Ok(work) => enforce_deadline(context, AssertUnwindSafe(work).catch_unwind()).await,
+            Err(panic) => Some(Err(panic)),
         };
-        let answer = enforce_deadline(context, AssertUnwindSafe(work).catch_unwind()).await;
         if let Some(refusal) = context.refusal() {
             return refusal.respond().await;
         }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -33,6 +33,8 @@ pub(crate) struct ConnectionState {
     /// When the connection was accepted.
     accepted: Instant,
     has_had_request: AtomicBool,
+    /// The `Host` of its first request that passed the checks. Clients nearly always send the same one again.
+    pub(super) host: OnceLock<Box<[u8]>>,
     /// A read waits for the peer.
     awaits_peer: AtomicBool,
     /// A request is answered.
@@ -53,6 +55,7 @@ impl ConnectionState {
             started,
             accepted: Instant::now(),
             has_had_request: AtomicBool::new(false),
+            host: OnceLock::new(),
             awaits_peer: AtomicBool::new(false),
             in_request: AtomicBool::new(false),
             endless: AtomicBool::new(false),

@@ -2,8 +2,15 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use bookstore_core::Error;
-use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
-use tokio::time::timeout_at;
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep_until};
 
 use super::request_context::RequestContext;
 
@@ -34,16 +41,24 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
 }
 
 /// What `work` ends in, or `None` if it has not ended by the request's deadline, which `work` may extend.
+///
+/// The timer is made when `work` has to wait: most reads never do.
 pub(crate) async fn enforce_deadline<T>(context: &RequestContext, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    loop {
-        let deadline = context.deadline();
-        match timeout_at(deadline, work.as_mut()).await {
-            Ok(done) => return Some(done),
-            Err(_) if context.deadline() > deadline => {}
-            Err(_) => return None,
+    let mut timer = pin!(None::<Sleep>);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
         }
-    }
+        loop {
+            let deadline = context.deadline();
+            match timer.as_mut().as_pin_mut() {
+                Some(timer) if timer.as_ref().deadline() >= deadline => return timer.poll(cx).map(|()| None),
+                _ => timer.set(Some(sleep_until(deadline))),
+            }
+        }
+    })
+    .await
 }
 
 /// The error of a request that was not answered by its deadline; a safe one only reads.

@@ -11,6 +11,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use serde_json::json;
+use std::mem;
 
 use crate::{
     error_status::{self, RETRY_AFTER_S},
@@ -81,13 +82,12 @@ fn problem_response(status: StatusCode, problem: impl serde::Serialize) -> Respo
 ///
 /// Its headers (`Allow`, …) stay. No handler has run for such an answer, so nothing was executed, unless the status is that of
 /// a server's failure.
-pub(crate) async fn normalise(response: Response) -> Response {
+pub(crate) async fn normalise(response: &mut Response) {
     let status = response.status();
-    if (status.is_client_error() || status.is_server_error()) && is_bare(&response) {
+    if (status.is_client_error() || status.is_server_error()) && is_bare(response) {
+        let bare = mem::take(response);
         // Boxed, so that the future of a good answer stays small.
-        Box::pin(into_problem(status, response)).await
-    } else {
-        response
+        *response = Box::pin(into_problem(status, bare)).await;
     }
 }
 
@@ -145,14 +145,16 @@ mod tests {
 
     #[tokio::test]
     async fn only_bare_errors_are_given_a_shape() {
-        let bare = normalise((StatusCode::BAD_REQUEST, "no good").into_response()).await;
+        let mut bare = (StatusCode::BAD_REQUEST, "no good").into_response();
+        normalise(&mut bare).await;
         assert_eq!(read(bare).await, Error::malformed("no good"));
-        for kept in [
+        for mut kept in [
             (StatusCode::OK, "fine").into_response(),
             (StatusCode::NOT_FOUND, axum::response::Html("<p>no")).into_response(),
         ] {
             let before = kept.headers().clone();
-            assert_eq!(normalise(kept).await.headers(), &before);
+            normalise(&mut kept).await;
+            assert_eq!(kept.headers(), &before);
         }
     }
 }

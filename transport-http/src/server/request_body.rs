@@ -42,14 +42,15 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     /// Puts a request's body behind this type; `context` learns when it is complete.
-    pub(crate) fn wrap(request: Request<Incoming>, context: &Arc<RequestContext>) -> Request<Self> {
+    pub(crate) fn wrap(request: Request<Incoming>, context: &Arc<RequestContext>) -> Request<Body> {
         let is_complete = request.body().is_end_stream();
         if is_complete {
             context.complete_body();
         }
         let awaits_continue = !is_complete && awaits_continue(request.headers());
         let context = Arc::clone(context);
-        request.map(|body| Self { body: Some(body), awaits_continue, was_pending: false, late: None, context })
+        request
+            .map(|body| Body::new(Self { body: Some(body), awaits_continue, was_pending: false, late: None, context }))
     }
 
     /// Nothing has arrived.
