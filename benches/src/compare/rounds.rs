@@ -1,6 +1,7 @@
 //! Measuring both sides in turn.
 
 use bookstore_benches::{Result, samples::Samples};
+use std::{thread, time::Duration};
 
 /// Which side is measured: the old one is 0, the new one 1.
 pub(crate) type Side = usize;
@@ -8,6 +9,9 @@ pub(crate) type Side = usize;
 /// How many processes of each side are measured one after another. Of the same executable one process may be 10 % faster than
 /// another, for example by where its memory lies.
 const PROCESSES: usize = 4;
+/// How long new processes are left alone: a shop that was just started builds its search index and counts what was sold, beside its buyers.
+/// That is over in two or three seconds, and would be a third of what is measured.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Measures both sides in turn, `rounds` times after a round that warms up. Each begins every other round, so that a machine
 /// that gets slower or faster favours neither.
@@ -33,6 +37,7 @@ pub(crate) fn alternate_running<P>(
     let mut samples = [Samples::default(), Samples::default()];
     for _ in 0..PROCESSES {
         let mut processes = [start(0)?, start(1)?];
+        thread::sleep(SETTLE);
         let measured = alternate(rounds.div_ceil(PROCESSES), |side| measure(&mut processes[side]))?;
         for (samples, measured) in samples.iter_mut().zip(measured) {
             samples.0.extend(measured.0);

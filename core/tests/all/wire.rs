@@ -282,7 +282,7 @@ proptest! {
         assert_travels(&query);
         assert_travels(&OrderQuery { page_size: query.page_size, page_token: token.clone(), ..OrderQuery::default() });
         assert_travels(&Receipt { order: order.clone(), replayed });
-        assert_travels(&OrderPage { orders: vec![order], next_page_token: token.clone() });
+        assert_travels(&OrderPage { orders: vec![order.clone()], next_page_token: token.clone() });
         let id = Uuid::from_u128(number.into());
         let hash = Hash::EMPTY.after([&entry]);
         let (identity, head) = (LedgerIdentity::new(id, id), Seq(number));
@@ -294,9 +294,16 @@ proptest! {
         let count = FacetCount { value: "ledger".into(), books: number };
         let facets = Some(Facets { topic: Some(vec![count]), author: None, year: Some(Vec::new()) });
         let did_you_mean = Some("ledger".into());
-        let mut written = b" ".to_vec();
-        book.write_json(&mut written);
-        prop_assert_eq!(String::from_utf8(written), Ok(format!(" {}", serde_json::to_string(&book).expect("JSON"))));
+        let written = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut to = b" ".to_vec();
+            write(&mut to);
+            String::from_utf8(to)
+        };
+        prop_assert_eq!(written(&|to| book.write_json(to)), Ok(format!(" {}", serde_json::to_string(&book).expect("JSON"))));
+        let plain = Order { cancelled_at: None, details: None, ..order.clone() };
+        for order in [&order, &plain] {
+            prop_assert_eq!(written(&|to| order.write_json(to)), Ok(format!(" {}", serde_json::to_string(order).expect("JSON"))));
+        }
         assert_travels(&BookPage { books: vec![book], next_page_token: token, total: number, facets, did_you_mean });
     }
 

@@ -52,7 +52,7 @@ pub(super) fn etag(version: Seq) -> HeaderValue {
 /// An order with its path as `Location`.
 pub(super) fn order(order: &Order) -> Response {
     let mut body = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut body, order).expect("an order is JSON, and a Vec takes it");
+    order.write_json(&mut body);
     let mut response = response(&ORDER_HEADERS, body);
     let location = format!("/orders/{}", order.id);
     response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).expect("a UUID is visible ASCII"));

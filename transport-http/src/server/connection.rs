@@ -17,14 +17,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::timeout_at,
+    time::{Sleep, timeout_at},
 };
 use tower::Service;
 
@@ -95,6 +95,7 @@ where
     let connection = Arc::new(Connection {
         shared: Arc::clone(&shared),
         service: Mutex::new(service),
+        timer: Mutex::default(),
         draining: Arc::new(shared.draining.clone()),
         state: Arc::clone(&state),
         is_spare: permit.is_spare,
@@ -131,6 +132,8 @@ struct Connection<S> {
     shared: Arc<Shared>,
     /// The connection's own clone: what all connections count or lock travels between the processors.
     service: Mutex<S>,
+    /// Of the last request that had to wait.
+    timer: Mutex<Option<Pin<Box<Sleep>>>>,
     draining: Arc<watch::Receiver<bool>>,
     state: Arc<ConnectionState>,
     is_spare: bool,
@@ -166,6 +169,10 @@ where
         Ok(response)
     }
 
+    fn timer(&self) -> MutexGuard<'_, Option<Pin<Box<Sleep>>>> {
+        self.timer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The service's answer, or an error if the handler panics or misses the deadline.
     async fn call(&self, mut request: Request, context: &Arc<RequestContext>) -> Response {
         let is_safe = request.method().is_safe();
@@ -173,7 +180,12 @@ where
         request.extensions_mut().insert(Arc::clone(context));
         let begin = || self.service.lock().unwrap_or_else(PoisonError::into_inner).call(request);
         let answer = match catch_unwind(AssertUnwindSafe(begin)) {
-            Ok(work) => enforce_deadline(context, AssertUnwindSafe(work).catch_unwind()).await,
+            Ok(work) => {
+                let mut timer = self.timer().take();
+                let answer = enforce_deadline(context, &mut timer, AssertUnwindSafe(work).catch_unwind()).await;
+                *self.timer() = timer;
+                answer
+            }
             Err(panic) => Some(Err(panic)),
         };
         if let Some(refusal) = context.refusal() {

@@ -5,7 +5,7 @@ use bookstore_core::Error;
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -42,19 +42,24 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
 
 /// What `work` ends in, or `None` if it has not ended by the request's deadline, which `work` may extend.
 ///
-/// The timer is made when `work` has to wait: most reads never do.
-pub(crate) async fn enforce_deadline<T>(context: &RequestContext, work: impl Future<Output = T>) -> Option<T> {
+/// The timer is made when `work` has to wait for the first time: most reads never do. To put it off for the connection's next request costs
+/// less than to make another one.
+pub(crate) async fn enforce_deadline<T>(
+    context: &RequestContext,
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let mut work = pin!(work);
-    let mut timer = pin!(None::<Sleep>);
     poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
         loop {
             let deadline = context.deadline();
-            match timer.as_mut().as_pin_mut() {
-                Some(timer) if timer.as_ref().deadline() >= deadline => return timer.poll(cx).map(|()| None),
-                _ => timer.set(Some(sleep_until(deadline))),
+            match timer {
+                Some(timer) if timer.deadline() == deadline => return timer.as_mut().poll(cx).map(|()| None),
+                Some(timer) => timer.as_mut().reset(deadline),
+                None => *timer = Some(Box::pin(sleep_until(deadline))),
             }
         }
     })
@@ -91,10 +96,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn work_is_ended_at_its_deadline_and_not_before() {
-        let context = context(3 * SECOND);
-        assert_eq!(enforce_deadline(&context, sleep(2 * SECOND)).await, Some(()));
+        let (context, mut timer) = (context(3 * SECOND), None);
+        assert_eq!(enforce_deadline(&context, &mut timer, sleep(2 * SECOND)).await, Some(()));
         let started = Instant::now();
-        assert_eq!(enforce_deadline(&context, sleep(2 * SECOND)).await, None);
+        assert_eq!(enforce_deadline(&context, &mut timer, sleep(2 * SECOND)).await, None);
         assert_eq!(started.elapsed(), SECOND);
     }
 
@@ -109,7 +114,7 @@ mod tests {
             sleep(4 * SECOND).await;
         };
         let started = Instant::now();
-        assert_eq!(enforce_deadline(&context, work).await, None);
+        assert_eq!(enforce_deadline(&context, &mut None, work).await, None);
         assert_eq!(started.elapsed(), 5 * SECOND);
     }
 }
