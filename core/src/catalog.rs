@@ -76,7 +76,7 @@ impl Catalog {
         let incarnation = clock.new_id();
         let writer = Writer::start(store, Arc::clone(&clock), options.limits, options.execution, options.contacts)?;
         let published = Arc::clone(writer.published());
-        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), published, clock);
+        let finder = Finder::new(Arc::clone(&reader), Arc::clone(&search), published, clock, options.execution);
         Ok(Self { writer, reader, finder, search, incarnation })
     }
 

@@ -1,6 +1,6 @@
 //! Where work that waits for a disk is done.
 
-/// Whether a writer and a store use threads of their own.
+/// Whether a writer, a store and an index use threads of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Execution {
     /// Threads of their own, which may wait for the disk.

@@ -19,6 +19,7 @@ use crate::{
     book::Book,
     clock::Clock,
     error::{Error, Result},
+    execution::Execution,
     id::{BookId, Seq},
     page::{CheckedQuery, Facets, Position, Suggestions, TitleSuggestion},
     store::LedgerReader,
@@ -68,10 +69,12 @@ impl Finder {
         search: Arc<dyn BookSearch>,
         published: Arc<Published>,
         clock: Arc<dyn Clock>,
+        execution: Execution,
     ) -> Self {
         let best_sellers = BestSellers::new(Arc::clone(&reader), Arc::clone(&published), clock);
         let (best_sellers, following) = (Arc::new(best_sellers), Following::default());
-        Self { reader, search, published, books: Arc::default(), best_sellers, following, places: Places::default() }
+        let places = Places::of(execution);
+        Self { reader, search, published, books: Arc::default(), best_sellers, following, places }
     }
 
     /// Takes in the texts that are durable by now.
@@ -229,7 +232,6 @@ mod tests {
     use crate::{
         clock::SystemClock,
         decide::Command,
-        execution::Execution,
         fixtures::book,
         page::Query,
         store::memory,
@@ -254,7 +256,8 @@ mod tests {
             .call(Command::AddBook { book: Box::new(book("A book", 1)), by: None })
             .await
             .expect("a good book");
-        let finder = Finder::new(reader.clone(), reader, Arc::clone(writer.published()), Arc::new(SystemClock));
+        let published = Arc::clone(writer.published());
+        let finder = Finder::new(reader.clone(), reader, published, Arc::new(SystemClock), Execution::Threads);
 
         let mut running = Vec::new();
         while let Some(place) = poll_immediate(Box::pin(finder.places.enter())).await {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use std::{
     fmt, mem,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
         Arc, RwLock,
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    execution::Execution,
     history::{Hash, LedgerIdentity},
     id::Seq,
     ledger::{Entry, Kind},
@@ -28,8 +30,22 @@ use crate::{
 /// Texts that the index takes in with one commit, and their bytes, more or less: a commit takes long, whatever is in it.
 const BATCH_TEXTS: usize = 100_000;
 const BATCH_BYTES: usize = 64 << 20;
-/// A search waits until the index has so many new texts; for more, the store answers meanwhile.
-const WAIT_FOR_TEXTS_MAX: usize = 1_000;
+
+/// How an [`IndexedSearch`] runs.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexedOptions {
+    /// Whether the index is opened, fed and read on threads of its own or, in a simulation, where it is called. What is found does not
+    /// depend on the engine's own threads, which it has either way.
+    pub execution: Execution,
+    /// A search waits until the index has so many new texts, 1,000; at least one. For more, the store answers meanwhile.
+    pub wait_for_texts_max: usize,
+}
+
+impl Default for IndexedOptions {
+    fn default() -> Self {
+        Self { execution: Execution::Threads, wait_for_texts_max: 1_000 }
+    }
+}
 
 /// A search by words in a [`BookIndex`]. While the index is built, or if it fails, the store's texts are searched instead.
 ///
@@ -41,6 +57,7 @@ pub struct IndexedSearch {
 
 struct Parts {
     reader: Arc<dyn LedgerReader>,
+    options: IndexedOptions,
     /// `None` until it is open, and after a failure.
     index: RwLock<Option<Arc<BookIndex>>>,
     /// No text up to this entry is missing in the index. 0 until that is known.
@@ -82,19 +99,29 @@ impl fmt::Debug for IndexedSearch {
 }
 
 impl IndexedSearch {
+    /// [`Self::open_with`] the default options.
+    pub fn open(folder: Option<&Path>, reader: Arc<dyn LedgerReader>) -> Self {
+        Self::open_with(folder, reader, IndexedOptions::default())
+    }
+
     /// Opens the index in a folder, or in memory without one. An index that cannot be used is built again, from
     /// [`BookSearch::texts_added`] on; if not even that is possible, the store's texts are searched, and the log says so.
     ///
-    /// It returns at once: a thread opens the index, which takes some milliseconds, as every file is read and checked.
-    pub fn open(folder: Option<&Path>, reader: Arc<dyn LedgerReader>) -> Self {
+    /// It returns at once: a thread opens the index, which takes some milliseconds, as every file is read and checked. With
+    /// [`Execution::Task`] it takes that time itself.
+    pub fn open_with(folder: Option<&Path>, reader: Arc<dyn LedgerReader>, options: IndexedOptions) -> Self {
         let (folder, ledger) = (folder.map(PathBuf::from), reader.identity().clone());
-        let opening = thread::Builder::new().name("search-open".into()).spawn(move || open(folder.as_deref(), ledger));
-        let state = opening.map(State::Opening).unwrap_or_else(|error| {
-            Parts::say_broken(&error.into());
-            State::Opened
-        });
+        let opening = move || open(folder.as_deref(), ledger);
+        let (state, opened) = match options.execution {
+            Execution::Task => (State::Opened, Some(opening())),
+            Execution::Threads => match thread::Builder::new().name("search-open".into()).spawn(opening) {
+                Ok(opening) => (State::Opening(opening), None),
+                Err(error) => (State::Opened, Some(Err(error.into()))),
+            },
+        };
         let parts = Parts {
             reader,
+            options: IndexedOptions { wait_for_texts_max: options.wait_for_texts_max.max(1), ..options },
             seq: AtomicU64::new(0),
             index: RwLock::new(None),
             feeding: Mutex::new(state),
@@ -102,6 +129,9 @@ impl IndexedSearch {
             fed: AtomicBool::new(false),
             wanted: AtomicU64::new(0),
         };
+        if let Some(opened) = opened {
+            parts.opened(opened);
+        }
         Self { parts: Arc::new(parts) }
     }
 
@@ -150,14 +180,26 @@ impl Parts {
             .ok()
     }
 
-    /// Runs work on the index on a thread that may block.
-    async fn on_thread<T: Send + 'static>(
+    /// Runs work on the index where it may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        index: Arc<BookIndex>,
+        work: impl FnOnce(&BookIndex) -> Result<T, IndexFailed> + Send + 'static,
+    ) -> Result<T, IndexFailed> {
+        let done = match self.options.execution {
+            Execution::Threads => tokio::task::spawn_blocking(move || work(&index)).await.ok(),
+            Execution::Task => panic::catch_unwind(AssertUnwindSafe(|| work(&index))).ok(),
+        };
+        done.unwrap_or_else(|| Err(IndexFailed::panicked()))
+    }
+
+    /// As [`Self::run`]; `None` if the index has failed, and then it is not used again.
+    async fn run_or_break<T: Send + 'static>(
         &self,
         index: Arc<BookIndex>,
         work: impl FnOnce(&BookIndex) -> Result<T, IndexFailed> + Send + 'static,
     ) -> Option<T> {
-        let done = tokio::task::spawn_blocking(move || work(&index)).await;
-        self.used(done.unwrap_or_else(|_| Err(IndexFailed::panicked())))
+        self.used(self.run(index, work).await)
     }
 
     async fn catch_up(&self, to: Seq) -> Result<()> {
@@ -175,8 +217,7 @@ impl Parts {
     /// Makes searches faster after many texts were taken in.
     async fn merge(&self) {
         let Some(index) = self.index() else { return };
-        let merged = tokio::task::spawn_blocking(move || index.merge()).await;
-        if let Ok(Err(error)) = merged {
+        if let Err(error) = self.run(index, BookIndex::merge).await {
             tracing::warn!(%error, "the search index was not merged, so that searches are slower");
         }
     }
@@ -202,7 +243,7 @@ impl Parts {
         }
         match self.stage(&index, to, limit).await {
             Ok(Some((last, hash))) => {
-                if self.on_thread(index, move |index| index.commit(last, hash)).await.is_some() {
+                if self.run_or_break(index, move |index| index.commit(last, hash)).await.is_some() {
                     self.seq.store(last.0, Ordering::Release);
                 }
                 Ok(false)
@@ -213,7 +254,7 @@ impl Parts {
                 Ok(true)
             }
             Err(error) => {
-                self.on_thread(index, BookIndex::roll_back).await;
+                self.run_or_break(index, BookIndex::roll_back).await;
                 Err(error)
             }
         }
@@ -222,6 +263,10 @@ impl Parts {
     async fn wait_until_open(&self, opening: thread::JoinHandle<Result<BookIndex, IndexFailed>>) {
         let opened = tokio::task::spawn_blocking(move || opening.join()).await;
         let opened = opened.ok().and_then(std::result::Result::ok).unwrap_or_else(|| Err(IndexFailed::panicked()));
+        self.opened(opened);
+    }
+
+    fn opened(&self, opened: Result<BookIndex, IndexFailed>) {
         let index = self.used(opened).map(Arc::new);
         *self.index.write().expect("nothing panics with it") = index;
     }
@@ -256,11 +301,11 @@ impl Parts {
             last = Some(end);
             texts += page.len();
             bytes += page.iter().map(Entry::json_bytes).sum::<usize>();
-            if texts > WAIT_FOR_TEXTS_MAX {
+            if texts > self.options.wait_for_texts_max {
                 self.building.store(true, Ordering::Release);
             }
             let changes = self.changes(&page).await?;
-            if self.on_thread(Arc::clone(index), move |index| index.stage(changes)).await.is_none() {
+            if self.run_or_break(Arc::clone(index), move |index| index.stage(changes)).await.is_none() {
                 return Ok(None);
             }
         }
@@ -281,7 +326,7 @@ impl Parts {
             entry = progress.seq.0,
             "the ledger's history is another than the search index's, which is built again"
         );
-        self.on_thread(Arc::clone(index), BookIndex::clear).await;
+        self.run_or_break(Arc::clone(index), BookIndex::clear).await;
         Ok(())
     }
 
@@ -315,7 +360,10 @@ impl Parts {
                 return Ok(None);
             }
             let parts = Arc::clone(self);
-            let few = async move { Ok(parts.take_in(to, WAIT_FOR_TEXTS_MAX).await? || parts.take_in(to, 1).await?) };
+            let few = async move {
+                let limit = parts.options.wait_for_texts_max;
+                Ok(parts.take_in(to, limit).await? || parts.take_in(to, 1).await?)
+            };
             let few = whole(few).await?;
             if !few {
                 self.feed(to);
@@ -336,7 +384,7 @@ impl BookSearch for IndexedSearch {
     async fn matches(&self, query: &CheckedQuery, texts: Seq) -> Result<Matches> {
         if let Some(index) = self.parts.ready(texts).await? {
             let wanted = query.clone();
-            if let Some(found) = self.parts.on_thread(index, move |index| index.matches(&wanted)).await {
+            if let Some(found) = self.parts.run_or_break(index, move |index| index.matches(&wanted)).await {
                 return Ok(found);
             }
         }

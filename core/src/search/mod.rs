@@ -27,7 +27,7 @@ mod select;
 pub(crate) use finder::{Finder, FoundPage};
 pub use folding::title_key;
 #[cfg(feature = "search")]
-pub use indexed::IndexedSearch;
+pub use indexed::{IndexedOptions, IndexedSearch};
 
 use async_trait::async_trait;
 

@@ -12,7 +12,10 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    execution::Execution,
+};
 
 /// Searches that run at once, at most; on fewer than eight processors half as many as processors.
 const AT_ONCE_MAX: usize = 4;
@@ -26,14 +29,18 @@ pub(super) struct Places {
     waiting: AtomicUsize,
 }
 
-impl Default for Places {
-    fn default() -> Self {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        Self::new((processors / 2).clamp(1, AT_ONCE_MAX))
-    }
-}
-
 impl Places {
+    /// As many as this machine can do with; one in a simulation, which is the same on every machine.
+    pub(super) fn of(execution: Execution) -> Self {
+        Self::new(match execution {
+            Execution::Threads => {
+                let processors = thread::available_parallelism().map_or(1, usize::from);
+                (processors / 2).clamp(1, AT_ONCE_MAX)
+            }
+            Execution::Task => 1,
+        })
+    }
+
     fn new(places: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0) }
     }

@@ -1,7 +1,7 @@
 //! The actors: buyers, a restocker, a canceller, readers and an auditor, all at random.
 
 use bookstore_core::{
-    Amend, BookId, Clock as _, Error, Executed, Line, Lines, OrderAction, OrderId, Result, Seq,
+    Amend, BookId, Clock as _, Error, Executed, Line, Lines, OrderAction, OrderId, Query, Result, Seq,
     audit::Audit,
     fixtures::{self, cents},
 };
@@ -226,7 +226,7 @@ pub(crate) async fn reader(routes: Arc<Routes>, number: u64) {
     while actor.think().await {
         let orders = actor.world.facts().orders.clone();
         match actor.rng.random_range(0..8) {
-            0 => actor.caller.search().await,
+            0 => drop(actor.caller.search(Query::topic("testing")).await),
             1 => actor.caller.orders().await,
             2..5 if !orders.is_empty() => {
                 let id = orders[actor.rng.random_range(0..orders.len())];

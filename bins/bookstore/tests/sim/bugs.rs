@@ -35,10 +35,14 @@ pub(crate) enum Bug {
     ConfirmsAfterLapse,
     /// A hold that has lapsed is cancelled, and its copies come back again.
     GivesBackTwice,
+    /// How far the search index is, is written before its texts are.
+    IndexAheadOfTexts,
+    /// The search index is not compared with the ledger's history.
+    IndexNotCompared,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::CheckThenDecrement,
         Self::NoDeduplication,
         Self::AnswerBeforeFlush,
@@ -54,6 +58,8 @@ impl Bug {
         Self::LapsesByAnotherClock,
         Self::ConfirmsAfterLapse,
         Self::GivesBackTwice,
+        Self::IndexAheadOfTexts,
+        Self::IndexNotCompared,
     ];
 
     /// The first seed that is looked at.
@@ -73,7 +79,13 @@ impl Bug {
             Self::FollowsWithoutComparing | Self::LockedByName | Self::OldCatalogSells => 20,
             Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse => 20,
             Self::AnswerBeforeFlush | Self::AcknowledgesByNumber | Self::GivesBackTwice => 30,
+            Self::IndexAheadOfTexts | Self::IndexNotCompared => 30,
         }
+    }
+
+    /// Whether there is an index in all seeds in which it is looked for.
+    pub(crate) fn needs_index(self) -> bool {
+        matches!(self, Self::IndexAheadOfTexts | Self::IndexNotCompared)
     }
 
     /// The rule that must find it, if others may find it for another reason.
@@ -85,6 +97,7 @@ impl Bug {
             Self::OldCatalogSells => Some("idle"),
             Self::LapsesByAnotherClock | Self::ConfirmsAfterLapse => Some("conservation"),
             Self::GivesBackTwice => Some("exactly-once"),
+            Self::IndexAheadOfTexts | Self::IndexNotCompared => Some("search"),
             _ => None,
         }
     }
@@ -92,7 +105,7 @@ impl Bug {
     /// The accident that shows it: it happens in all seeds in which this bug is looked for.
     pub(crate) fn accident(self) -> Option<Accident> {
         match self {
-            Self::FollowsWithoutComparing => Some(Accident::StaleFile),
+            Self::FollowsWithoutComparing | Self::IndexNotCompared => Some(Accident::StaleFile),
             Self::AcknowledgesByNumber => Some(Accident::Replaced),
             Self::OldCatalogSells => Some(Accident::Promoted),
             Self::LockedByName => Some(Accident::SecondName),

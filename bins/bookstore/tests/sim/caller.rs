@@ -1,8 +1,8 @@
 //! How actors call: recorded, traced, counted, by a route of their choice.
 
 use bookstore_core::{
-    Amend, Book, BookId, CatalogService, Error, Lines, Order, OrderAction, OrderId, OrderQuery, OrderService, Query,
-    Receipt, Result, Seq, check::Recorded,
+    Amend, Book, BookId, BookPage, CatalogService, Error, Lines, Order, OrderAction, OrderId, OrderQuery, OrderService,
+    Query, Receipt, Result, Seq, check::Recorded,
 };
 use bookstore_transport_http::{
     api::RemoteShop,
@@ -83,6 +83,11 @@ impl Caller {
         self.at = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..self.routes.len()) };
     }
 
+    /// Takes the routes in turns.
+    pub(crate) fn next_route(&mut self) {
+        self.at = (self.at + 1) % self.routes.len();
+    }
+
     fn note_answer<T>(&self, what: fmt::Arguments<'_>, answer: &Result<T>, shown: impl Fn(&T) -> String) {
         let (process, route) = (self.process, self.routes[self.at].name);
         match answer {
@@ -151,9 +156,10 @@ impl Caller {
         answer
     }
 
-    pub(crate) async fn search(&self) {
-        let answer = self.routes[self.at].catalog.search(Query::topic("testing")).await;
-        let shown = |books: &bookstore_core::BookPage| {
+    pub(crate) async fn search(&self, query: Query) -> Result<BookPage> {
+        let what = format!("search {}", query.words.as_deref().unwrap_or_default());
+        let answer = self.routes[self.at].catalog.search(query).await;
+        let shown = |books: &BookPage| {
             books
                 .books
                 .iter()
@@ -161,7 +167,8 @@ impl Caller {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        self.note_answer(format_args!("search"), &answer, shown);
+        self.note_answer(format_args!("{what}"), &answer, shown);
+        answer
     }
 
     pub(crate) async fn amend(&self, book: BookId, change: Amend, key: OrderId) -> Result<Book> {

@@ -92,6 +92,15 @@ counters! {
     Relisted, "book", "a withdrawn book was put on sale again", 200;
     SaleRefused, "book", "a purchase or hold of a withdrawn book refused", 50;
     LapseOverdue, "order", "a hold lapsed after the catalog had been away", 10;
+    IndexOlder, "index", "restarted with an older copy", 3;
+    IndexTorn, "index", "restarted with files cut off", 3;
+    IndexLost, "index", "restarted without one", 30;
+    IndexForeign, "index", "restarted with somebody else's file in its place", 0;
+    IndexVanished, "index", "moved away under a running catalog", 5;
+    IndexReadFailed, "index", "could not read the ledger", 8;
+    SearchedIndex, "index", "searches answered by the index", 200;
+    SearchedStore, "index", "searches answered by the store, the index being built or broken", 30;
+    IndexCompared, "index", "searches at the end compared with the store", 60;
     StaleFile, "accident", "the catalog was started on an older file", 10;
     RolledBack, "accident", "the catalog's machine went back to a snapshot with its memory", 10;
     Restored, "accident", "the shop went back to a backup", 20;

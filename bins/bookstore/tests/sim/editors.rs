@@ -12,8 +12,9 @@ use super::{
     world::Shared,
 };
 
-/// Titles that books get. They are few, so that two books want the same one.
-const TITLES: u32 = 6;
+/// Titles that books get. They are few, so that two books want the same one, and so different that no search takes one for another, also
+/// not with typos.
+pub(crate) const TITLES: [&str; 6] = ["Zebra", "Oak", "Quartz", "Lighthouse", "Umbrella", "Parsnip"];
 
 /// Revises books; withdraws one now and then, and relists it soon.
 pub(crate) async fn editor(routes: Arc<Routes>, number: u64) {
@@ -22,7 +23,7 @@ pub(crate) async fn editor(routes: Arc<Routes>, number: u64) {
         let book = actor.any_book();
         if actor.rng.random_bool(0.6) {
             let Ok(seen) = actor.caller.info(book).await else { continue };
-            let title = format!("Title {}", actor.rng.random_range(0..TITLES));
+            let title = TITLES[actor.rng.random_range(0..TITLES.len())].to_owned();
             let text = Box::new(BookText { title, ..BookText::from(&seen.text) });
             let change = Amend::Revise { text, text_version: Some(seen.text_version) };
             let key = actor.clock.new_order_id();

@@ -7,7 +7,7 @@ use bookstore_core::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{coverage::Seen, forks, servers, world::Shared};
+use super::{coverage::Seen, forks, searchers, servers, world::Shared};
 
 /// The time that the last line of a trace has.
 const END: Duration = Duration::from_secs(180);
@@ -28,6 +28,7 @@ pub(crate) fn judge(world: &Shared, end: FinalState) -> Report {
     judge_intents(world, &end);
     judge_shown(world, &end);
     judge_file(world, &end);
+    searchers::judge(world, &end);
     world.trace.line(END, format_args!("{history:?} {end:?}"));
     report
 }

@@ -55,6 +55,10 @@ pub(crate) struct Plan {
     pub(crate) put_back: bool,
     /// If there is an accident, how late order servers ask for entries: their copies are behind what they have sold.
     pub(crate) poll_delay: Duration,
+    /// Whether the catalog searches by an index.
+    pub(crate) indexed: bool,
+    /// New texts that a search waits for.
+    pub(crate) wait_for_texts_max: usize,
 }
 
 /// Time enough for buyers before and after an accident.
@@ -65,7 +69,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 impl Plan {
-    pub(crate) fn draw(seed: u64, forced: Option<Accident>) -> Self {
+    pub(crate) fn draw(seed: u64, forced: Option<Accident>, indexed: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let rng = &mut rng;
         let books = rng.random_range(1..=3);
@@ -113,8 +117,18 @@ impl Plan {
             accident: None,
             put_back: true,
             poll_delay: Duration::ZERO,
+            indexed: false,
+            wait_for_texts_max: 0,
         };
-        plan.with_accident(rng, forced)
+        plan.with_accident(rng, forced).with_index(rng, indexed)
+    }
+
+    /// In a part of the seeds there is an index, unless one is forced.
+    fn with_index(self, rng: &mut StdRng, forced: bool) -> Self {
+        let drawn = rng.random_bool(0.1);
+        // Now and then the store answers while a few texts are taken in.
+        let wait_for_texts_max = if rng.random_bool(0.5) { rng.random_range(1..=2) } else { 1_000 };
+        Self { indexed: forced || drawn, wait_for_texts_max, ..self }
     }
 
     /// In a part of the seeds there is an accident, unless one is forced.

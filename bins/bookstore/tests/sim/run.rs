@@ -5,6 +5,7 @@ use bookstore_core::{
     check::{CopyContents, FinalState, Report},
 };
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     path::Path,
     sync::{
@@ -28,7 +29,7 @@ use super::{
     logs::Logs,
     nemesis::Nemesis,
     plan::Plan,
-    servers,
+    searchers, servers,
     world::{Shared, World},
 };
 
@@ -48,20 +49,36 @@ const TIME_MAX: Duration = Duration::from_secs(180);
 /// Panics in this process: a panic in a task would otherwise go unnoticed.
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
+thread_local! {
+    /// Whether a panic of this thread is none of those.
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// To be called once in a process that runs seeds.
 pub(crate) fn count_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        PANICS.fetch_add(1, Ordering::SeqCst);
-        usual(info);
+        if !EXPECTED.get() {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+            usual(info);
+        }
     }));
+}
+
+/// Does something in which a panic, which is caught, is no failure.
+pub(crate) fn expecting_panics<T>(work: impl FnOnce() -> T) -> T {
+    EXPECTED.set(true);
+    let done = work();
+    EXPECTED.set(false);
+    done
 }
 
 /// Runs a seed, with a bug or without. An accident that is given happens in any seed, otherwise in those that draw one.
 pub(crate) fn run(seed: u64, bug: Option<Bug>, accident: Option<Accident>, print: bool) -> Outcome {
     align_task_ids();
     let dir = scratch();
-    let world = World::new(seed, Plan::draw(seed, accident), bug, print, dir.path());
+    let plan = Plan::draw(seed, accident, bug.is_some_and(Bug::needs_index));
+    let world = World::new(seed, plan, bug, print, dir.path());
     let panics = PANICS.load(Ordering::SeqCst);
     let ended = tracing::subscriber::with_default(Logs::new(&world, print), || simulate(&world));
     let mut report = None;
@@ -168,15 +185,21 @@ fn start(sim: &mut Sim<'_>, world: &Shared, end: &FinalStateSlot) {
         let routes = Arc::new(Routes::new(&shared, Host::Staff));
         let mut staff = JoinSet::new();
         staff.spawn(actors::restocker(Arc::clone(&routes), 11));
-        if shared.plan.accident.is_none() {
+        if shared.plan.accident.is_none() || shared.plan.indexed {
             staff.spawn(editors::editor(Arc::clone(&routes), 15));
         }
         staff.spawn(actors::canceller(Arc::clone(&routes), 12));
         staff.spawn(actors::reader(Arc::clone(&routes), 13));
         staff.spawn(actors::reader(Arc::clone(&routes), 14));
+        if shared.plan.indexed {
+            (16..=17).for_each(|number| drop(staff.spawn(searchers::searcher(Arc::clone(&routes), number))));
+        }
         staff.spawn(actors::auditor(Arc::clone(&routes), shared.clone()));
         while staff.join_next().await.is_some() {}
         shared.all_done().await;
+        if shared.plan.indexed {
+            searchers::search_at_the_end(&routes, 18).await;
+        }
         let read = converged(&shared, &routes).await?;
         *end.lock().expect("no code panics while it is locked") = Some(read);
         Ok(())

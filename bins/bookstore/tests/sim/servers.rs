@@ -39,6 +39,7 @@ use super::{
     copies::{ByNumber, SimCopy},
     coverage::Seen,
     hosts::Host,
+    index::SimSearch,
     net::{SimListener, connector},
     services::Watched,
     store::SimStore,
@@ -189,6 +190,7 @@ async fn serve_catalog(world: Shared, host: Host) -> turmoil::Result {
             Err(error) => world.note(format_args!("{host}: cannot open: {error}")),
         }
     };
+    world.serves(&ledger);
     start.takes_time().await;
     watch_superseded(&world, host, &ledger);
     let (mut pin, mut history) = (Some(PinCheck::of(&ledger)), Some(HistoryCheck::of(&ledger)));
@@ -216,7 +218,15 @@ fn open_ledger(world: &Shared, host: Host) -> Result<Catalog, StoreError> {
     let opened =
         accident.rolled_back_to.lock().expect("nobody panics with it").take().filter(|_| host == Host::Catalog);
     let clock = Arc::new(OpenedAs { clock: (*clock).clone(), opened: Mutex::new(opened) });
-    let catalog = Catalog::start(SimStore::new(store, disk, world), reader.clone(), reader, clock, options)?;
+    let store = SimStore::new(store, disk, world);
+    let catalog = if world.plan.indexed {
+        let search = Arc::new(SimSearch::open(world, host, reader.clone()));
+        let catalog = Catalog::start(store, reader, search.clone(), clock, options)?;
+        search.begin(catalog.head());
+        catalog
+    } else {
+        Catalog::start(store, reader.clone(), reader, clock, options)?
+    };
     if host == Host::Catalog {
         assert!(opened.is_none_or(|opened| opened == catalog.incarnation()), "a catalog draws its incarnation first");
         *accident.incarnation.lock().expect("nobody panics with it") = Some(catalog.incarnation());

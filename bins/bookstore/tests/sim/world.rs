@@ -1,13 +1,13 @@
 //! What all parts of one run share.
 
-use bookstore_core::{Book, BookId, Clock, Entry, Order, OrderId, Timestamp, check::Recorder};
+use bookstore_core::{Book, BookId, Catalog, Clock, Entry, Order, OrderId, Seq, Timestamp, check::Recorder};
 use bookstore_transport_http::{client::ClientOptions, token::AccessToken};
 use std::{
     collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,7 +20,9 @@ use super::{
     coverage::Coverage,
     disk::{Disk, Stage},
     hosts::{CutLinks, Host, now},
+    index::IndexFolder,
     plan::Plan,
+    searchers::Searched,
     trace::Trace,
 };
 
@@ -59,6 +61,9 @@ pub(crate) struct World {
     busy_at: AtomicU64,
     ids: AtomicU64,
     buyers_done: AtomicBool,
+    /// Of the catalog and of the spare machine.
+    indexes: [IndexFolder; 2],
+    serving: Mutex<Serving>,
     facts: Mutex<Facts>,
     /// The frontend's, for [`Bug::InvalidateBeforeCommit`].
     bad_cache: Mutex<BTreeMap<BookId, Book>>,
@@ -79,6 +84,16 @@ pub(crate) struct Facts {
     pub(crate) sold: BTreeMap<OrderId, Order>,
     /// Broken promises, by rule.
     pub(crate) failures: Vec<(String, String)>,
+    /// Searches by words that were answered.
+    pub(crate) searches: Vec<Searched>,
+}
+
+/// The catalog that serves the ledger.
+#[derive(Debug, Default)]
+struct Serving {
+    catalog: Weak<Catalog>,
+    /// What it had published when it was looked at last.
+    published: Seq,
 }
 
 pub(crate) type Shared = Arc<World>;
@@ -108,6 +123,9 @@ impl World {
             busy_at: AtomicU64::new(0),
             ids: AtomicU64::new(0),
             buyers_done: AtomicBool::new(false),
+            indexes: [("catalog", 8), ("spare", 9)]
+                .map(|(name, purpose)| IndexFolder::new(dir, name, seed_of(seed, purpose))),
+            serving: Mutex::default(),
             facts: Mutex::default(),
             bad_cache: Mutex::default(),
         })
@@ -128,6 +146,28 @@ impl World {
             Host::Spare => &self.disks[3],
             _ => &self.disks[0],
         }
+    }
+
+    pub(crate) fn index_folder(&self, host: Host) -> &IndexFolder {
+        &self.indexes[usize::from(host == Host::Spare)]
+    }
+
+    /// A catalog serves the ledger from now on.
+    pub(crate) fn serves(&self, catalog: &Arc<Catalog>) {
+        self.serving().catalog = Arc::downgrade(catalog);
+    }
+
+    /// The last entry that is known to be published: a call that is made now must not miss it.
+    pub(crate) fn published(&self) -> Seq {
+        let mut serving = self.serving();
+        if let Some(catalog) = serving.catalog.upgrade() {
+            serving.published = catalog.head();
+        }
+        serving.published
+    }
+
+    fn serving(&self) -> MutexGuard<'_, Serving> {
+        self.serving.lock().expect("no code panics while it is locked")
     }
 
     pub(crate) fn client_options(&self, inner: bool, seed: u64) -> ClientOptions {
@@ -204,8 +244,12 @@ impl World {
 
     /// A number that differs for every `purpose`, and for every seed.
     pub(crate) fn seed_for(&self, purpose: u64) -> u64 {
-        self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose.wrapping_mul(0xd1b5_4a32_d192_ed03)
+        seed_of(self.seed, purpose)
     }
+}
+
+fn seed_of(seed: u64, purpose: u64) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ purpose.wrapping_mul(0xd1b5_4a32_d192_ed03)
 }
 
 /// Longer than anything stays hidden between two machines: a duplicate, a retry's pause.
