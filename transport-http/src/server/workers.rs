@@ -12,6 +12,11 @@ use tokio::{
     time::timeout,
 };
 
+/// Threads of each worker for work that waits for a disk: a store reads over four connections, and few searches take long at once.
+/// Each keeps about half a megabyte of freed memory, and they would start by the hundred: work that ends lets the next one start
+/// a moment before its own thread is free.
+const BLOCKING_THREADS_MAX: usize = 8;
+
 /// All connections of a server. Dropped, it closes them.
 pub(crate) struct Workers {
     threads: Vec<Worker>,
@@ -85,7 +90,7 @@ struct Ending {
 
 impl Worker {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
         let (connections, mut accepted) = mpsc::unbounded_channel();
         let (running, ended) = mpsc::channel(1);
         // In a local set: waking the thread is a system call, and a local set makes one for all answers of a batch.
