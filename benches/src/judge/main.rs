@@ -26,6 +26,10 @@ use std::{
 
 use queries::{Judged, Set};
 
+// As the executable.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the quality of a search by judged queries.
 #[derive(Debug, Parser)]
 struct Args {

@@ -174,20 +174,20 @@ impl BookTable {
         of.map_or(self.end(), |books| books + self.end() / PASSED_BY)
     }
 
-    /// The books of a topic, or of an author, or all of them if neither is given.
-    pub(super) fn books_of(&self, topic: Option<u32>, author: Option<u32>) -> Box<dyn Iterator<Item = BookId> + '_> {
-        let having = |column: &'_ [u32], has: &dyn Fn(u32) -> bool| -> Vec<BookId> {
-            let books = (0..).map(BookId).zip(column).filter(|(_, other)| has(**other));
-            books.map(|(book, _)| book).collect()
-        };
+    /// Calls `take` with the books of a topic, or of an author, or with all of them if neither is given, in the order of their numbers.
+    pub(super) fn for_each_of(&self, topic: Option<u32>, author: Option<u32>, mut take: impl FnMut(BookId)) {
         let group = |author: u32| self.groups.get((author & !GROUP) as usize).filter(|_| author >= GROUP);
         match (topic, author) {
-            (Some(topic), _) => Box::new(having(&self.topic, &|other| other == topic).into_iter()),
+            (Some(topic), _) => {
+                let books = (0..).map(BookId).zip(&self.topic);
+                books.filter(|(_, other)| **other == topic).for_each(|(book, _)| take(book));
+            }
             (None, Some(author)) => {
                 let has = |other| other == author || group(other).is_some_and(|group| group.contains(&author));
-                Box::new(having(&self.author, &has).into_iter())
+                let books = (0..).map(BookId).zip(&self.author);
+                books.filter(|(_, other)| has(**other)).for_each(|(book, _)| take(book));
             }
-            (None, None) => Box::new((0..self.end()).map(BookId)),
+            (None, None) => (0..self.end()).map(BookId).for_each(take),
         }
     }
 
@@ -398,7 +398,8 @@ mod tests {
         let mut table = table(&[("One", "Roe; Doe"), ("Two", "Doe; roe; Doe"), ("Three", "Doe"), ("Four", "")]);
         let number = |table: &BookTable, name: &str| table.authors.number(name).expect("an author");
         let of = |table: &BookTable, name: &str| {
-            let books: Vec<u64> = table.books_of(None, Some(number(table, name))).map(|book| book.0).collect();
+            let mut books = Vec::new();
+            table.for_each_of(None, Some(number(table, name)), |book| books.push(book.0));
             (books, table.authors.name(number(table, name)).books)
         };
         assert_eq!(of(&table, "Roe"), (vec![1, 2], 2));

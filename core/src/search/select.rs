@@ -1,7 +1,7 @@
 //! From the books that match to a page of them: what the filter lets through is counted, and the first ones after a place are kept
 //! in order. Stock and price are those of now.
 
-use std::{collections::BinaryHeap, ops::RangeInclusive};
+use std::{collections::BinaryHeap, mem, ops::RangeInclusive};
 
 use super::{
     Match,
@@ -60,11 +60,11 @@ pub(super) fn select(source: Source<'_>, query: &CheckedQuery, matches: Option<&
         return Selected { facets: no_facets(query), ..Selected::default() };
     };
     match matches {
-        Some(matches) => selection.run(matches.iter().copied()),
+        Some(matches) => matches.iter().for_each(|found| selection.consider(*found)),
         None if is_plain_list(query) => return selection.plain_list(),
         None => {
-            let books = table.books_of(selection.topic, selection.author);
-            selection.run(books.map(|book| Match { book, rank: 0.0 }));
+            let (topic, author) = (selection.topic, selection.author);
+            table.for_each_of(topic, author, |book| selection.consider(Match { book, rank: 0.0 }));
         }
     }
     selection.selected()
@@ -96,6 +96,10 @@ struct Selection<'a> {
     author: Option<u32>,
     year: Option<RangeInclusive<i32>>,
     after: Option<Position>,
+    /// Whether stock and price decide.
+    needs_levels: bool,
+    /// Books whose levels are still to be looked at.
+    chunk: Vec<(Match, Row)>,
     /// Those that are kept: the last one is on top.
     best: BinaryHeap<Position>,
     total: u64,
@@ -127,6 +131,8 @@ impl<'a> Selection<'a> {
             authors: if asked(Facet::Author) { vec![0; table.authors.len()] } else { Vec::new() },
             years: if asked(Facet::Year) { vec![0; YEARS] } else { Vec::new() },
         };
+        let Filter { in_stock, price, .. } = &query.filter;
+        let by_price = matches!(query.sort, Sort::Price | Sort::PriceDesc);
         let mut selection = Self {
             table,
             published,
@@ -136,6 +142,8 @@ impl<'a> Selection<'a> {
             author,
             year: query.filter.year.clone(),
             after: query.after,
+            needs_levels: *in_stock || price.is_some() || by_price,
+            chunk: Vec::new(),
             best: BinaryHeap::with_capacity(query.size + 2),
             total: 0,
             counts,
@@ -147,17 +155,16 @@ impl<'a> Selection<'a> {
         Some(selection)
     }
 
-    fn run(&mut self, candidates: impl Iterator<Item = Match>) {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        for candidate in candidates {
-            if let Some(row) = self.table.row(candidate.book).filter(|row| self.passes(candidate.book, *row)) {
-                chunk.push((candidate, row));
-                if chunk.len() == CHUNK {
-                    self.take(&mut chunk);
-                }
-            }
+    /// Counts a book, if the filter lets it through; perhaps later, with others.
+    fn consider(&mut self, found: Match) {
+        let Some(row) = self.table.row(found.book).filter(|row| self.passes(found.book, *row)) else { return };
+        if !self.needs_levels {
+            return self.count(found, row, Cents::ZERO);
         }
-        self.take(&mut chunk);
+        self.chunk.push((found, row));
+        if self.chunk.len() == CHUNK {
+            self.count_chunk();
+        }
     }
 
     fn passes(&self, book: BookId, row: Row) -> bool {
@@ -171,24 +178,21 @@ impl<'a> Selection<'a> {
         self.sales.map_or(0, |sales| sales.of(book, period))
     }
 
-    /// Counts those of these books that have the right price and stock.
-    fn take(&mut self, chunk: &mut Vec<(Match, Row)>) {
+    /// Counts those of the chunk that have the right price and stock.
+    fn count_chunk(&mut self) {
         let Filter { in_stock, price, .. } = &self.query.filter;
-        if *in_stock || price.is_some() || matches!(self.query.sort, Sort::Price | Sort::PriceDesc) {
-            let passes = |level: &Level| {
-                (!in_stock || level.stock > 0) && price.as_ref().is_none_or(|price| price.contains(&level.price_cents))
-            };
-            let published = self.published;
-            published.levels(|levels| {
-                for (found, row) in chunk.drain(..) {
-                    if let Some(level) = levels.get(found.book).filter(passes) {
-                        self.count(found, row, level.price_cents);
-                    }
+        let passes = |level: &Level| {
+            (!in_stock || level.stock > 0) && price.as_ref().is_none_or(|price| price.contains(&level.price_cents))
+        };
+        let (published, mut chunk) = (self.published, mem::take(&mut self.chunk));
+        published.levels(|levels| {
+            for (found, row) in chunk.drain(..) {
+                if let Some(level) = levels.get(found.book).filter(passes) {
+                    self.count(found, row, level.price_cents);
                 }
-            });
-        } else {
-            chunk.drain(..).for_each(|(found, row)| self.count(found, row, Cents::ZERO));
-        }
+            }
+        });
+        self.chunk = chunk;
     }
 
     fn count(&mut self, found: Match, row: Row, price: Cents) {
@@ -201,9 +205,11 @@ impl<'a> Selection<'a> {
                 self.counts.authors[*author as usize] += 1;
             }
         }
-        let year = usize::try_from(row.year.saturating_sub(YEAR_MIN)).ok();
-        if let Some(count) = year.and_then(|year| self.counts.years.get_mut(year)) {
-            *count += 1;
+        if !self.counts.years.is_empty() {
+            let year = usize::try_from(row.year.saturating_sub(YEAR_MIN)).ok();
+            if let Some(count) = year.and_then(|year| self.counts.years.get_mut(year)) {
+                *count += 1;
+            }
         }
         self.keep(Position { key: self.key(found, row, price), id: found.book });
     }
@@ -254,7 +260,8 @@ impl<'a> Selection<'a> {
         Selected { books, total: self.table.len(), facets: None }
     }
 
-    fn selected(self) -> Selected {
+    fn selected(mut self) -> Selected {
+        self.count_chunk();
         let mut facets = no_facets(self.query);
         if let Some(facets) = &mut facets {
             fill(&mut facets.topic, named(&self.table.topics, &self.counts.topics));

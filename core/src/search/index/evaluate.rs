@@ -72,6 +72,9 @@ impl Opened {
     }
 }
 
+/// Books whose numbers are read at once.
+const CHUNK: usize = 256;
+
 type Weights = Vec<Opened>;
 
 /// Every book that has all that is required, with its rank, the negated score.
@@ -158,11 +161,19 @@ impl Scores {
 
     fn collect(&self, segment: &SegmentReader, found: &mut Vec<Match>) -> tantivy::Result<()> {
         let (ids, alive) = (segment.fast_fields().u64("id")?, segment.alive_bitset());
-        let books = self.books.iter().filter(|book| alive.is_none_or(|alive| alive.is_alive(**book)));
-        found.extend(books.filter_map(|book| {
-            let rank = -self.total[*book as usize];
-            ids.first(*book).map(|id| Match { book: BookId(id), rank })
-        }));
+        let is_alive = |book: &DocId| alive.is_none_or(|alive| alive.is_alive(*book));
+        let mut chunk = [None; CHUNK];
+        found.reserve(self.books.len());
+        for books in self.books.chunks(CHUNK) {
+            let chunk = &mut chunk[..books.len()];
+            chunk.fill(None);
+            ids.first_vals(books, chunk);
+            let ids = books.iter().zip(chunk).filter(|(book, _)| is_alive(book));
+            found.extend(ids.filter_map(|(book, id)| {
+                let rank = -self.total[*book as usize];
+                id.map(|id| Match { book: BookId(id), rank })
+            }));
+        }
         Ok(())
     }
 }
