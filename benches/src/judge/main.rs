@@ -80,13 +80,20 @@ async fn main() -> Result<()> {
     judge(&catalog, &judged).await?;
     if args.speed {
         speed::print(&catalog, &judged).await?;
+        if !args.store {
+            speed::print_engine(&index_in(folder.path()))?;
+        }
     }
     Ok(())
 }
 
+fn index_in(folder: &Path) -> PathBuf {
+    folder.join("shop.db.search")
+}
+
 /// A shop with these books, and with an index unless the store itself is asked.
 async fn catalog(args: &Args, books: &[NewBook], folder: &Path) -> Result<Catalog> {
-    let (file, place) = (folder.join("shop.db"), folder.join("shop.db.search"));
+    let (file, place) = (folder.join("shop.db"), index_in(folder));
     let open = || sqlite::open(&file, &SystemClock, SqliteOptions::default());
     let (store, reader) = open()?;
     let (clock, options) = (Arc::new(SystemClock), CatalogOptions::default());

@@ -2,7 +2,16 @@
 
 use bookstore_benches::Result;
 use bookstore_core::{Catalog, CatalogService as _, Cents, Facet, Query, Sort};
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+use tantivy::{
+    Index, Term,
+    collector::{Count, TopDocs},
+    query::{BooleanQuery, TermQuery},
+    schema::IndexRecordOption,
+};
 
 use crate::queries::Judged;
 
@@ -42,6 +51,47 @@ pub(crate) async fn print(catalog: &Catalog, judged: &[Judged]) -> Result<()> {
     }
     println!("{:22} {:10.3}  {:?}", "slowest of the judged", ms(slowest.0), slowest.1);
     Ok(())
+}
+
+/// Prints how long the engine alone takes for the first 20 books that have a word or its stem, ranked as it ranks by itself.
+///
+/// # Errors
+/// The index in the folder cannot be read.
+pub(crate) fn print_engine(folder: &Path) -> Result<()> {
+    /// The fields of words and of stems, with `history` as it stands there.
+    const FORMS: [(&str, &[&str]); 2] = [
+        ("history", &["title", "author", "subjects", "rest"]),
+        ("histori", &["title_stems", "subject_stems", "rest_stems"]),
+    ];
+    let index = Index::open_in_dir(folder)?;
+    let (schema, searcher) = (index.schema(), index.reader()?.searcher());
+    let mut terms = Vec::new();
+    for (word, fields) in FORMS {
+        for field in fields {
+            terms.push(Term::from_field_text(schema.get_field(field)?, word));
+        }
+    }
+    let query = || {
+        let term = |term: &Term| TermQuery::new(term.clone(), IndexRecordOption::WithFreqs);
+        BooleanQuery::union(terms.iter().map(|form| Box::new(term(form)) as _).collect())
+    };
+    let top = || TopDocs::with_limit(20).order_by_score();
+    let first = median_of(|| Ok(drop(searcher.search(&query(), &top())?)))?;
+    let counted = median_of(|| Ok(drop(searcher.search(&query(), &(top(), Count))?)))?;
+    println!("{:22} {:10.3}", "the engine alone", ms(first));
+    println!("{:22} {:10.3}", "… with the total", ms(counted));
+    Ok(())
+}
+
+fn median_of(mut run: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut times = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        run()?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[RUNS / 2])
 }
 
 async fn median(catalog: &Catalog, query: &Query) -> Result<Duration> {
