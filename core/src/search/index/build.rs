@@ -109,14 +109,18 @@ impl Builder<'_> {
     /// A word in one of these fields.
     fn word(&mut self, at: usize, chunk: &Chunk, last: bool, fields: &[(Field, f32)]) -> Forms {
         let begins = last || self.closeness >= Closeness::Beginnings;
+        let beginning = beginning(chunk).filter(|_| begins);
         let mut any = Vec::new();
         for (field, weight) in fields.iter().copied() {
-            any.push(Form::scored(written(field, chunk), weight));
-            any.extend(chunk.joined.as_ref().map(|joined| Form::scored(term(field, joined), weight)));
+            // The word itself begins so, too; its books are not read twice.
+            let whole = |query: Boxed, word: Option<&str>| {
+                let least = if word.is_some() && word == beginning { weight * BEGINNING } else { 0.0 };
+                Form::scored(query, weight).at_least(least)
+            };
+            any.push(whole(written(field, chunk), only_word(chunk)));
+            any.extend(chunk.joined.as_ref().map(|joined| whole(term(field, joined), Some(joined))));
             any.extend(self.stem(field, chunk).map(|stem| Form::scored(stem, weight * STEM)));
-            if begins && let Some(beginning) = beginning(chunk) {
-                any.push(Form::constant(beginnings(field, beginning), weight * BEGINNING));
-            }
+            any.extend(beginning.map(|word| Form::constant(longer(field, word), weight * BEGINNING)));
             for correction in self.corrections.get(at).into_iter().flatten() {
                 let weight = weight * TYPO.powi(i32::from(correction.typos));
                 any.push(Form::scored(term(field, &correction.word), weight));
@@ -130,10 +134,7 @@ impl Builder<'_> {
         let f = self.fields;
         let stems = [(f.title, f.title_stems), (f.subjects, f.subject_stems), (f.rest, f.rest_stems)];
         let (_, stems) = stems.into_iter().find(|(of, _)| *of == field)?;
-        match &chunk.parts[..] {
-            [word] if chunk.symbol.is_none() => Some(term(stems, &self.stems.of(word))),
-            _ => None,
-        }
+        only_word(chunk).map(|word| term(stems, &self.stems.of(word)))
     }
 
     /// What makes a book better, if all words are plain: that they are its title, its author, or stand in its title in order.
@@ -180,11 +181,15 @@ fn written(field: Field, chunk: &Chunk) -> Boxed {
     }
 }
 
-/// What a longer word may begin with, if that is what was asked for.
+/// What a longer word may begin with.
 fn beginning(chunk: &Chunk) -> Option<&str> {
-    match (&chunk.joined, &chunk.parts[..]) {
-        (Some(joined), _) => Some(joined),
-        (None, [word]) if chunk.symbol.is_none() => Some(word),
+    chunk.joined.as_deref().or_else(|| only_word(chunk))
+}
+
+/// The word that the piece is.
+fn only_word(chunk: &Chunk) -> Option<&str> {
+    match &chunk.parts[..] {
+        [word] if chunk.symbol.is_none() => Some(word),
         _ => None,
     }
 }
@@ -218,9 +223,9 @@ fn term(field: Field, word: &str) -> Boxed {
     Box::new(TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs))
 }
 
-/// Every word that is longer than `beginning` and begins with it, or is it.
-fn beginnings(field: Field, beginning: &str) -> Boxed {
-    let lower = Bound::Included(Term::from_field_text(field, beginning));
+/// Every word that begins with this one and is longer.
+fn longer(field: Field, beginning: &str) -> Boxed {
+    let lower = Bound::Excluded(Term::from_field_text(field, beginning));
     // Behind every character that a word can have.
     let upper = Bound::Excluded(Term::from_field_text(field, &format!("{beginning}\u{10ffff}")));
     Box::new(InvertedIndexRangeQuery::new(lower, upper))

@@ -28,6 +28,8 @@ pub(super) type Forms = Vec<Form>;
 pub(super) struct Form {
     query: Box<dyn Query>,
     weight: Score,
+    /// No score is less.
+    least: Score,
     /// Whether the weight alone is the score.
     constant: bool,
 }
@@ -35,12 +37,17 @@ pub(super) struct Form {
 impl Form {
     /// The query's own scores count, times `weight`.
     pub(super) fn scored(query: Box<dyn Query>, weight: Score) -> Self {
-        Self { query, weight, constant: false }
+        Self { query, weight, least: 0.0, constant: false }
+    }
+
+    /// The same, but no score is less than `least`.
+    pub(super) fn at_least(self, least: Score) -> Self {
+        Self { least, ..self }
     }
 
     /// Every book has the same score.
     pub(super) fn constant(query: Box<dyn Query>, score: Score) -> Self {
-        Self { query, weight: score, constant: true }
+        Self { query, weight: score, least: score, constant: true }
     }
 
     fn open(&self, searcher: &Searcher) -> tantivy::Result<Opened> {
@@ -49,7 +56,8 @@ impl Form {
         } else {
             EnableScoring::enabled_from_searcher(searcher)
         };
-        Ok(Opened { weight: self.query.weight(scoring)?, factor: self.weight, constant: self.constant })
+        let weight = self.query.weight(scoring)?;
+        Ok(Opened { weight, factor: self.weight, least: self.least, constant: self.constant })
     }
 }
 
@@ -57,17 +65,18 @@ impl Form {
 struct Opened {
     weight: Box<dyn Weight>,
     factor: Score,
+    least: Score,
     constant: bool,
 }
 
 impl Opened {
     /// Calls `take` with every book of a segment and its score.
     fn for_each(&self, segment: &SegmentReader, mut take: impl FnMut(DocId, Score)) -> tantivy::Result<()> {
-        let factor = self.factor;
+        let (factor, least) = (self.factor, self.least);
         if self.constant {
             self.weight.for_each_no_score(segment, &mut |books| books.iter().for_each(|book| take(*book, factor)))
         } else {
-            self.weight.for_each(segment, &mut |book, score| take(book, score * factor))
+            self.weight.for_each(segment, &mut |book, score| take(book, (score * factor).max(least)))
         }
     }
 }
