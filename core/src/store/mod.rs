@@ -25,10 +25,20 @@
 //! that needs it. [`LedgerReader`] and [`Projection`] are called on the callers' runtime: they MUST NOT block, but do their work on
 //! threads of their own.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod encoding;
 mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod level_rows;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod text_cache;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod waiting;
 
 pub use error::{AppendError, StoreError};
 
