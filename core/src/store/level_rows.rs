@@ -42,7 +42,7 @@ impl DirtyRows {
     pub(super) fn encoded<'a>(&'a self, levels: &'a Levels) -> impl Iterator<Item = (u64, Vec<u8>)> + 'a {
         let dirty = (0_u64..).zip(&self.0).filter(|(_, dirty)| **dirty);
         dirty.map(|(row, _)| {
-            let mut bytes = Vec::with_capacity(LEVEL * BOOKS as usize);
+            let mut bytes = Vec::with_capacity(4096);
             (row * BOOKS..(row + 1) * BOOKS).for_each(|book| encode(levels.get(BookId(book)), &mut bytes));
             (row, bytes)
         })

@@ -12,6 +12,7 @@ use super::{
     hosts::{Hosts, Writable},
     outcome::WriteError,
     session::{Session, Value},
+    view::WRITER,
 };
 use crate::{
     history::LedgerIdentity,
@@ -88,6 +89,7 @@ async fn claim_on(writable: Writable, claimant: Claimant, within: Duration) -> R
     let Writable { host, mut session, place: _ } = writable;
     let Claimant { name, incarnation, from_anybody } = claimant;
     let values: [Value<'_>; 3] = [&name, &incarnation, &from_anybody];
+    session.batch(&format!("SET application_name = '{WRITER}'")).await?;
     match session.write(CLAIM, &values, within).await {
         Ok(rows) => match rows.first() {
             Some(row) => Ok((host, Claim::Ours(claimed(row, session)?))),

@@ -14,6 +14,7 @@
 //! | `claim.rs` | who writes, and how that is confirmed |
 //! | `ledger_store.rs`, `append.rs`, `outcome.rs` | the writing half; the statement; what an error means for it |
 //! | `reader.rs`, `pool.rs`, `rows.rs`, `contacts.rs` | the reading half, its connections, rows as domain types |
+//! | `view.rs` | a ledger as of one moment, for audits and exports |
 //!
 //! ```no_run
 //! use bookstore_core::{Catalog, CatalogOptions, SystemClock, store::postgres::{self, PostgresOptions}};
@@ -44,10 +45,12 @@ mod schema;
 mod session;
 mod tls;
 mod url;
+mod view;
 
 pub use ledger_store::PostgresStore;
 pub use reader::PostgresReader;
 pub use url::PostgresUrl;
+pub use view::{View, is_in_use};
 
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -103,7 +106,6 @@ pub async fn open(
 ) -> Result<(PostgresStore, Arc<PostgresReader>), StoreError> {
     let (hosts, runtime) = (Arc::new(Hosts::of(url)?), Handle::current());
     let mut session = connect(&hosts, &runtime).await?;
-    hosts.refuse_pooler(&mut session, &runtime).await?;
     let ids = NewIds::drawn(clock.as_ref(), options.currency.unwrap_or_default());
     schema::migrate(&mut session, hosts.name(), ids).await?;
     let (identity, ..) = schema::identity(&mut session, hosts.name()).await?;
@@ -136,13 +138,14 @@ pub async fn migrate(url: &PostgresUrl, clock: &dyn Clock, currency: Option<Curr
     Ok(Migrated { from, to: schema::VERSION })
 }
 
-/// A connection to the host that is written to.
+/// A connection to the host that is written to, without a pooler in between.
 async fn connect(hosts: &Hosts, runtime: &Handle) -> Result<session::Session, StoreError> {
     let mut writable = hosts.newest_writable(runtime).await?;
-    let Some(Writable { host, session, .. }) = writable.pop() else {
+    let Some(Writable { host, mut session, .. }) = writable.pop() else {
         return Err(StoreError::Failed("no host can be written to".into()));
     };
     hosts.set_current(host);
+    hosts.refuse_pooler(&mut session, runtime).await?;
     Ok(session)
 }
 

@@ -78,18 +78,18 @@ pub(super) fn describe(error: &Error) -> String {
 pub(super) fn describe_connect(error: &Error, database: &str, user: &str) -> String {
     let Some(db) = error.as_db_error() else { return describe(error) };
     let told = db.message();
-    match db.code() {
-        &SqlState::INVALID_PASSWORD => {
+    match *db.code() {
+        SqlState::INVALID_PASSWORD => {
             format!("it refuses the password of {user:?}; give the right one, in the URL or in a passfile")
         }
-        &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => format!("it does not let {user:?} in: {told}"),
-        &SqlState::INVALID_CATALOG_NAME => {
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION => format!("it does not let {user:?} in: {told}"),
+        SqlState::INVALID_CATALOG_NAME => {
             format!("there is no database {database:?}; create it (createdb {database}), or give another name")
         }
-        &SqlState::TOO_MANY_CONNECTIONS => {
+        SqlState::TOO_MANY_CONNECTIONS => {
             format!("it has no connection left ({told}); stop something else, or raise max_connections")
         }
-        &SqlState::CANNOT_CONNECT_NOW => format!("it is not ready: {told}"),
+        SqlState::CANNOT_CONNECT_NOW => format!("it is not ready: {told}"),
         _ => describe(error),
     }
 }

@@ -133,6 +133,18 @@ pub(super) async fn text(session: &mut Session, book: BookId, version: Seq) -> R
     Ok(found.filter(|entry| entry.book_text().is_some_and(|(of, _)| of == book)).and_then(|entry| entry.text))
 }
 
+/// The texts that these entries give books.
+pub(super) async fn texts_of(
+    session: &mut Session,
+    versions: &[Seq],
+) -> Result<HashMap<(BookId, Seq), Text>, StoreError> {
+    const OF_SEQS: &str = concat!("SELECT ", entry_columns!(), " FROM bookstore.entry WHERE seq = ANY($1)");
+    let versions: Vec<i64> = versions.iter().map(|version| to_i64(version.0)).collect();
+    let entries = all(&session.query(OF_SEQS, &[&versions]).await?)?;
+    let text = |entry: &Entry| entry.book_text().map(|(book, text)| ((book, entry.seq), text.clone()));
+    Ok(entries.iter().filter_map(text).collect())
+}
+
 /// The entries under each of these keys up to `head`, oldest first; of an order also those that concern it under another key.
 pub(super) async fn entries_of(
     session: &mut Session,

@@ -23,13 +23,13 @@ use crate::{
     store::encoding::to_u64,
 };
 
-/// The format that this program writes: as many as there are steps.
-pub(super) const VERSION: i32 = STEPS.len() as i32;
+/// The format that this program writes. The last step brings a schema there.
+pub(super) const VERSION: i32 = 1;
 
 /// Each brings the schema from one format to the next; the first one makes it. A step that is in use never changes.
 // `key` and `kind`: a key has one entry of each kind. `order_id`: the order of an entry that has another key. An index row has at most
 // 2,704 bytes, and an identity may be longer, so it is hashed.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; VERSION as usize] = ["
     CREATE TABLE bookstore.ledger (
         one smallint PRIMARY KEY CHECK (one = 1),
         software text NOT NULL CHECK (software = 'bookstore'),
@@ -153,10 +153,9 @@ async fn migrate_locked(session: &mut Session, name: &str, ids: NewIds) -> Resul
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or_default()) {
         session.batch(step).await?;
     }
-    if found == 0 {
-        insert(session, ids).await?
-    } else {
-        set_version(session).await?
+    match found {
+        0 => insert(session, ids).await?,
+        _ => set_version(session).await?,
     }
     Ok(found)
 }

@@ -34,8 +34,8 @@ use super::{StoreError, tls::Verify};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
-    /// With all of its hosts.
-    config: Config,
+    /// With all of its hosts. Boxed, as it is much larger than the URLs of other stores.
+    config: Box<Config>,
     pub(super) tls: Tls,
     passfile: Option<PathBuf>,
     pub(super) connect_timeout: Duration,
@@ -115,7 +115,7 @@ impl FromStr for PostgresUrl {
             return wrong(format!("the URL names more than {HOSTS_MAX} hosts"));
         }
         config.ssl_mode(ssl_mode).connect_timeout(connect_timeout);
-        Ok(Self { config, tls: Tls { verify, root }, passfile, connect_timeout })
+        Ok(Self { config: Box::new(config), tls: Tls { verify, root }, passfile, connect_timeout })
     }
 }
 

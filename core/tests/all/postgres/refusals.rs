@@ -4,11 +4,17 @@ use bookstore_core::{
     SystemClock,
     store::postgres::{self, Migrated},
 };
-use std::{fs, process::Command};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use super::{
     open,
-    server::{Server, database},
+    server::{Server, database, plain_user},
 };
 
 /// Asserts that a URL is refused, and that the message has all of these words.
@@ -124,8 +130,57 @@ async fn of_several_hosts_the_one_with_the_newest_ledger_is_taken() {
     }
 }
 
+/// Ends `pgbouncer`, by its id.
+struct Pooler(std::process::Child);
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `pgbouncer` in this mode before a server; `None` if it is not installed.
+fn pooler(server: &Server, mode: &str) -> Option<(Pooler, u16)> {
+    let program = Path::new("/usr/sbin/pgbouncer");
+    if !program.exists() {
+        assert!(std::env::var_os("BOOKSTORE_TEST_ALL").is_none(), "{program:?} must be installed for this test");
+        println!("skipped: {program:?} is not installed");
+        return None;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+    let folder = server.folder().display();
+    let settings = format!(
+        "[databases]\n* = host={folder} port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+        listen_port = {port}\nauth_type = any\nunix_socket_dir =\npool_mode = {mode}\n",
+        server.port()
+    );
+    let name = format!("pgbouncer-{mode}.ini");
+    fs::write(server.folder().join(&name), settings).expect("written");
+    server.give_files(&[&name]);
+    let mut command = plain_user(program, server.folder());
+    let pooler = Pooler(command.args(["-q", &name]).stderr(Stdio::null()).spawn().expect("pgbouncer runs"));
+    let until = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < until, "pgbouncer does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some((pooler, port))
+}
+
+#[tokio::test]
+async fn a_pooler_is_refused_if_it_gives_each_transaction_another_connection() {
+    let Some(database) = database() else { return };
+    let Some((_pooler, port)) = pooler(&database.server, "transaction") else { return };
+    let url = |port| format!("postgres://postgres@127.0.0.1:{port}/{}?sslmode=disable", database.name);
+    assert_refused(&url(port), &["pooler in transaction mode", "PostgreSQL itself"]).await;
+    assert_eq!(database.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'bookstore'"), "0", "nothing was made");
+    let Some((_pooler, port)) = pooler(&database.server, "session") else { return };
+    open(&url(port)).await.expect("a session is a session");
+}
+
 /// A certificate of a CA for a name, made with `openssl`.
-fn certificates(folder: &std::path::Path, name: &str) -> bool {
+fn certificates(folder: &Path, name: &str) -> bool {
     let script = format!(
         "set -e; openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca 2>/dev/null
         openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN={name} 2>/dev/null
@@ -151,7 +206,7 @@ async fn tls_is_as_strict_as_sslmode_says() {
     server.run();
     let (ca, other) = (folder.join("ca.pem"), folder.join("other.pem"));
     let url = |host: &str, mode: &str| database.tcp_url().replace("127.0.0.1", host).replace("disable", mode);
-    let with = |mode: &str, ca: &std::path::Path| format!("{mode}&sslrootcert={}", ca.display());
+    let with = |mode: &str, ca: &Path| format!("{mode}&sslrootcert={}", ca.display());
     for (host, mode) in [
         ("127.0.0.1", "disable".to_owned()),
         ("127.0.0.1", "prefer".into()),

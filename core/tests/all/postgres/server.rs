@@ -219,7 +219,7 @@ fn is_root() -> bool {
 }
 
 /// PostgreSQL refuses to run as root.
-fn plain_user(program: &Path, folder: &Path) -> Command {
+pub(crate) fn plain_user(program: &Path, folder: &Path) -> Command {
     let mut command = if is_root() {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "--"]).arg(program);
