@@ -226,7 +226,7 @@ pub(crate) fn kind_number(kind: Kind) -> u8 {
 }
 
 /// The kind with this number, if this program knows it.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) fn kind_of(number: u8) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| kind_number(*kind) == number)
 }

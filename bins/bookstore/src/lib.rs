@@ -28,6 +28,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `sqlite` (default) | stores at `sqlite:PATH`; without it only `memory:` |
+//! | `postgres` | stores at `postgres://…` |
 //! | `http` | `Bookstore::connect` and its variants: a shop that runs elsewhere |
 //! | `server` | `deploy`: whole servers inside your program; includes `http` |
 //! | `search` | an index beside the store: fast in a large shop, and understands typos, phrases, ISBNs and more |

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "search")]
 use bookstore_core::search::IndexedSearch;
+#[cfg(feature = "postgres")]
+use bookstore_core::store::postgres::{self, PostgresOptions, PostgresUrl};
 #[cfg(feature = "sqlite")]
 use bookstore_core::store::sqlite::{self, SqliteOptions};
 use bookstore_core::{
@@ -44,6 +46,10 @@ pub enum OpenError {
 pub enum StoreUrl {
     /// `sqlite:PATH`: a file, which is created if there is none. One process at a time can open it. Needs feature `sqlite`.
     Sqlite(PathBuf),
+    /// `postgres://USER@HOST:PORT/DATABASE`: a database, in which the tables are made if there are none. Whoever opens it takes it over from
+    /// whoever has it open. Shown as text it has no password. Needs feature `postgres`.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresUrl),
     /// `memory:`: a new, empty store, which is gone when the process ends.
     Memory,
 }
@@ -57,11 +63,17 @@ impl FromStr for StoreUrl {
             Some(("sqlite", "" | "//")) => bad("the path is missing; try sqlite:bookstore.db".into()),
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into())),
             Some(("memory", "" | "//")) => Ok(Self::Memory),
+            #[cfg(feature = "postgres")]
+            Some(("postgres" | "postgresql", _)) => match url.parse() {
+                Ok(url) => Ok(Self::Postgres(url)),
+                Err(error) => bad(error.to_string()),
+            },
+            #[cfg(not(feature = "postgres"))]
             Some(("postgres" | "postgresql", _)) => {
-                bad("PostgreSQL is not supported in this build; use sqlite:PATH".into())
+                bad("PostgreSQL is not in this build (feature `postgres`); use sqlite:PATH".into())
             }
             _ => bad(format!(
-                "{url:?} is not a store's URL; use sqlite:PATH, for example sqlite:bookstore.db, or memory:"
+                "{url:?} is not a store's URL; use sqlite:PATH, for example sqlite:bookstore.db, postgres://USER@HOST/DATABASE, or memory:"
             )),
         }
     }
@@ -71,6 +83,8 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.fmt(f),
             Self::Memory => f.write_str("memory:"),
         }
     }
@@ -85,8 +99,8 @@ pub struct OpenOptions {
 }
 
 impl Bookstore {
-    /// Opens a shop in this process, over the store at `url`: `sqlite:PATH`, a file that is created if there is none, or
-    /// `memory:`. See [`StoreUrl`].
+    /// Opens a shop in this process, over the store at `url`: `sqlite:PATH`, a file that is created if there is none,
+    /// `postgres://…`, a database, or `memory:`. See [`StoreUrl`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -132,7 +146,15 @@ impl Bookstore {
     /// # Errors
     /// As [`open`](Self::open); [`OpenError::Store`] with [`StoreError::Unusable`] also if the shop is in another currency.
     pub async fn open_with(url: &str, options: OpenOptions) -> Result<Self, OpenError> {
-        let ledger = open_ledger(url.parse()?, ContactRule::Optional, options.currency).await?;
+        Self::open_store(url.parse()?, options).await
+    }
+
+    /// Opens a shop as [`open_with`](Self::open_with) does, over a store whose URL was read before.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with), but for [`OpenError::Url`].
+    pub async fn open_store(store: StoreUrl, options: OpenOptions) -> Result<Self, OpenError> {
+        let ledger = open_ledger(store, ContactRule::Optional, options.currency).await?;
         let closed = ledger.closed();
         let (catalog, orders) = in_process(ledger);
         Ok(Self::new(catalog, orders).with_closed(closed))
@@ -155,32 +177,39 @@ pub(crate) async fn open_ledger(
     contacts: ContactRule,
     currency: Option<Currency>,
 ) -> Result<Arc<Catalog>, StoreError> {
-    let open = move || {
-        let (clock, options) = (Arc::new(SystemClock), CatalogOptions { contacts, ..CatalogOptions::default() });
-        match store {
-            #[cfg(feature = "sqlite")]
-            StoreUrl::Sqlite(path) => {
+    let (clock, options) = (Arc::new(SystemClock), CatalogOptions { contacts, ..CatalogOptions::default() });
+    let catalog = match store {
+        #[cfg(feature = "sqlite")]
+        StoreUrl::Sqlite(path) => {
+            let open = move || {
                 let (store, reader) =
                     sqlite::open(&path, clock.as_ref(), SqliteOptions { currency, ..SqliteOptions::default() })?;
                 let search = search_of(Some(&path), reader.clone());
                 Catalog::start(store, reader, search, clock, options)
-            }
-            #[cfg(not(feature = "sqlite"))]
-            StoreUrl::Sqlite(_) => Err(without_sqlite()),
-            StoreUrl::Memory => {
-                let (store, reader) = memory::open_in(currency.unwrap_or_default(), clock.as_ref());
-                let search = search_of(None, reader.clone());
-                Catalog::start(store, reader, search, clock, options)
-            }
+            };
+            blocking(open).await?
+        }
+        #[cfg(not(feature = "sqlite"))]
+        StoreUrl::Sqlite(_) => return Err(without_sqlite()),
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(url) => {
+            let postgres_options = PostgresOptions { currency, ..PostgresOptions::default() };
+            let (store, reader) = postgres::open(&url, clock.clone(), postgres_options).await?;
+            let search = search_of(None, reader.clone());
+            blocking(move || Catalog::start(store, reader, search, clock, options)).await?
+        }
+        StoreUrl::Memory => {
+            let (store, reader) = memory::open_in(currency.unwrap_or_default(), clock.as_ref());
+            let search = search_of(None, reader.clone());
+            blocking(move || Catalog::start(store, reader, search, clock, options)).await?
         }
     };
-    let catalog = blocking(open).await?;
     // The shop sells while the books are read, and while an index that is not there yet is built.
     catalog.prepare_searches();
     Ok(Arc::new(catalog))
 }
 
-/// The search of a store: its index is in a folder beside the file, or in memory.
+/// The search of a store: its index is in a folder beside the file, or in memory if there is no file.
 #[cfg(feature = "search")]
 fn search_of(file: Option<&Path>, reader: Arc<impl LedgerReader + 'static>) -> Arc<dyn BookSearch> {
     let folder = file.map(|file| {

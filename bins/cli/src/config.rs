@@ -5,6 +5,7 @@
 
 mod address;
 mod relay;
+mod stores;
 mod token;
 
 use bookstore::{
@@ -35,6 +36,7 @@ use token::{inner_token, token};
 
 pub(crate) use address::servers;
 pub(crate) use relay::{Relay, Source, relay};
+pub(crate) use stores::{StoreToRead, audited, store, store_file};
 pub(crate) use token::{admin_token, admin_token_for, tokens};
 
 /// A configuration that cannot work, and what to do about it.
@@ -94,6 +96,11 @@ pub(crate) fn inherited(cli: &mut Cli) -> Result<Option<TcpListener>> {
     let Some(listener) = sockets.take_tcp_listener(0).map_err(bad)? else { return Ok(None) };
     *listen = listener.local_addr().map_err(bad)?.to_string();
     Ok(Some(listener))
+}
+
+/// PostgreSQL's own variable for a password file.
+fn passfile() -> Option<PathBuf> {
+    std::env::var_os("PGPASSFILE").filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
 /// The log filter: `--log`, or else `RUST_LOG`, or else the command's default.
@@ -263,11 +270,6 @@ pub(crate) fn seconds(flag: &str, seconds: u64) -> Result<Duration> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// Checks a flag's store.
-pub(crate) fn store(flag: &str, url: &str) -> Result<StoreUrl> {
-    url.parse().map_err(|error| Misconfigured(format!("{flag} {url:?}: {error}")))
-}
-
 /// Checks an address or a store that a ledger's entries are read from.
 pub(crate) fn feed(flag: &str, url: &str) -> Result<FeedUrl> {
     if url.starts_with("http://") {
@@ -276,6 +278,9 @@ pub(crate) fn feed(flag: &str, url: &str) -> Result<FeedUrl> {
     match store(flag, url)? {
         StoreUrl::Sqlite(path) if !path.exists() => wrong(format!("{flag} {url}: there is no such file")),
         StoreUrl::Sqlite(path) => Ok(FeedUrl::File(path)),
+        StoreUrl::Postgres(url) => wrong(format!(
+            "{flag} {url}: entries are not read from a database here; give its catalog's address, http://…"
+        )),
         StoreUrl::Memory => wrong(format!("{flag} memory: is gone when its server stops; give that server's address")),
     }
 }
@@ -292,26 +297,4 @@ pub(crate) enum FeedUrl {
     Server(String),
     /// A file that no server has open.
     File(PathBuf),
-}
-
-/// Checks the stores of an audit: the ledger, and copies, which are other files.
-pub(crate) fn audited(store_url: &str, copies: &[String]) -> Result<(PathBuf, Vec<PathBuf>)> {
-    let path = |flag, url: &str| match store(flag, url)? {
-        StoreUrl::Sqlite(path) => Ok(path),
-        StoreUrl::Memory => wrong(format!("{flag} memory: is gone when its server stops; there is nothing to read")),
-    };
-    let ledger = path("--store", store_url)?;
-    let copies = copies.iter().map(|url| path("--copy", url)).collect::<Result<Vec<_>>>()?;
-    let mut seen = vec![real(&ledger)];
-    for copy in &copies {
-        if seen.contains(&real(copy)) {
-            return wrong(format!("--copy sqlite:{} was given already, as --store or --copy", copy.display()));
-        }
-        seen.push(real(copy));
-    }
-    Ok((ledger, copies))
-}
-
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }

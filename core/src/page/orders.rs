@@ -154,26 +154,23 @@ impl OrderScan {
         mut now: impl FnMut(OrderId) -> Result<Option<Order>, E>,
         mut contact: impl FnMut(OrderId) -> Result<Option<Contact>, E>,
     ) -> Result<FoundOrders, E> {
-        let (mut found, mut vain) = (FoundOrders::default(), 0);
+        let mut looking = self.look();
         for begun in begun {
-            let begun = begun?;
-            if found.orders.len() == self.limit {
-                found.unseen_before = found.orders.last().map(|last| last.seq);
-                break;
-            }
-            let admitted = self.query.admits(&begun) && (!self.needs_contacts() || self.is_of(contact(begun.id)?));
-            let order = if admitted { now(begun.id)? } else { None };
-            let wanted = |order: &Order| self.query.status.is_none_or(|status| order.status == status);
-            match order.filter(wanted) {
-                Some(order) => found.orders.push(order),
-                None => vain += 1,
-            }
-            if vain == Self::VAIN_MAX {
-                found.unseen_before = Some(begun.seq);
+            if !looking.take(begun?, &mut now, &mut contact)? {
                 break;
             }
         }
-        Ok(found)
+        Ok(looking.found())
+    }
+
+    /// Begins to look, for a store that cannot give one order after the other.
+    pub(crate) fn look(&self) -> Looking<'_> {
+        Looking { scan: self, found: FoundOrders::default(), vain: 0 }
+    }
+
+    /// Whether more has to be known of an order that began so.
+    pub(crate) fn admits(&self, begun: &Order) -> bool {
+        self.query.admits(begun)
     }
 
     /// A page of what the scan found, whose JSON is at most [`PAGE_BYTES_MAX`] long.
@@ -187,6 +184,45 @@ impl OrderScan {
         }
         let next_page_token = unseen_before.map(|seq| write_token(&seq, &self.query.about()));
         OrderPage { orders, next_page_token }
+    }
+}
+
+/// A scan under way.
+pub(crate) struct Looking<'a> {
+    scan: &'a OrderScan,
+    found: FoundOrders,
+    vain: usize,
+}
+
+impl Looking<'_> {
+    /// Looks at the next order, see [`OrderScan::run`]. Returns whether it goes on.
+    pub(crate) fn take<E>(
+        &mut self,
+        begun: Order,
+        now: impl FnOnce(OrderId) -> Result<Option<Order>, E>,
+        contact: impl FnOnce(OrderId) -> Result<Option<Contact>, E>,
+    ) -> Result<bool, E> {
+        let Self { scan, found, vain } = self;
+        if found.orders.len() == scan.limit {
+            found.unseen_before = found.orders.last().map(|last| last.seq);
+            return Ok(false);
+        }
+        let admitted = scan.admits(&begun) && (!scan.needs_contacts() || scan.is_of(contact(begun.id)?));
+        let order = if admitted { now(begun.id)? } else { None };
+        let wanted = |order: &Order| scan.query.status.is_none_or(|status| order.status == status);
+        match order.filter(wanted) {
+            Some(order) => found.orders.push(order),
+            None => *vain += 1,
+        }
+        if *vain == OrderScan::VAIN_MAX {
+            found.unseen_before = Some(begun.seq);
+        }
+        Ok(*vain < OrderScan::VAIN_MAX)
+    }
+
+    /// What was found so far.
+    pub(crate) fn found(self) -> FoundOrders {
+        self.found
     }
 }
 

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// Another process writes to this store.
     #[error("{0} is in use by another process; stop it first, or use a command that only reads (audit, backup)")]
     InUse(String),
+    /// Another writer has taken over the ledger from this one, which writes nothing any more until it is started again.
+    #[error("{0}")]
+    TakenOver(String),
     /// This is not a store of ours, or it is damaged.
     #[error("{0}")]
     Unusable(String),

@@ -25,10 +25,20 @@
 //! that needs it. [`LedgerReader`] and [`Projection`] are called on the callers' runtime: they MUST NOT block, but do their work on
 //! threads of their own.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod encoding;
 mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod level_rows;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod text_cache;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod waiting;
 
 pub use error::{AppendError, StoreError};
 
@@ -100,7 +110,8 @@ pub trait LedgerStore: Send + 'static {
     /// - The store MUST keep the hash with the batch: [`LedgerReader::hash`] needs to know where batches end.
     /// - The batch has one entry at least, or one change of a contact; there is no empty append. Without entries, head and hash stay.
     /// - Contacts are kept beside the ledger, the last change of each order. What a change replaces or erases MUST NOT be readable in the
-    ///   store's files any more once it is durable there; a write-ahead log may keep it until it is written over.
+    ///   store's files any more once it is durable there; a write-ahead log may keep it until it is written over. In a database server no
+    ///   query may find it any more; its files are the server's.
     /// - The ledger MUST refuse entries that do not follow on its last one without a gap.
     /// - After a crash of the process all of the batch is there, or nothing of it. After a power cut that holds for everything
     ///   before the last successful [`Flush::flush`].

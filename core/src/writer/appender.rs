@@ -54,6 +54,8 @@ pub(super) struct Appender<S> {
     failed_at: Option<Instant>,
     /// The ledger goes on elsewhere, and the store knows it.
     stopped: bool,
+    /// Why another writer writes now; then the store is not opened again.
+    taken_over: Option<String>,
     // After the store: it is dropped when the store has been, see `Closed`.
     _open: watch::Sender<()>,
 }
@@ -91,6 +93,7 @@ impl<S: LedgerStore> Appender<S> {
             spin_wait: if execution == Execution::Threads { SPIN_WAIT } else { Duration::ZERO },
             failed_at: None,
             stopped,
+            taken_over: None,
             _open: open,
         })
     }
@@ -178,19 +181,23 @@ impl<S: LedgerStore> Appender<S> {
         }
         // Put back only if the store does not fail.
         let Some(mut state) = self.state.take() else {
-            refuse(calls);
+            self.refuse(calls);
             return None;
         };
         if let Err(error) = self.load(&calls, &mut state).await {
             show_failed(self.committer.published(), "read", &error);
-            refuse(calls);
+            self.refuse(calls);
             return None;
         }
         let (batch, decided) = self.decide(calls, &mut state);
         if let Err(error) = self.write(&batch, &state).await {
             show_failed(self.committer.published(), "write", &error);
             match error {
-                AppendError::NotAppended(_) => answer_not_executed(decided),
+                AppendError::NotAppended(error) => {
+                    self.note(&error);
+                    let why = self.taken_over.as_deref().unwrap_or("the store failed before it wrote anything");
+                    answer_not_executed(decided, why);
+                }
                 AppendError::Unknown(_) => answer_unknown(decided),
             }
             return None;
@@ -239,7 +246,8 @@ impl<S: LedgerStore> Appender<S> {
 
     /// Whether a failed store has been left alone for long enough.
     fn is_recovery_due(&mut self) -> bool {
-        self.failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after
+        self.taken_over.is_none()
+            && self.failed_at.get_or_insert_with(Instant::now).elapsed() >= self.limits.recover_after
     }
 
     /// Opens a failed store again, if that works by now. Nothing may be in flight.
@@ -255,7 +263,25 @@ impl<S: LedgerStore> Appender<S> {
                 self.recent_keys = RecentKeys::of(&highest_keys, self.clock.now());
                 self.state = Some(state);
             }
-            Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be opened again yet");
+                self.note(&error);
+            }
+        }
+    }
+
+    /// Notes if another writer has taken over.
+    fn note(&mut self, error: &StoreError) {
+        if let StoreError::TakenOver(why) = error {
+            self.taken_over = Some(why.clone());
+        }
+    }
+
+    /// Answers calls for which nothing was done.
+    fn refuse(&self, calls: Vec<CommandCall>) {
+        let why = self.taken_over.as_deref().unwrap_or("the store failed and has not been opened again yet");
+        for call in calls {
+            call.reply.send(Err(Error::unavailable(why)));
         }
     }
 
@@ -324,12 +350,5 @@ impl fmt::Display for Superseded<'_> {
             "the ledger goes on elsewhere under the newer timeline {timeline}; take this catalog out of every --catalog list, or go \
              back to it with bookstore restore --replace"
         )
-    }
-}
-
-/// Answers calls for which nothing was done.
-fn refuse(calls: Vec<CommandCall>) {
-    for call in calls {
-        call.reply.send(Err(Error::unavailable("the store failed and has not been opened again yet")));
     }
 }

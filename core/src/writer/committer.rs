@@ -106,10 +106,10 @@ pub(super) fn answer_unknown(decided: Decided) {
     }
 }
 
-/// Answers a batch that certainly is not in the ledger: *not executed*, whatever was decided.
-pub(super) fn answer_not_executed(decided: Decided) {
+/// Answers a batch that certainly is not in the ledger: *not executed*, whatever was decided, for this reason.
+pub(super) fn answer_not_executed(decided: Decided, why: &str) {
     for (reply, _) in decided {
-        reply.send(Err(Error::unavailable("the store failed before it wrote anything")));
+        reply.send(Err(Error::unavailable(why)));
     }
 }
 

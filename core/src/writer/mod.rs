@@ -15,6 +15,7 @@
 //! - With an unknown outcome: what the batch decided is *unknown*, and so is every batch that was decided on top of it.
 //! - Then every call is answered as *not executed*, until the store has been opened again and has said what is in it. That is tried
 //!   with the first call that comes [`WriterLimits::recover_after`] or more after the first refused one. Reads go on meanwhile.
+//! - If another writer has taken over the ledger ([`StoreError::TakenOver`]), that is not tried: every call is refused, and told why.
 
 mod appender;
 mod committer;
@@ -195,7 +196,7 @@ fn callers(execution: Execution) -> Option<Handle> {
 /// Runs one half on a thread of its own, which may block.
 fn on_thread(name: &str, half: impl Future<Output = ()> + Send + 'static) -> Result<(), StoreError> {
     let error = |error: std::io::Error| StoreError::Failed(format!("no thread for the writer: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(error)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(error)?;
     std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(half)).map_err(error)?;
     Ok(())
 }

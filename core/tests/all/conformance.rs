@@ -95,3 +95,43 @@ mod sqlite {
         run_all("sqlite, each call twice", async |_| fresh().repeated()).await;
     }
 }
+
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres {
+    use bookstore_core::{CatalogOptions, conformance::run_all};
+
+    use crate::{
+        fixture::deployment,
+        postgres::{open, server},
+    };
+
+    async fn fresh(server: &std::sync::Arc<server::Server>) -> bookstore_core::conformance::Deployment {
+        let database = server.database();
+        let (store, reader) = open(&database.url()).await.expect("a new database can be opened");
+        deployment(store, reader, CatalogOptions::default()).keep(database)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres_keeps_every_promise() {
+        let Some(server) = server::shared() else { return };
+        run_all("postgres", async |_| fresh(&server).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres_keeps_every_promise_under_retries() {
+        let Some(server) = server::shared() else { return };
+        run_all("postgres, each call twice", async |_| fresh(&server).await.repeated()).await;
+    }
+
+    #[cfg(feature = "search")]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres_with_an_index_keeps_every_promise() {
+        let Some(server) = server::shared() else { return };
+        run_all("postgres, index", async |_| {
+            let database = server.database();
+            let (store, reader) = open(&database.url()).await.expect("a new database can be opened");
+            crate::fixture::indexed(store, reader, None).keep(database)
+        })
+        .await;
+    }
+}

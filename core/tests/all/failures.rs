@@ -283,6 +283,24 @@ async fn sqlite_goes_on_after_a_failure() {
     }
 }
 
+#[cfg(all(unix, feature = "postgres"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_goes_on_after_a_failure() {
+    let Some(server) = crate::postgres::server::shared() else { return };
+    let settings = SETTINGS.into_iter().filter(|(execution, _)| *execution == Execution::Threads);
+    for setting in settings {
+        for (operation, moment) in
+            [(Load, Before), (Append, Refused), (Append, Before), (Append, After), (Flush, Before), (Flush, After)]
+        {
+            for n in [1, 2, 11] {
+                let database = server.database();
+                let opened = crate::postgres::open(&database.url()).await.expect("a new database can be opened");
+                assert!(one_failure(opened, (operation, n, moment), setting).await);
+            }
+        }
+    }
+}
+
 /// Many purchases at once, so that batches are on their way while another one fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_amid_many_purchases_tells_each_the_truth() {

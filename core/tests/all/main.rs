@@ -17,6 +17,8 @@ mod follow;
 mod index;
 #[cfg(all(feature = "search", feature = "sqlite"))]
 mod indexed;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
 #[cfg(all(unix, feature = "sqlite"))]
 mod promote;
 mod properties;

@@ -201,6 +201,10 @@ fn model(commands: &[Command]) -> Run {
 trait Reopen {
     type Store: LedgerStore;
     fn open(&self) -> (Self::Store, Arc<dyn LedgerReader>);
+    /// Runs what the store does, which does not wait unless it says otherwise here.
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        at_once(work)
+    }
 }
 
 struct InMemory(Arc<memory::MemoryReader>);
@@ -236,6 +240,36 @@ impl Reopen for InFile {
     }
 }
 
+#[cfg(all(unix, feature = "postgres"))]
+struct InDatabase {
+    database: crate::postgres::server::Database,
+    runtime: tokio::runtime::Runtime,
+}
+
+#[cfg(all(unix, feature = "postgres"))]
+impl InDatabase {
+    fn new() -> Option<Self> {
+        let database = crate::postgres::server::database()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Some(Self { database, runtime: runtime.expect("a runtime") })
+    }
+}
+
+#[cfg(all(unix, feature = "postgres"))]
+impl Reopen for InDatabase {
+    type Store = bookstore_core::store::postgres::PostgresStore;
+    fn open(&self) -> (Self::Store, Arc<dyn LedgerReader>) {
+        use bookstore_core::store::postgres::{self, PostgresOptions};
+        let url = self.database.url().parse().expect("a URL");
+        let opened = postgres::open(&url, Arc::new(ManualClock::default()), PostgresOptions::default());
+        let (store, reader) = self.run(opened).expect("the database can be opened");
+        (store, reader)
+    }
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+}
+
 /// The same commands through a store, batch by batch, with crashes and restarts in between.
 /// Also returns the hash after each entry.
 fn through(
@@ -244,7 +278,8 @@ fn through(
     batches: &[(usize, Then)],
 ) -> (Run, Vec<Hash>, Arc<dyn LedgerReader>) {
     let (mut store, mut reader) = reopen.open();
-    let Recovered { mut state, highest_keys, mut flush, .. } = at_once(store.recover()).expect("the store can be used");
+    let Recovered { mut state, highest_keys, mut flush, .. } =
+        reopen.run(store.recover()).expect("the store can be used");
     let mut recent = RecentKeys::of(&highest_keys, at(0));
     let (mut run, mut hashes) = (Run::default(), Vec::new());
     let mut rest: Vec<(usize, &Command)> = commands.iter().enumerate().collect();
@@ -258,9 +293,9 @@ fn through(
         let keys: Vec<_> = chunk.iter().flat_map(|(_, command)| command.keys()).collect();
         let keys: Vec<_> = keys.into_iter().filter(|key| !recent.is_new(*key)).collect();
         let identities: Vec<_> = chunk.iter().filter_map(|(_, command)| command.identity()).collect();
-        at_once(store.load(&keys, &identities, &mut state)).expect("loaded");
+        reopen.run(store.load(&keys, &identities, &mut state)).expect("loaded");
         let contacts: Vec<_> = chunk.iter().filter_map(|(_, command)| command.contact_of()).collect();
-        at_once(store.load_contacts(&contacts, &mut state)).expect("loaded");
+        reopen.run(store.load_contacts(&contacts, &mut state)).expect("loaded");
         run.outcomes.extend(chunk.iter().map(|(n, command)| {
             state.lapse(at(*n), &mut batch);
             state.decide(command, at(*n), &mut batch)
@@ -268,8 +303,8 @@ fn through(
         state.finish(&batch);
         if !batch.is_empty() {
             hashes.extend((0..=batch.entries.len()).map(|n| before.after(&batch.entries[..n])).skip(1));
-            at_once(store.append(&batch, &state)).expect("appended");
-            at_once(flush.flush()).expect("flushed");
+            reopen.run(store.append(&batch, &state)).expect("appended");
+            reopen.run(flush.flush()).expect("flushed");
         }
         for entry in &batch.entries {
             entry.key.into_iter().for_each(|key| recent.insert(key, entry.at));
@@ -280,11 +315,11 @@ fn through(
             continue;
         }
         if *then == Then::Restart {
-            at_once(store.close(&state)).expect("closed");
+            reopen.run(store.close(&state)).expect("closed");
         }
         drop((store, reader));
         (store, reader) = reopen.open();
-        let again = at_once(store.recover()).expect("the store can be used again");
+        let again = reopen.run(store.recover()).expect("the store can be used again");
         let recovered = again.state;
         assert_eq!((recovered.head, recovered.last_book), (state.head, state.last_book));
         assert_eq!(recovered.hash, state.hash);
@@ -358,7 +393,7 @@ fn check(reopen: &impl Reopen, commands: &[Command], batches: &[(usize, Then)]) 
     let (run, hashes, reader) = through(reopen, commands, batches);
     assert_eq!(run, expected);
     audit(&run);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(assert_reads(reader.as_ref(), &run, &hashes));
 }
 
@@ -459,5 +494,17 @@ proptest! {
     #[test]
     fn sqlite_equals_the_model(commands in commands(), batches in batches()) {
         check(&InFile(tempfile::tempdir().expect("a temporary directory")), &commands, &batches);
+    }
+}
+
+#[cfg(all(unix, feature = "postgres"))]
+proptest! {
+    // Each makes a database.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn postgres_equals_the_model(commands in commands(), batches in batches()) {
+        let Some(database) = InDatabase::new() else { return Ok(()) };
+        check(&database, &commands, &batches);
     }
 }

@@ -17,7 +17,7 @@ fn options(batch_max: usize, execution: Execution) -> CatalogOptions {
     CatalogOptions { execution, limits, ..CatalogOptions::default() }
 }
 
-fn deployments() -> Vec<Deployment> {
+async fn deployments() -> Vec<Deployment> {
     let mut all = Vec::new();
     for (batch_max, execution) in
         [(1, Execution::Threads), (7, Execution::Threads), (4096, Execution::Threads), (7, Execution::Task)]
@@ -31,6 +31,14 @@ fn deployments() -> Vec<Deployment> {
             let opened = sqlite::open(&dir.path().join("a.db"), &SystemClock, SqliteOptions::default());
             let (store, reader) = opened.expect("a new file");
             all.push(deployment(store, reader, options(batch_max, execution)).keep(dir));
+        }
+        #[cfg(all(unix, feature = "postgres"))]
+        if execution == Execution::Threads
+            && let Some(database) = crate::postgres::server::database()
+        {
+            let opened = crate::postgres::open(&database.url()).await;
+            let (store, reader) = opened.expect("a new database can be opened");
+            all.push(deployment(store, reader, options(batch_max, execution)).keep(database));
         }
     }
     all
@@ -59,7 +67,7 @@ async fn purchase(d: Deployment, id: OrderId, quantity: u32) -> (OrderId, Result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn n_buyers_of_m_copies_buy_m_copies() {
-    for d in deployments() {
+    for d in deployments().await {
         d.catalog.add_books(vec![book("A book", 100)], None).await.expect("listed");
         // Every intent twice, from two tasks: 300 buyers of one copy each, and 100 copies.
         let ids = (0..300).map(|_| SystemClock.new_order_id());
@@ -97,7 +105,7 @@ async fn waver(d: Deployment, id: OrderId, quantity: u32, cancels: bool) -> (Res
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_cancellations_mixed_in_every_copy_is_sold_or_there() {
-    for d in deployments() {
+    for d in deployments().await {
         d.catalog.add_books(vec![book("A book", 60)], None).await.expect("listed");
         let ids: Vec<OrderId> = (0..120).map(|_| SystemClock.new_order_id()).collect();
         // Two tasks per order; the second of every third one cancels.
@@ -126,7 +134,7 @@ async fn with_cancellations_mixed_in_every_copy_is_sold_or_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn carts_and_restocks_over_many_books_conserve_every_book() {
-    for d in deployments() {
+    for d in deployments().await {
         d.catalog.add_books((0..10).map(|n| book(&format!("Book {n}"), 30)).collect(), None).await.expect("listed");
         let task = |n: u64| {
             let d = d.clone();

@@ -264,6 +264,11 @@ async fn open_copy(store: StoreUrl, ack: Ack) -> Result<OpenedCopy, StoreError> 
         }
         #[cfg(not(feature = "sqlite"))]
         StoreUrl::Sqlite(_) => Err(crate::open::without_sqlite()),
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(_) => Err(StoreError::Unusable(
+            "an order server's copy is a file of its own: give sqlite:PATH; the ledger in PostgreSQL is the catalog's"
+                .into(),
+        )),
         StoreUrl::Memory => {
             let copy = Arc::new(MemoryCopy::new());
             Ok(OpenedCopy {

@@ -135,6 +135,17 @@ pub(crate) enum Exported {
     Orders,
 }
 
+/// `bookstore migrate`
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The store
+    #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
+    pub(crate) store: String,
+    /// What all amounts are in, a code of ISO 4217; a store that is there keeps its own [default: USD]
+    #[arg(long, value_name = "CODE")]
+    pub(crate) currency: Option<Currency>,
+}
+
 /// `bookstore audit`
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {

@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand, builder::Styles, builder::styling::AnsiColo
 use std::path::PathBuf;
 
 pub(crate) use files::{
-    AuditArgs, BackupArgs, ExportArgs, Exported, HeadArgs, ImportArgs, OnError, PromoteArgs, RestoreArgs, TakeOverArgs,
+    AuditArgs, BackupArgs, ExportArgs, Exported, HeadArgs, ImportArgs, MigrateArgs, OnError, PromoteArgs, RestoreArgs,
+    TakeOverArgs,
 };
 pub(crate) use relay::{BeginArg, RelayArgs};
 pub(crate) use servers::{
@@ -72,7 +73,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   bookstore catalog
-  bookstore catalog --listen 127.0.0.1:8081 --store sqlite:catalog.db --sample")]
+  bookstore catalog --listen 127.0.0.1:8081 --store sqlite:catalog.db --sample
+  PGPASSFILE=shop.pgpass bookstore catalog --store 'postgres://shop@db1,db2/shop?sslmode=verify-full&sslrootcert=ca.pem'")]
     Catalog(CatalogArgs),
     /// Read an order; or, with --catalog, run an order server
     #[command(
@@ -310,6 +312,7 @@ read and replayed.
 Examples:
   bookstore audit --store sqlite:bookstore.db
   bookstore audit --store sqlite:catalog.db --copy sqlite:orders.db --copy sqlite:orders-2.db
+  bookstore audit --store postgres://shop@db1,db2/shop
   bookstore audit --store http://10.0.0.1:7001 --copy http://10.0.0.2:7002 --server-token-file server.token")]
     Audit(AuditArgs),
     /// Show up to which entry a ledger goes, with the hash of its history; sign that, and check it later
@@ -324,6 +327,14 @@ Examples:
   bookstore head --verify head.json --key head.pub
   bookstore head --verify head.json --key head.pub --order 0198c5a0-7d5e-7c31-9a43-3f2b6a1d0e55")]
     Head(HeadArgs),
+    /// Bring a store up to date, or make the tables of a database, before a server opens it
+    #[command(after_help = "\
+A server does the same when it starts. A database of a newer program is refused. In PostgreSQL the tables are in a schema of their own,
+bookstore; the user needs to own it, or CREATE on the database.
+
+Example:
+  bookstore migrate --store postgres://shop@db1,db2/shop")]
+    Migrate(MigrateArgs),
     /// Write a consistent copy of a store to a new file
     #[command(after_help = "\
 May run beside a server. An existing file is never overwritten.

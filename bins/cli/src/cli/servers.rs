@@ -91,7 +91,7 @@ pub(crate) struct MonolithArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
-    /// Where the data is: sqlite:PATH or memory:
+    /// Where the data is: sqlite:PATH, postgres://USER@HOST/DATABASE or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:bookstore.db")]
     pub(crate) store: String,
     /// What all amounts are in, a code of ISO 4217; a store that is there keeps its own [default: USD]
@@ -114,7 +114,7 @@ pub(crate) struct CatalogArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     pub(crate) listen: String,
-    /// Where the data is: sqlite:PATH or memory:
+    /// Where the data is: sqlite:PATH, postgres://USER@HOST/DATABASE or memory:
     #[arg(long, value_name = "URL", default_value = "sqlite:catalog.db")]
     pub(crate) store: String,
     /// What all amounts are in, a code of ISO 4217; a store that is there keeps its own [default: USD]

@@ -1,5 +1,6 @@
 //! `bookstore audit`: replays the ledger, beside a running server if there is one, and compares copies with it.
 
+mod database;
 mod remote;
 
 use bookstore_cli::load::{counted, grouped};
@@ -24,7 +25,10 @@ use super::{
     Failure, REFUSED,
     output::{Card, print, print_json},
 };
-use crate::{cli::AuditArgs, config};
+use crate::{
+    cli::AuditArgs,
+    config::{self, StoreToRead},
+};
 
 /// The most findings that are printed; more are counted.
 const NAMED_MAX: usize = 100;
@@ -67,7 +71,10 @@ pub(super) async fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
         return remote::run(args).await;
     }
     let (ledger, copies) = config::audited(&args.store, &args.copy)?;
-    let report = audit(&ledger, &copies)?;
+    let report = match ledger {
+        StoreToRead::File(ledger) => audit(&ledger, &copies)?,
+        StoreToRead::Database(ledger) => database::audit(&ledger, &copies).await?,
+    };
     if args.json {
         print_json(&report);
     } else {

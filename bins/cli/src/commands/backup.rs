@@ -9,7 +9,7 @@ use crate::{cli::BackupArgs, config};
 
 /// Runs the command.
 pub(super) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
-    let (store, _) = config::audited(&args.store, &[])?;
+    let store = config::store_file("--store", &args.store, "back a database up with pg_dump or pg_basebackup")?;
     sqlite::backup(&store, &args.file)?;
     let file = args.file.display();
     let size = std::fs::metadata(&args.file).map_err(|error| StoreError::Failed(format!("{file}: {error}")))?.len();

@@ -11,6 +11,7 @@ mod import;
 mod lab;
 mod load;
 mod metrics;
+mod migrate;
 mod orders;
 mod output;
 mod progress;
@@ -137,6 +138,7 @@ pub(crate) async fn run(command: Command, inherited: Option<TcpListener>) -> Res
         Command::Frontend(args) => serve::frontend(&args, inherited).await,
         Command::Import(args) => import::run(args).await,
         Command::Export(args) => export::run(&args).await,
+        Command::Migrate(args) => migrate::run(&args).await,
         Command::Search(args) => shop::search(&args).await,
         Command::BestSellers(args) => best_sellers::best_sellers(&args).await,
         Command::Topics(args) => shop::topics(&args).await,

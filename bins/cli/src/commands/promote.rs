@@ -25,7 +25,7 @@ const STILL: Duration = Duration::from_millis(1500);
 
 /// Runs the command.
 pub(super) async fn run(args: &PromoteArgs) -> Result<ExitCode, Failure> {
-    let (store, _) = config::audited(&args.store, &[])?;
+    let store = config::store_file("--store", &args.store, "a copy becomes a ledger in a new file")?;
     let candidates = candidates(args).await?;
     let furthest = furthest(&candidates)?;
     for candidate in &candidates {

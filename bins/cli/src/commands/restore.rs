@@ -12,7 +12,7 @@ use crate::{cli::RestoreArgs, config};
 
 /// Runs the command.
 pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode, Failure> {
-    let (store, _) = config::audited(&args.store, &[])?;
+    let store = config::store_file("--store", &args.store, "a backup is a file and becomes one")?;
     let Restored { identity, head, replaced } = if args.replace {
         restore_replacing(&args.backup, &store, &SystemClock)?
     } else {

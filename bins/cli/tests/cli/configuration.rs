@@ -25,7 +25,8 @@ fn bad_stores_fail_with_what_to_do() {
     };
     fails("bookstore.db", "sqlite:bookstore.db");
     fails("sqlite:", "the path is missing");
-    fails("postgres://localhost/shop", "PostgreSQL is not supported in this build");
+    fails("postgres://shop:secret@localhost:port/shop", "not a PostgreSQL URL");
+    fails("postgres://shop@localhost/shop?sslmode=verify-full", "sslrootcert=FILE");
     fails("mysql://localhost/shop", "not a store's URL");
 }
 
@@ -104,9 +105,9 @@ fn every_flag_is_a_variable_and_flags_win() {
         finish(command)
     };
     run("BOOKSTORE_LISTEN", "nonsense", &[]).failed(2, &["--listen \"nonsense\""]);
-    run("BOOKSTORE_STORE", "postgres://x", &["catalog"]).failed(2, &["PostgreSQL"]);
+    run("BOOKSTORE_STORE", "postgres://x:port", &["catalog"]).failed(2, &["PostgreSQL"]);
     run("BOOKSTORE_ADMIN_TOKEN_FILE", "nowhere", &["monolith"]).failed(2, &["nowhere"]);
-    run("BOOKSTORE_STORE", "postgres://x", &["audit", "--store", "sqlite:none.db"]).failed(1, &["none.db"]);
+    run("BOOKSTORE_STORE", "postgres://x:port", &["audit", "--store", "sqlite:none.db"]).failed(1, &["none.db"]);
     run("BOOKSTORE_INSECURE", "maybe", &["monolith"]).failed(2, &["--insecure"]);
     run("BOOKSTORE_LOG", "bookstore=loud", &["topics"]).failed(2, &["log filter"]);
     run("RUST_LOG", "bookstore=loud", &["topics"]).failed(2, &["log filter"]);

@@ -14,6 +14,12 @@ mod help;
 mod import;
 mod lifecycle;
 mod orders;
+#[cfg(unix)]
+mod postgres;
+#[cfg(unix)]
+#[path = "../../../../core/tests/all/postgres/server.rs"]
+#[expect(dead_code, reason = "the tests of the store need more of it")]
+mod postgres_server;
 mod promote;
 mod receiver;
 mod relay;

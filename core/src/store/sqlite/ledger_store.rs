@@ -214,7 +214,7 @@ impl LedgerStore for SqliteStore {
         self.check_names(Some(&connection))?;
         wal_checkpoint::stop(&mut connection)?;
         let transaction = connection.transaction()?;
-        self.dirty.write(&transaction, &state.levels, state.head)?;
+        stock_snapshot::write(&transaction, &self.dirty, &state.levels, state.head)?;
         transaction.commit()?;
         Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
@@ -328,7 +328,7 @@ fn write<'a>(
     holds::take(&transaction, &batch.entries)?;
     contacts::put(&transaction, &batch.contacts)?;
     if let Some((dirty, state)) = snapshot {
-        dirty.write(&transaction, &state.levels, state.head)?;
+        stock_snapshot::write(&transaction, dirty, &state.levels, state.head)?;
     }
     Ok(transaction)
 }

@@ -53,7 +53,6 @@ mod restore;
 mod rows;
 mod schema;
 mod stock_snapshot;
-mod text_cache;
 mod upgrade;
 mod view;
 mod wal_checkpoint;
@@ -74,7 +73,7 @@ use std::{
     time::Duration,
 };
 
-use super::StoreError;
+use super::{StoreError, encoding};
 use crate::{clock::Clock, execution::Execution, money::Currency};
 use database_file::DatabaseFile;
 use schema::NewIds;
@@ -169,7 +168,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         if let rusqlite::Error::FromSqlConversionFailure(_, _, unknown) = &error
-            && unknown.is::<rows::UnknownKind>()
+            && unknown.is::<encoding::UnknownKind>()
         {
             return Self::Unusable(unknown.to_string());
         }

@@ -1,10 +1,7 @@
 //! Reading a SQLite file from many tasks at once, over a few connections.
 
 use rusqlite::Connection;
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, atomic::AtomicUsize};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -15,6 +12,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     execution::Execution,
+    store::waiting::Waiting,
 };
 
 /// Connections that only read. A read takes a free one, and runs on one of the runtime's threads for blocking work.
@@ -96,26 +94,5 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         self.pool.lock().expect("nobody panics with it").extend(self.connection.take());
-    }
-}
-
-/// Counts one waiting read until it is dropped.
-pub(super) struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    /// # Errors
-    /// - [`Error::Overloaded`], with this message, if `max` wait already.
-    pub(super) fn enter(waiting: &'a AtomicUsize, max: usize, full: &str) -> Result<Self> {
-        let guard = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= max {
-            return Err(Error::overloaded(full));
-        }
-        Ok(guard)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use super::{
-    SqliteOptions, StoreError, contacts, database_file::DatabaseFile, derived, pool::Pool, rows, text_cache::TextCache,
-};
+use super::{SqliteOptions, StoreError, contacts, database_file::DatabaseFile, derived, pool::Pool, rows};
 use crate::{
     book::Text,
     clock::Timestamp,
@@ -16,7 +14,7 @@ use crate::{
     ledger::Entry,
     order::Order,
     page::{FoundOrders, OrderScan},
-    store::{LedgerReader, MakeBytes},
+    store::{LedgerReader, MakeBytes, text_cache::TextCache},
 };
 
 /// The reading half of a ledger in a SQLite file.

@@ -9,75 +9,20 @@ use crate::{
     clock::Timestamp,
     history::{self, Hash, RunningHash},
     id::{BookId, OrderId, Seq},
-    inline_list::InlineList,
-    ledger::{Change, Details, Entry, Kind},
-    money::Cents,
+    ledger::{Entry, Kind},
     order::{Order, Reference},
     page::{FoundOrders, OrderScan, PAGE_BYTES_MAX},
+    store::encoding::{self, read_changes, write_changes},
 };
 
-/// SQLite's integers are signed. The numbers that are stored are below 2^63.
-pub(super) fn to_i64(value: u64) -> i64 {
-    i64::try_from(value).expect("below 2^63")
-}
-
-/// The other way. A negative number, which only a damaged file has, becomes 0.
-pub(super) fn to_u64(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or_default()
-}
+pub(super) use crate::store::encoding::{to_i64, to_u64};
 
 const SALE: i64 = 1;
 const HOLD: i64 = 6;
 
 fn kind(number: i64) -> rusqlite::Result<Kind> {
-    let known = u8::try_from(number).ok().and_then(history::kind_of);
-    known.ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(2, Type::Integer, Box::new(UnknownKind(number))))
-}
-
-/// A newer program wrote the entry.
-#[derive(Debug, thiserror::Error)]
-#[error("an entry is of kind {0}, which only a newer version of this program knows: upgrade this one")]
-pub(super) struct UnknownKind(i64);
-
-/// Appends `[[book,delta,price_cents,stock],…]` to `text`, with the details behind the last change if there are any.
-fn write_changes(text: &mut String, changes: &[Change], details: Option<&Details>) {
-    let mut number = itoa::Buffer::new();
-    let mut before = "[";
-    for Change { book, delta, price_cents, stock } in changes {
-        text.push_str(before);
-        text.push('[');
-        text.push_str(number.format(book.0));
-        text.push(',');
-        text.push_str(number.format(*delta));
-        text.push(',');
-        text.push_str(number.format(price_cents.get()));
-        text.push(',');
-        text.push_str(number.format(*stock));
-        text.push(']');
-        before = ",";
-    }
-    if let Some(details) = details {
-        text.push_str(before);
-        text.push_str(&serde_json::to_string(details).expect("details are JSON"));
-        before = ",";
-    }
-    text.push_str(if before == "[" { "[]" } else { "]" });
-}
-
-/// Reads what [`write_changes`] wrote; `None` if it is damaged.
-fn read_changes(text: &str) -> Option<(InlineList<Change>, Option<Box<Details>>)> {
-    let Some((changes, details)) = text.split_once('{') else { return Some((read_rows(text)?, None)) };
-    let details = serde_json::from_str(&format!("{{{}", details.strip_suffix(']')?)).ok()?;
-    let changes = read_rows(&format!("{}]", changes.trim_end_matches(',')))?;
-    Some((changes, Some(Box::new(details))))
-}
-
-fn read_rows(text: &str) -> Option<InlineList<Change>> {
-    let rows: InlineList<(u64, i64, u64, u32)> = serde_json::from_str(text).ok()?;
-    let change = |(book, delta, price, stock)| {
-        Some(Change { book: BookId(book), delta, price_cents: Cents::new(price).ok()?, stock })
-    };
-    rows.into_iter().map(change).collect()
+    encoding::kind(number)
+        .map_err(|unknown| rusqlite::Error::FromSqlConversionFailure(2, Type::Integer, Box::new(unknown)))
 }
 
 /// The columns that [`entry`] reads, in order.

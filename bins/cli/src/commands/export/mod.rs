@@ -26,12 +26,12 @@ pub(super) async fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
     if args.contacts && args.what == Exported::Books {
         return Err(Failure::Usage("--contacts is for orders: books have none".into()));
     }
-    let source = Source::open(args)?;
+    let mut source = Source::open(args).await?;
     let mut destination = Destination::open(args.output.as_deref())?;
     let mut writing = Writing::start();
     let exported = match args.what {
-        Exported::Books => books(&source, format, destination.writer(), &mut writing).await,
-        Exported::Orders => orders(&source, format, args.contacts, destination.writer(), &mut writing).await,
+        Exported::Books => books(&mut source, format, destination.writer(), &mut writing).await,
+        Exported::Orders => orders(&mut source, format, args.contacts, destination.writer(), &mut writing).await,
     };
     writing.progress.clear();
     let summary = exported.map_err(|failure| destination.cut_off(failure, &writing.counted()))?;
@@ -76,7 +76,12 @@ impl Writing {
 }
 
 /// Writes all books by their numbers, those that are off sale, too.
-async fn books(source: &Source, format: Format, to: &mut dyn Write, writing: &mut Writing) -> Result<String, Failure> {
+async fn books(
+    source: &mut Source,
+    format: Format,
+    to: &mut dyn Write,
+    writing: &mut Writing,
+) -> Result<String, Failure> {
     let mut writer = BookWriter::new(format, to).map_err(not_written)?;
     let (mut first, mut off_sale) = (1, 0);
     let total = source.total().await?;
@@ -102,7 +107,7 @@ async fn books(source: &Source, format: Format, to: &mut dyn Write, writing: &mu
 
 /// Writes all orders, newest first.
 async fn orders(
-    source: &Source,
+    source: &mut Source,
     format: Format,
     contacts: bool,
     to: &mut dyn Write,

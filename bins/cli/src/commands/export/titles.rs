@@ -14,7 +14,7 @@ pub(super) struct Titles(HashMap<BookId, String>);
 
 impl Titles {
     /// Reads those of the books of these orders.
-    pub(super) async fn read(&mut self, orders: &[Order], source: &Source) -> Result<(), Failure> {
+    pub(super) async fn read(&mut self, orders: &[Order], source: &mut Source) -> Result<(), Failure> {
         let books =
             || orders.iter().flat_map(|order| order.lines.iter().map(|line| line.book)).collect::<BTreeSet<_>>();
         if self.0.len() + books().len() > KEPT_MAX {

@@ -10,7 +10,10 @@ use bookstore::{
     import::{self, Books, ImportOptions},
 };
 use bookstore_cli::load::counted;
-use bookstore_core::{Currency, store::StoreError};
+use bookstore_core::{
+    Currency,
+    store::{StoreError, postgres},
+};
 use std::{
     path::Path,
     process::ExitCode,
@@ -122,7 +125,7 @@ impl Target {
     fn is_missing(&self) -> bool {
         match self {
             Self::Store(StoreUrl::Sqlite(path)) => !path.exists(),
-            Self::Store(StoreUrl::Memory) | Self::Shop { .. } => false,
+            Self::Store(StoreUrl::Postgres(_) | StoreUrl::Memory) | Self::Shop { .. } => false,
         }
     }
 
@@ -132,7 +135,10 @@ impl Target {
                 let options = ConnectOptions { admin_token: Some(token.clone()), timeout: TIMEOUT };
                 return Ok(Bookstore::connect_with(servers, options)?);
             }
-            Self::Store(store) => Bookstore::open_with(&store.to_string(), OpenOptions { currency }).await,
+            Self::Store(store) => {
+                refuse_in_use(store).await?;
+                Bookstore::open_store(store.clone(), OpenOptions { currency }).await
+            }
         };
         let shop = opened.map_err(|error| match error {
             OpenError::Store(error @ StoreError::InUse(_)) => {
@@ -141,6 +147,16 @@ impl Target {
             other => other.into(),
         })?;
         Ok(shop.with_timeout(TIMEOUT))
+    }
+}
+
+/// Opening a database takes it over from its catalog, which would sell nothing any more.
+async fn refuse_in_use(store: &StoreUrl) -> Result<(), Failure> {
+    match store {
+        StoreUrl::Postgres(url) if postgres::is_in_use(url).await? => Err(Failure::Failed(format!(
+            "a catalog has {url} open\nto import into a running shop: --server URL --admin-token-file FILE"
+        ))),
+        _ => Ok(()),
     }
 }
 
