@@ -130,7 +130,9 @@ impl PostgresStore {
             };
             match error {
                 WriteError::NotWritten(error) => return Err(AppendError::NotAppended(error)),
-                WriteError::TryAgain(error) if attempt == TRIES => return Err(AppendError::NotAppended(error)),
+                WriteError::TryAgain(error) if attempt == TRIES || Instant::now() >= deadline => {
+                    return Err(AppendError::NotAppended(error));
+                }
                 WriteError::TryAgain(error) => tracing::info!(%error, "an append is sent again"),
                 WriteError::Unknown(error) => {
                     tracing::warn!(%error, "the outcome of an append is unknown; the ledger is claimed to find out");

@@ -44,7 +44,7 @@ impl std::fmt::Debug for Session {
 /// Settings that a role or a database may have otherwise, and that the store relies on:
 /// - a commit waits for the disk, and for the standby that is waited for;
 /// - a warning is sent, which a commit that was not replicated carries;
-/// - no time limit of the server cuts a statement off, but a lock is waited for 3 seconds only;
+/// - no time limit of the server cuts a statement off, but a lock is waited for 2 seconds only: less than a write is;
 /// - a statement sees what was committed when it began, and takes the newest row that it locks;
 /// - plans do not depend on values, nor on how small a table was when they were made: there is an index for every statement.
 const SETTINGS: &str = "
@@ -53,7 +53,7 @@ const SETTINGS: &str = "
         ('statement_timeout', '0'),
         ('transaction_timeout', '0'),
         ('idle_session_timeout', '0'),
-        ('lock_timeout', '3000'),
+        ('lock_timeout', '2000'),
         ('default_transaction_isolation', 'read committed'),
         ('search_path', 'pg_catalog'),
         ('enable_seqscan', 'off'),

@@ -204,6 +204,89 @@ async fn who_is_replaced_during_an_append_learns_what_became_of_it() {
     }
 }
 
+/// Somebody has written into the tables by hand: nothing is appended on top of it, and nothing is in doubt.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_there_already_refuses_an_append() {
+    let Some(database) = database() else { return };
+    let d = shop(&database.url()).await;
+    let id = SystemClock.new_order_id();
+    for (seq, key) in [("2", "NULL".to_owned()), ("1000", format!("'{id}'"))] {
+        let strange =
+            format!("INSERT INTO bookstore.entry (seq, at_ms, kind, key, changes) VALUES ({seq}, 0, 1, {key}, '[]')");
+        database.sql(&strange);
+        let error = buy(&d, id).await.expect_err("it is there already");
+        assert_eq!(error.executed(), Executed::No, "{error:?}");
+        assert_eq!(database.sql("SELECT seq FROM bookstore.ledger"), "1");
+        database.sql(&format!("DELETE FROM bookstore.entry WHERE seq = {seq}"));
+    }
+    settle(&d, &database, &[(id, Err(Error::unavailable("refused above")))]).await;
+}
+
+/// A lock that is held for longer than the server waits: the append certainly did nothing, and is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_waits_for_a_lock_and_is_sent_again() {
+    let Some(database) = database() else { return };
+    let (store, reader) = open(&database.url()).await.expect("opened");
+    let d = deployment(store, reader, options());
+    d.catalog.add_books(vec![book("A book", 1000)], None).await.expect("added");
+    let held = std::thread::scope(|threads| {
+        let lock = "BEGIN; SELECT pg_sleep(3) FROM bookstore.ledger FOR UPDATE; COMMIT";
+        let holder = threads.spawn(|| database.sql(lock));
+        while database.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "0" {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let buying = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current()
+                .block_on(async { (SystemClock.new_order_id(), buy(&d, SystemClock.new_order_id()).await) })
+        });
+        holder.join().expect("no panic");
+        buying
+    });
+    assert_eq!(held.1.as_ref().map(|receipt| receipt.replayed), Ok(false));
+    assert_eq!(database.sql("SELECT seq, epoch FROM bookstore.ledger"), "2|1", "without another claim");
+}
+
+/// A commit whose wait for a standby was cancelled is there for all to see, and is not replicated: nobody may be told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_not_replicated_is_unknown() {
+    let Some(server) = Server::start(&["fsync=off"]) else { return };
+    let database = server.database();
+    let d = shop(&database.url()).await;
+    let before = prepared(&d).await;
+    let wait_for = |standby: &str| {
+        server.sql("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'"));
+        server.sql("postgres", "SELECT pg_reload_conf()");
+    };
+    wait_for("nobody");
+    let id = SystemClock.new_order_id();
+    let buying = tokio::spawn({
+        let d = d.clone();
+        async move { buy(&d, id).await }
+    });
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let cancelled = tokio::task::block_in_place(|| {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(600) {
+            if database.sql(cancel) == "1" {
+                return true;
+            }
+        }
+        false
+    });
+    assert!(cancelled, "it waits for a standby that there is not");
+    let outcome = buying.await.expect("no panic");
+    assert!(matches!(outcome, Err(Error::OutcomeUnknown { order: Some(of), .. }) if of == id), "{outcome:?}");
+    assert_eq!(
+        database.sql(&format!("SELECT count(*) FROM bookstore.entry WHERE key = '{id}'")),
+        "1",
+        "all can see it"
+    );
+    let replay = buy(&d, id).await.expect_err("it may be lost with the primary");
+    assert_eq!(replay.executed(), Executed::No, "{replay:?}");
+    wait_for("");
+    settle(&d, &database, &[before, (id, outcome)]).await;
+}
+
 /// Buyers while `harm` is done, again and again; each is told the truth.
 async fn among_buyers(d: &Deployment, database: &Database, mut harm: impl FnMut(u32)) {
     let mut told = Vec::new();
