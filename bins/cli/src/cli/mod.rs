@@ -329,8 +329,8 @@ Examples:
     Head(HeadArgs),
     /// Bring a store up to date, or make the tables of a database, before a server opens it
     #[command(after_help = "\
-A server does the same when it starts. A database of a newer program is refused. In PostgreSQL the tables are in a schema of their own,
-bookstore; the user needs to own it, or CREATE on the database.
+A server does the same when it starts. A database of a newer program is refused. In PostgreSQL the
+tables are in a schema of their own, bookstore; the user needs to own it, or CREATE on the database.
 
 Example:
   bookstore migrate --store postgres://shop@db1,db2/shop")]
