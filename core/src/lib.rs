@@ -54,6 +54,7 @@ pub mod search;
 pub mod service;
 pub mod store;
 pub mod topics;
+mod waiting;
 pub mod writer;
 
 pub use book::{Added, Amend, Book, BookText, Condition, Isbn, NewBook, Text, Topic};

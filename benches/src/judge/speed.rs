@@ -90,8 +90,7 @@ fn median_of(mut run: impl FnMut() -> Result<usize>) -> Result<Duration> {
         std::hint::black_box(run()?);
         times.push(started.elapsed());
     }
-    times.sort_unstable();
-    Ok(times[RUNS / 2])
+    Ok(middle(times))
 }
 
 async fn median(catalog: &Catalog, query: &Query) -> Result<Duration> {
@@ -101,8 +100,12 @@ async fn median(catalog: &Catalog, query: &Query) -> Result<Duration> {
         catalog.search(query.clone()).await?;
         times.push(started.elapsed());
     }
+    Ok(middle(times))
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    Ok(times[RUNS / 2])
+    times[times.len() / 2]
 }
 
 /// A time in milliseconds.

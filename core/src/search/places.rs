@@ -4,10 +4,7 @@
 //! of their own these searches neither take all connections from other reads nor all processors from purchases.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::AtomicUsize},
     thread,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,12 +12,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     error::{Error, Result},
     execution::Execution,
+    waiting::Waiting,
 };
 
 /// Searches that run at once, at most; on fewer than eight processors half as many as processors.
 const AT_ONCE_MAX: usize = 4;
 /// Searches that wait for a place; more are refused as overloaded.
 const WAITING_MAX: usize = 256;
+const FULL: &str = "too many searches by words wait; a topic's books can be listed meanwhile";
 
 /// The places of one shop.
 #[derive(Debug)]
@@ -53,28 +52,9 @@ impl Places {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             return Ok(place);
         }
-        let _waiting = Waiting::enter(&self.waiting)?;
+        let _waiting = Waiting::enter(&self.waiting, WAITING_MAX, FULL)?;
         let place = Arc::clone(&self.free).acquire_owned().await;
         place.map_err(|_| Error::unavailable("shutting down"))
-    }
-}
-
-/// Counts one waiting search until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Result<Self> {
-        let guard = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            return Err(Error::overloaded("too many searches by words wait; a topic's books can be listed meanwhile"));
-        }
-        Ok(guard)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

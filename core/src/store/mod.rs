@@ -37,8 +37,6 @@ pub mod postgres;
 pub mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod text_cache;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod waiting;
 
 pub use error::{AppendError, StoreError};
 

@@ -8,6 +8,7 @@ use quick_cache::{
 
 use crate::{
     book::Text,
+    error::Result,
     id::{BookId, Seq},
 };
 
@@ -43,11 +44,29 @@ impl TextCache {
     }
 
     /// A book's text, if the one from the entry `version` is kept.
-    pub(super) fn get(&self, book: BookId, version: Seq) -> Option<Text> {
+    fn get(&self, book: BookId, version: Seq) -> Option<Text> {
         self.0.get(&book).filter(|(kept, _)| *kept == version).map(|(_, text)| text)
     }
 
-    pub(super) fn put(&self, book: BookId, version: Seq, text: Text) {
+    /// The same; one that is not kept is read, and kept then.
+    pub(super) async fn get_or_read(
+        &self,
+        book: BookId,
+        version: Seq,
+        read: impl Future<Output = Result<Option<Text>>>,
+    ) -> Result<Option<Text>> {
+        let kept = self.get(book, version);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let text = read.await?;
+        if let Some(text) = &text {
+            self.put(book, version, text.clone());
+        }
+        Ok(text)
+    }
+
+    fn put(&self, book: BookId, version: Seq, text: Text) {
         self.0.insert(book, (version, text));
     }
 }

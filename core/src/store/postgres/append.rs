@@ -86,8 +86,7 @@ impl Append {
         batch.entries.iter().try_for_each(|entry| append.take(entry))?;
         append.held.retain(|key| !append.released.contains(key));
         append.take_contacts(&batch.contacts);
-        append.levels =
-            snapshot.map(|dirty| dirty.encoded(&state.levels).map(|(row, bytes)| (to_i64(row), bytes)).unzip());
+        append.levels = snapshot.map(|dirty| level_columns(dirty, state));
         Ok(append)
     }
 
@@ -236,6 +235,11 @@ const LEVELS: &str = ", levels AS (INSERT INTO bookstore.level (row, levels)
     ON CONFLICT (row) DO UPDATE SET levels = excluded.levels)";
 const COUNTS: &str = "SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM added)";
 
+/// The rows of the stock snapshot that have changed, a column each.
+fn level_columns(dirty: &DirtyRows, state: &State) -> (Vec<i64>, Vec<Vec<u8>>) {
+    dirty.encoded(&state.levels).map(|(row, bytes)| (to_i64(row), bytes)).unzip()
+}
+
 /// An identity as it is stored.
 pub(super) fn hash_of(identity: &str) -> Vec<u8> {
     blake3::hash(identity.as_bytes()).as_bytes().to_vec()
@@ -258,8 +262,7 @@ pub(super) async fn close(
             SELECT l.* FROM head, unnest($4::bigint[], $5::bytea[]) AS l
             ON CONFLICT (row) DO UPDATE SET levels = excluded.levels)
         SELECT count(*) FROM head";
-    let (rows, levels): (Vec<i64>, Vec<Vec<u8>>) =
-        dirty.encoded(&state.levels).map(|(row, bytes)| (to_i64(row), bytes)).unzip();
+    let (rows, levels) = level_columns(dirty, state);
     let values: [Value<'_>; 5] = [&to_i64(state.head.0), &epoch, &name, &rows, &levels];
     let closed = session.write(CLOSE, &values, options.write_timeout).await.map_err(WriteError::into_store_error)?;
     match closed.first().map(|row| row.get(0)) {

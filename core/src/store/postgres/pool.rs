@@ -10,7 +10,7 @@ use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use super::{PostgresOptions, StoreError, hosts::Hosts, session::Session};
 use crate::{
     error::{Error, Result},
-    store::waiting::Waiting,
+    waiting::Waiting,
 };
 
 /// The longest that a read may take, its connection included.

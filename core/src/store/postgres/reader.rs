@@ -53,15 +53,8 @@ impl LedgerReader for PostgresReader {
     }
 
     async fn text(&self, book: BookId, version: Seq) -> Result<Option<Text>> {
-        let kept = self.texts.get(book, version);
-        if kept.is_some() {
-            return Ok(kept);
-        }
-        let text = self.pool.read(move |session| rows::text(session, book, version).boxed()).await?;
-        if let Some(text) = &text {
-            self.texts.put(book, version, text.clone());
-        }
-        Ok(text)
+        let read = self.pool.read(move |session| rows::text(session, book, version).boxed());
+        self.texts.get_or_read(book, version, read).await
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     execution::Execution,
-    store::waiting::Waiting,
+    waiting::Waiting,
 };
 
 /// Connections that only read. A read takes a free one, and runs on one of the runtime's threads for blocking work.

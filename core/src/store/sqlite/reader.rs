@@ -49,15 +49,8 @@ impl LedgerReader for SqliteReader {
     }
 
     async fn text(&self, book: BookId, version: Seq) -> Result<Option<Text>> {
-        let kept = self.texts.get(book, version);
-        if kept.is_some() {
-            return Ok(kept);
-        }
-        let text = self.pool.read(move |connection| rows::text(connection, book, version)).await?;
-        if let Some(text) = &text {
-            self.texts.put(book, version, text.clone());
-        }
-        Ok(text)
+        let read = self.pool.read(move |connection| rows::text(connection, book, version));
+        self.texts.get_or_read(book, version, read).await
     }
 
     async fn entries(&self, after: Seq, head: Seq, limit: usize) -> Result<Vec<Entry>> {

@@ -1,16 +1,16 @@
-//! Bounds how many reads wait for a store.
+//! Bounds how many calls wait for something.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Counts one waiting read until it is dropped.
-pub(super) struct Waiting<'a>(&'a AtomicUsize);
+/// Counts one waiting call until it is dropped.
+pub(crate) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     /// # Errors
     /// - [`Error::Overloaded`], with this message, if `max` wait already.
-    pub(super) fn enter(waiting: &'a AtomicUsize, max: usize, full: &str) -> Result<Self> {
+    pub(crate) fn enter(waiting: &'a AtomicUsize, max: usize, full: &str) -> Result<Self> {
         let guard = Self(waiting);
         if waiting.fetch_add(1, Ordering::Relaxed) >= max {
             return Err(Error::overloaded(full));
